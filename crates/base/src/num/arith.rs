@@ -1,0 +1,258 @@
+//! Arithmetic on numbers (`luaO_rawarith`, `luaV_mod`, `luaV_idiv`, `luaV_shiftl`).
+
+use super::Num;
+
+/// Arithmetic and bitwise operations, as in the reference's `LUA_OP*`.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum ArithOp {
+    /// `a + b`
+    Add,
+    /// `a - b`
+    Sub,
+    /// `a * b`
+    Mul,
+    /// `a % b`
+    Mod,
+    /// `a ^ b`
+    Pow,
+    /// `a / b`
+    Div,
+    /// `a // b`
+    IDiv,
+    /// `a & b`
+    BAnd,
+    /// `a | b`
+    BOr,
+    /// `a ~ b`
+    BXor,
+    /// `a << b`
+    Shl,
+    /// `a >> b`
+    Shr,
+    /// `-a`
+    Neg,
+    /// `~a`
+    BNot,
+}
+
+impl ArithOp {
+    /// Whether the operation works on integers only.
+    #[inline]
+    #[must_use]
+    pub const fn is_bitwise(self) -> bool {
+        match self {
+            ArithOp::BAnd
+            | ArithOp::BOr
+            | ArithOp::BXor
+            | ArithOp::Shl
+            | ArithOp::Shr
+            | ArithOp::BNot => true,
+            ArithOp::Add
+            | ArithOp::Sub
+            | ArithOp::Mul
+            | ArithOp::Mod
+            | ArithOp::Pow
+            | ArithOp::Div
+            | ArithOp::IDiv
+            | ArithOp::Neg => false,
+        }
+    }
+}
+
+/// Applies an operation to numbers; unary operations ignore `b`.
+///
+/// `None` if Lua raises an error: an integer division or modulo by zero, or a bitwise operation on
+/// a float without integer representation.
+#[inline]
+#[must_use]
+pub fn arith(op: ArithOp, a: Num, b: Num) -> Option<Num> {
+    let ints = || Some((a.to_int()?, b.to_int()?));
+    Some(match op {
+        ArithOp::Add => int_or_float(a, b, i64::wrapping_add, |a, b| a + b),
+        ArithOp::Sub => int_or_float(a, b, i64::wrapping_sub, |a, b| a - b),
+        ArithOp::Mul => int_or_float(a, b, i64::wrapping_mul, |a, b| a * b),
+        ArithOp::Mod => match (a, b) {
+            (Num::Int(a), Num::Int(b)) => Num::Int(int_mod(a, b)?),
+            _ => Num::Float(float_mod(a.to_float(), b.to_float())),
+        },
+        ArithOp::IDiv => match (a, b) {
+            (Num::Int(a), Num::Int(b)) => Num::Int(int_idiv(a, b)?),
+            _ => Num::Float(float_idiv(a.to_float(), b.to_float())),
+        },
+        ArithOp::Pow => Num::Float(pow(a.to_float(), b.to_float())),
+        ArithOp::Div => Num::Float(a.to_float() / b.to_float()),
+        ArithOp::BAnd => ints().map(|(a, b)| Num::Int(a & b))?,
+        ArithOp::BOr => ints().map(|(a, b)| Num::Int(a | b))?,
+        ArithOp::BXor => ints().map(|(a, b)| Num::Int(a ^ b))?,
+        ArithOp::Shl => ints().map(|(a, b)| Num::Int(shift_left(a, b)))?,
+        ArithOp::Shr => ints().map(|(a, b)| Num::Int(shift_right(a, b)))?,
+        ArithOp::Neg => match a {
+            Num::Int(a) => Num::Int(a.wrapping_neg()),
+            Num::Float(a) => Num::Float(-a),
+        },
+        ArithOp::BNot => Num::Int(!a.to_int()?),
+    })
+}
+
+#[inline]
+fn int_or_float(
+    a: Num,
+    b: Num,
+    on_ints: impl FnOnce(i64, i64) -> i64,
+    on_floats: impl FnOnce(f64, f64) -> f64,
+) -> Num {
+    match (a, b) {
+        (Num::Int(a), Num::Int(b)) => Num::Int(on_ints(a, b)),
+        _ => Num::Float(on_floats(a.to_float(), b.to_float())),
+    }
+}
+
+/// `a // b` on integers, rounded towards minus infinity; `None` if `b` is zero.
+#[inline]
+#[must_use]
+pub const fn int_idiv(a: i64, b: i64) -> Option<i64> {
+    if b == 0 { None } else { Some(int_idiv_nonzero(a, b)) }
+}
+
+/// `a // b` on integers. `b` must not be zero.
+#[inline]
+#[must_use]
+pub const fn int_idiv_nonzero(a: i64, b: i64) -> i64 {
+    let quotient = a.wrapping_div(b);
+    let is_rounded_up = (a ^ b) < 0 && quotient.wrapping_mul(b) != a;
+    quotient - is_rounded_up as i64
+}
+
+/// `a % b` on integers, with the sign of `b`; `None` if `b` is zero.
+#[inline]
+#[must_use]
+pub const fn int_mod(a: i64, b: i64) -> Option<i64> {
+    if b == 0 { None } else { Some(int_mod_nonzero(a, b)) }
+}
+
+/// `a % b` on integers. `b` must not be zero.
+#[inline]
+#[must_use]
+pub const fn int_mod_nonzero(a: i64, b: i64) -> i64 {
+    let remainder = a.wrapping_rem(b);
+    if remainder != 0 && (remainder ^ b) < 0 { remainder + b } else { remainder }
+}
+
+/// `a // b` on floats.
+#[inline]
+#[must_use]
+pub fn float_idiv(a: f64, b: f64) -> f64 {
+    (a / b).floor()
+}
+
+/// `a % b` on floats: C's `fmod`, moved to the sign of `b`.
+#[inline]
+#[must_use]
+pub fn float_mod(a: f64, b: f64) -> f64 {
+    let remainder = a % b;
+    let has_wrong_sign = if remainder > 0.0 { b < 0.0 } else { remainder < 0.0 && b > 0.0 };
+    if has_wrong_sign { remainder + b } else { remainder }
+}
+
+/// `a ^ b`.
+#[inline]
+#[must_use]
+pub fn pow(a: f64, b: f64) -> f64 {
+    if b == 2.0 { a * a } else { a.powf(b) }
+}
+
+/// `a << b`: logical, to the right if `b` is negative, 0 if all bits leave.
+#[inline]
+#[must_use]
+pub const fn shift_left(a: i64, b: i64) -> i64 {
+    if b <= -64 || b >= 64 {
+        0
+    } else if b >= 0 {
+        ((a as u64) << b) as i64
+    } else {
+        ((a as u64) >> -b) as i64
+    }
+}
+
+/// `a >> b`: logical, to the left if `b` is negative, 0 if all bits leave.
+#[inline]
+#[must_use]
+pub const fn shift_right(a: i64, b: i64) -> i64 {
+    shift_left(a, b.wrapping_neg())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn integer_division_rounds_down() {
+        assert_eq!(int_idiv(7, 2), Some(3));
+        assert_eq!(int_idiv(-7, 2), Some(-4));
+        assert_eq!(int_idiv(7, -2), Some(-4));
+        assert_eq!(int_idiv(-7, -2), Some(3));
+        assert_eq!(int_idiv(-8, 2), Some(-4));
+        assert_eq!(int_idiv(i64::MIN, -1), Some(i64::MIN));
+        assert_eq!(int_idiv(i64::MIN, 1), Some(i64::MIN));
+        assert_eq!(int_idiv(1, 0), None);
+    }
+
+    #[test]
+    fn integer_modulo_has_the_sign_of_the_divisor() {
+        assert_eq!(int_mod(7, 3), Some(1));
+        assert_eq!(int_mod(-7, 3), Some(2));
+        assert_eq!(int_mod(7, -3), Some(-2));
+        assert_eq!(int_mod(-7, -3), Some(-1));
+        assert_eq!(int_mod(6, -3), Some(0));
+        assert_eq!(int_mod(i64::MIN, -1), Some(0));
+        assert_eq!(int_mod(1, 0), None);
+    }
+
+    #[test]
+    fn float_modulo_has_the_sign_of_the_divisor() {
+        assert_eq!(float_mod(5.5, 2.0), 1.5);
+        assert_eq!(float_mod(-5.5, 2.0), 0.5);
+        assert_eq!(float_mod(5.5, -2.0), -0.5);
+        assert_eq!(float_mod(-5.5, -2.0), -1.5);
+        assert_eq!(float_mod(1.0, f64::INFINITY), 1.0);
+        assert_eq!(float_mod(-1.0, f64::INFINITY), f64::INFINITY);
+        assert_eq!(float_mod(1.0, f64::NEG_INFINITY), f64::NEG_INFINITY);
+        assert_eq!(float_mod(-1.0, f64::NEG_INFINITY), -1.0);
+        assert!(float_mod(1.0, 0.0).is_nan());
+        assert!(float_mod(-6.0, 2.0).is_sign_negative());
+    }
+
+    #[test]
+    fn float_division_rounds_down() {
+        assert_eq!(float_idiv(-7.0, 2.0), -4.0);
+        assert_eq!(float_idiv(1.0, 0.0), f64::INFINITY);
+        assert!(float_idiv(0.0, 0.0).is_nan());
+    }
+
+    #[test]
+    fn shifts_are_logical_and_accept_any_distance() {
+        assert_eq!(shift_left(1, 63), i64::MIN);
+        assert_eq!(shift_left(1, 64), 0);
+        assert_eq!(shift_right(-1, 1), i64::MAX);
+        assert_eq!(shift_right(-1, 63), 1);
+        assert_eq!(shift_right(-1, 64), 0);
+        assert_eq!(shift_left(-1, -4), shift_right(-1, 4));
+        assert_eq!(shift_right(1, -3), 8);
+        assert_eq!(shift_left(1, i64::MIN), 0);
+        assert_eq!(shift_right(1, i64::MIN), 0);
+    }
+
+    #[test]
+    fn arithmetic_keeps_integers_and_mixes_to_floats() {
+        let arith = |op, a: Num, b: Num| arith(op, a, b);
+        assert_eq!(arith(ArithOp::Add, Num::Int(i64::MAX), Num::Int(1)), Some(Num::Int(i64::MIN)));
+        assert_eq!(arith(ArithOp::Add, Num::Int(1), Num::Float(0.5)), Some(Num::Float(1.5)));
+        assert_eq!(arith(ArithOp::Div, Num::Int(4), Num::Int(2)), Some(Num::Float(2.0)));
+        assert_eq!(arith(ArithOp::Pow, Num::Int(2), Num::Int(10)), Some(Num::Float(1024.0)));
+        assert_eq!(arith(ArithOp::BOr, Num::Float(2.0), Num::Int(1)), Some(Num::Int(3)));
+        assert_eq!(arith(ArithOp::BOr, Num::Float(2.5), Num::Int(1)), None);
+        assert_eq!(arith(ArithOp::Mod, Num::Int(1), Num::Int(0)), None);
+        assert_eq!(arith(ArithOp::Neg, Num::Int(i64::MIN), Num::Int(0)), Some(Num::Int(i64::MIN)));
+        assert_eq!(arith(ArithOp::BNot, Num::Int(0), Num::Int(0)), Some(Num::Int(-1)));
+    }
+}

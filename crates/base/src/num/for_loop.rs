@@ -1,0 +1,112 @@
+//! Preparation of numeric `for` loops (`forprep`, `forlimit`).
+//!
+//! ```lua
+//! for i = start, limit, step do ... end
+//! ```
+//!
+//! If start and step are integers the loop is an integer loop, whatever the limit is; the number of
+//! iterations is known before it starts, so the control variable never overflows. Otherwise all three
+//! are floats. The caller has checked that all three are numbers (it may have converted a limit that is
+//! a string, which the reference accepts) and that the step is not zero.
+
+use super::Num;
+use super::convert::{float_to_int_ceil, float_to_int_floor};
+
+/// How many times an integer loop goes *back* to its start, that is its iterations less one, or
+/// `None` if it does not run at all.
+///
+/// `step` must not be zero.
+#[inline]
+#[must_use]
+pub fn int_loop_count(start: i64, limit: Num, step: i64) -> Option<u64> {
+    let limit = clip_limit(limit, step)?;
+    if if step > 0 { start > limit } else { start < limit } {
+        return None;
+    }
+    Some(if step > 0 {
+        (limit as u64).wrapping_sub(start as u64) / step as u64
+    } else {
+        (start as u64).wrapping_sub(limit as u64) / step.unsigned_abs()
+    })
+}
+
+/// The limit of an integer loop as an integer; `None` if no integer satisfies it.
+#[inline]
+fn clip_limit(limit: Num, step: i64) -> Option<i64> {
+    let float = match limit {
+        Num::Int(limit) => return Some(limit),
+        Num::Float(limit) => limit,
+    };
+    let rounded = if step < 0 { float_to_int_ceil(float) } else { float_to_int_floor(float) };
+    match rounded {
+        Some(limit) => Some(limit),
+        None if float > 0.0 => (step > 0).then_some(i64::MAX),
+        // Not a number takes this way too, as in the reference: a loop down to it is not bounded.
+        None => (step < 0).then_some(i64::MIN),
+    }
+}
+
+/// Whether a float loop runs at all. A loop whose start or limit is not a number runs once.
+///
+/// `step` must not be zero.
+#[inline]
+#[must_use]
+pub fn float_loop_starts(start: f64, limit: f64, step: f64) -> bool {
+    let is_past = if 0.0 < step { limit < start } else { start < limit };
+    !is_past
+}
+
+/// Whether a float loop goes on with the control value `value`, which already includes the step.
+///
+/// `step` must not be zero.
+#[inline]
+#[must_use]
+pub fn float_loop_continues(value: f64, limit: f64, step: f64) -> bool {
+    if 0.0 < step { value <= limit } else { limit <= value }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_count_of_an_integer_loop_is_exact_at_the_ends_of_the_range() {
+        assert_eq!(int_loop_count(1, Num::Int(10), 1), Some(9));
+        assert_eq!(int_loop_count(1, Num::Int(10), 3), Some(3));
+        assert_eq!(int_loop_count(10, Num::Int(1), -3), Some(3));
+        assert_eq!(int_loop_count(1, Num::Int(0), 1), None);
+        assert_eq!(int_loop_count(0, Num::Int(1), -1), None);
+        assert_eq!(int_loop_count(i64::MIN, Num::Int(i64::MAX), 1), Some(u64::MAX));
+        assert_eq!(int_loop_count(i64::MAX, Num::Int(i64::MIN), i64::MIN), Some(1));
+        assert_eq!(int_loop_count(i64::MAX - 1, Num::Int(i64::MAX), 2), Some(0));
+    }
+
+    #[test]
+    fn a_float_limit_of_an_integer_loop_is_clipped() {
+        assert_eq!(int_loop_count(1, Num::Float(3.9), 1), Some(2));
+        assert_eq!(int_loop_count(3, Num::Float(1.1), -1), Some(1));
+        assert_eq!(int_loop_count(1, Num::Float(f64::INFINITY), i64::MAX - 1), Some(1));
+        assert_eq!(int_loop_count(1, Num::Float(f64::NEG_INFINITY), 1), None);
+        assert_eq!(int_loop_count(1, Num::Float(f64::INFINITY), -1), None);
+        assert_eq!(int_loop_count(1, Num::Float(f64::NAN), 1), None);
+    }
+
+    #[test]
+    fn a_float_loop_runs_up_to_its_limit() {
+        assert!(float_loop_starts(1.0, 1.0, 0.1));
+        assert!(!float_loop_starts(1.1, 1.0, 0.1));
+        assert!(float_loop_continues(1.0, 1.0, 0.1));
+        assert!(!float_loop_continues(1.1, 1.0, 0.1));
+        assert!(float_loop_continues(1.1, 1.0, -0.1));
+    }
+
+    #[test]
+    fn a_float_loop_over_nan_runs_once() {
+        for (start, limit) in [(1.0, f64::NAN), (f64::NAN, 1.0)] {
+            for step in [1.0, -1.0] {
+                assert!(float_loop_starts(start, limit, step));
+                assert!(!float_loop_continues(start + step, limit, step));
+            }
+        }
+    }
+}

@@ -1,0 +1,439 @@
+//! The command line.
+//!
+//! [`OPTIONS`] is the only list of options: the parser, the usage message, `--help` and the reference page are made from it.
+//!
+//! Options that `lua` has too are taken exactly as `lua` takes them: they do not combine (`-vi` is no option), and an
+//! argument that begins with `-` is not taken for the value of another one.
+
+use std::ffi::OsString;
+use std::fmt::Write;
+use std::time::Duration;
+
+use lexopt::{Arg, Parser};
+use perilune_base::dialect::LuaVersion;
+
+/// What an option is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Id {
+    Execute,
+    Interactive,
+    Library,
+    ShowVersion,
+    NoEnvironment,
+    Warnings,
+    Jit,
+    LuaVersion,
+    MaxInstructions,
+    MaxMemory,
+    Timeout,
+    Deterministic,
+    Help,
+    Version,
+}
+
+/// What follows an option.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Takes {
+    Nothing,
+    Value(&'static str),
+    /// Only after `=`.
+    Optional(&'static str),
+}
+
+/// A row of the registry of options.
+struct Row {
+    id: Id,
+    name: Name,
+    takes: Takes,
+    help: &'static str,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Name {
+    /// `-e`
+    Short(char),
+    /// `--help`
+    Long(&'static str),
+}
+
+const OPTIONS: &[Row] = &[
+    Row { id: Id::Execute, name: Name::Short('e'), takes: Takes::Value("stat"), help: "execute string 'stat'" },
+    Row {
+        id: Id::Interactive,
+        name: Name::Short('i'),
+        takes: Takes::Nothing,
+        help: "enter interactive mode after executing 'script'",
+    },
+    Row {
+        id: Id::Library,
+        name: Name::Short('l'),
+        takes: Takes::Value("mod"),
+        help: "require library 'mod' into global 'mod'; 'g=mod' into global 'g'",
+    },
+    Row { id: Id::ShowVersion, name: Name::Short('v'), takes: Takes::Nothing, help: "show version information" },
+    Row { id: Id::NoEnvironment, name: Name::Short('E'), takes: Takes::Nothing, help: "ignore environment variables" },
+    Row { id: Id::Warnings, name: Name::Short('W'), takes: Takes::Nothing, help: "turn warnings on" },
+    Row { id: Id::Jit, name: Name::Short('j'), takes: Takes::Value("on|off"), help: "trace compiler on or off" },
+    Row {
+        id: Id::LuaVersion,
+        name: Name::Long("lua-version"),
+        takes: Takes::Value("V"),
+        help: "version of the language, as 5.4, 54 or lua5.4",
+    },
+    Row {
+        id: Id::MaxInstructions,
+        name: Name::Long("max-instructions"),
+        takes: Takes::Value("N"),
+        help: "end the program after N units of work (exit code 3)",
+    },
+    Row {
+        id: Id::MaxMemory,
+        name: Name::Long("max-memory"),
+        takes: Takes::Value("BYTES[K|M|G]"),
+        help: "limit the memory of all Lua values together",
+    },
+    Row {
+        id: Id::Timeout,
+        name: Name::Long("timeout"),
+        takes: Takes::Value("SECONDS"),
+        help: "end the program after this time (exit code 3)",
+    },
+    Row {
+        id: Id::Deterministic,
+        name: Name::Long("deterministic"),
+        takes: Takes::Optional("SEED"),
+        help: "same clocks and random numbers on every run",
+    },
+    Row {
+        id: Id::Help,
+        name: Name::Long("help"),
+        takes: Takes::Optional("markdown"),
+        help: "show this text, or the reference page",
+    },
+    Row { id: Id::Version, name: Name::Long("version"), takes: Takes::Nothing, help: "show the version of this program" },
+];
+
+/// Arguments that are not options but shown with them.
+const SPECIAL: [(&str, &str); 2] = [("--", "stop handling options"), ("-", "stop handling options and execute stdin")];
+
+/// What the user wants.
+#[derive(Debug, PartialEq)]
+pub enum Request {
+    /// Run Lua code.
+    Run(Command),
+    /// Print the help.
+    Help,
+    /// Print the reference page.
+    Reference,
+    /// Print the version.
+    Version,
+}
+
+/// How to run which Lua code.
+#[derive(Debug, Default, PartialEq)]
+pub struct Command {
+    /// `-e`, `-l` and `-W`, in their order.
+    pub steps: Vec<Step>,
+    /// `-i`
+    pub interactive: bool,
+    /// `-v`, also by `-i`.
+    pub show_version: bool,
+    /// `-E`
+    pub no_environment: bool,
+    /// `--max-instructions`
+    pub max_instructions: Option<u64>,
+    /// `--max-memory`
+    pub max_memory: Option<usize>,
+    /// `--timeout`
+    pub timeout: Option<Duration>,
+    /// The seed of `--deterministic`.
+    pub deterministic: Option<u64>,
+    /// Where in the command line the script is named.
+    pub script: Option<usize>,
+}
+
+impl Command {
+    /// Whether there is Lua code in the options (`-e`).
+    pub fn executes(&self) -> bool {
+        self.steps.iter().any(|step| matches!(step, Step::Execute(_)))
+    }
+}
+
+/// Something to do before the script.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Step {
+    /// Run this code.
+    Execute(Vec<u8>),
+    /// Require `module` or `global=module`.
+    Require(Vec<u8>),
+    /// Turn warnings on.
+    WarningsOn,
+}
+
+/// Why a command line makes no sense.
+#[derive(Debug, PartialEq, Eq)]
+pub struct UsageError(pub String);
+
+/// Reads a command line; the program's own name comes first.
+pub fn parse(arguments: &[OsString]) -> Result<Request, UsageError> {
+    let mut command = Command::default();
+    if let Some(version) = version_of_program(arguments.first()) {
+        check_version(version)?;
+    }
+    let mut parser = Parser::from_args(arguments.iter().skip(1));
+    parser.set_short_equals(false);
+    loop {
+        let argument = next_argument(&mut parser);
+        let name = match parser.next() {
+            Ok(None) => return Ok(Request::Run(command)),
+            Ok(Some(Arg::Value(_))) => {
+                let rest = parser.raw_args().map_or(0, |rest| rest.as_slice().len());
+                command.script = Some(arguments.len() - rest - 1);
+                return Ok(Request::Run(command));
+            }
+            Ok(Some(Arg::Short(letter))) => OPTIONS.iter().find(|row| row.name == Name::Short(letter)),
+            Ok(Some(Arg::Long(name))) => OPTIONS.iter().find(|row| matches!(row.name, Name::Long(n) if n == name)),
+            Err(_) => None,
+        };
+        let unrecognized = || UsageError(format!("unrecognized option '{argument}'"));
+        let row = name.ok_or_else(unrecognized)?;
+        let value = match row.takes {
+            Takes::Nothing if parser.optional_value().is_some() => return Err(unrecognized()),
+            Takes::Nothing => None,
+            Takes::Optional(_) => parser.optional_value(),
+            Takes::Value(_) => Some(value_of(&mut parser).ok_or_else(|| needs_argument(row))?),
+        };
+        match row.id {
+            Id::Help if value.as_ref().is_some_and(|value| value == "markdown") => return Ok(Request::Reference),
+            Id::Help if value.is_none() => return Ok(Request::Help),
+            Id::Help => return Err(unrecognized()),
+            Id::Version => return Ok(Request::Version),
+            _ => command.apply(row, value)?,
+        }
+    }
+}
+
+/// The argument that is looked at next, for messages.
+fn next_argument(parser: &mut Parser) -> String {
+    let rest = parser.try_raw_args();
+    rest.and_then(|rest| rest.peek().map(|argument| argument.to_string_lossy().into_owned())).unwrap_or_default()
+}
+
+fn needs_argument(row: &Row) -> UsageError {
+    UsageError(format!("'{}' needs argument", row.name))
+}
+
+/// The rest of the argument, or the next one if that is no option.
+fn value_of(parser: &mut Parser) -> Option<OsString> {
+    if let Some(value) = parser.optional_value() {
+        return Some(value);
+    }
+    let mut rest = parser.try_raw_args()?;
+    let is_option = rest.peek()?.as_encoded_bytes().first() == Some(&b'-');
+    if is_option { None } else { rest.next() }
+}
+
+impl std::fmt::Display for Name {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Name::Short(letter) => write!(f, "-{letter}"),
+            Name::Long(name) => write!(f, "--{name}"),
+        }
+    }
+}
+
+impl Command {
+    fn apply(&mut self, row: &Row, value: Option<OsString>) -> Result<(), UsageError> {
+        let bytes = || value.clone().unwrap_or_default().into_encoded_bytes();
+        let text = || value.as_ref().map(|value| value.to_string_lossy().into_owned()).unwrap_or_default();
+        let invalid = || UsageError(format!("invalid value '{}' for '{}'", text(), row.name));
+        match row.id {
+            Id::Execute => self.steps.push(Step::Execute(bytes())),
+            Id::Library => self.steps.push(Step::Require(bytes())),
+            Id::Warnings => self.steps.push(Step::WarningsOn),
+            Id::Interactive => {
+                self.interactive = true;
+                self.show_version = true;
+            }
+            Id::ShowVersion => self.show_version = true,
+            Id::NoEnvironment => self.no_environment = true,
+            // There is no compiler to switch: both are as it is.
+            Id::Jit => match text().as_str() {
+                "on" | "off" => {}
+                _ => return Err(invalid()),
+            },
+            Id::LuaVersion => {
+                check_version(text().parse().map_err(|unknown| UsageError(format!("{unknown}")))?)?;
+            }
+            Id::MaxInstructions => self.max_instructions = Some(text().parse().map_err(|_| invalid())?),
+            Id::MaxMemory => self.max_memory = Some(parse_bytes(&text()).ok_or_else(invalid)?),
+            Id::Timeout => {
+                let seconds: f64 = text().parse().map_err(|_| invalid())?;
+                self.timeout = Some(Duration::try_from_secs_f64(seconds).map_err(|_| invalid())?);
+            }
+            Id::Deterministic => {
+                let seed = if value.is_some() { text().parse().map_err(|_| invalid())? } else { 0 };
+                self.deterministic = Some(seed);
+            }
+            Id::Help | Id::Version => {}
+        }
+        Ok(())
+    }
+}
+
+/// The version that the program's name asks for: `lua5.4` and the like.
+fn version_of_program(name: Option<&OsString>) -> Option<LuaVersion> {
+    let stem = std::path::Path::new(name?).file_name()?.to_str()?;
+    let stem = stem.strip_suffix(std::env::consts::EXE_SUFFIX).unwrap_or(stem);
+    if stem.starts_with("lua") { stem.parse().ok() } else { None }
+}
+
+fn check_version(version: LuaVersion) -> Result<(), UsageError> {
+    match version {
+        LuaVersion::Lua54 => Ok(()),
+        LuaVersion::Lua51 | LuaVersion::Lua52 | LuaVersion::Lua53 | LuaVersion::Lua55 => {
+            Err(UsageError(format!("{version} is not available: this build runs {}", LuaVersion::Lua54)))
+        }
+    }
+}
+
+/// `100`, `64K`, `16M`, `2G`
+fn parse_bytes(text: &str) -> Option<usize> {
+    let (digits, shift) = match text.as_bytes().last()? {
+        b'K' | b'k' => (&text[..text.len() - 1], 10),
+        b'M' | b'm' => (&text[..text.len() - 1], 20),
+        b'G' | b'g' => (&text[..text.len() - 1], 30),
+        _ => (text, 0),
+    };
+    digits.parse::<usize>().ok()?.checked_mul(1 << shift)
+}
+
+impl Row {
+    fn synopsis(&self) -> String {
+        match (self.name, self.takes) {
+            (name, Takes::Nothing) => name.to_string(),
+            (name, Takes::Value(value)) => format!("{name} {value}"),
+            (name, Takes::Optional(value)) => format!("{name}[={value}]"),
+        }
+    }
+}
+
+/// All options with their explanations.
+fn rows() -> Vec<(String, &'static str)> {
+    let options = OPTIONS.iter().map(|row| (row.synopsis(), row.help));
+    options.chain(SPECIAL.map(|(name, help)| (name.to_owned(), help))).collect()
+}
+
+/// The usage message, which `--help` prints too.
+pub fn usage(program: &str) -> String {
+    let rows = rows();
+    let width = rows.iter().map(|(synopsis, _)| synopsis.len()).max().unwrap_or(0);
+    let mut text = format!("usage: {program} [options] [script [args]]\nAvailable options are:\n");
+    for (synopsis, help) in rows {
+        // Writing to a string does not fail.
+        let _ = writeln!(text, "  {synopsis:width$}  {help}");
+    }
+    text
+}
+
+/// The reference page of the command.
+pub fn reference() -> String {
+    let mut text = "# The command\n\n`perilune [options] [script [args]]`\n\n| option | meaning |\n|---|---|\n".to_owned();
+    for (synopsis, help) in rows() {
+        // A bar would end the cell.
+        let synopsis = synopsis.replace('|', "\\|");
+        // Writing to a string does not fail.
+        let _ = writeln!(text, "| `{synopsis}` | {help} |");
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn request(line: &str) -> Result<Request, UsageError> {
+        let arguments: Vec<OsString> = std::iter::once("perilune").chain(line.split(' ')).map(OsString::from).collect();
+        parse(&arguments)
+    }
+
+    fn command(line: &str) -> Command {
+        match request(line) {
+            Ok(Request::Run(command)) => command,
+            other => panic!("{line}: {other:?}"),
+        }
+    }
+
+    fn complaint(line: &str) -> String {
+        request(line).unwrap_err().0
+    }
+
+    #[test]
+    fn options_of_lua_are_taken_as_lua_does() {
+        let c = command("-i -E -eprint(1) -e a=3 -W -lg=mod -l str script -x a");
+        assert!(c.interactive && c.show_version && c.no_environment);
+        let steps = [
+            Step::Execute(b"print(1)".to_vec()),
+            Step::Execute(b"a=3".to_vec()),
+            Step::WarningsOn,
+            Step::Require(b"g=mod".to_vec()),
+            Step::Require(b"str".to_vec()),
+        ];
+        assert_eq!(c.steps, steps);
+        assert_eq!(c.script, Some(10));
+        assert_eq!(command("-e=1").steps, [Step::Execute(b"=1".to_vec())]);
+    }
+
+    #[test]
+    fn the_script_ends_the_options() {
+        assert_eq!(command("- -h").script, Some(1));
+        assert_eq!(command("-e x -- -x y").script, Some(4));
+        assert_eq!(command("-v").script, None);
+        assert_eq!(command("--").script, None);
+    }
+
+    #[test]
+    fn wrong_options_are_named_whole() {
+        for option in ["-h", "---", "-Ex", "-vv", "-iv", "--hlep", "--version=1", "--help=x", "-vi"] {
+            assert_eq!(complaint(option), format!("unrecognized option '{option}'"));
+        }
+        assert_eq!(complaint("-e"), "'-e' needs argument");
+        assert_eq!(complaint("-e -v"), "'-e' needs argument");
+        assert_eq!(complaint("-l"), "'-l' needs argument");
+        assert_eq!(complaint("--timeout"), "'--timeout' needs argument");
+    }
+
+    #[test]
+    fn limits_have_units() {
+        let c = command("--max-instructions 1000 --max-memory=64K --timeout 0.5 --deterministic=7 x");
+        assert_eq!((c.max_instructions, c.max_memory), (Some(1000), Some(65_536)));
+        assert_eq!((c.timeout, c.deterministic), (Some(Duration::from_millis(500)), Some(7)));
+        assert_eq!(command("--deterministic x").deterministic, Some(0));
+        assert_eq!(parse_bytes("2G"), Some(2 << 30));
+        for text in ["", "K", "-1", "1T", "99999999999G"] {
+            assert_eq!(parse_bytes(text), None, "{text}");
+        }
+        assert_eq!(complaint("--max-memory=lots"), "invalid value 'lots' for '--max-memory'");
+    }
+
+    #[test]
+    fn only_one_version_is_available() {
+        assert_eq!(command("--lua-version 5.4 -joff x").script, Some(4));
+        assert_eq!(complaint("--lua-version 5.1"), "Lua 5.1 is not available: this build runs Lua 5.4");
+        assert_eq!(complaint("--lua-version=6"), "unknown Lua version '6'");
+        let names = |name: &str| version_of_program(Some(&OsString::from(name)));
+        assert_eq!(names("/usr/bin/lua5.1"), Some(LuaVersion::Lua51));
+        assert_eq!(names("perilune"), None);
+        assert_eq!(names("lua"), None);
+    }
+
+    #[test]
+    fn every_option_is_explained() {
+        let usage = usage("perilune");
+        let reference = reference();
+        for row in OPTIONS {
+            assert!(usage.contains(&row.synopsis()), "{usage}");
+            assert!(reference.contains(row.help), "{reference}");
+        }
+    }
+}

@@ -1,0 +1,39 @@
+//! Errors found while compiling, before they are given the chunk's name.
+
+use crate::position::Position;
+
+/// The result of a step of the compiler.
+pub(crate) type Res<T> = Result<T, Box<Failure>>;
+
+/// Why a chunk cannot be compiled.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    pub message: String,
+    pub place: Place,
+    /// Whether fewer registers would help: the chunk is then compiled again without record constructors.
+    pub is_register_overflow: bool,
+}
+
+/// Where an error is reported.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Place {
+    /// At a line.
+    Line(u32),
+    /// At the line of the token that follows.
+    After(Position),
+    /// At the line of the token that follows, which the message quotes.
+    Near(Position),
+}
+
+impl Failure {
+    /// An error in the meaning of the source.
+    pub(crate) fn new(message: String, place: Place) -> Box<Failure> {
+        Box::new(Failure { message, place, is_register_overflow: false })
+    }
+
+    /// The error that no register is left.
+    pub(crate) fn register_overflow(at: Position) -> Box<Failure> {
+        let message = "function or expression needs too many registers".to_owned();
+        Box::new(Failure { message, place: Place::Near(at), is_register_overflow: true })
+    }
+}

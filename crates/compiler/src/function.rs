@@ -1,0 +1,86 @@
+//! Functions: opening and closing their state, parameters, and the main function.
+
+use perilune_bytecode::ops::{Instr, Op};
+use perilune_bytecode::proto::{Proto, UpvalDesc, VarKind};
+use perilune_syntax::ast::{Expr, FuncBody, FuncId};
+
+use crate::Compiler;
+use crate::exp::{Exp, Kind};
+use crate::failure::{Place, Res};
+use crate::func_state::FuncState;
+use crate::position::Position;
+use crate::scope::{ENV, VarName};
+
+impl<'a> Compiler<'a> {
+    /// Compiles the whole chunk: a vararg function whose only upvalue is the environment.
+    pub(crate) fn main_function(mut self) -> Res<Proto> {
+        let body = &self.chunk.main;
+        let env = UpvalDesc { name: ENV.into(), in_stack: true, index: 0, kind: VarKind::Regular };
+        self.fs.proto.upvals.push(env);
+        self.function_body(body)?;
+        self.fs.at = Position::behind(body.block.last_line, body.block.end);
+        self.finish_function(Place::Line(body.block.end_line))?;
+        Ok(self.fs.proto)
+    }
+
+    /// `function ... end`; the closure is put into the next register.
+    pub(crate) fn function(&mut self, id: FuncId, node: &Expr) -> Res<Exp> {
+        let body = &self.chunk.functions[id];
+        let inner = FuncState::new(self.chunk, self.fs.at);
+        self.outer.push(std::mem::replace(&mut self.fs, inner));
+        self.function_body(body)?;
+        let end = Position::behind(node.line, node.end);
+        self.fs.at = end;
+        self.finish_function(Place::After(end))?;
+        let enclosing = self.outer.pop().expect("the function has an enclosing one");
+        let inner = std::mem::replace(&mut self.fs, enclosing);
+        self.fs.at = end;
+        let index = self.fs.proto.protos.len() as i32;
+        self.fs.proto.protos.push(inner.proto);
+        let pc = self.fs.emit(Instr::new(Op::Closure, 0, 0, 0, index));
+        let mut closure = Exp::new(Kind::Pending(pc));
+        self.fs.exp_to_next(&mut closure)?;
+        Ok(closure)
+    }
+
+    /// Parameters and statements.
+    fn function_body(&mut self, body: &'a FuncBody) -> Res<()> {
+        let fs = &mut self.fs;
+        fs.proto.source = self.chunk_name.into();
+        fs.proto.line_defined = body.line_defined;
+        fs.proto.last_line = body.last_line_defined;
+        fs.proto.is_vararg = body.is_vararg;
+        fs.enter_block(false);
+        let params = &self.chunk.bindings[body.params];
+        for param in params {
+            fs.declare(VarName::Source(param.name), Position::behind(param.line, param.end))?;
+        }
+        fs.activate(params.len());
+        fs.proto.num_params = params.len() as u8;
+        fs.reserve(params.len())?;
+        self.statements(&body.block)
+    }
+
+    /// The final return, which stands in the line of the last token consumed.
+    fn finish_function(&mut self, error_place: Place) -> Res<()> {
+        let first = self.fs.local_top();
+        self.fs.emit_return(first, 0);
+        self.fs.leave_block()?;
+        if let Some(error) = self.fs.pending_goto_error(error_place) {
+            return Err(error);
+        }
+        self.fs.finish()
+    }
+}
+
+impl FuncState<'_> {
+    /// Returns `n` values from `first` up.
+    pub(crate) fn emit_return(&mut self, first: u8, n: u8) {
+        match n {
+            _ if self.is_inside_tbc() => self.emit_abc(Op::Return, first, n + 1, 1),
+            0 => self.emit_abc(Op::Return0, first, 0, 0),
+            1 => self.emit_abc(Op::Return1, first, 0, 0),
+            _ => self.emit_abc(Op::Return, first, n + 1, 0),
+        };
+    }
+}

@@ -1,0 +1,144 @@
+//! Compiles syntax trees to bytecode.
+//!
+//! One walk over the tree generates the code; nothing is built in between. The methods of [`FuncState`] are the code
+//! generator proper: registers, jumps, descriptors of expressions, operators. The methods of `Compiler` walk the tree and
+//! keep the position in the source, from which instructions get their lines.
+//!
+//! | module        | question it answers                                                  |
+//! |---------------|----------------------------------------------------------------------|
+//! | `exp`         | what is known about an expression without a place                    |
+//! | `func_state`  | which instructions, constants and registers a function has           |
+//! | `jumps`       | how jumps with an open target are chained and patched                |
+//! | `discharge`   | how a value gets to its place                                        |
+//! | `operators`   | which instruction an operator becomes                                |
+//! | `fold`        | which operations are done while compiling                            |
+//! | `scope`       | which variable a name means                                          |
+//! | `labels`      | where `goto` and `break` go                                          |
+//! | `expr`, `call`, `table` | how expressions are walked                                 |
+//! | `stat`, `loops`, `function` | how statements and functions are walked                |
+//! | `position`    | which line the reference would give an instruction                   |
+//!
+//! The order of evaluation, the names and lines of debug information and the texts of errors are the reference's. What
+//! is not: some instructions that cannot fail and begin no line may be missing or stand in another place.
+//!
+//! Left operands and the objects of suffixes form chains of any length, which are walked with a loop. Everything else
+//! recurses, as deep as the parser did.
+#![forbid(unsafe_code)]
+
+mod call;
+mod discharge;
+mod exp;
+mod expr;
+mod failure;
+mod fold;
+mod func_state;
+mod function;
+mod jumps;
+mod labels;
+mod loops;
+mod operators;
+mod position;
+mod scope;
+mod stat;
+mod table;
+
+use perilune_base::dialect::LuaVersion;
+use perilune_bytecode::proto::Proto;
+use perilune_syntax::SyntaxError;
+use perilune_syntax::ast::{Chunk, ExprId, Name};
+
+use crate::failure::{Failure, Place, Res};
+use crate::func_state::FuncState;
+use crate::position::{Position, skip_blank};
+
+/// Compiles a chunk, which was parsed from `source`.
+///
+/// `chunk_name` is the name given to `load`, with its `=` or `@`.
+///
+/// # Errors
+///
+/// What is wrong with the chunk beyond its grammar: unknown labels, assignments to constants, exceeded limits.
+pub fn compile(chunk: &Chunk, source: &[u8], chunk_name: &[u8]) -> Result<Proto, SyntaxError> {
+    let result = match Compiler::new(chunk, source, chunk_name, Records::Allowed).main_function() {
+        // Record constructors hold all their values in registers at once.
+        Err(failure) if failure.is_register_overflow => {
+            Compiler::new(chunk, source, chunk_name, Records::Forbidden).main_function()
+        }
+        result => result,
+    };
+    result.map_err(|failure| into_syntax_error(&failure, source, chunk_name))
+}
+
+/// Parses and compiles a source.
+///
+/// # Errors
+///
+/// What the parser or [`compile`] reports.
+pub fn compile_source(source: &[u8], chunk_name: &[u8], version: LuaVersion) -> Result<Proto, SyntaxError> {
+    let chunk = perilune_syntax::parse(source, chunk_name, version)?;
+    compile(&chunk, source, chunk_name)
+}
+
+/// Whether table constructors may become record instructions.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Records {
+    Allowed,
+    Forbidden,
+}
+
+/// The walk over a chunk.
+pub(crate) struct Compiler<'a> {
+    pub chunk: &'a Chunk,
+    source: &'a [u8],
+    chunk_name: &'a [u8],
+    pub records: Records,
+    /// The index of `_ENV` among the names of the chunk.
+    pub env_name: Option<Name>,
+    /// The innermost function.
+    pub fs: FuncState<'a>,
+    /// The functions around it, outermost first.
+    pub outer: Vec<FuncState<'a>>,
+    /// Suffixes and operators whose left operands are being compiled.
+    pub spine: Vec<ExprId>,
+}
+
+impl<'a> Compiler<'a> {
+    fn new(chunk: &'a Chunk, source: &'a [u8], chunk_name: &'a [u8], records: Records) -> Compiler<'a> {
+        let env_name = chunk.names.iter().position(|name| **name == *scope::ENV);
+        Compiler {
+            chunk,
+            source,
+            chunk_name,
+            records,
+            env_name: env_name.map(|index| Name(index as u32)),
+            fs: FuncState::new(chunk, Position::behind(1, 0)),
+            outer: Vec::new(),
+            spine: Vec::new(),
+        }
+    }
+
+    /// Notes that everything up to `end`, in `line`, has been consumed.
+    pub(crate) fn consumed(&mut self, line: u32, end: u32) {
+        self.fs.at = Position::behind(line, end);
+    }
+
+    /// Consumes the next token, whose text is `len` bytes long.
+    pub(crate) fn consume_token(&mut self, len: u8) {
+        let at = self.fs.at;
+        let (end, line) = skip_blank(self.source, at.end + u32::from(at.skip), at.line);
+        self.fs.at = Position { line, end, skip: len };
+    }
+}
+
+/// Finishes the text of an error.
+fn into_syntax_error(failure: &Failure, source: &[u8], chunk_name: &[u8]) -> SyntaxError {
+    let next = |at: Position| skip_blank(source, at.end + u32::from(at.skip), at.line);
+    match failure.place {
+        Place::Line(line) => SyntaxError::new(chunk_name, line, &failure.message),
+        Place::After(at) => SyntaxError::new(chunk_name, next(at).1, &failure.message),
+        Place::Near(at) => {
+            let (offset, line) = next(at);
+            SyntaxError::near(source, chunk_name, line, offset, &failure.message)
+        }
+    }
+}

@@ -1,0 +1,88 @@
+//! Finalizers: which objects have one, and whose is to be called next.
+//!
+//! ```text
+//!  setmetatable with __gc           atomic step: dead             the VM
+//!  -------------------> registered ------------------> queued ------------> called, unregistered
+//! ```
+//! Queued objects are roots. The heap calls nothing: the VM pops an object, reads its `__gc` at that time, and calls it.
+
+use super::Heap;
+use crate::object::mark::{FINALIZER, WHITES};
+use crate::object::{GcHeader, Kind};
+use crate::value::{Tag, Value};
+
+impl Heap {
+    /// Registers an object (a table or a userdata) for finalization, unless it is already, or the heap is being closed.
+    /// Finalizers are called in the reverse order of registration.
+    pub fn register_finalizer(&mut self, value: Value) {
+        let Some(h) = value.header() else { return };
+        // SAFETY: a value in the mutator's hands refers to a live object.
+        unsafe {
+            if (*h).mark & FINALIZER == 0 && !self.closing {
+                (*h).mark |= FINALIZER;
+                self.with_finalizer.push(h);
+            }
+        }
+    }
+
+    /// The next object whose finalizer is to be called. It is no longer registered, and no longer a root.
+    pub fn next_finalizable(&mut self) -> Option<Value> {
+        let h = self.to_finalize.pop_front()?;
+        // SAFETY: queued objects are roots.
+        unsafe {
+            (*h).mark &= !FINALIZER;
+            Some(value_of(h))
+        }
+    }
+
+    /// Whether a finalizer is to be called.
+    #[inline]
+    pub fn has_finalizable(&self) -> bool {
+        !self.to_finalize.is_empty()
+    }
+
+    /// Queues all registered objects, when the VM closes. From now on none is registered any more.
+    pub fn finalize_all(&mut self) {
+        self.closing = true;
+        while let Some(h) = self.with_finalizer.pop() {
+            self.to_finalize.push_back(h);
+        }
+    }
+
+    /// Queues the registered objects that were not reached, and reaches them.
+    pub(super) fn queue_dead_finalizables(&mut self) {
+        let queued = self.to_finalize.len();
+        let mut registered = std::mem::take(&mut self.with_finalizer);
+        // SAFETY: registered objects are not freed: here they are either marked or queued in every cycle.
+        unsafe {
+            for &h in registered.iter().rev().filter(|&&h| (*h).mark & WHITES != 0) {
+                self.to_finalize.push_back(h);
+            }
+            if self.to_finalize.len() > queued {
+                registered.retain(|&h| (*h).mark & WHITES == 0);
+                for i in queued..self.to_finalize.len() {
+                    self.mark_object(self.to_finalize[i]);
+                }
+            }
+        }
+        self.with_finalizer = registered;
+    }
+}
+
+/// The value that refers to an object of a kind that values can refer to.
+///
+/// # Safety
+/// `h` is the header of a live object.
+pub(super) unsafe fn value_of(h: *mut GcHeader) -> Value {
+    // SAFETY: the caller's duty.
+    let tag = match unsafe { (*h).kind } {
+        Kind::Str => Tag::Str,
+        Kind::Table => Tag::Table,
+        Kind::LuaFn => Tag::LuaFn,
+        Kind::NativeFn => Tag::NativeFn,
+        Kind::UserData => Tag::UserData,
+        Kind::Thread => Tag::Thread,
+        Kind::Free | Kind::UpVal | Kind::Proto => return Value::NIL,
+    };
+    Value { payload: h.expose_provenance() as u64, tag }
+}

@@ -1,0 +1,155 @@
+//! The table of interned strings: open addressing over addresses.
+//!
+//! An entry packs the string's address (48 bits) with 16 bits of its hash, so that a probe seldom looks at a string that is
+//! not the one. Removed entries leave tombstones, because moving entries would need the hashes of their neighbours. The
+//! table holds strings weakly: the sweep removes those that it frees.
+
+use crate::object::Str;
+use crate::string::bytes_of;
+
+const EMPTY: u64 = 0;
+const TOMBSTONE: u64 = 1;
+const ADDRESS_BITS: u32 = 48;
+const ADDRESS: u64 = (1 << ADDRESS_BITS) - 1;
+const FIRST_SIZE: usize = 256;
+
+#[derive(Debug)]
+pub(super) struct InternTable {
+    slots: Box<[u64]>,
+    live: usize,
+    tombstones: usize,
+}
+
+#[inline(always)]
+fn fragment(hash: u32) -> u64 {
+    (hash >> 16) as u64
+}
+
+#[inline(always)]
+fn address(entry: u64) -> *mut Str {
+    std::ptr::with_exposed_provenance_mut((entry & ADDRESS) as usize)
+}
+
+fn entry(hash: u32, s: *mut Str) -> u64 {
+    let a = s.expose_provenance() as u64;
+    assert!(a >> ADDRESS_BITS == 0, "this is a bug: an address of more than 48 bits");
+    fragment(hash) << ADDRESS_BITS | a
+}
+
+impl InternTable {
+    pub fn new() -> InternTable {
+        InternTable { slots: Box::new([]), live: 0, tombstones: 0 }
+    }
+
+    /// Bytes of the table itself.
+    pub fn bytes(&self) -> usize {
+        self.slots.len() * 8
+    }
+
+    /// Strings in the table.
+    pub fn len(&self) -> usize {
+        self.live
+    }
+
+    /// The string with these bytes.
+    #[inline]
+    pub fn find(&self, hash: u32, bytes: &[u8]) -> Option<*mut Str> {
+        if self.slots.is_empty() {
+            return None;
+        }
+        let mask = self.slots.len() - 1;
+        let mut i = hash as usize & mask;
+        loop {
+            let e = self.slots[i];
+            if e == EMPTY {
+                return None;
+            }
+            if e >> ADDRESS_BITS == fragment(hash) && e != TOMBSTONE {
+                let s = address(e);
+                // SAFETY: the table holds live or not yet swept strings only: the sweep removes what it frees.
+                unsafe {
+                    if (*s).header.word == hash && bytes_of(s) == bytes {
+                        return Some(s);
+                    }
+                }
+            }
+            i = (i + 1) & mask;
+        }
+    }
+
+    /// Adds a string that is not in the table. Returns by how many bytes the table grew.
+    #[inline]
+    pub fn insert(&mut self, hash: u32, s: *mut Str) -> isize {
+        let mut grown = 0;
+        if (self.live + self.tombstones + 1) * 4 > self.slots.len() * 3 {
+            grown = self.resize();
+        }
+        let mask = self.slots.len() - 1;
+        let mut i = hash as usize & mask;
+        while self.slots[i] > TOMBSTONE {
+            i = (i + 1) & mask;
+        }
+        self.tombstones -= (self.slots[i] == TOMBSTONE) as usize;
+        self.slots[i] = entry(hash, s);
+        self.live += 1;
+        grown
+    }
+
+    /// Removes a string.
+    pub fn remove(&mut self, hash: u32, s: *mut Str) {
+        let wanted = entry(hash, s);
+        let mask = self.slots.len() - 1;
+        let mut i = hash as usize & mask;
+        loop {
+            if self.slots[i] == wanted {
+                break;
+            }
+            if self.slots[i] == EMPTY {
+                debug_assert!(false, "this is a bug: a short string that is not interned");
+                return;
+            }
+            i = (i + 1) & mask;
+        }
+        self.live -= 1;
+        if self.slots[(i + 1) & mask] != EMPTY {
+            self.slots[i] = TOMBSTONE;
+            self.tombstones += 1;
+            return;
+        }
+        // The run ends here: it needs no tombstones at its end.
+        self.slots[i] = EMPTY;
+        let mut before = i.wrapping_sub(1) & mask;
+        while self.slots[before] == TOMBSTONE {
+            self.slots[before] = EMPTY;
+            self.tombstones -= 1;
+            before = before.wrapping_sub(1) & mask;
+        }
+    }
+
+    /// Shrinks a table that became much too large. Returns the change in bytes.
+    pub fn shrink(&mut self) -> isize {
+        if self.slots.len() > FIRST_SIZE && self.live * 8 < self.slots.len() { self.resize() } else { 0 }
+    }
+
+    /// Rebuilds the table at a size that fits its strings.
+    #[cold]
+    #[inline(never)]
+    fn resize(&mut self) -> isize {
+        let size = ((self.live + 1) * 2).next_power_of_two().max(FIRST_SIZE);
+        let mask = size - 1;
+        let mut slots = vec![EMPTY; size].into_boxed_slice();
+        for &e in self.slots.iter().filter(|&&e| e > TOMBSTONE) {
+            // SAFETY: the table holds live or not yet swept strings only.
+            let hash = unsafe { (*address(e)).header.word };
+            let mut i = hash as usize & mask;
+            while slots[i] != EMPTY {
+                i = (i + 1) & mask;
+            }
+            slots[i] = e;
+        }
+        let grown = (size as isize - self.slots.len() as isize) * 8;
+        self.slots = slots;
+        self.tombstones = 0;
+        grown
+    }
+}

@@ -1,0 +1,128 @@
+//! Making objects other than strings, threads and prototypes.
+//!
+//! A new object is white. None of these functions collects, so their arguments need no roots.
+
+use std::any::Any;
+use std::ptr;
+
+use super::{Heap, OutOfMemory};
+use crate::object::{
+    ErasedNative, Gc, GcHeader, Kind, LuaClosure, NativeClosure, Proto, Table, TableRef, UpVal, UserData, UserDataRef,
+};
+use crate::value::Value;
+
+/// Most slots that a new table gets in its own cell.
+pub const MAX_INLINE_SLOTS: u16 = 56;
+
+impl Heap {
+    /// A header of a new object.
+    #[inline(always)]
+    pub(super) fn header(&self, kind: Kind, word: u32) -> GcHeader {
+        GcHeader { kind, mark: self.white(), flags: 0, aux: 0, word }
+    }
+
+    /// A table with room for `array` elements and `props` properties. The room for elements is a hint: without memory for
+    /// it the table has none.
+    #[inline]
+    pub fn new_table(&mut self, array: u32, props: u16) -> TableRef {
+        let inline = props.min(MAX_INLINE_SLOTS);
+        let p: *mut Table = self.alloc_cell(size_of::<Table>() + inline as usize * size_of::<Value>()).cast();
+        // SAFETY: the cell is new and has room for the struct and `inline` slots; none of them is in use with the root
+        // shape.
+        let t = unsafe {
+            (&raw mut (*p).header).write(self.header(Kind::Table, 0));
+            crate::table::init(p, self.shapes.root(), inline);
+            TableRef::from_ptr(p)
+        };
+        if array > 0 {
+            let _ = t.reserve(self, array as usize, 0);
+        }
+        t
+    }
+
+    /// A Lua function with `n` upvalues, which the caller sets before the next safepoint.
+    ///
+    /// # Safety
+    /// `proto` is live.
+    #[inline]
+    pub unsafe fn new_lua_closure(&mut self, proto: *mut Proto, n: u32) -> Gc<LuaClosure> {
+        let size = size_of::<LuaClosure>() + n as usize * size_of::<*mut UpVal>();
+        let p: *mut LuaClosure = self.alloc_cell(size).cast();
+        // SAFETY: the cell is new and has room for the struct and `n` pointers.
+        unsafe {
+            p.write(LuaClosure { header: self.header(Kind::LuaFn, n), proto });
+            for i in 0..n as usize {
+                LuaClosure::upvals(p).add(i).write(ptr::null_mut());
+            }
+            Gc::from_ptr(p)
+        }
+    }
+
+    /// An open upvalue for a stack slot. The caller links it into its thread's list; see [`Heap::find_upval`].
+    #[inline]
+    pub fn new_upval(&mut self, slot: *mut Value) -> *mut UpVal {
+        let p: *mut UpVal = self.alloc_cell(size_of::<UpVal>()).cast();
+        // SAFETY: the cell is new and has room for the struct.
+        unsafe { p.write(UpVal { header: self.header(Kind::UpVal, 0), slot, closed: Value::NIL }) };
+        p
+    }
+
+    /// A closed upvalue.
+    #[inline]
+    pub fn new_closed_upval(&mut self, value: Value) -> *mut UpVal {
+        let p = self.new_upval(ptr::null_mut());
+        // SAFETY: the upvalue is new.
+        unsafe {
+            (*p).closed = value;
+            (*p).slot = &raw mut (*p).closed;
+        }
+        p
+    }
+
+    /// A native function.
+    #[inline]
+    pub fn new_native(
+        &mut self,
+        code: ErasedNative,
+        intrinsic: u32,
+        control: u32,
+        upvals: &[Value],
+    ) -> Gc<NativeClosure> {
+        let size = size_of::<NativeClosure>() + size_of_val(upvals);
+        let p: *mut NativeClosure = self.alloc_cell(size).cast();
+        let header = self.header(Kind::NativeFn, upvals.len() as u32);
+        // SAFETY: the cell is new and has room for the struct and the upvalues.
+        unsafe {
+            p.write(NativeClosure { header, code, intrinsic, control });
+            ptr::copy_nonoverlapping(upvals.as_ptr(), NativeClosure::upvals(p), upvals.len());
+            Gc::from_ptr(p)
+        }
+    }
+
+    /// A full userdata with `n` user values. The size of `data` itself is counted, what it refers to is not.
+    pub fn new_userdata(&mut self, data: Box<dyn Any>, n: u32) -> Result<UserDataRef, OutOfMemory> {
+        let user_values: *mut Value = self.try_alloc_raw(n as usize * size_of::<Value>())?.cast();
+        self.add_bytes(size_of_val(&*data) as isize);
+        let p: *mut UserData = self.alloc_cell(size_of::<UserData>()).cast();
+        let header = self.header(Kind::UserData, n);
+        // SAFETY: the cell is new and has room for the struct, the buffer for `n` values.
+        unsafe {
+            for i in 0..n as usize {
+                user_values.add(i).write(Value::NIL);
+            }
+            p.write(UserData { header, meta: ptr::null_mut(), data: Some(data), user_values });
+            Ok(UserDataRef::from_ptr(p))
+        }
+    }
+
+    /// Takes the host's value out of a userdata. (Taking it from the field directly leaves its bytes counted.)
+    pub fn take_userdata(&mut self, u: UserDataRef) -> Option<Box<dyn Any>> {
+        // SAFETY: a reference in the mutator's hands is to a live userdata, and no reference to its field exists: the
+        // exclusive borrow of the heap is asked for by all that hand one out.
+        let data = unsafe { (*u.as_ptr()).data.take() };
+        if let Some(data) = &data {
+            self.add_bytes(-(size_of_val(&**data) as isize));
+        }
+        data
+    }
+}

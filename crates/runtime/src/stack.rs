@@ -1,0 +1,44 @@
+//! Frames and the layout of a coroutine's stack.
+//!
+//! ```text
+//!  func | varargs ... | base: registers 0 .. max_stack | next func ...
+//! ```
+//! A frame's function stays in its slot while the frame lives; results are moved down to that slot. Frames hold
+//! pointers into the stack; growing the stack rewrites them, and the open upvalues.
+
+use perilune_bytecode::ops::Instr;
+
+use crate::value::Value;
+
+/// Slots behind `stack_limit` that short-lived pushes (metamethod arguments, error handling) may use without a check.
+pub const EXTRA_SLOTS: usize = 16;
+
+/// Slots of a new coroutine.
+pub const INITIAL_SLOTS: usize = 24;
+
+/// Most slots that a coroutine's stack may have, as in the reference.
+pub const MAX_SLOTS: usize = 1_000_000;
+
+/// One call in progress.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub struct Frame {
+    /// The slot of the called function.
+    pub func: *mut Value,
+    /// Register 0, or a native function's first argument.
+    pub base: *mut Value,
+    /// End of the registers; for a native function the end of what it may push without asking.
+    pub top: *mut Value,
+    /// The next instruction; null for a native function.
+    pub pc: *const Instr,
+    /// Results that the caller wants; -1 for all.
+    pub nresults: i32,
+    /// What the frame is, see `perilune-vm::frame`.
+    pub kind: u8,
+    /// What happens to the results of the *callee* of this frame when it returns, see `perilune-vm::frame`.
+    pub resume: u8,
+    /// Flags, see `perilune-vm::frame`.
+    pub flags: u16,
+    /// Free for the frame's kind (varargs count, protected-call state, continuation data).
+    pub extra: u64,
+}

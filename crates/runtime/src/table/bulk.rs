@@ -1,0 +1,235 @@
+//! What constructors and libraries do to the array part as a whole. Positions are keys, from 1 to [`TableRef::array_len`].
+
+use std::ptr;
+
+use super::{SetError, array, balance, barrier, hash, props};
+use crate::heap::Heap;
+use crate::object::{ANY_ELEMENTS, StrRef, TableRef, is_any, is_packable};
+use crate::table::MAX_PROPS;
+use crate::value::{Tag, Value};
+
+/// Room.
+impl TableRef {
+    /// Makes room for so many elements in all, and so many properties.
+    pub fn reserve(self, heap: &mut Heap, elements: usize, props: usize) -> Result<(), SetError> {
+        let elements = u32::try_from(elements).map_err(|_| SetError::Overflow)?;
+        // SAFETY: a `TableRef` refers to a live table.
+        unsafe { array::reserve(self.as_ptr(), heap, elements)? };
+        let props = props.min(MAX_PROPS as usize);
+        // SAFETY: a `TableRef` refers to a live table.
+        unsafe {
+            if props > (*self.as_ptr()).slot_cap as usize {
+                props::grow_slots(self.as_ptr(), heap, props as u32)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Access by position.
+impl TableRef {
+    /// Length of the array part.
+    #[inline(always)]
+    pub fn array_len(self) -> u32 {
+        // SAFETY: a `TableRef` refers to a live table.
+        unsafe { array::len(self.as_ptr()) }
+    }
+
+    /// Panics unless the array part has the position.
+    #[inline(always)]
+    fn check_position(self, pos: u32) {
+        assert!(pos.wrapping_sub(1) < self.array_len(), "position outside of the array part; this is a bug");
+    }
+
+    /// The element at `pos`. Panics unless the array part has it.
+    #[inline]
+    pub fn array_get(self, pos: u32) -> Value {
+        self.check_position(pos);
+        // SAFETY: a `TableRef` refers to a live table; `pos` was checked.
+        unsafe { array::element(self.as_ptr(), pos as usize - 1) }
+    }
+
+    /// Replaces the element at `pos`. Panics unless the array part has it.
+    #[inline]
+    pub fn array_set(self, heap: &mut Heap, pos: u32, value: Value) -> Result<(), SetError> {
+        self.check_position(pos);
+        // SAFETY: a `TableRef` refers to a live table; `pos` was checked.
+        unsafe {
+            barrier(self.as_ptr(), heap, value);
+            array::store(self.as_ptr(), heap, pos as usize - 1, value)
+        }
+    }
+
+    /// Exchanges two elements. Panics unless the array part has both. A hole may not be moved to the end.
+    #[inline]
+    pub fn array_swap(self, a: u32, b: u32) {
+        self.check_position(a);
+        self.check_position(b);
+        let (a, b) = (a as usize - 1, b as usize - 1);
+        let t = self.as_ptr();
+        // SAFETY: a `TableRef` refers to a live table; `a` and `b` were checked, and are in the form that the kind says.
+        // An array of kind `Any` is trimmed in case that a hole came to its end.
+        unsafe {
+            if is_any((*t).header.aux) {
+                ptr::swap(array::values(t).add(a), array::values(t).add(b));
+                if (*array::values(t).add(self.array_len() as usize - 1)).is_nil() {
+                    array::trim(t);
+                }
+            } else {
+                ptr::swap(array::payloads(t).add(a), array::payloads(t).add(b));
+            }
+        }
+    }
+
+    /// Copies elements, from `pos` on, as many as `out` takes. Panics unless the array part has them all.
+    pub fn array_read(self, pos: u32, out: &mut [Value]) {
+        if out.is_empty() {
+            return;
+        }
+        assert!(pos >= 1 && pos as usize - 1 + out.len() <= self.array_len() as usize, "this is a bug: no such elements");
+        let t = self.as_ptr();
+        // SAFETY: a `TableRef` refers to a live table; the range was checked. `out` is no part of a table: nobody has a
+        // Rust slice of one.
+        unsafe {
+            if is_any((*t).header.aux) {
+                ptr::copy_nonoverlapping(array::values(t).add(pos as usize - 1), out.as_mut_ptr(), out.len());
+            } else {
+                for (i, value) in out.iter_mut().enumerate() {
+                    *value = array::element(t, pos as usize - 1 + i);
+                }
+            }
+        }
+    }
+}
+
+/// Changes of length.
+impl TableRef {
+    /// Inserts an element at `pos` and moves those from there on up by one. Panics unless the array part has `pos`.
+    pub fn array_insert(self, heap: &mut Heap, pos: u32, value: Value) -> Result<(), SetError> {
+        self.check_position(pos);
+        let t = self.as_ptr();
+        // SAFETY: a `TableRef` refers to a live table; `pos` was checked, and there is room for one more element when they
+        // are moved. The kind admits the value when it is written.
+        unsafe {
+            barrier(t, heap, value);
+            if !is_any((*t).header.aux) && (*t).header.aux != value.tag as u8 {
+                array::convert_to_any(t, heap)?;
+            }
+            let (at, len) = (pos as usize - 1, self.array_len() as usize);
+            array::reserve_one(t, heap)?;
+            if is_any((*t).header.aux) {
+                let gap = array::values(t).add(at);
+                ptr::copy(gap, gap.add(1), len - at);
+                gap.write(value);
+            } else {
+                let gap = array::payloads(t).add(at);
+                ptr::copy(gap, gap.add(1), len - at);
+                gap.write(value.payload);
+            }
+            (*t).header.word = len as u32 + 1;
+            balance::take_next_from_hash(t, heap);
+            Ok(())
+        }
+    }
+
+    /// Removes the element at `pos` and moves those above it down by one. Panics unless the array part has `pos`.
+    pub fn array_remove(self, pos: u32) -> Value {
+        let value = self.array_get(pos);
+        let t = self.as_ptr();
+        // SAFETY: a `TableRef` refers to a live table; `array_get` checked `pos`. The last element is given up.
+        unsafe {
+            let above = (self.array_len() - pos) as usize;
+            if is_any((*t).header.aux) {
+                let gap = array::values(t).add(pos as usize - 1);
+                ptr::copy(gap.add(1), gap, above);
+            } else {
+                let gap = array::payloads(t).add(pos as usize - 1);
+                ptr::copy(gap.add(1), gap, above);
+            }
+            array::pop(t);
+        }
+        value
+    }
+
+    /// Stores a value that is not nil under the key `#t + 1`.
+    #[inline]
+    pub fn append(self, heap: &mut Heap, value: Value) -> Result<(), SetError> {
+        self.set_int(heap, self.length() + 1, value)
+    }
+
+    /// Stores values under the keys from `start` on. Nils are stored as well.
+    pub fn extend_from_slice(self, heap: &mut Heap, start: i64, values: &[Value]) -> Result<(), SetError> {
+        let t = self.as_ptr();
+        // SAFETY: a `TableRef` refers to a live table.
+        let is_append = start == self.length() + 1 && unsafe { hash::index_keys(t) } == 0;
+        if !is_append {
+            for (i, &value) in values.iter().enumerate() {
+                self.set_int(heap, start.wrapping_add(i as i64), value)?;
+            }
+            return Ok(());
+        }
+        // Without index keys in the hash part, nils at the end have nothing to overwrite.
+        let Some(last) = values.iter().rposition(|value| !value.is_nil()) else { return Ok(()) };
+        let values = &values[..=last];
+        let tag = values[0].tag;
+        let is_uniform = is_packable(tag) && values.iter().all(|value| value.tag == tag);
+        // SAFETY: a `TableRef` refers to a live table. There is room for all values, and the kind admits them, when they are
+        // written; the last of them is not nil.
+        unsafe {
+            let len = self.array_len();
+            let kind = if is_uniform { tag as u8 } else { ANY_ELEMENTS };
+            if (*t).header.aux != kind {
+                if len == 0 {
+                    array::set_empty_kind(t, kind);
+                } else if !is_any((*t).header.aux) {
+                    array::convert_to_any(t, heap)?;
+                }
+            }
+            let new_len = u32::try_from(len as usize + values.len()).map_err(|_| SetError::Overflow)?;
+            array::reserve_amortized(t, heap, new_len)?;
+            if is_any((*t).header.aux) {
+                ptr::copy_nonoverlapping(values.as_ptr(), array::values(t).add(len as usize), values.len());
+            } else {
+                for (i, value) in values.iter().enumerate() {
+                    array::payloads(t).add(len as usize + i).write(value.payload);
+                }
+            }
+            (*t).header.word = new_len;
+            // One object may stand for all: the barrier is about the table.
+            if let Some(&object) = values.iter().find(|value| value.is_object()) {
+                barrier(t, heap, object);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Sorting.
+impl TableRef {
+    /// Sorts the array part ascending, if it has integers only, floats only or strings only, and nothing else is wanted
+    /// than the order of `<`. Returns whether it did. (NaN have some place.)
+    pub fn array_sort(self) -> bool {
+        let t = self.as_ptr();
+        let len = self.array_len() as usize;
+        if len < 2 {
+            return true;
+        }
+        // SAFETY: a `TableRef` refers to a live table, whose array part, not being empty, has `len` initialised payloads of the
+        // tag that is its kind. No other reference to them is in use: the comparisons touch no table.
+        unsafe {
+            let payloads = std::slice::from_raw_parts_mut(array::payloads(t), len * usize::from(!is_any((*t).header.aux)));
+            match (*t).header.aux {
+                kind if kind == Tag::Int as u8 => payloads.sort_unstable_by_key(|&payload| payload as i64),
+                kind if kind == Tag::Float as u8 => {
+                    payloads.sort_unstable_by(|&a, &b| f64::from_bits(a).total_cmp(&f64::from_bits(b)));
+                }
+                kind if kind == Tag::Str as u8 => payloads.sort_unstable_by(|&a, &b| {
+                    let (a, b) = (StrRef::from_address(a), StrRef::from_address(b));
+                    a.as_bytes().cmp(b.as_bytes())
+                }),
+                _ => return false,
+            }
+        }
+        true
+    }
+}

@@ -1,0 +1,324 @@
+//! The basic functions (§6.1 of the manual).
+
+mod collector;
+mod load;
+
+use perilune_base::num::format::{write_float, write_int};
+use perilune_base::num::parse::parse_in_base;
+use perilune_runtime::value::{Tag, Value};
+use perilune_vm::control::Control;
+use perilune_vm::host::StandardStream;
+use perilune_vm::meta::Event;
+use perilune_vm::native::{Intrinsic, NativeResult, Raised, Row, intrinsic, row};
+use perilune_vm::vm::Vm;
+
+pub use load::load_file;
+
+/// The basic functions, except for those that [`open`] makes: `pairs` and `ipairs`, which hold the function that they
+/// return, and the protected calls.
+pub const ROWS: &[Row] = &[
+    intrinsic("assert", assert, Intrinsic::Assert),
+    row("collectgarbage", collector::collectgarbage),
+    row("dofile", load::dofile),
+    row("error", error),
+    intrinsic("getmetatable", getmetatable, Intrinsic::GetMetatable),
+    row("load", load::load),
+    row("loadfile", load::loadfile),
+    intrinsic("next", next, Intrinsic::Next),
+    row("print", print),
+    intrinsic("rawequal", rawequal, Intrinsic::RawEqual),
+    intrinsic("rawget", rawget, Intrinsic::RawGet),
+    intrinsic("rawlen", rawlen, Intrinsic::RawLen),
+    intrinsic("rawset", rawset, Intrinsic::RawSet),
+    intrinsic("select", select, Intrinsic::Select),
+    intrinsic("setmetatable", setmetatable, Intrinsic::SetMetatable),
+    intrinsic("tonumber", tonumber, Intrinsic::ToNumber),
+    intrinsic("tostring", tostring, Intrinsic::ToString),
+    intrinsic("type", type_, Intrinsic::Type),
+    row("warn", warn),
+];
+
+/// Opens the library: its functions are globals.
+pub fn open(vm: &mut Vm) {
+    let globals = vm.globals();
+    vm.register(globals, ROWS);
+    let next = vm.get_field(globals, "next");
+    let pairs = vm.native(pairs, Intrinsic::Pairs, &[next]);
+    vm.set_field(globals, "pairs", pairs);
+    let step = vm.native(ipairs_step, Intrinsic::IpairsStep, &[]);
+    let ipairs = vm.native(ipairs, Intrinsic::Ipairs, &[step]);
+    vm.set_field(globals, "ipairs", ipairs);
+    for (name, control) in [("pcall", Control::PCall), ("xpcall", Control::XPCall)] {
+        let function = vm.control_function(control, &[]);
+        vm.set_field(globals, name, function);
+    }
+    vm.set_field(globals, "_G", Value::table(globals));
+    let version = vm.string(b"Lua 5.4");
+    vm.set_field(globals, "_VERSION", version);
+    crate::publish(vm, "_G", globals);
+}
+
+fn assert(vm: &mut Vm) -> NativeResult {
+    if vm.arg(1).is_truthy() {
+        return Ok(vm.nargs() as u32);
+    }
+    vm.check_any(1)?;
+    let message = if vm.nargs() >= 2 { vm.arg(2) } else { vm.string(b"assertion failed!") };
+    Err(throw_from(vm, message, 1))
+}
+
+fn error(vm: &mut Vm) -> NativeResult {
+    // C's `int`: what does not fit is cut.
+    let level = vm.opt_int(2, 1)? as i32;
+    let value = vm.arg(1);
+    Err(throw_from(vm, value, level))
+}
+
+/// Raises an error; a string gets the position of the function at `level` in front, if `level` is positive.
+fn throw_from(vm: &mut Vm, value: Value, level: i32) -> Raised {
+    match value.as_str() {
+        Some(message) if level > 0 => {
+            let mut text = vm.position(level as usize);
+            text.extend_from_slice(message.as_bytes());
+            let text = vm.string(&text);
+            vm.throw(text)
+        }
+        _ => vm.throw(value),
+    }
+}
+
+fn getmetatable(vm: &mut Vm) -> NativeResult {
+    let value = vm.check_any(1)?;
+    let Some(metatable) = vm.metatable_of(value) else { return vm.ret(Value::NIL) };
+    let shown = vm.metamethod(value, Event::Metatable);
+    vm.ret(if shown.is_nil() { Value::table(metatable) } else { shown })
+}
+
+fn setmetatable(vm: &mut Vm) -> NativeResult {
+    let table = vm.check_table(1)?;
+    let metatable = vm.arg(2);
+    if metatable.as_table().is_none() && !(metatable.is_nil() && vm.nargs() >= 2) {
+        return Err(vm.type_error(2, "nil or table"));
+    }
+    if !vm.metamethod(Value::table(table), Event::Metatable).is_nil() {
+        return Err(vm.error("cannot change a protected metatable"));
+    }
+    vm.set_metatable(Value::table(table), metatable.as_table());
+    vm.ret(Value::table(table))
+}
+
+fn next(vm: &mut Vm) -> NativeResult {
+    let table = vm.check_table(1)?;
+    match table.next(vm.arg(2)) {
+        Ok(Some((key, value))) => {
+            vm.push(key);
+            vm.push(value);
+            Ok(2)
+        }
+        Ok(None) => vm.ret(Value::NIL),
+        Err(_) => {
+            let message = vm.string(b"invalid key to 'next'");
+            Err(vm.throw(message))
+        }
+    }
+}
+
+/// Its upvalue is `next`.
+fn pairs(vm: &mut Vm) -> NativeResult {
+    let value = vm.check_any(1)?;
+    let handler = vm.metamethod(value, Event::Pairs);
+    if !handler.is_nil() {
+        vm.push(handler);
+        vm.push(value);
+        return vm.return_call(1);
+    }
+    let next = vm.upvalue(1);
+    vm.push(next);
+    vm.push(value);
+    vm.push(Value::NIL);
+    Ok(3)
+}
+
+/// Its upvalue is [`ipairs_step`].
+fn ipairs(vm: &mut Vm) -> NativeResult {
+    let value = vm.check_any(1)?;
+    let step = vm.upvalue(1);
+    vm.push(step);
+    vm.push(value);
+    vm.push(Value::int(0));
+    Ok(3)
+}
+
+fn ipairs_step(vm: &mut Vm) -> NativeResult {
+    let index = vm.check_int(2)?.wrapping_add(1);
+    let list = vm.arg(1);
+    let mut value = match list.as_table() {
+        Some(table) => table.get_int(index),
+        None => Value::NIL,
+    };
+    if value.is_nil() && vm.metatable_of(list).is_none() && list.as_table().is_some() {
+        return vm.ret(Value::NIL);
+    }
+    if value.is_nil() {
+        value = vm.index(list, Value::int(index))?;
+        if value.is_nil() {
+            return vm.ret(Value::NIL);
+        }
+    }
+    vm.push(Value::int(index));
+    vm.push(value);
+    Ok(2)
+}
+
+fn print(vm: &mut Vm) -> NativeResult {
+    let mut line = vm.take_buffer();
+    for i in 1..=vm.nargs() {
+        if i > 1 {
+            line.push(b'\t');
+        }
+        if let Err(raised) = print_value(vm, i, &mut line) {
+            write_output(vm, &mut line);
+            vm.give_buffer(line);
+            return Err(raised);
+        }
+    }
+    line.push(b'\n');
+    write_output(vm, &mut line);
+    vm.give_buffer(line);
+    Ok(0)
+}
+
+/// Appends argument `i` to what is going to be printed.
+fn print_value(vm: &mut Vm, i: usize, line: &mut Vec<u8>) -> Result<(), Raised> {
+    let value = vm.arg(i);
+    if vm.metamethod(value, Event::ToString).is_nil() {
+        match value.tag {
+            Tag::Int => {
+                write_int(line, value.raw_int());
+                return Ok(());
+            }
+            Tag::Float => {
+                write_float(line, value.raw_float());
+                return Ok(());
+            }
+            Tag::Nil
+            | Tag::False
+            | Tag::True
+            | Tag::Light
+            | Tag::Str
+            | Tag::Table
+            | Tag::LuaFn
+            | Tag::NativeFn
+            | Tag::UserData
+            | Tag::Thread => {
+                if let Some(text) = value.as_str() {
+                    line.extend_from_slice(text.as_bytes());
+                    return Ok(());
+                }
+            }
+        }
+    } else {
+        // The handler may print too: what comes before it goes out before it.
+        write_output(vm, line);
+    }
+    let text = vm.to_display(value)?;
+    line.extend_from_slice(text.as_bytes());
+    Ok(())
+}
+
+/// Writes to the standard output and empties the buffer. As in the reference, nobody hears of a failure.
+fn write_output(vm: &mut Vm, bytes: &mut Vec<u8>) {
+    let _ = vm.host().stream(StandardStream::Output).write(bytes);
+    bytes.clear();
+}
+
+fn warn(vm: &mut Vm) -> NativeResult {
+    // All arguments are checked first, so that an error leaves no warning half said.
+    vm.check_str(1)?;
+    let count = vm.nargs();
+    for i in 2..=count {
+        vm.check_str(i)?;
+    }
+    for i in 1..=count {
+        let part = vm.check_str(i)?;
+        vm.warn(part.as_bytes(), i < count);
+    }
+    Ok(0)
+}
+
+fn rawequal(vm: &mut Vm) -> NativeResult {
+    let a = vm.check_any(1)?;
+    let b = vm.check_any(2)?;
+    vm.ret(Value::bool(a.raw_equals(b)))
+}
+
+fn rawget(vm: &mut Vm) -> NativeResult {
+    let table = vm.check_table(1)?;
+    let key = vm.check_any(2)?;
+    vm.ret(table.get(key))
+}
+
+fn rawset(vm: &mut Vm) -> NativeResult {
+    let table = vm.check_table(1)?;
+    let key = vm.check_any(2)?;
+    let value = vm.check_any(3)?;
+    vm.raw_set(table, key, value)?;
+    vm.ret(Value::table(table))
+}
+
+fn rawlen(vm: &mut Vm) -> NativeResult {
+    let value = vm.arg(1);
+    let length = match (value.as_table(), value.as_str()) {
+        (Some(table), _) => table.length(),
+        (_, Some(text)) => text.as_bytes().len() as i64,
+        (None, None) => return Err(vm.type_error(1, "table or string")),
+    };
+    vm.ret(Value::int(length))
+}
+
+fn select(vm: &mut Vm) -> NativeResult {
+    let count = vm.nargs() as i64;
+    if vm.arg(1).as_str().is_some_and(|text| text.as_bytes().first() == Some(&b'#')) {
+        return vm.ret(Value::int(count - 1));
+    }
+    let index = vm.check_int(1)?;
+    let first = if index < 0 { count.saturating_add(index) } else { index.min(count) };
+    if first < 1 {
+        return Err(vm.arg_error(1, "index out of range"));
+    }
+    Ok((count - first) as u32)
+}
+
+fn tonumber(vm: &mut Vm) -> NativeResult {
+    if vm.arg(2).is_nil() {
+        let value = vm.arg(1);
+        if value.is_number() {
+            return vm.ret(value);
+        }
+        return match vm.to_number(value) {
+            Some(number) => vm.ret(number),
+            None => {
+                vm.check_any(1)?;
+                vm.ret(Value::NIL)
+            }
+        };
+    }
+    let base = vm.check_int(2)?;
+    let Some(text) = vm.arg(1).as_str() else { return Err(vm.type_error(1, "string")) };
+    if !(2..=36).contains(&base) {
+        return Err(vm.arg_error(2, "base out of range"));
+    }
+    vm.ret(parse_in_base(text.as_bytes(), base as u32).map_or(Value::NIL, Value::int))
+}
+
+fn tostring(vm: &mut Vm) -> NativeResult {
+    let value = vm.check_any(1)?;
+    let text = vm.to_display(value)?;
+    vm.ret(Value::str(text))
+}
+
+fn type_(vm: &mut Vm) -> NativeResult {
+    let value = vm.check_any(1)?;
+    let name = vm.string(value.type_name().as_bytes());
+    vm.ret(name)
+}

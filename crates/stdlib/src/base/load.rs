@@ -1,0 +1,195 @@
+//! `load`, `loadfile` and `dofile`.
+
+use perilune_runtime::value::Value;
+use perilune_vm::control::Control;
+use perilune_vm::host::{HostError, OpenMode, StandardStream, Stream};
+use perilune_vm::native::{NativeResult, Raised};
+use perilune_vm::vm::{LoadMode, Vm};
+
+/// The first byte of a binary chunk.
+const SIGNATURE: u8 = 0x1b;
+
+/// What a mode names if there is none.
+const ANY_MODE: &[u8] = b"bt";
+
+pub(super) fn load(vm: &mut Vm) -> NativeResult {
+    let chunk = vm.arg(1);
+    let mode = optional_bytes(vm, 3)?;
+    let environment = (vm.nargs() >= 4).then(|| vm.arg(4));
+    let mode = mode.as_deref().unwrap_or(ANY_MODE);
+    let loaded = match vm.number_to_str(chunk) {
+        Some(source) => {
+            // A number has become a string that nothing else holds.
+            vm.set_arg(1, Value::str(source));
+            let name = vm.opt_str(2)?.unwrap_or(source);
+            load_chunk(vm, source.as_bytes(), name.as_bytes(), mode, environment)
+        }
+        None => {
+            let name = optional_bytes(vm, 2)?;
+            let reader = vm.check_function(1)?;
+            match read_pieces(vm, reader)? {
+                Ok(source) => load_chunk(vm, &source, name.as_deref().unwrap_or(b"=(load)"), mode, environment),
+                Err(error) => Err(error),
+            }
+        }
+    };
+    return_loaded(vm, loaded)
+}
+
+pub(super) fn loadfile(vm: &mut Vm) -> NativeResult {
+    let path = optional_bytes(vm, 1)?;
+    let mode = optional_bytes(vm, 2)?;
+    let environment = (vm.nargs() >= 3).then(|| vm.arg(3));
+    let loaded = load_file(vm, path.as_deref(), mode.as_deref(), environment);
+    return_loaded(vm, loaded)
+}
+
+pub(super) fn dofile(vm: &mut Vm) -> NativeResult {
+    let path = optional_bytes(vm, 1)?;
+    match load_file(vm, path.as_deref(), None, None) {
+        Ok(function) => {
+            vm.push(function);
+            vm.return_call(0)
+        }
+        Err(message) => Err(vm.throw(message)),
+    }
+}
+
+fn return_loaded(vm: &mut Vm, loaded: Result<Value, Value>) -> NativeResult {
+    match loaded {
+        Ok(function) => vm.ret(function),
+        Err(message) => {
+            vm.push(Value::NIL);
+            vm.push(message);
+            Ok(2)
+        }
+    }
+}
+
+fn optional_bytes(vm: &mut Vm, i: usize) -> Result<Option<Vec<u8>>, Raised> {
+    Ok(vm.opt_str(i)?.map(|text| text.as_bytes().to_vec()))
+}
+
+/// All pieces that a reader function returns, or the error with which it ended.
+fn read_pieces(vm: &mut Vm, reader: Value) -> Result<Result<Vec<u8>, Value>, Raised> {
+    let mut source = Vec::new();
+    let protected = vm.control_function(Control::PCall, &[]);
+    vm.push(protected);
+    let place = vm.nargs();
+    loop {
+        let protected = vm.arg(place);
+        vm.push(protected);
+        vm.push(reader);
+        vm.call(1, 2)?;
+        let piece = vm.pop();
+        let succeeded = vm.pop();
+        if !succeeded.is_truthy() {
+            return Ok(Err(piece));
+        }
+        if piece.is_nil() {
+            return Ok(Ok(source));
+        }
+        let Some(text) = vm.number_to_str(piece) else {
+            let mut message = vm.position(1);
+            message.extend_from_slice(b"reader function must return a string");
+            return Ok(Err(vm.string(&message)));
+        };
+        if text.as_bytes().is_empty() {
+            return Ok(Ok(source));
+        }
+        source.extend_from_slice(text.as_bytes());
+        vm.charge(1)?;
+    }
+}
+
+/// Loads a chunk of a kind that `mode` names; else gives the error message.
+fn load_chunk(
+    vm: &mut Vm,
+    source: &[u8],
+    name: &[u8],
+    mode: &[u8],
+    environment: Option<Value>,
+) -> Result<Value, Value> {
+    let (letter, kind, load_mode) = match source.first() {
+        Some(&SIGNATURE) => (b'b', "binary", LoadMode::Binary),
+        _ => (b't', "text", LoadMode::Text),
+    };
+    if !mode.contains(&letter) {
+        let mut message = format!("attempt to load a {kind} chunk (mode is '").into_bytes();
+        message.extend_from_slice(mode);
+        message.extend_from_slice(b"')");
+        return Err(vm.string(&message));
+    }
+    vm.load(source, name, load_mode, environment)
+}
+
+/// Loads a file, or the standard input if there is no path; else gives the error message.
+pub fn load_file(
+    vm: &mut Vm,
+    path: Option<&[u8]>,
+    mode: Option<&[u8]>,
+    environment: Option<Value>,
+) -> Result<Value, Value> {
+    let (name, text) = match path {
+        Some(path) => {
+            let mut file = match vm.host().open(path, OpenMode::READ) {
+                Ok(file) => Stream::with_mode(file, OpenMode::READ),
+                Err(error) => return Err(file_error(vm, "open", path, &error)),
+            };
+            ([b"@", path].concat(), read_all(&mut file))
+        }
+        None => (b"=stdin".to_vec(), read_all(vm.host().stream(StandardStream::Input))),
+    };
+    match text {
+        Ok(text) => load_chunk(vm, without_first_line(&text), &name, mode.unwrap_or(ANY_MODE), environment),
+        Err(error) => Err(file_error(vm, "read", &name[1..], &error)),
+    }
+}
+
+fn read_all(file: &mut Stream) -> Result<Vec<u8>, HostError> {
+    let mut text = Vec::new();
+    while file.read(&mut text, usize::MAX)? > 0 {}
+    Ok(text)
+}
+
+fn file_error(vm: &mut Vm, action: &str, path: &[u8], error: &HostError) -> Value {
+    let mut message = format!("cannot {action} ").into_bytes();
+    message.extend_from_slice(path);
+    message.extend_from_slice(format!(": {error}").as_bytes());
+    vm.string(&message)
+}
+
+/// A file without its byte order mark and without its first line if that begins with `#`. The end of that line stays, so
+/// that lines keep their numbers, except before a binary chunk.
+fn without_first_line(text: &[u8]) -> &[u8] {
+    let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
+    if text.first() != Some(&b'#') {
+        return text;
+    }
+    let end = text.iter().position(|&b| b == b'\n').unwrap_or(text.len());
+    match &text[end..] {
+        [b'\n', binary @ ..] if binary.first() == Some(&SIGNATURE) => binary,
+        rest => rest,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::without_first_line;
+
+    #[test]
+    fn marks_and_first_lines_are_no_part_of_a_chunk() {
+        for (text, chunk) in [
+            (&b"print(1)"[..], &b"print(1)"[..]),
+            (b"\xef\xbb\xbfprint(1)", b"print(1)"),
+            (b"\xef\xbbprint(1)", b"\xef\xbbprint(1)"),
+            (b"#!/bin/lua\nprint(1)", b"\nprint(1)"),
+            (b"\xef\xbb\xbf# x\nreturn 1", b"\nreturn 1"),
+            (b"# no end", b""),
+            (b"#x\n\x1bLua", b"\x1bLua"),
+            (b"", b""),
+        ] {
+            assert_eq!(without_first_line(text), chunk);
+        }
+    }
+}

@@ -1,0 +1,83 @@
+//! The library `coroutine` (manual §6.2).
+//!
+//! Resuming and yielding move frames, which only the interpreter can do: those functions live in
+//! [`perilune_vm::control`] and are published here.
+
+use perilune_runtime::object::ThreadRef;
+use perilune_runtime::value::Value;
+use perilune_vm::control::Control;
+use perilune_vm::native::{NativeResult, Raised, Row, row};
+use perilune_vm::vm::Vm;
+
+/// The plain functions of the library.
+pub const ROWS: &[Row] = &[
+    row("create", create),
+    row("wrap", wrap),
+    row("status", status),
+    row("running", running),
+    row("isyieldable", isyieldable),
+    row("close", close),
+];
+
+/// Opens the library.
+pub fn open(vm: &mut Vm) {
+    let library = crate::new_library(vm, "coroutine", ROWS);
+    for (name, control) in [("resume", Control::Resume), ("yield", Control::Yield)] {
+        let f = vm.control_function(control, &[]);
+        vm.set_field(library, name, f);
+    }
+}
+
+/// The coroutine argument; the running one when it is optional and absent.
+fn coroutine_argument(vm: &mut Vm, optional: bool) -> Result<ThreadRef, Raised> {
+    if optional && vm.nargs() == 0 { Ok(vm.running().0) } else { vm.check_thread(1) }
+}
+
+fn create(vm: &mut Vm) -> NativeResult {
+    let body = vm.check_function(1)?;
+    let co = vm.new_coroutine(body)?;
+    vm.ret(Value::thread(co))
+}
+
+fn wrap(vm: &mut Vm) -> NativeResult {
+    let body = vm.check_function(1)?;
+    let co = vm.new_coroutine(body)?;
+    let f = vm.control_function(Control::Wrapped, &[Value::thread(co)]);
+    vm.ret(f)
+}
+
+fn status(vm: &mut Vm) -> NativeResult {
+    let co = coroutine_argument(vm, false)?;
+    let text = vm.coroutine_status(co);
+    let text = vm.string(text.as_bytes());
+    vm.ret(text)
+}
+
+fn running(vm: &mut Vm) -> NativeResult {
+    let (co, is_main) = vm.running();
+    vm.push(Value::thread(co));
+    vm.push(Value::bool(is_main));
+    Ok(2)
+}
+
+fn isyieldable(vm: &mut Vm) -> NativeResult {
+    let co = coroutine_argument(vm, true)?;
+    let yieldable = vm.is_yieldable(co);
+    vm.ret(Value::bool(yieldable))
+}
+
+fn close(vm: &mut Vm) -> NativeResult {
+    let co = coroutine_argument(vm, false)?;
+    if vm.is_active(co) {
+        let text = format!("cannot close a {} coroutine", vm.coroutine_status(co));
+        return Err(vm.error(&text));
+    }
+    match vm.close_coroutine(co)? {
+        None => vm.ret(Value::TRUE),
+        Some(error) => {
+            vm.push(Value::FALSE);
+            vm.push(error);
+            Ok(2)
+        }
+    }
+}

@@ -1,0 +1,371 @@
+//! The library `debug` (manual §6.10).
+
+use perilune_runtime::object::ThreadRef;
+use perilune_runtime::value::Value;
+use perilune_vm::debug::{FrameId, Info, identity};
+use perilune_vm::hooks;
+use perilune_vm::native::{NativeResult, Raised, Row, row};
+use perilune_vm::vm::Vm;
+
+/// The functions of the library.
+pub const ROWS: &[Row] = &[
+    row("debug", debug),
+    row("gethook", gethook),
+    row("getinfo", getinfo),
+    row("getlocal", getlocal),
+    row("getmetatable", getmetatable),
+    row("getregistry", getregistry),
+    row("getupvalue", getupvalue),
+    row("getuservalue", getuservalue),
+    row("setcstacklimit", setcstacklimit),
+    row("sethook", sethook),
+    row("setlocal", setlocal),
+    row("setmetatable", setmetatable),
+    row("setupvalue", setupvalue),
+    row("setuservalue", setuservalue),
+    row("traceback", traceback),
+    row("upvalueid", upvalueid),
+    row("upvaluejoin", upvaluejoin),
+];
+
+/// Opens the library.
+pub fn open(vm: &mut Vm) {
+    crate::new_library(vm, "debug", ROWS);
+}
+
+/// The optional thread in front of the other arguments, and how many arguments it takes.
+fn thread_argument(vm: &Vm) -> (ThreadRef, usize) {
+    match vm.arg(1).as_thread() {
+        Some(t) => (t, 1),
+        None => (vm.running().0, 0),
+    }
+}
+
+/// Pushes a string field.
+fn string(vm: &mut Vm, bytes: &[u8]) -> Value {
+    vm.string(bytes)
+}
+
+fn getinfo(vm: &mut Vm) -> NativeResult {
+    let (thread, n) = thread_argument(vm);
+    let options = match vm.opt_str(n + 2)? {
+        Some(s) => s.as_bytes().to_vec(),
+        None => b"flnSrtu".to_vec(),
+    };
+    if options.first() == Some(&b'>') {
+        return Err(vm.arg_error(n + 2, "invalid option '>'"));
+    }
+    let subject = vm.arg(n + 1);
+    let info = if subject.is_function() {
+        vm.function_info(subject)
+    } else {
+        let level = vm.check_int(n + 1)?;
+        let frame = usize::try_from(level).ok().and_then(|l| vm.frame_at(thread, l));
+        match frame {
+            Some(frame) => vm.frame_info(thread, frame),
+            None => return vm.ret(Value::NIL),
+        }
+    };
+    if options.iter().any(|o| !b"SlnrutLf".contains(o)) {
+        return Err(vm.arg_error(n + 2, "invalid option"));
+    }
+    let t = vm.table(0, 16);
+    vm.push(Value::table(t));
+    fill_info(vm, &info, &options)?;
+    Ok(1)
+}
+
+/// Fills the table on top of the stack with what the options ask for.
+fn fill_info(vm: &mut Vm, info: &Info, options: &[u8]) -> Result<(), Raised> {
+    let Some(t) = vm.arg(vm.nargs()).as_table() else { return Ok(()) };
+    let has = |o: u8| options.contains(&o);
+    if has(b'S') {
+        let source = string(vm, &info.source);
+        vm.set_field(t, "source", source);
+        let short = string(vm, &info.short_source);
+        vm.set_field(t, "short_src", short);
+        vm.set_field(t, "linedefined", Value::int(info.line_defined));
+        vm.set_field(t, "lastlinedefined", Value::int(info.last_line_defined));
+        let what = string(vm, info.what.as_bytes());
+        vm.set_field(t, "what", what);
+    }
+    if has(b'l') {
+        vm.set_field(t, "currentline", Value::int(info.current_line));
+    }
+    if has(b'u') {
+        vm.set_field(t, "nups", Value::int(i64::from(info.upvalues)));
+        vm.set_field(t, "nparams", Value::int(i64::from(info.params)));
+        vm.set_field(t, "isvararg", Value::bool(info.is_vararg));
+    }
+    if has(b'n') {
+        let (what, name) = match &info.name {
+            Some((what, name)) => (*what, string(vm, name)),
+            None => ("", Value::NIL),
+        };
+        vm.set_field(t, "name", name);
+        let what = string(vm, what.as_bytes());
+        vm.set_field(t, "namewhat", what);
+    }
+    if has(b'r') {
+        vm.set_field(t, "ftransfer", Value::int(i64::from(info.first_transfer)));
+        vm.set_field(t, "ntransfer", Value::int(i64::from(info.transfers)));
+    }
+    if has(b't') {
+        vm.set_field(t, "istailcall", Value::bool(info.is_tail_call));
+    }
+    if has(b'L')
+        && let Some(lines) = &info.active_lines
+    {
+        let set = vm.table(0, 0);
+        vm.set_field(t, "activelines", Value::table(set));
+        // The line of a vararg function's header holds no code of its own.
+        for &line in lines {
+            vm.raw_set_int(set, i64::from(line), Value::TRUE)?;
+        }
+    }
+    if has(b'f') {
+        let func = info.func.unwrap_or(Value::NIL);
+        vm.set_field(t, "func", func);
+    }
+    Ok(())
+}
+
+/// The frame at the level in argument `i`, or the error for a level out of range.
+fn frame_argument(vm: &mut Vm, thread: ThreadRef, i: usize) -> Result<FrameId, Raised> {
+    let level = vm.check_int(i)?;
+    match usize::try_from(level).ok().and_then(|l| vm.frame_at(thread, l)) {
+        Some(frame) => Ok(frame),
+        None => Err(vm.arg_error(i, "level out of range")),
+    }
+}
+
+fn getlocal(vm: &mut Vm) -> NativeResult {
+    let (thread, n) = thread_argument(vm);
+    let index = vm.check_int(n + 2)?;
+    let subject = vm.arg(n + 1);
+    if subject.is_function() {
+        let name = match vm.parameter_name(subject, index) {
+            Some(name) => string(vm, &name),
+            None => Value::NIL,
+        };
+        return vm.ret(name);
+    }
+    let frame = frame_argument(vm, thread, n + 1)?;
+    match vm.local(thread, frame, index) {
+        Some((name, value)) => {
+            let name = string(vm, &name);
+            vm.push(name);
+            vm.push(value);
+            Ok(2)
+        }
+        None => vm.ret(Value::NIL),
+    }
+}
+
+fn setlocal(vm: &mut Vm) -> NativeResult {
+    let (thread, n) = thread_argument(vm);
+    let index = vm.check_int(n + 2)?;
+    let frame = frame_argument(vm, thread, n + 1)?;
+    let value = vm.check_any(n + 3)?;
+    let name = match vm.set_local(thread, frame, index, value) {
+        Some(name) => string(vm, &name),
+        None => Value::NIL,
+    };
+    vm.ret(name)
+}
+
+fn getmetatable(vm: &mut Vm) -> NativeResult {
+    let v = vm.check_any(1)?;
+    let meta = vm.metatable_of(v).map_or(Value::NIL, Value::table);
+    vm.ret(meta)
+}
+
+fn setmetatable(vm: &mut Vm) -> NativeResult {
+    let meta = vm.arg(2);
+    if !meta.is_nil() && meta.as_table().is_none() {
+        return Err(vm.type_error(2, "nil or table"));
+    }
+    let v = vm.arg(1);
+    vm.set_metatable(v, meta.as_table());
+    vm.ret(v)
+}
+
+fn getregistry(vm: &mut Vm) -> NativeResult {
+    let registry = vm.registry();
+    vm.ret(Value::table(registry))
+}
+
+fn getupvalue(vm: &mut Vm) -> NativeResult {
+    let index = vm.check_int(2)?;
+    let f = vm.check_function(1)?;
+    match vm.function_upvalue(f, index) {
+        Some((name, value)) => {
+            let name = string(vm, &name);
+            vm.push(name);
+            vm.push(value);
+            Ok(2)
+        }
+        None => Ok(0),
+    }
+}
+
+fn setupvalue(vm: &mut Vm) -> NativeResult {
+    let value = vm.check_any(3)?;
+    let index = vm.check_int(2)?;
+    let f = vm.check_function(1)?;
+    match vm.set_function_upvalue(f, index, value) {
+        Some(name) => {
+            let name = string(vm, &name);
+            vm.ret(name)
+        }
+        None => Ok(0),
+    }
+}
+
+/// The identity of the upvalue that two arguments name, `None` when there is no such upvalue.
+fn upvalue_argument(vm: &mut Vm, f: usize, n: usize) -> Result<(Value, i64, Option<u64>), Raised> {
+    let index = vm.check_int(n)?;
+    let function = vm.check_function(f)?;
+    Ok((function, index, vm.upvalue_id(function, index)))
+}
+
+fn upvalueid(vm: &mut Vm) -> NativeResult {
+    let (_, _, id) = upvalue_argument(vm, 1, 2)?;
+    vm.ret(id.map_or(Value::NIL, identity))
+}
+
+fn upvaluejoin(vm: &mut Vm) -> NativeResult {
+    let (f, n, to) = upvalue_argument(vm, 1, 2)?;
+    if to.is_none() {
+        return Err(vm.arg_error(2, "invalid upvalue index"));
+    }
+    let (g, m, from) = upvalue_argument(vm, 3, 4)?;
+    if from.is_none() {
+        return Err(vm.arg_error(4, "invalid upvalue index"));
+    }
+    if f.as_lua_fn().is_none() {
+        return Err(vm.arg_error(1, "Lua function expected"));
+    }
+    if g.as_lua_fn().is_none() {
+        return Err(vm.arg_error(3, "Lua function expected"));
+    }
+    vm.join_upvalues(f, n, g, m);
+    Ok(0)
+}
+
+fn getuservalue(vm: &mut Vm) -> NativeResult {
+    let n = vm.opt_int(2, 1)?;
+    let Some(u) = vm.arg(1).as_userdata() else { return vm.ret(Value::NIL) };
+    match u32::try_from(n).ok().and_then(|n| u.user_value(n)) {
+        Some(v) => {
+            vm.push(v);
+            vm.push(Value::TRUE);
+            Ok(2)
+        }
+        None => vm.ret(Value::NIL),
+    }
+}
+
+fn setuservalue(vm: &mut Vm) -> NativeResult {
+    let n = vm.opt_int(3, 1)?;
+    let Some(u) = vm.arg(1).as_userdata() else { return Err(vm.type_error(1, "userdata")) };
+    let value = vm.check_any(2)?;
+    let done = u32::try_from(n).is_ok_and(|n| u.set_user_value(vm.heap_mut(), n, value));
+    vm.ret(if done { Value::userdata(u) } else { Value::NIL })
+}
+
+fn setcstacklimit(vm: &mut Vm) -> NativeResult {
+    // The limit is fixed, as in the reference since 5.4.3: the call is accepted and reports it.
+    vm.check_int(1)?;
+    vm.ret(Value::int(perilune_base::limits::MAX_C_CALLS as i64))
+}
+
+/// The letters of a hook's mask.
+const MASKS: [(u8, u8); 3] = [(b'c', hooks::CALL), (b'r', hooks::RETURN), (b'l', hooks::LINE)];
+
+fn sethook(vm: &mut Vm) -> NativeResult {
+    let (thread, n) = thread_argument(vm);
+    if vm.arg(n + 1).is_nil() {
+        vm.set_hook(thread, Value::NIL, 0, 0);
+        return Ok(0);
+    }
+    let letters = vm.check_str(n + 2)?;
+    let function = vm.check_function(n + 1)?;
+    let count = vm.opt_int(n + 3, 0)?;
+    let mut mask = 0;
+    for (letter, bit) in MASKS {
+        if letters.as_bytes().contains(&letter) {
+            mask |= bit;
+        }
+    }
+    let count = u32::try_from(count).unwrap_or(0);
+    if count > 0 {
+        mask |= hooks::COUNT;
+    }
+    vm.set_hook(thread, function, mask, count);
+    Ok(0)
+}
+
+fn gethook(vm: &mut Vm) -> NativeResult {
+    let (thread, _) = thread_argument(vm);
+    let (function, mask, count) = vm.hook(thread);
+    if mask == 0 {
+        return vm.ret(Value::NIL);
+    }
+    let letters: Vec<u8> = MASKS.iter().filter(|(_, bit)| mask & bit != 0).map(|(l, _)| *l).collect();
+    vm.push(function);
+    let letters = string(vm, &letters);
+    vm.push(letters);
+    vm.push(Value::int(i64::from(count)));
+    Ok(3)
+}
+
+fn traceback(vm: &mut Vm) -> NativeResult {
+    let (thread, n) = thread_argument(vm);
+    let message = vm.arg(n + 1);
+    if !message.is_nil() && vm.number_to_str(message).is_none() {
+        return vm.ret(message);
+    }
+    let own = thread == vm.running().0;
+    let level = vm.opt_int(n + 2, i64::from(own))?;
+    let text = vm.number_to_str(message).map(|s| s.as_bytes().to_vec());
+    let trace = vm.traceback(thread, text.as_deref(), usize::try_from(level).unwrap_or(0));
+    let trace = string(vm, &trace);
+    vm.ret(trace)
+}
+
+/// `debug.debug`: runs the lines of the standard input until `cont`.
+fn debug(vm: &mut Vm) -> NativeResult {
+    loop {
+        vm.host().report(b"lua_debug> ");
+        let mut line = Vec::new();
+        let mut byte = [0u8; 1];
+        loop {
+            match vm.host().stream(perilune_vm::host::StandardStream::Input).read(&mut byte) {
+                Ok(1) if byte[0] != b'\n' => line.push(byte[0]),
+                Ok(1) => break,
+                _ if line.is_empty() => return Ok(0),
+                _ => break,
+            }
+        }
+        if line == b"cont" {
+            return Ok(0);
+        }
+        let loaded = vm.load(&line, b"=(debug command)", perilune_vm::load::LoadMode::Both, None);
+        let failed = match loaded {
+            Err(message) => Some(message),
+            Ok(f) => match vm.host_call(f, &[], false) {
+                Ok(_) => None,
+                Err(perilune_vm::host_call::VmError::Lua { value, .. }) => Some(value),
+                Err(_) => return Err(vm.error("interrupted")),
+            },
+        };
+        if let Some(error) = failed {
+            let text = vm.to_display(error)?;
+            let mut text = text.as_bytes().to_vec();
+            text.push(b'\n');
+            vm.host().report(&text);
+        }
+    }
+}
+

@@ -1,0 +1,522 @@
+//! The input and output library (§6.8 of the manual).
+//!
+//! `io.read` and `io.write` work on the default files, which the registry keeps; methods work on their first argument.
+//! Everything else is common to both.
+
+mod handle;
+pub(crate) mod outcome;
+mod read;
+
+use std::io::SeekFrom;
+
+use perilune_base::num::Num;
+use perilune_base::num::format::{FLOAT_DIGITS, FloatStyle, Spec, format_float, write_int};
+use perilune_runtime::object::UserDataRef;
+use perilune_runtime::value::{Tag, Value};
+use perilune_vm::host::{Buffering, HostError, HostResult, OpenMode, PipeMode, StandardStream, Stream};
+use perilune_vm::native::{Intrinsic, NativeResult, Raised, Row, row};
+use perilune_vm::vm::Vm;
+
+use self::outcome::{failed, succeeded_or_failed};
+
+/// The functions of the library.
+pub const ROWS: &[Row] = &[
+    row("close", io_close),
+    row("flush", io_flush),
+    row("input", io_input),
+    row("lines", io_lines),
+    row("open", io_open),
+    row("output", io_output),
+    row("popen", io_popen),
+    row("read", io_read),
+    row("tmpfile", io_tmpfile),
+    row("type", io_type),
+    row("write", io_write),
+];
+
+/// The methods of file handles.
+const METHODS: &[Row] = &[
+    row("close", file_close),
+    row("flush", file_flush),
+    row("lines", file_lines),
+    row("read", file_read),
+    row("seek", file_seek),
+    row("setvbuf", file_setvbuf),
+    row("write", file_write),
+];
+
+/// The metamethods of file handles.
+const METAMETHODS: &[Row] =
+    &[row("__gc", file_release), row("__close", file_release), row("__tostring", file_tostring)];
+
+/// A default file.
+#[derive(Clone, Copy)]
+enum DefaultFile {
+    Input,
+    Output,
+}
+
+impl DefaultFile {
+    /// Where the registry keeps it.
+    const fn field(self) -> &'static str {
+        match self {
+            DefaultFile::Input => "_IO_input",
+            DefaultFile::Output => "_IO_output",
+        }
+    }
+
+    const fn name(self) -> &'static str {
+        match self {
+            DefaultFile::Input => "input",
+            DefaultFile::Output => "output",
+        }
+    }
+}
+
+/// Opens the library.
+pub fn open(vm: &mut Vm) {
+    let metatable = vm.table(0, METAMETHODS.len() + 2);
+    vm.register(metatable, METAMETHODS);
+    let methods = vm.table(0, METHODS.len());
+    vm.register(methods, METHODS);
+    vm.set_field(metatable, "__index", Value::table(methods));
+    let name = vm.string(handle::TYPE_NAME.as_bytes());
+    vm.set_field(metatable, "__name", name);
+    let registry = vm.registry();
+    vm.set_field(registry, handle::TYPE_NAME, Value::table(metatable));
+
+    let library = crate::new_library(vm, "io", ROWS);
+    for (name, which, default) in [
+        ("stdin", StandardStream::Input, Some(DefaultFile::Input)),
+        ("stdout", StandardStream::Output, Some(DefaultFile::Output)),
+        ("stderr", StandardStream::Error, None),
+    ] {
+        let file = Value::userdata(handle::new_standard(vm, which));
+        vm.set_field(library, name, file);
+        if let Some(default) = default {
+            vm.set_field(registry, default.field(), file);
+        }
+    }
+}
+
+fn default_file(vm: &mut Vm, which: DefaultFile) -> Value {
+    let registry = vm.registry();
+    vm.get_field(registry, which.field())
+}
+
+fn open_default_file(vm: &mut Vm, which: DefaultFile) -> Result<UserDataRef, Raised> {
+    match handle::of_value(default_file(vm, which)) {
+        Some(file) if !handle::is_closed(file) => Ok(file),
+        _ => Err(vm.error(&format!("default {} file is closed", which.name()))),
+    }
+}
+
+/// Writes what waits for the default output: before another process runs.
+pub(crate) fn flush_default_output(vm: &mut Vm) {
+    if let Some(file) = handle::of_value(default_file(vm, DefaultFile::Output))
+        && !handle::is_closed(file)
+    {
+        // C's `fflush(NULL)` is not asked for its result there either.
+        let _ = handle::with_stream(vm, file, Stream::flush);
+    }
+}
+
+// Opening and closing.
+
+fn io_open(vm: &mut Vm) -> NativeResult {
+    let path = vm.check_str(1)?;
+    let mode = match vm.opt_str(2)? {
+        Some(mode) => OpenMode::parse(mode.as_bytes()),
+        None => Some(OpenMode::READ),
+    };
+    let Some(mode) = mode else { return Err(vm.arg_error(2, "invalid mode")) };
+    match vm.host().open(path.as_bytes(), mode) {
+        Ok(file) => return_stream(vm, Stream::with_mode(file, mode)),
+        Err(error) => failed(vm, &error, Some(path.as_bytes())),
+    }
+}
+
+fn io_popen(vm: &mut Vm) -> NativeResult {
+    let command = vm.check_str(1)?;
+    let mode = match vm.opt_str(2)? {
+        None => PipeMode::Read,
+        Some(mode) => match mode.as_bytes() {
+            b"r" => PipeMode::Read,
+            b"w" => PipeMode::Write,
+            _ => return Err(vm.arg_error(2, "invalid mode")),
+        },
+    };
+    flush_default_output(vm);
+    match vm.host().open_process(command.as_bytes(), mode) {
+        Ok(file) => return_stream(vm, Stream::with_pipe_mode(file, mode)),
+        Err(error) => failed(vm, &error, Some(command.as_bytes())),
+    }
+}
+
+fn io_tmpfile(vm: &mut Vm) -> NativeResult {
+    match vm.host().temporary_file() {
+        Ok(file) => return_stream(vm, Stream::with_mode(file, OpenMode::WRITE_UPDATE)),
+        Err(error) => failed(vm, &error, None),
+    }
+}
+
+fn return_stream(vm: &mut Vm, stream: Stream) -> NativeResult {
+    let file = handle::new(vm, stream);
+    vm.ret(Value::userdata(file))
+}
+
+fn io_close(vm: &mut Vm) -> NativeResult {
+    if vm.nargs() == 0 {
+        let file = default_file(vm, DefaultFile::Output);
+        vm.push(file);
+    }
+    file_close(vm)
+}
+
+fn file_close(vm: &mut Vm) -> NativeResult {
+    let file = handle::check_open(vm, 1)?;
+    handle::close(vm, file)
+}
+
+/// `__gc` and `__close`
+fn file_release(vm: &mut Vm) -> NativeResult {
+    let file = handle::check(vm, 1)?;
+    if !handle::is_closed(file) {
+        handle::close(vm, file)?;
+    }
+    Ok(0)
+}
+
+// Asking about handles and choosing the default ones.
+
+fn io_type(vm: &mut Vm) -> NativeResult {
+    let value = vm.check_any(1)?;
+    let kind = match handle::of_value(value) {
+        Some(file) if handle::is_closed(file) => vm.string(b"closed file"),
+        Some(_) => vm.string(b"file"),
+        None => Value::NIL,
+    };
+    vm.ret(kind)
+}
+
+fn file_tostring(vm: &mut Vm) -> NativeResult {
+    let file = handle::check(vm, 1)?;
+    let text = if handle::is_closed(file) {
+        vm.string(b"file (closed)")
+    } else {
+        vm.string(format!("file ({:p})", file.as_ptr()).as_bytes())
+    };
+    vm.ret(text)
+}
+
+fn io_input(vm: &mut Vm) -> NativeResult {
+    choose_default(vm, DefaultFile::Input, OpenMode::READ)
+}
+
+fn io_output(vm: &mut Vm) -> NativeResult {
+    choose_default(vm, DefaultFile::Output, OpenMode::WRITE)
+}
+
+/// Makes the file that argument 1 is or names a default file, if there is one, and returns the default file.
+fn choose_default(vm: &mut Vm, which: DefaultFile, mode: OpenMode) -> NativeResult {
+    let chosen = vm.arg(1);
+    if !chosen.is_nil() {
+        let file = match vm.number_to_str(chosen) {
+            Some(path) => handle::open_or_raise(vm, path.as_bytes(), mode)?,
+            None => handle::check_open(vm, 1)?,
+        };
+        let registry = vm.registry();
+        vm.set_field(registry, which.field(), Value::userdata(file));
+    }
+    let file = default_file(vm, which);
+    vm.ret(file)
+}
+
+// Reading.
+
+fn io_read(vm: &mut Vm) -> NativeResult {
+    let file = open_default_file(vm, DefaultFile::Input)?;
+    read_formats(vm, file, 1)
+}
+
+fn file_read(vm: &mut Vm) -> NativeResult {
+    let file = handle::check_open(vm, 1)?;
+    read_formats(vm, file, 2)
+}
+
+/// Reads as the arguments from `first` on say, a line if there is none. Results end with a nil at the first that fails.
+fn read_formats(vm: &mut Vm, file: UserDataRef, first: usize) -> NativeResult {
+    let last = vm.nargs();
+    vm.ensure_stack(last + 2)?;
+    // Finalizers run between formats, and may drop the default file.
+    vm.push(Value::userdata(file));
+    if last < first {
+        return match read_line(vm, file, false)? {
+            Ok(line) => vm.ret(line),
+            Err(error) => failed(vm, &error, None),
+        };
+    }
+    let mut count = 0;
+    for i in first..=last {
+        match read_format(vm, file, i)? {
+            Ok(value) => {
+                vm.push(value);
+                count += 1;
+                if value.is_nil() {
+                    break;
+                }
+            }
+            Err(error) => return failed(vm, &error, None),
+        }
+    }
+    Ok(count)
+}
+
+/// Reads as argument `i` says; nil if there is nothing of the kind.
+fn read_format(vm: &mut Vm, file: UserDataRef, i: usize) -> Result<HostResult<Value>, Raised> {
+    if vm.arg(i).is_number() {
+        let count = vm.check_int(i)?;
+        return read_bytes(vm, file, usize::try_from(count).unwrap_or(usize::MAX));
+    }
+    let format = vm.check_str(i)?;
+    let format = format.as_bytes();
+    match format.strip_prefix(b"*").unwrap_or(format).first() {
+        Some(b'n') => {
+            let number = handle::with_stream(vm, file, read::read_number)?;
+            Ok(number.map(|number| match number {
+                Some(Num::Int(int)) => Value::int(int),
+                Some(Num::Float(float)) => Value::float(float),
+                None => Value::NIL,
+            }))
+        }
+        Some(b'l') => read_line(vm, file, false),
+        Some(b'L') => read_line(vm, file, true),
+        Some(b'a') => read_up_to(vm, file, usize::MAX),
+        _ => Err(vm.arg_error(i, "invalid format")),
+    }
+}
+
+fn read_line(vm: &mut Vm, file: UserDataRef, keep_end: bool) -> Result<HostResult<Value>, Raised> {
+    let mut line = vm.take_buffer();
+    let found = handle::with_stream(vm, file, |stream| read::read_line(stream, &mut line, keep_end))?;
+    let value = match found {
+        Ok(true) => Ok(new_string(vm, &line)?),
+        Ok(false) => Ok(Value::NIL),
+        Err(error) => Err(error),
+    };
+    vm.give_buffer(line);
+    Ok(value)
+}
+
+/// At least one byte, else nil; for a count of zero, an empty string unless the file is at its end.
+fn read_bytes(vm: &mut Vm, file: UserDataRef, count: usize) -> Result<HostResult<Value>, Raised> {
+    let value = if count == 0 {
+        let is_at_end = handle::with_stream(vm, file, read::is_at_end)?;
+        is_at_end.map(|is_at_end| if is_at_end { Value::NIL } else { vm.string(b"") })
+    } else {
+        let is_empty = |value: Value| value.as_str().is_some_and(|text| text.as_bytes().is_empty());
+        read_up_to(vm, file, count)?.map(|value| if is_empty(value) { Value::NIL } else { value })
+    };
+    Ok(value)
+}
+
+/// Everything up to the end of the file or a number of bytes.
+fn read_up_to(vm: &mut Vm, file: UserDataRef, limit: usize) -> Result<HostResult<Value>, Raised> {
+    let mut bytes = vm.take_buffer();
+    let mut reserved = NO_RESERVATION;
+    while bytes.len() < limit {
+        let left = limit - bytes.len();
+        match handle::with_stream(vm, file, |stream| stream.read(&mut bytes, left))? {
+            Ok(0) => break,
+            Ok(_) => {}
+            Err(error) => {
+                vm.give_buffer(bytes);
+                return Ok(Err(error));
+            }
+        }
+        if bytes.len() > reserved {
+            // The bytes are not in the heap yet, but will be: a limit must hold while they are read.
+            vm.reserve(bytes.len())?;
+            reserved = bytes.len() * 2;
+        }
+    }
+    let value = new_string(vm, &bytes)?;
+    vm.give_buffer(bytes);
+    Ok(Ok(value))
+}
+
+/// Bytes for which nobody is asked.
+const NO_RESERVATION: usize = 16 << 10;
+
+fn new_string(vm: &mut Vm, bytes: &[u8]) -> Result<Value, Raised> {
+    if bytes.len() > NO_RESERVATION {
+        vm.reserve(bytes.len())?;
+    }
+    Ok(vm.string(bytes))
+}
+
+// Lines.
+
+fn file_lines(vm: &mut Vm) -> NativeResult {
+    let file = handle::check_open(vm, 1)?;
+    let iterator = new_iterator(vm, file, false)?;
+    vm.ret(iterator)
+}
+
+fn io_lines(vm: &mut Vm) -> NativeResult {
+    if vm.arg(1).is_nil() {
+        let file = open_default_or_raise(vm)?;
+        let iterator = new_iterator(vm, file, false)?;
+        return vm.ret(iterator);
+    }
+    let path = vm.check_str(1)?;
+    let file = handle::open_or_raise(vm, path.as_bytes(), OpenMode::READ)?;
+    let iterator = new_iterator(vm, file, true)?;
+    // The fourth result closes the file when a loop ends early.
+    vm.push(iterator);
+    vm.push(Value::NIL);
+    vm.push(Value::NIL);
+    vm.push(Value::userdata(file));
+    Ok(4)
+}
+
+fn open_default_or_raise(vm: &mut Vm) -> Result<UserDataRef, Raised> {
+    match handle::of_value(default_file(vm, DefaultFile::Input)) {
+        Some(file) if !handle::is_closed(file) => Ok(file),
+        _ => Err(vm.error("attempt to use a closed file")),
+    }
+}
+
+/// A function that reads from a file with the formats from argument 2 on: [`next_line`]. Its upvalues are the file,
+/// whether it is closed at its end, the number of formats, and the formats.
+fn new_iterator(vm: &mut Vm, file: UserDataRef, closes: bool) -> Result<Value, Raised> {
+    const MAX_FORMATS: usize = 250;
+    let formats = vm.nargs().saturating_sub(1);
+    if formats > MAX_FORMATS {
+        return Err(vm.arg_error(MAX_FORMATS + 2, "too many arguments"));
+    }
+    let mut upvalues = vec![Value::userdata(file), Value::bool(closes), Value::int(formats as i64)];
+    upvalues.extend((2..=formats + 1).map(|i| vm.arg(i)));
+    Ok(vm.native(next_line, Intrinsic::None, &upvalues))
+}
+
+/// The iterator of `lines`.
+fn next_line(vm: &mut Vm) -> NativeResult {
+    let Some(file) = handle::of_value(vm.upvalue(1)) else { return Ok(0) };
+    if handle::is_closed(file) {
+        return Err(vm.error("file is already closed"));
+    }
+    let formats = vm.upvalue(3).raw_int() as usize;
+    vm.set_top(1);
+    vm.ensure_stack(formats)?;
+    for i in 1..=formats {
+        let format = vm.upvalue(3 + i);
+        vm.push(format);
+    }
+    let count = read_formats(vm, file, 2)?;
+    let first = vm.nargs() + 1 - count as usize;
+    if vm.arg(first).is_truthy() {
+        return Ok(count);
+    }
+    if count > 1 {
+        let message = vm.check_str(first + 1)?;
+        return Err(vm.error_bytes(message.as_bytes()));
+    }
+    if vm.upvalue(2).is_truthy() {
+        handle::close(vm, file)?;
+    }
+    Ok(0)
+}
+
+// Writing.
+
+fn io_write(vm: &mut Vm) -> NativeResult {
+    let file = open_default_file(vm, DefaultFile::Output)?;
+    write_arguments(vm, file, 1)
+}
+
+fn file_write(vm: &mut Vm) -> NativeResult {
+    let file = handle::check_open(vm, 1)?;
+    write_arguments(vm, file, 2)
+}
+
+/// Writes the arguments from `first` on, and returns the file.
+fn write_arguments(vm: &mut Vm, file: UserDataRef, first: usize) -> NativeResult {
+    for i in first..=vm.nargs() {
+        let value = vm.arg(i);
+        let written = match value.tag {
+            Tag::Int | Tag::Float => write_number(vm, file, value)?,
+            Tag::Nil
+            | Tag::False
+            | Tag::True
+            | Tag::Light
+            | Tag::Str
+            | Tag::Table
+            | Tag::LuaFn
+            | Tag::NativeFn
+            | Tag::UserData
+            | Tag::Thread => {
+                let text = vm.check_str(i)?;
+                handle::with_stream(vm, file, |stream| stream.write(text.as_bytes()))?
+            }
+        };
+        if let Err(error) = written {
+            return failed(vm, &error, None);
+        }
+    }
+    vm.ret(Value::userdata(file))
+}
+
+/// Writes a number as `%d` or `%.14g`: unlike `tostring`, without `.0` after integral floats.
+fn write_number(vm: &mut Vm, file: UserDataRef, value: Value) -> Result<HostResult<()>, Raised> {
+    let spec = Spec { precision: Some(FLOAT_DIGITS), ..Spec::default() };
+    let mut text = vm.take_buffer();
+    match value.as_int() {
+        Some(int) => write_int(&mut text, int),
+        None => format_float(&mut text, &spec, FloatStyle::General, false, value.raw_float()),
+    }
+    let written = handle::with_stream(vm, file, |stream| stream.write(&text));
+    vm.give_buffer(text);
+    written
+}
+
+fn io_flush(vm: &mut Vm) -> NativeResult {
+    let file = open_default_file(vm, DefaultFile::Output)?;
+    let flushed = handle::with_stream(vm, file, Stream::flush)?;
+    succeeded_or_failed(vm, flushed, None)
+}
+
+fn file_flush(vm: &mut Vm) -> NativeResult {
+    let file = handle::check_open(vm, 1)?;
+    let flushed = handle::with_stream(vm, file, Stream::flush)?;
+    succeeded_or_failed(vm, flushed, None)
+}
+
+// Positions and buffers.
+
+fn file_seek(vm: &mut Vm) -> NativeResult {
+    const WHENCE: [&str; 3] = ["set", "cur", "end"];
+    let file = handle::check_open(vm, 1)?;
+    let whence = WHENCE[vm.check_option(2, Some("cur"), &WHENCE)?];
+    let offset = vm.opt_int(3, 0)?;
+    let to = match (whence, u64::try_from(offset)) {
+        ("set", Ok(offset)) => Ok(SeekFrom::Start(offset)),
+        ("set", Err(_)) => Err(HostError::invalid_argument()),
+        ("end", _) => Ok(SeekFrom::End(offset)),
+        _ => Ok(SeekFrom::Current(offset)),
+    };
+    match handle::with_stream(vm, file, |stream| stream.seek(to?))? {
+        Ok(position) => vm.ret(Value::int(position as i64)),
+        Err(error) => failed(vm, &error, None),
+    }
+}
+
+fn file_setvbuf(vm: &mut Vm) -> NativeResult {
+    const MODES: [(&str, Buffering); 3] =
+        [("no", Buffering::None), ("full", Buffering::Full), ("line", Buffering::Line)];
+    let file = handle::check_open(vm, 1)?;
+    let (_, buffering) = MODES[vm.check_option(2, None, &MODES.map(|(name, _)| name))?];
+    let size = usize::try_from(vm.opt_int(3, 0)?).unwrap_or(0);
+    let changed = handle::with_stream(vm, file, |stream| stream.set_buffering(buffering, size))?;
+    succeeded_or_failed(vm, changed, None)
+}

@@ -1,0 +1,181 @@
+//! What the read formats take from a stream. Everything is appended to a buffer of the caller.
+
+use perilune_base::limits::MAX_NUMERAL;
+use perilune_base::num::Num;
+use perilune_base::num::parse::str_to_number;
+use perilune_vm::host::{HostResult, Stream};
+
+/// Appends a line, with its end if asked for; false at the end of the file.
+pub(super) fn read_line(stream: &mut Stream, into: &mut Vec<u8>, keep_end: bool) -> HostResult<bool> {
+    let start = into.len();
+    loop {
+        let unread = stream.fill()?;
+        if unread.is_empty() {
+            return Ok(into.len() > start);
+        }
+        match unread.iter().position(|&b| b == b'\n') {
+            Some(end) => {
+                into.extend_from_slice(&unread[..end + usize::from(keep_end)]);
+                stream.consume(end + 1);
+                return Ok(true);
+            }
+            None => {
+                into.extend_from_slice(unread);
+                let count = unread.len();
+                stream.consume(count);
+            }
+        }
+    }
+}
+
+/// Whether nothing is left to read.
+pub(super) fn is_at_end(stream: &mut Stream) -> HostResult<bool> {
+    Ok(stream.fill()?.is_empty())
+}
+
+/// Reads the longest prefix of a numeral, and gives its value if it is a whole one. What is not part of a numeral is left
+/// in the stream; what could have begun one is gone.
+pub(super) fn read_number(stream: &mut Stream) -> HostResult<Option<Num>> {
+    let mut text = Numeral { stream, text: Vec::new(), is_too_long: false };
+    text.skip_space()?;
+    text.accept(b"+-")?;
+    let mut is_hex = false;
+    let mut digits = 0;
+    if text.accept(b"0")? {
+        if text.accept(b"xX")? {
+            is_hex = true;
+        } else {
+            digits = 1;
+        }
+    }
+    digits += text.accept_digits(is_hex)?;
+    if text.accept(b".")? {
+        digits += text.accept_digits(is_hex)?;
+    }
+    if digits > 0 && text.accept(if is_hex { b"pP" } else { b"eE" })? {
+        text.accept(b"+-")?;
+        text.accept_digits(false)?;
+    }
+    Ok(if text.is_too_long { None } else { str_to_number(&text.text) })
+}
+
+/// The beginning of a numeral, and the stream where it goes on.
+struct Numeral<'s> {
+    stream: &'s mut Stream,
+    text: Vec<u8>,
+    /// Longer than any numeral that is accepted: nothing more is taken.
+    is_too_long: bool,
+}
+
+impl Numeral<'_> {
+    fn peek(&mut self) -> HostResult<Option<u8>> {
+        Ok(self.stream.fill()?.first().copied())
+    }
+
+    fn skip_space(&mut self) -> HostResult<()> {
+        while let Some(b' ' | b'\t'..=b'\r') = self.peek()? {
+            self.stream.consume(1);
+        }
+        Ok(())
+    }
+
+    fn accept(&mut self, set: &[u8]) -> HostResult<bool> {
+        self.accept_if(|b| set.contains(&b))
+    }
+
+    fn accept_digits(&mut self, is_hex: bool) -> HostResult<usize> {
+        let mut count = 0;
+        while self.accept_if(|b| if is_hex { b.is_ascii_hexdigit() } else { b.is_ascii_digit() })? {
+            count += 1;
+        }
+        Ok(count)
+    }
+
+    fn accept_if(&mut self, is_wanted: impl Fn(u8) -> bool) -> HostResult<bool> {
+        match self.peek()? {
+            Some(byte) if is_wanted(byte) => {
+                if self.text.len() >= MAX_NUMERAL {
+                    self.is_too_long = true;
+                    return Ok(false);
+                }
+                self.text.push(byte);
+                self.stream.consume(1);
+                Ok(true)
+            }
+            _ => Ok(false),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use perilune_vm::host::HostFile;
+
+    use super::*;
+
+    /// Gives three bytes at a time.
+    struct Slow(Vec<u8>);
+
+    impl HostFile for Slow {
+        fn read(&mut self, into: &mut [u8]) -> HostResult<usize> {
+            let count = self.0.len().min(3);
+            into[..count].copy_from_slice(&self.0[..count]);
+            self.0.drain(..count);
+            Ok(count)
+        }
+    }
+
+    fn stream(text: &str) -> Stream {
+        Stream::new(Box::new(Slow(text.as_bytes().to_vec())), false)
+    }
+
+    fn rest(stream: &mut Stream) -> String {
+        let mut line = Vec::new();
+        read_line(stream, &mut line, true).unwrap();
+        String::from_utf8(line).unwrap()
+    }
+
+    #[test]
+    fn lines_end_with_a_newline_or_the_file() {
+        let mut s = stream("\n\nline one\nother");
+        let mut line = |keep| {
+            let mut line = Vec::new();
+            read_line(&mut s, &mut line, keep).unwrap().then(|| String::from_utf8(line).unwrap())
+        };
+        assert_eq!(line(true).as_deref(), Some("\n"));
+        assert_eq!(line(false).as_deref(), Some(""));
+        assert_eq!(line(true).as_deref(), Some("line one\n"));
+        assert_eq!(line(true).as_deref(), Some("other"));
+        assert_eq!(line(true), None);
+    }
+
+    #[test]
+    fn numerals_end_where_they_cannot_go_on() {
+        for (text, number, left) in [
+            ("  -12.3-\t", Some(Num::Float(-12.3)), "-\t"),
+            ("-0xffff+  ", Some(Num::Int(-0xffff)), "+  "),
+            (".3|", Some(Num::Float(0.3)), "|"),
+            ("5.E-3X", Some(Num::Float(5e-3)), "X"),
+            ("+234e+13E", Some(Num::Float(234e13)), "E"),
+            ("0xDEADBEEFDEADBEEFx", Some(Num::Int(0xDEAD_BEEF_DEAD_BEEF_u64 as i64)), "x"),
+            ("0x1.13Ap+3e", Some(Num::Float(8.0 + 0x13A as f64 / 512.0)), "e"),
+            (".e+", None, "e+"),
+            ("0.e;", None, ";"),
+            ("--;", None, "-;"),
+            ("0xX;", None, "X;"),
+            ("", None, ""),
+            ("nan", None, "nan"),
+        ] {
+            let mut s = stream(text);
+            assert_eq!(read_number(&mut s).unwrap(), number, "{text}");
+            assert_eq!(rest(&mut s), left, "{text}");
+        }
+    }
+
+    #[test]
+    fn numerals_that_are_too_long_leave_their_tail() {
+        let mut s = stream(&format!("1234{}\n", "0".repeat(1000)));
+        assert_eq!(read_number(&mut s).unwrap(), None);
+        assert_eq!(rest(&mut s), format!("{}\n", "0".repeat(804)));
+    }
+}

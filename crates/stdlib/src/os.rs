@@ -1,0 +1,244 @@
+//! The operating system library (§6.9 of the manual).
+
+mod calendar;
+mod format;
+
+use perilune_runtime::object::TableRef;
+use perilune_runtime::value::{Tag, Value};
+use perilune_vm::native::{NativeResult, Raised, Row, row};
+use perilune_vm::vm::Vm;
+
+use self::calendar::{Calendar, Fields};
+use self::format::format_date;
+use crate::io::outcome::{process_end, succeeded_or_failed};
+
+/// The functions of the library.
+pub const ROWS: &[Row] = &[
+    row("clock", clock),
+    row("date", date),
+    row("difftime", difftime),
+    row("execute", execute),
+    row("exit", exit),
+    row("getenv", getenv),
+    row("remove", remove),
+    row("rename", rename),
+    row("setlocale", setlocale),
+    row("time", time),
+    row("tmpname", tmpname),
+];
+
+/// Opens the library.
+pub fn open(vm: &mut Vm) {
+    crate::new_library(vm, "os", ROWS);
+}
+
+fn clock(vm: &mut Vm) -> NativeResult {
+    let seconds = vm.host().cpu_time().as_secs_f64();
+    vm.ret(Value::float(seconds))
+}
+
+fn date(vm: &mut Vm) -> NativeResult {
+    let given = vm.opt_str(1)?;
+    let format = given.as_ref().map_or(&b"%c"[..], |text| text.as_bytes());
+    let instant = if vm.arg(2).is_nil() { vm.host().unix_time() } else { vm.check_int(2)? };
+    let (format, date) = match format.strip_prefix(b"!") {
+        Some(format) => (format, Calendar::universal(instant)),
+        None => {
+            let offset = vm.host().local_offset(instant);
+            (format, Calendar::new(instant, offset))
+        }
+    };
+    let Some(date) = date else {
+        return Err(vm.error("date result cannot be represented in this installation"));
+    };
+    // C compares up to a zero byte.
+    if format == b"*t" || format.starts_with(b"*t\0") {
+        let table = vm.table(0, DATE_FIELDS);
+        for (name, value) in fields_of(&date) {
+            vm.set_field(table, name, value);
+        }
+        return vm.ret(Value::table(table));
+    }
+    let mut text = vm.take_buffer();
+    let result = match format_date(&mut text, format, &date) {
+        Ok(()) => {
+            let text = vm.string(&text);
+            vm.ret(text)
+        }
+        Err(wrong) => {
+            let shown = wrong.split(|&b| b == 0).next().unwrap_or_default();
+            let message = [b"invalid conversion specifier '%", shown, b"'"].concat();
+            Err(vm.arg_error_bytes(1, &message))
+        }
+    };
+    vm.give_buffer(text);
+    result
+}
+
+const DATE_FIELDS: usize = 9;
+
+/// The fields of a date table.
+fn fields_of(date: &Calendar) -> [(&'static str, Value); DATE_FIELDS] {
+    [
+        ("year", Value::int(date.year)),
+        ("month", Value::int(date.month)),
+        ("day", Value::int(date.day)),
+        ("hour", Value::int(date.hour)),
+        ("min", Value::int(date.minute)),
+        ("sec", Value::int(date.second)),
+        ("yday", Value::int(date.yearday + 1)),
+        ("wday", Value::int(date.weekday + 1)),
+        ("isdst", Value::bool(date.is_dst)),
+    ]
+}
+
+fn time(vm: &mut Vm) -> NativeResult {
+    const UNREPRESENTABLE: &str = "time result cannot be represented in this installation";
+    if vm.arg(1).is_nil() {
+        let now = vm.host().unix_time();
+        return vm.ret(Value::int(now));
+    }
+    let table = vm.check_table(1)?;
+    let fields = read_fields(vm, table)?;
+    let host = vm.host();
+    let instant = fields.instant(|instant| host.local_offset(instant));
+    let offset = host.local_offset(instant);
+    // C's -1 is both an instant and an error.
+    match Calendar::new(instant, offset) {
+        Some(date) if instant != -1 => {
+            write_fields(vm, table, &date)?;
+            vm.ret(Value::int(instant))
+        }
+        Some(date) => {
+            write_fields(vm, table, &date)?;
+            Err(vm.error(UNREPRESENTABLE))
+        }
+        None => Err(vm.error(UNREPRESENTABLE)),
+    }
+}
+
+fn write_fields(vm: &mut Vm, table: TableRef, date: &Calendar) -> Result<(), Raised> {
+    for (name, value) in fields_of(date) {
+        let name = vm.string(name.as_bytes());
+        vm.set_index(Value::table(table), name, value)?;
+    }
+    Ok(())
+}
+
+fn read_fields(vm: &mut Vm, table: TableRef) -> Result<Fields, Raised> {
+    Ok(Fields {
+        year: read_field(vm, table, "year", None, 1900)?,
+        month: read_field(vm, table, "month", None, 1)?,
+        day: read_field(vm, table, "day", None, 0)?,
+        hour: read_field(vm, table, "hour", Some(12), 0)?,
+        minute: read_field(vm, table, "min", Some(0), 0)?,
+        second: read_field(vm, table, "sec", Some(0), 0)?,
+        is_dst: {
+            let value = field(vm, table, "isdst")?;
+            (!value.is_nil()).then(|| value.is_truthy())
+        },
+    })
+}
+
+fn field(vm: &mut Vm, table: TableRef, name: &str) -> Result<Value, Raised> {
+    let name = vm.string(name.as_bytes());
+    vm.index(Value::table(table), name)
+}
+
+/// An integer field; less `delta` it must fit in C's `int`.
+fn read_field(vm: &mut Vm, table: TableRef, name: &str, default: Option<i64>, delta: i64) -> Result<i64, Raised> {
+    let value = field(vm, table, name)?;
+    match vm.to_integer(value) {
+        Some(number) => {
+            let fits = number.checked_sub(delta).is_some_and(|less| i32::try_from(less).is_ok());
+            if fits { Ok(number) } else { Err(vm.error(&format!("field '{name}' is out-of-bound"))) }
+        }
+        None if !value.is_nil() => Err(vm.error(&format!("field '{name}' is not an integer"))),
+        None => default.ok_or(()).or_else(|()| Err(vm.error(&format!("field '{name}' missing in date table")))),
+    }
+}
+
+fn difftime(vm: &mut Vm) -> NativeResult {
+    let later = vm.check_int(1)?;
+    let earlier = vm.check_int(2)?;
+    // Exact where floats are, unlike the difference of two floats.
+    vm.ret(Value::float((i128::from(later) - i128::from(earlier)) as f64))
+}
+
+fn execute(vm: &mut Vm) -> NativeResult {
+    let Some(command) = vm.opt_str(1)? else {
+        let has_shell = vm.host().has_shell();
+        return vm.ret(Value::bool(has_shell));
+    };
+    crate::io::flush_default_output(vm);
+    match vm.host().execute(command.as_bytes()) {
+        Ok(end) => process_end(vm, end),
+        Err(error) => succeeded_or_failed(vm, Err(error), None),
+    }
+}
+
+/// The embedder decides what an exit is: it gets the request when all Lua code has been left.
+fn exit(vm: &mut Vm) -> NativeResult {
+    const SUCCESS: i32 = 0;
+    const FAILURE: i32 = 1;
+    let code = match vm.arg(1).tag {
+        Tag::True => SUCCESS,
+        Tag::False => FAILURE,
+        Tag::Nil
+        | Tag::Int
+        | Tag::Float
+        | Tag::Light
+        | Tag::Str
+        | Tag::Table
+        | Tag::LuaFn
+        | Tag::NativeFn
+        | Tag::UserData
+        | Tag::Thread => vm.opt_int(1, i64::from(SUCCESS))? as i32,
+    };
+    let close = vm.arg(2).is_truthy();
+    Err(vm.request_exit(code, close))
+}
+
+fn getenv(vm: &mut Vm) -> NativeResult {
+    let name = vm.check_str(1)?;
+    let value = match vm.host().variable(name.as_bytes()) {
+        Some(value) => vm.string(&value),
+        None => Value::NIL,
+    };
+    vm.ret(value)
+}
+
+fn remove(vm: &mut Vm) -> NativeResult {
+    let path = vm.check_str(1)?;
+    let removed = vm.host().remove(path.as_bytes());
+    succeeded_or_failed(vm, removed, Some(path.as_bytes()))
+}
+
+fn rename(vm: &mut Vm) -> NativeResult {
+    let from = vm.check_str(1)?;
+    let to = vm.check_str(2)?;
+    let renamed = vm.host().rename(from.as_bytes(), to.as_bytes());
+    succeeded_or_failed(vm, renamed, None)
+}
+
+fn setlocale(vm: &mut Vm) -> NativeResult {
+    const CATEGORIES: [&str; 6] = ["all", "collate", "ctype", "monetary", "numeric", "time"];
+    let name = vm.opt_str(1)?;
+    let category = CATEGORIES[vm.check_option(2, Some("all"), &CATEGORIES)?];
+    let locale = vm.host().locale(category, name.as_ref().map(|name| name.as_bytes()));
+    let locale = match locale {
+        Some(locale) => vm.string(&locale),
+        None => Value::NIL,
+    };
+    vm.ret(locale)
+}
+
+fn tmpname(vm: &mut Vm) -> NativeResult {
+    match vm.host().temporary_name() {
+        Ok(name) => {
+            let name = vm.string(&name);
+            vm.ret(name)
+        }
+        Err(_) => Err(vm.error("unable to generate a unique filename")),
+    }
+}

@@ -1,0 +1,250 @@
+//! Statements.
+
+use super::{Parser, Result};
+use crate::ast::{Arm, Attrib, Binding, Block, ExprId, ExprKind, ExprList, Stat, StatKind};
+use crate::token::Token;
+
+impl Parser<'_> {
+    /// Parses one statement onto `open_stats`. An empty statement adds nothing.
+    pub(super) fn statement(&mut self) -> Result<()> {
+        self.enter_level()?;
+        let line = self.line();
+        let kind = match self.token {
+            Token::Char(b';') => {
+                self.advance()?;
+                None
+            }
+            Token::If => Some(self.if_statement(line)?),
+            Token::While => Some(self.while_statement(line)?),
+            Token::Do => {
+                self.advance()?;
+                let block = self.block()?;
+                self.expect_closing(Token::End, Token::Do, line)?;
+                Some(StatKind::Do(block))
+            }
+            Token::For => Some(self.for_statement(line)?),
+            Token::Repeat => Some(self.repeat_statement(line)?),
+            Token::Function => Some(self.function_statement(line)?),
+            Token::Local => {
+                self.advance()?;
+                Some(if self.accept(Token::Function)? {
+                    self.local_function()?
+                } else {
+                    self.local_statement()?
+                })
+            }
+            Token::DoubleColon => Some(self.label()?),
+            Token::Return => Some(self.return_statement()?),
+            Token::Break => {
+                self.advance()?;
+                Some(StatKind::Break)
+            }
+            Token::Goto => {
+                self.advance()?;
+                let line = self.line();
+                let name = self.expect_name()?;
+                Some(StatKind::Goto { name, line })
+            }
+            _ => Some(self.expr_statement()?),
+        };
+        if let Some(kind) = kind {
+            self.open_stats.push(Stat { kind, line, end_line: self.last_line });
+        }
+        self.leave_level();
+        Ok(())
+    }
+
+    fn if_statement(&mut self, line: u32) -> Result<StatKind> {
+        let height = self.open_arms.len();
+        loop {
+            let line = self.line();
+            self.advance()?;
+            let cond = self.expr()?;
+            self.expect(Token::Then)?;
+            let block = self.block()?;
+            self.open_arms.push(Arm { cond, block, line });
+            if self.token != Token::Elseif {
+                break;
+            }
+        }
+        let otherwise = if self.accept(Token::Else)? { Some(self.block()?) } else { None };
+        self.expect_closing(Token::End, Token::If, line)?;
+        let arms = self.arms.take_tail(&mut self.open_arms, height);
+        Ok(StatKind::If { arms, otherwise })
+    }
+
+    fn while_statement(&mut self, line: u32) -> Result<StatKind> {
+        self.advance()?;
+        let cond = self.expr()?;
+        self.expect(Token::Do)?;
+        let block = self.block()?;
+        self.expect_closing(Token::End, Token::While, line)?;
+        Ok(StatKind::While { cond, block })
+    }
+
+    fn repeat_statement(&mut self, line: u32) -> Result<StatKind> {
+        self.advance()?;
+        let block = self.block()?;
+        self.expect_closing(Token::Until, Token::Repeat, line)?;
+        let cond = self.expr()?;
+        Ok(StatKind::Repeat { block, cond })
+    }
+
+    fn for_statement(&mut self, line: u32) -> Result<StatKind> {
+        self.advance()?;
+        let first = self.plain_binding()?;
+        let stat = match self.token {
+            Token::Char(b'=') => self.numeric_for(first)?,
+            Token::Char(b',') | Token::In => self.generic_for(first)?,
+            _ => return Err(self.error(b"'=' or 'in' expected")),
+        };
+        self.expect_closing(Token::End, Token::For, line)?;
+        Ok(stat)
+    }
+
+    fn numeric_for(&mut self, var: Binding) -> Result<StatKind> {
+        self.advance()?;
+        let start = self.expr()?;
+        self.expect(Token::Char(b','))?;
+        let limit = self.expr()?;
+        let step = if self.accept(Token::Char(b','))? { Some(self.expr()?) } else { None };
+        let var = self.bindings.push(var);
+        let block = self.loop_body()?;
+        Ok(StatKind::NumericFor { var, start, limit, step, block })
+    }
+
+    fn generic_for(&mut self, first: Binding) -> Result<StatKind> {
+        let height = self.open_bindings.len();
+        self.open_bindings.push(first);
+        while self.accept(Token::Char(b','))? {
+            let var = self.plain_binding()?;
+            self.open_bindings.push(var);
+        }
+        self.expect(Token::In)?;
+        let vars = self.bindings.take_tail(&mut self.open_bindings, height);
+        let exprs = self.expr_list()?;
+        let block = self.loop_body()?;
+        Ok(StatKind::GenericFor { vars, exprs, block })
+    }
+
+    fn loop_body(&mut self) -> Result<Block> {
+        self.expect(Token::Do)?;
+        self.block()
+    }
+
+    fn function_statement(&mut self, line: u32) -> Result<StatKind> {
+        self.advance()?;
+        let name = self.expect_name()?;
+        let mut target = self.expr_node(ExprKind::Name(name));
+        while self.token == Token::Char(b'.') {
+            target = self.field_selection(target)?;
+        }
+        let is_method = self.token == Token::Char(b':');
+        if is_method {
+            target = self.field_selection(target)?;
+        }
+        let func = self.function_body(is_method, line)?;
+        Ok(StatKind::Function { target, func })
+    }
+
+    fn local_function(&mut self) -> Result<StatKind> {
+        let binding = self.plain_binding()?;
+        let binding = self.bindings.push(binding);
+        let line = self.line();
+        let func = self.function_body(false, line)?;
+        Ok(StatKind::LocalFunction { binding, func })
+    }
+
+    fn local_statement(&mut self) -> Result<StatKind> {
+        let height = self.open_bindings.len();
+        loop {
+            let mut binding = self.plain_binding()?;
+            binding.attrib = self.attrib()?;
+            binding.line = self.line();
+            self.open_bindings.push(binding);
+            if !self.accept(Token::Char(b','))? {
+                break;
+            }
+        }
+        let bindings = self.bindings.take_tail(&mut self.open_bindings, height);
+        let exprs =
+            if self.accept(Token::Char(b'='))? { self.expr_list()? } else { ExprList::EMPTY };
+        Ok(StatKind::Local { bindings, exprs })
+    }
+
+    /// Parses an optional `<attrib>`.
+    fn attrib(&mut self) -> Result<Attrib> {
+        if !self.accept(Token::Char(b'<'))? {
+            return Ok(Attrib::None);
+        }
+        let name = self.expect_name()?;
+        self.expect(Token::Char(b'>'))?;
+        match self.lexer.names.name(name) {
+            b"const" => Ok(Attrib::Const),
+            b"close" => Ok(Attrib::Close),
+            unknown => {
+                let what = [b"unknown attribute '", unknown, b"'"].concat();
+                Err(self.lexer.error_here(&what))
+            }
+        }
+    }
+
+    /// Parses a label, and the statements without effect behind it, as part of the label: the reference does
+    /// the same, which is why many labels in a row nest too deeply.
+    fn label(&mut self) -> Result<StatKind> {
+        self.advance()?;
+        let name = self.expect_name()?;
+        self.expect(Token::DoubleColon)?;
+        while matches!(self.token, Token::Char(b';') | Token::DoubleColon) {
+            self.statement()?;
+        }
+        Ok(StatKind::Label { name, next_line: self.line(), is_last: self.ends_block(false) })
+    }
+
+    fn return_statement(&mut self) -> Result<StatKind> {
+        self.advance()?;
+        let exprs = if self.ends_block(true) || self.token == Token::Char(b';') {
+            ExprList::EMPTY
+        } else {
+            self.expr_list()?
+        };
+        self.accept(Token::Char(b';'))?;
+        Ok(StatKind::Return(exprs))
+    }
+
+    /// Parses a call or an assignment.
+    fn expr_statement(&mut self) -> Result<StatKind> {
+        let first = self.suffixed()?;
+        if matches!(self.token, Token::Char(b'=' | b',')) {
+            return self.assignment(first);
+        }
+        match self.exprs[first].kind {
+            ExprKind::Call { .. } | ExprKind::MethodCall { .. } => Ok(StatKind::Call(first)),
+            _ => Err(self.error(b"syntax error")),
+        }
+    }
+
+    fn assignment(&mut self, first: ExprId) -> Result<StatKind> {
+        let height = self.open_lists.len();
+        let level = self.level;
+        let mut target = first;
+        loop {
+            if !matches!(self.exprs[target].kind, ExprKind::Name(_) | ExprKind::Index { .. }) {
+                return Err(self.error(b"syntax error"));
+            }
+            self.open_lists.push(target);
+            if !self.accept(Token::Char(b','))? {
+                break;
+            }
+            target = self.suffixed()?;
+            // The reference recurses here.
+            self.enter_level()?;
+        }
+        let line = self.line();
+        self.expect(Token::Char(b'='))?;
+        let targets = self.expr_lists.take_tail(&mut self.open_lists, height);
+        let exprs = self.expr_list()?;
+        self.level = level;
+        Ok(StatKind::Assign { targets, exprs, line })
+    }
+}

@@ -1,0 +1,135 @@
+//! Tokens, and how messages show them.
+
+use crate::ast::Name;
+
+/// A token. Tokens of one character, those that no rule knows included, are [`Token::Char`].
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub(crate) enum Token {
+    And,
+    Break,
+    Do,
+    Else,
+    Elseif,
+    End,
+    False,
+    For,
+    Function,
+    Goto,
+    If,
+    In,
+    Local,
+    Nil,
+    Not,
+    Or,
+    Repeat,
+    Return,
+    Then,
+    True,
+    Until,
+    While,
+    /// `//`
+    IDiv,
+    /// `..`
+    Concat,
+    /// `...`
+    Dots,
+    /// `==`
+    Eq,
+    /// `>=`
+    Ge,
+    /// `<=`
+    Le,
+    /// `~=`
+    Ne,
+    /// `<<`
+    Shl,
+    /// `>>`
+    Shr,
+    /// `::`
+    DoubleColon,
+    /// The end of the source.
+    Eof,
+    Int(i64),
+    Float(f64),
+    Name(Name),
+    Str(Name),
+    Char(u8),
+}
+
+impl Token {
+    /// The reserved word spelled by these bytes.
+    #[inline]
+    pub(crate) fn reserved(word: &[u8]) -> Option<Token> {
+        Some(match word {
+            b"and" => Token::And,
+            b"break" => Token::Break,
+            b"do" => Token::Do,
+            b"else" => Token::Else,
+            b"elseif" => Token::Elseif,
+            b"end" => Token::End,
+            b"false" => Token::False,
+            b"for" => Token::For,
+            b"function" => Token::Function,
+            b"goto" => Token::Goto,
+            b"if" => Token::If,
+            b"in" => Token::In,
+            b"local" => Token::Local,
+            b"nil" => Token::Nil,
+            b"not" => Token::Not,
+            b"or" => Token::Or,
+            b"repeat" => Token::Repeat,
+            b"return" => Token::Return,
+            b"then" => Token::Then,
+            b"true" => Token::True,
+            b"until" => Token::Until,
+            b"while" => Token::While,
+            _ => return None,
+        })
+    }
+
+    /// The kind of the token as messages name it (`luaX_token2str`): `'end'`, `<name>`, `'<\1>'`.
+    pub(crate) fn shown(self) -> Vec<u8> {
+        let fixed = match self {
+            Token::And => "and",
+            Token::Break => "break",
+            Token::Do => "do",
+            Token::Else => "else",
+            Token::Elseif => "elseif",
+            Token::End => "end",
+            Token::False => "false",
+            Token::For => "for",
+            Token::Function => "function",
+            Token::Goto => "goto",
+            Token::If => "if",
+            Token::In => "in",
+            Token::Local => "local",
+            Token::Nil => "nil",
+            Token::Not => "not",
+            Token::Or => "or",
+            Token::Repeat => "repeat",
+            Token::Return => "return",
+            Token::Then => "then",
+            Token::True => "true",
+            Token::Until => "until",
+            Token::While => "while",
+            Token::IDiv => "//",
+            Token::Concat => "..",
+            Token::Dots => "...",
+            Token::Eq => "==",
+            Token::Ge => ">=",
+            Token::Le => "<=",
+            Token::Ne => "~=",
+            Token::Shl => "<<",
+            Token::Shr => ">>",
+            Token::DoubleColon => "::",
+            Token::Char(byte @ b' '..=b'~') => return vec![b'\'', byte, b'\''],
+            Token::Char(byte) => return format!("'<\\{byte}>'").into_bytes(),
+            Token::Eof => return b"<eof>".to_vec(),
+            Token::Int(_) => return b"<integer>".to_vec(),
+            Token::Float(_) => return b"<number>".to_vec(),
+            Token::Name(_) => return b"<name>".to_vec(),
+            Token::Str(_) => return b"<string>".to_vec(),
+        };
+        format!("'{fixed}'").into_bytes()
+    }
+}

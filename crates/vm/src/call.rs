@@ -1,0 +1,715 @@
+//! Calls, returns and unwinding: everything that pushes and pops frames.
+//!
+//! No Lua-to-Lua call uses the host's stack: a call pushes a [`Frame`] and the same interpreter loop goes on. The host's
+//! stack is used only when native code calls Lua ([`Vm::call`]), which enters a new loop.
+//!
+//! A step of the interpreter ends in a [`Step`]. The frame that is current when a native function or a returning function
+//! is done decides what happens to its results ([`after_return`]):
+//!
+//! ```text
+//! returning frame's flags   frame below       then
+//! 0                         any               the results are in place, go on with its next instruction
+//! FRESH                     any               leave the interpreter loop
+//! HANDLED                   Lua               finish the instruction that called a metamethod (interp::finish)
+//! HANDLED                   pcall, xpcall     deliver true and the results, or go on closing after an error
+//! HANDLED                   forward           deliver the results as the native function's own
+//! HANDLED                   bottom            the coroutine is done, deliver to whoever resumed it
+//! ```
+
+use std::ptr;
+
+use perilune_bytecode::ops::Instr;
+use perilune_runtime::heap::{GrowError, OutOfMemory};
+use perilune_runtime::object::{LuaClosure, NativeClosure, Thread};
+use perilune_runtime::stack::{Frame, MAX_SLOTS};
+use perilune_runtime::value::{Tag, Value};
+
+use crate::control;
+use crate::frame;
+use crate::interp::{self, Exit, close, finish, pointer};
+use crate::meta::{self, Event};
+use crate::native::{MIN_STACK, NativeFn, RETURN_CALL, Raised};
+use crate::tier::{Counting, Hooked, Plain};
+use crate::vm::Vm;
+
+/// How the interpreter goes on after a step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Step {
+    /// With the next instruction of the same frame; the stack may have moved.
+    Next,
+    /// With whatever frame is current now.
+    Reload,
+    /// An error was raised.
+    Raise,
+    /// The frame that the host called is done.
+    Exit,
+    /// In another instance of the loop.
+    Switch,
+}
+
+/// Slots at the end of the largest stack that only the handling of an overflow may use.
+pub(crate) const HANDLER_ROOM: usize = 1000;
+
+/// Results that are wanted: all of them.
+pub(crate) const ALL: i32 = -1;
+
+/// Pushes the frame of a Lua function whose slot is `func` and whose arguments are the `nargs` slots behind it.
+///
+/// # Safety
+/// `func` holds a Lua closure and lies in the current thread's stack, arguments included.
+pub(crate) unsafe fn push_lua_frame(
+    vm: *mut Vm,
+    mut func: *mut Value,
+    nargs: usize,
+    nresults: i32,
+    flags: u16,
+) -> Result<(), Raised> {
+    // SAFETY: the caller's duty; room is made before anything is written behind the arguments.
+    unsafe {
+        (*vm).charge(1)?;
+        let th = (*vm).thread;
+        let proto = (*pointer::<LuaClosure>(*func)).proto;
+        let params = (*proto).num_params as usize;
+        let is_vararg = (*proto).is_vararg;
+        let needed = (*proto).max_stack as usize + if is_vararg { nargs + params } else { 0 };
+        let args = func.add(1);
+        if args.add(nargs.max(params) + needed) > (*th).stack_limit {
+            let offset = func.offset_from((*th).stack);
+            (*th).top = args.add(nargs);
+            (*vm).grow_stack_by(nargs.max(params) + needed)?;
+            func = (*th).stack.offset(offset);
+        }
+        let args = func.add(1);
+        for n in nargs..params {
+            *args.add(n) = Value::NIL;
+        }
+        let mut base = args;
+        let mut extra = 0;
+        if is_vararg {
+            // The fixed parameters move above all arguments; the extra ones stay where they are, behind the function.
+            extra = nargs.saturating_sub(params);
+            base = args.add(nargs.max(params));
+            for n in 0..params {
+                *base.add(n) = *args.add(n);
+                *args.add(n) = Value::NIL;
+            }
+        }
+        let f = push_frame(vm)?;
+        (*f).func = func;
+        (*f).base = base;
+        (*f).top = base.add((*proto).max_stack as usize);
+        (*f).pc = (*proto).code;
+        (*f).nresults = nresults;
+        (*f).kind = frame::LUA;
+        (*f).flags = flags;
+        (*f).extra = extra as u64;
+        (*th).frame = f;
+        if (*vm).hooked {
+            crate::hooks::enter(vm)?;
+        }
+        Ok(())
+    }
+}
+
+/// The place for the next frame; it becomes current when the caller stores it in `thread.frame`.
+///
+/// # Safety
+/// The current thread is valid.
+unsafe fn push_frame(vm: *mut Vm) -> Result<*mut Frame, Raised> {
+    // SAFETY: as `frames_limit` is the last frame that fits, the one behind the current is inside the buffer.
+    unsafe {
+        let th = (*vm).thread;
+        if (*th).frame >= (*th).frames_limit {
+            (*vm).grow_frames()?;
+        }
+        Ok((*th).frame.add(1))
+    }
+}
+
+/// Calls whatever is in `func` with the arguments between it and the thread's top.
+///
+/// A native function has run when this returns; a Lua function has its frame pushed (`Reload`).
+///
+/// # Safety
+/// `func` and its arguments are slots of the current thread's stack below `top`.
+pub(crate) unsafe fn call_value(vm: *mut Vm, mut func: *mut Value, nresults: i32, flags: u16) -> Step {
+    // SAFETY: the caller's duty.
+    unsafe {
+        loop {
+            match (*func).tag {
+                Tag::LuaFn => {
+                    let nargs = (*(*vm).thread).top.offset_from(func) as usize - 1;
+                    return match push_lua_frame(vm, func, nargs, nresults, flags) {
+                        Ok(()) => Step::Reload,
+                        Err(_) => Step::Raise,
+                    };
+                }
+                Tag::NativeFn => return call_native(vm, func, nresults, flags),
+                _ => {
+                    // `__call`: the handler takes the function's place, the called value becomes the first argument.
+                    let offset = func.offset_from((*(*vm).thread).stack);
+                    let handler = meta::metamethod(&*vm, *func, Event::Call);
+                    if handler.is_nil() {
+                        let _ = crate::errors::call(&mut *vm, func);
+                        return Step::Raise;
+                    }
+                    if (*vm).charge(1).is_err() || (*vm).ensure_stack(1).is_err() {
+                        return Step::Raise;
+                    }
+                    let th = (*vm).thread;
+                    func = (*th).stack.offset(offset);
+                    ptr::copy(func, func.add(1), (*th).top.offset_from(func) as usize);
+                    (*th).top = (*th).top.add(1);
+                    *func = handler;
+                }
+            }
+        }
+    }
+}
+
+/// Runs a native function.
+///
+/// # Safety
+/// As [`call_value`]; `func` holds a native closure.
+pub(crate) unsafe fn call_native(vm: *mut Vm, mut func: *mut Value, nresults: i32, flags: u16) -> Step {
+    // SAFETY: the caller's duty.
+    unsafe {
+        let th = (*vm).thread;
+        (*vm).fuel -= 1;
+        if (*vm).fuel < 0 && (*vm).fuel_spent().is_err() {
+            return Step::Raise;
+        }
+        if (*th).top.add(MIN_STACK) > (*th).stack_limit {
+            let offset = func.offset_from((*th).stack);
+            if (*vm).grow_stack_by(MIN_STACK).is_err() {
+                return Step::Raise;
+            }
+            func = (*th).stack.offset(offset);
+        }
+        let Ok(f) = push_frame(vm) else {
+            return Step::Raise;
+        };
+        (*f).func = func;
+        (*f).base = func.add(1);
+        (*f).top = (*th).top.add(MIN_STACK);
+        (*f).pc = ptr::null();
+        (*f).nresults = nresults;
+        (*f).kind = frame::NATIVE;
+        (*f).flags = flags;
+        (*f).extra = 0;
+        (*th).frame = f;
+        if (*vm).hooked && crate::hooks::enter(vm).is_err() {
+            return Step::Raise;
+        }
+        let closure = pointer::<NativeClosure>(*func);
+        if (*closure).control != 0 {
+            return control::start(vm, (*closure).control);
+        }
+        // SAFETY: every native closure without control is made by `Vm::native` (or the engine's) from a `NativeFn`.
+        let code: NativeFn = std::mem::transmute::<*const (), NativeFn>((*closure).code);
+        match code(&mut *vm) {
+            Ok(n) if n < RETURN_CALL => {
+                let first = (*(*vm).thread).top.sub(n as usize);
+                deliver(vm, first, n as usize)
+            }
+            Ok(n) => {
+                let nargs = (n - RETURN_CALL) as usize;
+                let th = (*vm).thread;
+                (*(*th).frame).kind = frame::FORWARD;
+                call_value(vm, (*th).top.sub(nargs + 1), ALL, frame::HANDLED)
+            }
+            Err(_) => Step::Raise,
+        }
+    }
+}
+
+/// Ends the current native frame: its results are the `n` slots from `first`.
+///
+/// # Safety
+/// The current frame is not a Lua frame; the slots are inside the stack.
+pub(crate) unsafe fn deliver(vm: *mut Vm, first: *mut Value, n: usize) -> Step {
+    // SAFETY: results only move down, to the function's slot; the room that more wanted results need is there, because a
+    // Lua caller's registers cover it and a host caller asked for it.
+    unsafe {
+        if (*vm).hooked {
+            let th = (*vm).thread;
+            let offset = first.offset_from((*th).stack);
+            (*th).top = first.add(n);
+            if crate::hooks::leave(vm, offset as usize, n).is_err() {
+                return Step::Raise;
+            }
+            let th = (*vm).thread;
+            return pop_frame(vm, (*th).stack.offset(offset), n);
+        }
+        pop_frame(vm, first, n)
+    }
+}
+
+/// Pops the current frame and puts its results into place.
+///
+/// # Safety
+/// As [`deliver`], for frames of any kind.
+#[inline(always)]
+unsafe fn pop_frame(vm: *mut Vm, first: *mut Value, n: usize) -> Step {
+    // SAFETY: the caller's duty.
+    unsafe {
+        let th = (*vm).thread;
+        let f = (*th).frame;
+        let func = (*f).func;
+        let flags = (*f).flags;
+        let wanted = (*f).nresults;
+        (*th).frame = f.sub(1);
+        if wanted == 1 {
+            *func = if n > 0 { *first } else { Value::NIL };
+            (*th).top = func.add(1);
+        } else if wanted < 0 {
+            for k in 0..n {
+                *func.add(k) = *first.add(k);
+            }
+            (*th).top = func.add(n);
+        } else {
+            let wanted = wanted as usize;
+            for k in 0..n.min(wanted) {
+                *func.add(k) = *first.add(k);
+            }
+            for k in n..wanted {
+                *func.add(k) = Value::NIL;
+            }
+            (*th).top = func.add(wanted);
+        }
+        if flags & (frame::FRESH | frame::HANDLED) != 0 {
+            return after_return(vm, flags, func);
+        }
+        if ((*vm).heap.bytes >= (*vm).heap.threshold || (*vm).attention) && (*f.sub(1)).kind == frame::LUA {
+            return collect_after_call(vm, wanted);
+        }
+        Step::Reload
+    }
+}
+
+/// The safepoint behind a native function that was called by a Lua instruction.
+#[cold]
+#[inline(never)]
+unsafe fn collect_after_call(vm: *mut Vm, wanted: i32) -> Step {
+    // SAFETY: with all results wanted, `top` is behind them and above every live register; otherwise the registers end
+    // where the frame does.
+    unsafe {
+        let th = (*vm).thread;
+        if wanted >= 0 {
+            (*th).top = (*(*th).frame).top;
+        }
+        let top = (*th).top.offset_from((*th).stack);
+        if (*vm).safepoint().is_err() {
+            return Step::Raise;
+        }
+        let th = (*vm).thread;
+        (*th).top = (*th).stack.offset(top);
+        if (*vm).attention {
+            (*vm).attention = false;
+            return Step::Switch;
+        }
+        Step::Reload
+    }
+}
+
+/// The safepoint of an instruction that allocated and has stored its result.
+///
+/// # Safety
+/// The current frame is a Lua frame whose `pc` is stored.
+#[cold]
+#[inline(never)]
+pub(crate) unsafe fn collect_in_lua(vm: *mut Vm) -> Step {
+    // SAFETY: all live values are in the frame's registers.
+    unsafe {
+        let th = (*vm).thread;
+        (*th).top = (*(*th).frame).top;
+        match (*vm).safepoint() {
+            Ok(()) => Step::Next,
+            Err(_) => Step::Raise,
+        }
+    }
+}
+
+/// Decides what happens after a frame with special `flags` has returned. Its results start at `func` and, if all were
+/// wanted, end at the thread's top.
+///
+/// # Safety
+/// The frame has been popped.
+pub(crate) unsafe fn after_return(vm: *mut Vm, flags: u16, func: *mut Value) -> Step {
+    // SAFETY: see the table in the module's comment.
+    unsafe {
+        if flags & frame::FRESH != 0 {
+            return Step::Exit;
+        }
+        if flags & frame::HANDLED == 0 {
+            return Step::Reload;
+        }
+        let th = (*vm).thread;
+        match (*(*th).frame).kind {
+            frame::LUA => finish::finish_instruction(vm, func),
+            frame::BOTTOM => control::coroutine_returned(vm, func),
+            _ => control::finish(vm, func),
+        }
+    }
+}
+
+/// `Call`, when the callee is not a plain Lua function with room: native functions, `__call`, varargs, stack growth.
+///
+/// # Safety
+/// The current frame is a Lua frame whose `pc` is stored; `i` is its `Call`.
+#[inline(never)]
+pub(crate) unsafe fn call_instruction(vm: *mut Vm, i: Instr, func: *mut Value) -> Step {
+    // SAFETY: the arguments are registers, or end at `top` for an open list.
+    unsafe {
+        let th = (*vm).thread;
+        if i.b() != 0 {
+            (*th).top = func.add(i.b() as usize);
+        }
+        let nresults = i.c() as i32 - 1;
+        if (*func).tag == Tag::NativeFn {
+            return call_native(vm, func, nresults, 0);
+        }
+        call_value(vm, func, nresults, 0)
+    }
+}
+
+/// The call of a generic loop's iterator, which is not one of those known to the loop.
+///
+/// # Safety
+/// As [`call_instruction`]; iterator, state and control were copied to `R[a+4]` and behind.
+#[inline(never)]
+pub(crate) unsafe fn call_iterator(vm: *mut Vm, i: Instr) -> Step {
+    // SAFETY: the verifier has checked that `R[a+6]` exists.
+    unsafe {
+        let th = (*vm).thread;
+        let func = (*(*th).frame).base.add(i.a() as usize + 4);
+        (*th).top = func.add(3);
+        call_value(vm, func, i.c() as i32, 0)
+    }
+}
+
+/// `TailCall`: the callee takes over the current frame.
+///
+/// # Safety
+/// As [`call_instruction`].
+#[inline(never)]
+pub(crate) unsafe fn tail_call_instruction(vm: *mut Vm, i: Instr) -> Step {
+    // SAFETY: the callee and its arguments move down over the current frame's function and registers, which are dead: open
+    // upvalues into them are closed first, and there are no variables waiting to be closed (the compiler makes an ordinary
+    // call when there are).
+    unsafe {
+        let th = (*vm).thread;
+        let f = (*th).frame;
+        let mut callee = (*f).base.add(i.a() as usize);
+        if i.b() != 0 {
+            (*th).top = callee.add(i.b() as usize);
+        }
+        if i.c() != 0 {
+            close::close_upvalues(vm, (*f).base);
+        }
+        while !(*callee).is_function() {
+            let offset = callee.offset_from((*th).stack);
+            let handler = meta::metamethod(&*vm, *callee, Event::Call);
+            if handler.is_nil() {
+                let _ = crate::errors::call(&mut *vm, callee);
+                return Step::Raise;
+            }
+            if (*vm).charge(1).is_err() || (*vm).ensure_stack(1).is_err() {
+                return Step::Raise;
+            }
+            callee = (*th).stack.offset(offset);
+            ptr::copy(callee, callee.add(1), (*th).top.offset_from(callee) as usize);
+            (*th).top = (*th).top.add(1);
+            *callee = handler;
+        }
+        if (*callee).tag == Tag::NativeFn {
+            // A native function runs above the frame, which then returns its results.
+            let step = call_native(vm, callee, ALL, frame::HANDLED);
+            return step;
+        }
+        let f = (*th).frame;
+        let func = (*f).func;
+        let count = (*th).top.offset_from(callee) as usize;
+        ptr::copy(callee, func, count);
+        (*th).top = func.add(count);
+        let (nresults, flags) = ((*f).nresults, (*f).flags);
+        (*th).frame = f.sub(1);
+        match push_lua_frame(vm, func, count - 1, nresults, flags | frame::TAIL) {
+            Ok(()) => Step::Reload,
+            Err(_) => Step::Raise,
+        }
+    }
+}
+
+/// `Return`, the general form.
+///
+/// # Safety
+/// As [`call_instruction`].
+#[inline(never)]
+pub(crate) unsafe fn return_instruction(vm: *mut Vm, i: Instr) -> Step {
+    // SAFETY: the values are registers, or end at `top` for an open list.
+    unsafe {
+        let th = (*vm).thread;
+        let f = (*th).frame;
+        let mut first = (*f).base.add(i.a() as usize);
+        if i.b() != 0 {
+            (*th).top = first.add(i.b() as usize - 1);
+        }
+        if i.c() != 0 {
+            close::close_upvalues(vm, (*f).base);
+            let level = (*f).base.offset_from((*th).stack) as usize;
+            if close::has_pending(th, level) {
+                // Each handler runs above the values; the instruction is executed again after each.
+                let step = close::call_pending(vm, level, None, close::Again::Instruction);
+                if step != Step::Next {
+                    return step;
+                }
+                first = (*(*th).frame).base.add(i.a() as usize);
+            }
+        }
+        let n = (*th).top.offset_from(first) as usize;
+        return_values(vm, first, n)
+    }
+}
+
+/// Returns `n` values from the current Lua frame, nothing left to close.
+///
+/// # Safety
+/// The values lie above the frame's function slot.
+#[inline(never)]
+pub(crate) unsafe fn return_values(vm: *mut Vm, first: *mut Value, n: usize) -> Step {
+    // SAFETY: the caller's duty.
+    unsafe { deliver(vm, first, n) }
+}
+
+/// `VarArg`.
+///
+/// # Safety
+/// As [`call_instruction`], in a vararg function.
+#[inline(never)]
+pub(crate) unsafe fn vararg_instruction(vm: *mut Vm, i: Instr) -> Step {
+    // SAFETY: the extra arguments lie directly below `base`, `extra` of them; for an open list room is made first.
+    unsafe {
+        let th = (*vm).thread;
+        let f = (*th).frame;
+        let have = (*f).extra as usize;
+        let a = i.a() as usize;
+        let wanted = if i.c() != 0 {
+            i.c() as usize - 1
+        } else {
+            (*th).top = (*f).base.add(a);
+            if (*vm).ensure_stack(have).is_err() {
+                return Step::Raise;
+            }
+            have
+        };
+        let base = (*f).base;
+        let source = base.sub(have);
+        let target = base.add(a);
+        let copied = have.min(wanted);
+        for n in 0..copied {
+            *target.add(n) = *source.add(n);
+        }
+        for n in copied..wanted {
+            *target.add(n) = Value::NIL;
+        }
+        if i.c() == 0 {
+            (*th).top = target.add(wanted);
+        }
+        Step::Next
+    }
+}
+
+/// Finds who handles the error on its way and hands it over.
+///
+/// `Exit` means that the error has reached the frame which the host called last: the host's call fails.
+///
+/// # Safety
+/// `vm.error` (or `vm.abort`) is set.
+#[cold]
+#[inline(never)]
+pub(crate) unsafe fn unwind(vm: *mut Vm) -> Step {
+    // SAFETY: frames are walked down to the bottom frame, which every thread has.
+    unsafe {
+        loop {
+            let th = (*vm).thread;
+            let mut f = (*th).frame;
+            loop {
+                let kind = (*f).kind;
+                if (*vm).abort.is_none() && matches!(kind, frame::PCALL | frame::XPCALL) {
+                    match control::catch(vm, f) {
+                        Step::Raise => break,
+                        step => return step,
+                    }
+                }
+                if (*f).flags & frame::FRESH != 0 {
+                    (*f).flags = (*f).flags & !frame::FRESH | frame::ABANDONED;
+                    return Step::Exit;
+                }
+                if kind == frame::BOTTOM {
+                    match control::coroutine_failed(vm) {
+                        Step::Raise => break,
+                        step => return step,
+                    }
+                }
+                f = f.sub(1);
+            }
+        }
+    }
+}
+
+/// Runs interpreter loops until the frame that the host called returns.
+///
+/// # Safety
+/// The current frame is a Lua frame.
+unsafe fn run(vm: *mut Vm) -> Result<(), Raised> {
+    // SAFETY: the caller's duty.
+    unsafe {
+        loop {
+            (*vm).attention = false;
+            let exit = if (*vm).hooked {
+                interp::execute::<Hooked>(vm)
+            } else if (*vm).tier.counts() {
+                interp::execute::<Counting>(vm)
+            } else {
+                interp::execute::<Plain>(vm)
+            };
+            match exit {
+                Exit::Returned => return Ok(()),
+                Exit::Raised => return Err(Raised(())),
+                Exit::SwitchMode => {}
+            }
+        }
+    }
+}
+
+impl Vm {
+    /// Calls the function below the topmost `nargs` values; the results (`nresults` of them, or all for -1) replace it and
+    /// its arguments. **(safepoint)**
+    pub fn call(&mut self, nargs: usize, nresults: i32) -> Result<(), Raised> {
+        self.call_flagged(nargs, nresults, 0)
+    }
+
+    pub(crate) fn call_flagged(&mut self, nargs: usize, nresults: i32, flags: u16) -> Result<(), Raised> {
+        let th = self.thread;
+        let vm: *mut Vm = self;
+        // SAFETY: function and arguments were pushed, so they lie below `top`. A native frame has MIN_STACK slots above its
+        // arguments for the results that are wanted.
+        unsafe {
+            self.enter_host_call()?;
+            (*th).non_yieldable += 1;
+            let func = (*th).top.sub(nargs + 1);
+            let result = match call_value(vm, func, nresults, flags | frame::FRESH) {
+                Step::Exit => Ok(()),
+                Step::Raise => match unwind(vm) {
+                    Step::Exit => Err(Raised(())),
+                    _ => run(vm),
+                },
+                _ => run(vm),
+            };
+            debug_assert!(ptr::eq((*vm).thread, th));
+            (*th).non_yieldable -= 1;
+            (*vm).host_depth -= 1;
+            result
+        }
+    }
+
+    /// Calls `f` and gives its first result, which is no root. **(safepoint)**
+    pub fn call_value(&mut self, f: Value, args: &[Value]) -> Result<Value, Raised> {
+        self.ensure_stack(args.len() + 2)?;
+        self.push(f);
+        for a in args {
+            self.push(*a);
+        }
+        self.call(args.len(), 1)?;
+        Ok(self.pop())
+    }
+
+    /// Ends a native function with a call: what was pushed last, a function and `nargs` arguments, is called, and its
+    /// results become the native function's own. Lua code may yield in it.
+    pub fn return_call(&mut self, nargs: usize) -> crate::native::NativeResult {
+        debug_assert!(nargs < 0xff);
+        Ok(RETURN_CALL + nargs as u32)
+    }
+
+    fn enter_host_call(&mut self) -> Result<(), Raised> {
+        const LIMIT: u32 = perilune_base::limits::MAX_C_CALLS as u32;
+        // Error handling may go a little deeper than what failed.
+        const SLACK: u32 = LIMIT / 10;
+        self.host_depth += 1;
+        if self.host_depth == LIMIT {
+            self.host_depth += 1;
+            let e = self.run_error("C stack overflow");
+            self.host_depth -= 2;
+            return Err(e);
+        }
+        if self.host_depth > LIMIT + SLACK {
+            self.host_depth -= 1;
+            return Err(self.error_in_error_handling());
+        }
+        Ok(())
+    }
+
+    /// Makes room for `n` slots above the thread's top.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn grow_stack_by(&mut self, n: usize) -> Result<(), Raised> {
+        // SAFETY: the thread is alive; the heap rewrites every pointer into its stack.
+        unsafe {
+            let th = self.thread;
+            let used = (*th).top.offset_from((*th).stack) as usize;
+            if used + n > MAX_SLOTS - HANDLER_ROOM {
+                // What handles the overflow may use the room that is kept for it.
+                let size = (*th).stack_limit.offset_from((*th).stack) as usize;
+                if size <= MAX_SLOTS - HANDLER_ROOM {
+                    let _ = self.heap.grow_stack(th, MAX_SLOTS - used);
+                    return Err(self.run_error("stack overflow"));
+                }
+                if used + n > MAX_SLOTS {
+                    return Err(self.error_in_error_handling());
+                }
+                return Ok(());
+            }
+            match self.heap.grow_stack(th, n) {
+                Ok(()) => Ok(()),
+                Err(GrowError::Overflow) => Err(self.run_error("stack overflow")),
+                Err(GrowError::OutOfMemory) => Err(self.memory_error()),
+            }
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn grow_frames(&mut self) -> Result<(), Raised> {
+        // SAFETY: the current thread is alive; callers read their frame pointers again.
+        match unsafe { self.heap.grow_frames(self.thread) } {
+            Ok(()) => Ok(()),
+            Err(OutOfMemory) => Err(self.memory_error()),
+        }
+    }
+}
+
+/// The live part of a thread's stack, and its frames from the current one down, for walkers.
+///
+/// # Safety
+/// `th` is alive.
+pub(crate) unsafe fn frames_down(th: *mut Thread) -> impl Iterator<Item = *mut Frame> {
+    // SAFETY: the frames of a live thread lie between its buffer's start and its current frame.
+    unsafe {
+        let first = (*th).frames;
+        let mut at = (*th).frame;
+        let mut done = false;
+        std::iter::from_fn(move || {
+            if done {
+                return None;
+            }
+            let f = at;
+            if f == first {
+                done = true;
+            } else {
+                at = at.sub(1);
+            }
+            Some(f)
+        })
+    }
+}

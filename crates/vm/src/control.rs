@@ -1,0 +1,513 @@
+//! The native functions that move frames: protected calls and coroutines.
+//!
+//! They are marked by a control number in their closure. The interpreter does not run code for them but comes here, so that
+//! protected calls and resumes use no host stack and can be yielded across.
+//!
+//! ```text
+//!          resume                    body returns / error
+//! suspended ------> running ---------------------------> dead
+//!     ^              |  | resumes another one
+//!     |    yield     |  v
+//!     +--------------+ normal
+//! ```
+
+use perilune_runtime::object::{Gc, Thread, ThreadRef, ThreadStatus};
+use perilune_runtime::stack::{Frame, MAX_SLOTS};
+use perilune_runtime::value::Value;
+
+use crate::call::{self, ALL, Step};
+use crate::frame;
+use crate::interp::close::{self, Again};
+use crate::interp::pointer;
+use crate::native::Raised;
+use crate::vm::{Vm, new_thread};
+
+/// The functions of this module, by control number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+pub enum Control {
+    /// `pcall`
+    PCall = 1,
+    /// `xpcall`
+    XPCall = 2,
+    /// `coroutine.resume`
+    Resume = 3,
+    /// What `coroutine.wrap` makes; its upvalue is the coroutine.
+    Wrapped = 4,
+    /// `coroutine.yield`
+    Yield = 5,
+}
+
+impl Vm {
+    /// A function value for one of the control functions.
+    pub fn control_function(&mut self, control: Control, upvalues: &[Value]) -> Value {
+        Value::native_fn(self.heap.new_native(std::ptr::null(), 0, control as u32, upvalues))
+    }
+}
+
+/// Starts the control function whose native frame was just pushed.
+///
+/// # Safety
+/// The current frame is that native frame.
+pub(crate) unsafe fn start(vm: *mut Vm, control: u32) -> Step {
+    // SAFETY: control numbers are only given by `Vm::control_function`.
+    unsafe {
+        match control {
+            c if c == Control::PCall as u32 => start_pcall(vm),
+            c if c == Control::XPCall as u32 => start_xpcall(vm),
+            c if c == Control::Resume as u32 => start_resume(vm),
+            c if c == Control::Wrapped as u32 => start_wrapped(vm),
+            _ => start_yield(vm),
+        }
+    }
+}
+
+unsafe fn start_pcall(vm: *mut Vm) -> Step {
+    // SAFETY: the current frame is ours; its arguments are the slots up to `top`.
+    unsafe {
+        if (*vm).check_any(1).is_err() {
+            return Step::Raise;
+        }
+        let f = (*(*vm).thread).frame;
+        (*f).kind = frame::PCALL;
+        call::call_value(vm, (*f).base, ALL, frame::HANDLED)
+    }
+}
+
+unsafe fn start_xpcall(vm: *mut Vm) -> Step {
+    // SAFETY: as in `start_pcall`. The function and the handler change places, so that the function's arguments follow it.
+    unsafe {
+        if !(*vm).arg(2).is_function() {
+            let _ = (*vm).type_error(2, "function");
+            return Step::Raise;
+        }
+        let f = (*(*vm).thread).frame;
+        (*f).kind = frame::XPCALL;
+        std::ptr::swap((*f).base, (*f).base.add(1));
+        call::call_value(vm, (*f).base.add(1), ALL, frame::HANDLED)
+    }
+}
+
+/// Goes on with a control frame after the function that it called has returned; the results start at `func` and end at the
+/// thread's top.
+///
+/// # Safety
+/// The current frame is a control frame.
+pub(crate) unsafe fn finish(vm: *mut Vm, func: *mut Value) -> Step {
+    // SAFETY: see each kind.
+    unsafe {
+        let th = (*vm).thread;
+        let f = (*th).frame;
+        match (*f).kind {
+            frame::PCALL | frame::XPCALL if (*f).flags & frame::CAUGHT != 0 => go_on_closing(vm, f),
+            frame::PCALL | frame::XPCALL => {
+                // The slot below the results (pcall itself, or the handler) is dead and takes `true`.
+                let first = func.sub(1);
+                *first = Value::TRUE;
+                let n = (*th).top.offset_from(first) as usize;
+                call::deliver(vm, first, n)
+            }
+            _ => {
+                let n = (*th).top.offset_from(func) as usize;
+                call::deliver(vm, func, n)
+            }
+        }
+    }
+}
+
+/// A protected call catches the error on its way: calls the message handler, then closes what the failed call left open.
+///
+/// # Safety
+/// `f` is a protected call's frame on the current thread; the frames above it are dead but in place.
+pub(crate) unsafe fn catch(vm: *mut Vm, f: *mut Frame) -> Step {
+    // SAFETY: the caller's duty.
+    unsafe {
+        let th = (*vm).thread;
+        let at = f.offset_from((*th).frames);
+        if (*f).kind == frame::XPCALL && (*f).flags & frame::CAUGHT == 0 && !call_message_handler(vm, *(*f).base) {
+            return Step::Raise;
+        }
+        // The handler may have made the buffers move.
+        let f = (*th).frames.offset(at);
+        (*th).frame = f;
+        (*f).flags |= frame::CAUGHT;
+        // Flags of frames above are dead with them. Upvalues are closed before any `__close` handler runs.
+        close::close_upvalues(vm, (*f).base.add(1));
+        *(*f).base = (*vm).error;
+        (*vm).error = Value::NIL;
+        let step = go_on_closing(vm, f);
+        shrink_after_overflow(vm);
+        step
+    }
+}
+
+/// Calls the message handler with the error; false when something uncatchable came up.
+unsafe fn call_message_handler(vm: *mut Vm, handler: Value) -> bool {
+    // SAFETY: the frames of what failed are still in place; the handler runs above them.
+    unsafe {
+        let th = (*vm).thread;
+        if (*(*th).frame).kind == frame::LUA {
+            (*th).top = (*(*th).frame).top;
+        }
+        // An error in the handler is handled by the handler again, until there is no room for another try.
+        loop {
+            let error = (*vm).error;
+            let deep = (*vm).host_depth;
+            if !(*vm).nesting_handler(1) {
+                (*vm).nesting_handler(-1);
+                return true;
+            }
+            let result = (*vm).call_value(handler, &[error]);
+            (*vm).nesting_handler(-1);
+            debug_assert_eq!(deep, (*vm).host_depth);
+            match result {
+                Ok(v) => {
+                    (*vm).error = v;
+                    return true;
+                }
+                Err(Raised(())) if (*vm).abort.is_some() => return false,
+                Err(Raised(())) => {
+                    let tries = &mut (*vm).handler_tries;
+                    *tries += 1;
+                    if *tries > 10 {
+                        *tries = 0;
+                        (*vm).error = (*vm).string(b"error in error handling");
+                        return true;
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Closes the next variables of a failed protected call, then delivers `false` and the error.
+unsafe fn go_on_closing(vm: *mut Vm, f: *mut Frame) -> Step {
+    // SAFETY: `f` is the current frame; its base slot holds the error.
+    unsafe {
+        let th = (*vm).thread;
+        let level = (*f).base.offset_from((*th).stack) as usize + 1;
+        let error = *(*f).base;
+        if close::has_pending(th, level) {
+            match close::call_pending(vm, level, Some(error), Again::ProtectedCall) {
+                Step::Next => {}
+                step => return step,
+            }
+        }
+        let f = (*th).frame;
+        let func = (*f).base.sub(1);
+        *func = Value::FALSE;
+        (*th).top = func.add(2);
+        call::deliver(vm, func, 2)
+    }
+}
+
+/// A stack that overflowed was given extra room for the handlers; take it back.
+unsafe fn shrink_after_overflow(vm: *mut Vm) {
+    // SAFETY: the current thread is alive.
+    unsafe {
+        let th = (*vm).thread;
+        if (*th).stack_limit.offset_from((*th).stack) as usize > MAX_SLOTS - call::HANDLER_ROOM {
+            (*vm).heap.shrink_stack(th);
+        }
+    }
+}
+
+/// Moves `n` values from one thread's stack to the top of another's.
+unsafe fn move_values(vm: *mut Vm, from: *mut Value, n: usize, to: *mut Thread) -> Result<(), Raised> {
+    // SAFETY: room is made on the target's stack; the stacks are different buffers.
+    unsafe {
+        let current = (*vm).thread;
+        (*vm).thread = to;
+        let room = (*vm).ensure_stack(n + 2);
+        (*vm).thread = current;
+        room?;
+        for k in 0..n {
+            *(*to).top.add(k) = *from.add(k);
+        }
+        (*to).top = (*to).top.add(n);
+        Ok(())
+    }
+}
+
+unsafe fn start_resume(vm: *mut Vm) -> Step {
+    // SAFETY: the current frame is ours; its first argument is checked.
+    unsafe {
+        let Ok(co) = (*vm).check_thread(1) else {
+            return Step::Raise;
+        };
+        let th = (*vm).thread;
+        (*(*th).frame).kind = frame::RESUME;
+        let args = (*(*th).frame).base.add(1);
+        let n = (*th).top.offset_from(args) as usize;
+        resume(vm, co.as_ptr(), args, n)
+    }
+}
+
+unsafe fn start_wrapped(vm: *mut Vm) -> Step {
+    // SAFETY: the upvalue of a wrapped function is its coroutine.
+    unsafe {
+        let th = (*vm).thread;
+        (*(*th).frame).kind = frame::WRAP;
+        let args = (*(*th).frame).base;
+        let n = (*th).top.offset_from(args) as usize;
+        let co = pointer::<Thread>((*vm).upvalue(1));
+        resume(vm, co, args, n)
+    }
+}
+
+/// Resumes `co` with `n` values. The current frame is the one that waits for it.
+unsafe fn resume(vm: *mut Vm, co: *mut Thread, args: *mut Value, n: usize) -> Step {
+    // SAFETY: a suspended coroutine has either its body below the arguments on top of its bottom frame, or a `yield` frame.
+    unsafe {
+        let th = (*vm).thread;
+        if (*co).status != ThreadStatus::Suspended {
+            let what = if (*co).status == ThreadStatus::Dead { "dead" } else { "non-suspended" };
+            let text = format!("cannot resume {what} coroutine");
+            return refuse_resume(vm, text.as_bytes());
+        }
+        if (*vm).resume_depth >= MAX_NESTED_RESUMES {
+            return refuse_resume(vm, b"C stack overflow");
+        }
+        if move_values(vm, args, n, co).is_err() {
+            return refuse_resume(vm, b"too many arguments to resume");
+        }
+        (*vm).resume_depth += 1;
+        (*co).resumer = th;
+        (*th).status = ThreadStatus::Normal;
+        (*co).status = ThreadStatus::Running;
+        (*vm).thread = co;
+        if !(*co).started {
+            (*co).started = true;
+            let func = (*co).top.sub(n + 1);
+            return call::call_value(vm, func, ALL, frame::HANDLED);
+        }
+        // The values are what `yield` returns.
+        debug_assert!((*(*co).frame).kind == frame::YIELD);
+        call::deliver(vm, (*co).top.sub(n), n)
+    }
+}
+
+/// Coroutines that may have resumed one another in a chain.
+const MAX_NESTED_RESUMES: u32 = perilune_base::limits::MAX_C_CALLS as u32 - 4;
+
+/// A resume that cannot happen: an error value for `resume`, an error for a wrapped function.
+unsafe fn refuse_resume(vm: *mut Vm, message: &[u8]) -> Step {
+    // SAFETY: the current frame waits for the coroutine.
+    unsafe {
+        let text = (*vm).string(message);
+        if (*(*(*vm).thread).frame).kind == frame::WRAP {
+            let _ = (*vm).error_bytes(message);
+            return Step::Raise;
+        }
+        deliver_to_resumer(vm, false, &[text])
+    }
+}
+
+/// Ends the `resume` frame of the current thread with a success flag and values.
+unsafe fn deliver_to_resumer(vm: *mut Vm, ok: bool, values: &[Value]) -> Step {
+    // SAFETY: a native frame has room for a few results.
+    unsafe {
+        let th = (*vm).thread;
+        let first = (*(*th).frame).base;
+        (*th).top = first;
+        (*vm).push(Value::bool(ok));
+        for v in values {
+            (*vm).push(*v);
+        }
+        call::deliver(vm, first, 1 + values.len())
+    }
+}
+
+/// Gives control back to the resumer with the `n` values from `first` of the current coroutine.
+unsafe fn switch_to_resumer(vm: *mut Vm, first: *mut Value, n: usize) -> Step {
+    // SAFETY: a running coroutine other than the main one has a resumer, whose current frame waits for it.
+    unsafe {
+        let co = (*vm).thread;
+        let th = (*co).resumer;
+        (*co).resumer = std::ptr::null_mut();
+        (*vm).thread = th;
+        (*th).status = ThreadStatus::Running;
+        (*vm).resume_depth -= 1;
+        let f = (*th).frame;
+        let wrapped = (*f).kind == frame::WRAP;
+        (*th).top = (*f).base;
+        if !wrapped {
+            (*vm).push(Value::TRUE);
+        }
+        if move_values(vm, first, n, th).is_err() {
+            return Step::Raise;
+        }
+        let f = (*th).frame;
+        let total = n + usize::from(!wrapped);
+        call::deliver(vm, (*f).base, total)
+    }
+}
+
+unsafe fn start_yield(vm: *mut Vm) -> Step {
+    // SAFETY: the current frame is ours.
+    unsafe {
+        let co = (*vm).thread;
+        if (*co).non_yieldable > 0 {
+            let message = if std::ptr::eq(co, (*vm).main) {
+                "attempt to yield from outside a coroutine"
+            } else {
+                "attempt to yield across a C-call boundary"
+            };
+            let _ = (*vm).run_error(message);
+            return Step::Raise;
+        }
+        let f = (*co).frame;
+        (*f).kind = frame::YIELD;
+        (*co).status = ThreadStatus::Suspended;
+        let first = (*f).base;
+        let n = (*co).top.offset_from(first) as usize;
+        // What is yielded leaves this stack; what `resume` passes will take its place.
+        (*co).top = first;
+        switch_to_resumer(vm, first, n)
+    }
+}
+
+/// The body of the current coroutine has returned; its results start at `func`.
+///
+/// # Safety
+/// The current frame is the coroutine's bottom frame.
+pub(crate) unsafe fn coroutine_returned(vm: *mut Vm, func: *mut Value) -> Step {
+    // SAFETY: results end at the thread's top.
+    unsafe {
+        let co = (*vm).thread;
+        let n = (*co).top.offset_from(func) as usize;
+        (*co).status = ThreadStatus::Dead;
+        (*co).top = (*(*co).frame).base;
+        switch_to_resumer(vm, func, n)
+    }
+}
+
+/// An error has reached the bottom of the current coroutine.
+///
+/// # Safety
+/// The current thread is not the main one, which has a frame that the host called.
+pub(crate) unsafe fn coroutine_failed(vm: *mut Vm) -> Step {
+    // SAFETY: as in `switch_to_resumer`.
+    unsafe {
+        let co = (*vm).thread;
+        let th = (*co).resumer;
+        (*co).status = ThreadStatus::Dead;
+        (*co).resumer = std::ptr::null_mut();
+        (*co).error = (*vm).error;
+        (*vm).thread = th;
+        (*th).status = ThreadStatus::Running;
+        (*vm).resume_depth -= 1;
+        if (*vm).abort.is_some() {
+            return Step::Raise;
+        }
+        if (*(*th).frame).kind == frame::RESUME {
+            let error = (*vm).error;
+            (*vm).error = Value::NIL;
+            return deliver_to_resumer(vm, false, &[error]);
+        }
+        // A wrapped function closes its coroutine and passes the error on, with a position when it is a string.
+        let error = match (*vm).close_coroutine(Gc::from_ptr(co)) {
+            Ok(Some(e)) => e,
+            Ok(None) => Value::NIL,
+            Err(_) => return Step::Raise,
+        };
+        (*vm).error = error;
+        if let Some(s) = error.as_str() {
+            let mut text = (*vm).position(1);
+            text.extend_from_slice(s.as_bytes());
+            (*vm).error = (*vm).string(&text);
+        }
+        Step::Raise
+    }
+}
+
+impl Vm {
+    /// A suspended coroutine that will run `f`.
+    pub fn new_coroutine(&mut self, f: Value) -> Result<ThreadRef, Raised> {
+        let Ok(th) = new_thread(&mut self.heap) else {
+            return Err(self.memory_error());
+        };
+        // SAFETY: the thread was just made; its stack has room. A new thread inherits the hook of its maker.
+        unsafe {
+            *(*th).top = f;
+            (*th).top = (*th).top.add(1);
+            let maker = self.thread;
+            (*th).hook = (*maker).hook;
+            (*th).hook_mask = (*maker).hook_mask;
+            (*th).hook_count = (*maker).hook_count;
+            (*th).hook_left = (*maker).hook_count;
+            self.hooked_threads += u32::from((*maker).hook_mask != 0);
+            Ok(Gc::from_ptr(th))
+        }
+    }
+
+    /// The status as `coroutine.status` names it.
+    pub fn coroutine_status(&self, co: ThreadRef) -> &'static str {
+        // SAFETY: the thread is alive.
+        match unsafe { (*co.as_ptr()).status } {
+            ThreadStatus::Suspended => "suspended",
+            ThreadStatus::Running => "running",
+            ThreadStatus::Normal => "normal",
+            ThreadStatus::Dead => "dead",
+        }
+    }
+
+    /// Whether a coroutine could yield now.
+    pub fn is_yieldable(&self, co: ThreadRef) -> bool {
+        // SAFETY: the thread is alive.
+        unsafe { (*co.as_ptr()).non_yieldable == 0 }
+    }
+
+    /// Kills a suspended or dead coroutine, closing its variables: `Some` is the error that it ended with.
+    pub fn close_coroutine(&mut self, co: ThreadRef) -> Result<Option<Value>, Raised> {
+        let co = co.as_ptr();
+        // SAFETY: the thread is alive and not running, so its frames may be dropped. Handlers run on its own stack, as the
+        // current thread, which is restored.
+        unsafe {
+            let failed = !(*co).error.is_nil();
+            let error = failed.then_some((*co).error);
+            (*co).status = ThreadStatus::Dead;
+            (*co).error = Value::NIL;
+            let back = self.thread;
+            (*self.thread).status = ThreadStatus::Normal;
+            (*co).resumer = back;
+            self.thread = co;
+            (*co).status = ThreadStatus::Running;
+            (*co).frame = (*co).frames;
+            let result = self.close_all(1, error);
+            (*co).status = ThreadStatus::Dead;
+            (*co).resumer = std::ptr::null_mut();
+            (*co).frame = (*co).frames;
+            (*co).top = (*(*co).frame).base;
+            (*co).to_close.clear();
+            self.thread = back;
+            (*back).status = ThreadStatus::Running;
+            if self.abort.is_some() { Err(Raised(())) } else { Ok(result) }
+        }
+    }
+
+    /// Resumes a coroutine from host code: the values that it yielded or returned, or its error. **(safepoint)**
+    pub fn resume(&mut self, co: ThreadRef, args: &[Value]) -> Result<Vec<Value>, Raised> {
+        let f = self.control_function(Control::Wrapped, &[Value::thread(co)]);
+        self.ensure_stack(args.len() + 2)?;
+        let below = self.stack_height();
+        self.push(f);
+        for a in args {
+            self.push(*a);
+        }
+        self.call(args.len(), ALL)?;
+        Ok(self.pop_above(below))
+    }
+
+    /// Counts message handlers that wait for one another; false when there are too many.
+    fn nesting_handler(&mut self, change: i32) -> bool {
+        self.handler_depth = self.handler_depth.wrapping_add_signed(change);
+        self.handler_depth < 32
+    }
+
+    /// Whether a value is a coroutine that is the running one or waits for it.
+    pub fn is_active(&self, co: ThreadRef) -> bool {
+        // SAFETY: the thread is alive.
+        matches!(unsafe { (*co.as_ptr()).status }, ThreadStatus::Running | ThreadStatus::Normal)
+    }
+}

@@ -1,0 +1,253 @@
+//! The texts of the errors that the VM itself raises, in the words of the reference.
+
+use perilune_base::num::convert;
+use perilune_runtime::value::{Tag, Value};
+
+use crate::interp::arith::is_bitwise;
+use crate::meta::{self, Event};
+use crate::names::{self, Named};
+use crate::native::Raised;
+use crate::vm::Vm;
+
+/// ` (kind 'name')`, or nothing.
+fn describe(named: Option<Named>) -> Vec<u8> {
+    match named {
+        Some((kind, name)) => {
+            let mut t = format!(" ({kind} '").into_bytes();
+            t.extend_from_slice(&name);
+            t.extend_from_slice(b"')");
+            t
+        }
+        None => Vec::new(),
+    }
+}
+
+fn operand_description(vm: &Vm, v: Value) -> Vec<u8> {
+    // SAFETY: the current frame is alive.
+    describe(unsafe { names::operand_name((*vm.thread).frame, v) })
+}
+
+/// The type's name as error messages give it: `__name` of the metatable when that is a string.
+pub(crate) fn type_name(vm: &mut Vm, v: Value) -> Vec<u8> {
+    if matches!(v.tag, Tag::Table | Tag::UserData)
+        && let Some(m) = meta::metatable(vm, v)
+        && let Some(name) = m.get_str(vm.event_name(Event::Name)).as_str()
+    {
+        return name.as_bytes().to_vec();
+    }
+    v.type_name().as_bytes().to_vec()
+}
+
+/// `attempt to <what> a <type> value<description>`.
+fn type_error(vm: &mut Vm, what: &str, v: Value, description: &[u8]) -> Raised {
+    let mut text = format!("attempt to {what} a ").into_bytes();
+    text.extend_from_slice(&type_name(vm, v));
+    text.extend_from_slice(b" value");
+    text.extend_from_slice(description);
+    vm.run_error_bytes(&text)
+}
+
+/// An operator met a value that it cannot work on.
+#[cold]
+pub(crate) fn operand(vm: &mut Vm, what: &str, v: Value) -> Raised {
+    let d = operand_description(vm, v);
+    type_error(vm, what, v, &d)
+}
+
+/// Indexing something that has no fields.
+#[cold]
+pub(crate) fn index(vm: &mut Vm, object: Value, key: Value) -> Raised {
+    let _ = key;
+    operand(vm, "index", object)
+}
+
+/// Calling something that is no function. `slot` holds it.
+#[cold]
+pub(crate) fn call(vm: &mut Vm, slot: *mut Value) -> Raised {
+    // SAFETY: the caller's slot is part of the current stack, the current frame is alive.
+    unsafe {
+        let v = *slot;
+        let f = (*vm.thread).frame;
+        let named = if (*f).kind == crate::frame::LUA { names::called_name(f) } else { None };
+        type_error(vm, "call", v, &describe(named))
+    }
+}
+
+/// Arithmetic without a result.
+#[cold]
+pub(crate) fn arithmetic(vm: &mut Vm, event: Event, x: Value, y: Value) -> Raised {
+    let both_numbers = x.is_number() && y.is_number();
+    if both_numbers && event == Event::Mod {
+        return vm.run_error("attempt to perform 'n%%0'");
+    }
+    if both_numbers && event == Event::IDiv {
+        return vm.run_error("attempt to perform 'n//0'");
+    }
+    if is_bitwise(event) {
+        if both_numbers {
+            let bad = if is_integral(x) { y } else { x };
+            let mut text = b"number".to_vec();
+            text.extend_from_slice(&operand_description(vm, bad));
+            text.extend_from_slice(b" has no integer representation");
+            return vm.run_error_bytes(&text);
+        }
+        let bad = if x.is_number() { y } else { x };
+        return operand(vm, "perform bitwise operation on", bad);
+    }
+    let bad = if x.is_number() { y } else { x };
+    operand(vm, "perform arithmetic on", bad)
+}
+
+fn is_integral(v: Value) -> bool {
+    v.tag == Tag::Int || convert::float_to_int(v.raw_float()).is_some()
+}
+
+/// Joining something that is neither string nor number.
+#[cold]
+pub(crate) fn concatenation(vm: &mut Vm, x: Value, y: Value) -> Raised {
+    let bad = if matches!(x.tag, Tag::Str | Tag::Int | Tag::Float) { y } else { x };
+    operand(vm, "concatenate", bad)
+}
+
+/// Ordering values that have no order.
+#[cold]
+pub(crate) fn comparison(vm: &mut Vm, x: Value, y: Value) -> Raised {
+    let (a, b) = (type_name(vm, x), type_name(vm, y));
+    let mut text = b"attempt to compare ".to_vec();
+    if a == b {
+        text.extend_from_slice(b"two ");
+        text.extend_from_slice(&a);
+        text.extend_from_slice(b" values");
+    } else {
+        text.extend_from_slice(&a);
+        text.extend_from_slice(b" with ");
+        text.extend_from_slice(&b);
+    }
+    vm.run_error_bytes(&text)
+}
+
+/// A numeric loop over something else.
+#[cold]
+pub(crate) fn for_loop(vm: &mut Vm, what: &str, v: Value) -> Raised {
+    let mut text = format!("'for' {what} must be a number").into_bytes();
+    if what == "initial" {
+        text = b"'for' initial value must be a number".to_vec();
+    }
+    let _ = v;
+    vm.run_error_bytes(&text)
+}
+
+/// A `<close>` variable got a value that cannot be closed.
+#[cold]
+pub(crate) fn no_close_method(vm: &mut Vm, slot: *mut Value) -> Raised {
+    // SAFETY: the slot is a register of the current Lua frame.
+    let name = unsafe {
+        let f = (*vm.thread).frame;
+        let (p, _, pc) = names::code_of(f);
+        let reg = slot.offset_from((*f).base) as usize;
+        // The variable becomes alive with the next instruction.
+        names::local_name(p, reg + 1, pc + 1).unwrap_or(b"?").to_vec()
+    };
+    let mut text = b"variable '".to_vec();
+    text.extend_from_slice(&name);
+    text.extend_from_slice(b"' got a non-closable value");
+    vm.run_error_bytes(&text)
+}
+
+/// The `__close` handler of a variable was removed while it waited.
+#[cold]
+pub(crate) fn close_method_gone(vm: &mut Vm) -> Raised {
+    vm.run_error("attempt to call a nil value (metamethod 'close')")
+}
+
+/// `bad argument #i to 'f' (message)`.
+#[cold]
+pub(crate) fn argument(vm: &mut Vm, i: usize, message: &[u8]) -> Raised {
+    // SAFETY: the current frame is that of the native function, above the bottom frame.
+    let (function, named) = unsafe {
+        let f = (*vm.thread).frame;
+        (*(*f).func, names::function_name(f))
+    };
+    let mut i = i;
+    let name = match named {
+        Some(("method", name)) => {
+            i -= 1;
+            if i == 0 {
+                let mut text = b"calling '".to_vec();
+                text.extend_from_slice(&name);
+                text.extend_from_slice(b"' on bad self (");
+                text.extend_from_slice(message);
+                text.push(b')');
+                return vm.error_bytes(&text);
+            }
+            name
+        }
+        Some((_, name)) => name,
+        None => crate::traceback::global_name(vm, function).unwrap_or_else(|| b"?".to_vec()),
+    };
+    let mut text = format!("bad argument #{i} to '").into_bytes();
+    text.extend_from_slice(&name);
+    text.extend_from_slice(b"' (");
+    text.extend_from_slice(message);
+    text.push(b')');
+    vm.error_bytes(&text)
+}
+
+/// `bad argument #i to 'f' (expected expected, got actual)`.
+#[cold]
+pub(crate) fn argument_type(vm: &mut Vm, i: usize, expected: &str) -> Raised {
+    let v = vm.arg(i);
+    let actual = if i > vm.nargs() {
+        b"no value".to_vec()
+    } else if v.tag == Tag::Light {
+        b"light userdata".to_vec()
+    } else {
+        // Any type's metatable may name it here, not only a table's.
+        match vm.metafield(v, "__name").as_str() {
+            Some(s) => s.as_bytes().to_vec(),
+            None => v.type_name().as_bytes().to_vec(),
+        }
+    };
+    let mut text = format!("{expected} expected, got ").into_bytes();
+    text.extend_from_slice(&actual);
+    argument(vm, i, &text)
+}
+
+impl Vm {
+    /// Raises an error with the current position in front when Lua code is running, as `luaG_runerror`.
+    #[cold]
+    pub fn run_error(&mut self, message: &str) -> Raised {
+        self.run_error_bytes(message.as_bytes())
+    }
+
+    /// [`Vm::run_error`] for a message of any bytes.
+    #[cold]
+    pub fn run_error_bytes(&mut self, message: &[u8]) -> Raised {
+        // SAFETY: the current frame is alive.
+        let is_lua = unsafe { (*(*self.thread).frame).kind == crate::frame::LUA };
+        let mut text = if is_lua { self.position(0) } else { Vec::new() };
+        text.extend_from_slice(message);
+        let v = self.string(&text);
+        self.raise(v)
+    }
+
+    /// Raises a value.
+    #[cold]
+    pub(crate) fn raise(&mut self, error: Value) -> Raised {
+        self.error = error;
+        Raised(())
+    }
+
+    /// Raises the error for exhausted memory.
+    #[cold]
+    pub fn memory_error(&mut self) -> Raised {
+        let v = self.string(b"not enough memory");
+        self.raise(v)
+    }
+
+    #[cold]
+    pub(crate) fn error_in_error_handling(&mut self) -> Raised {
+        let v = self.string(b"error in error handling");
+        self.raise(v)
+    }
+}

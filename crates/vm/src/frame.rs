@@ -1,0 +1,39 @@
+//! What the kinds and flags of a [`Frame`](perilune_runtime::stack::Frame) mean.
+//!
+//! A frame whose `flags` are zero is an ordinary Lua or native call made by a Lua instruction: its return is the fast path.
+//! Everything else about a return is decided by one test of `flags` and then, in [`crate::call`], by the kind of the frame
+//! below.
+
+/// A Lua function. `extra`: number of extra arguments of a vararg function, which lie between `func` and `base`.
+pub const LUA: u8 = 0;
+/// A native function.
+pub const NATIVE: u8 = 1;
+/// `pcall` waiting for its function: base[0] is the function, then the error once one was caught.
+pub const PCALL: u8 = 2;
+/// `xpcall` waiting for its function: base[0] is the handler, base[1] the function.
+pub const XPCALL: u8 = 3;
+/// `coroutine.resume` waiting for its coroutine.
+pub const RESUME: u8 = 4;
+/// A function made by `coroutine.wrap`, waiting for its coroutine.
+pub const WRAP: u8 = 5;
+/// `coroutine.yield` of a suspended coroutine.
+pub const YIELD: u8 = 6;
+/// A native function that asked for a call whose results are its own.
+pub const FORWARD: u8 = 7;
+/// The frame below all others of a coroutine.
+pub const BOTTOM: u8 = 8;
+
+/// The host called it: its return ends the interpreter loop that the host entered.
+pub const FRESH: u16 = 1;
+/// The frame below does something with the results other than going on with its next instruction.
+pub const HANDLED: u16 = 2;
+/// It replaced its caller by a tail call (for tracebacks).
+pub const TAIL: u16 = 4;
+/// It is a finalizer (for tracebacks).
+pub const FINALIZER: u16 = 8;
+/// It is a hook function; the return from it must not be seen by hooks.
+pub const HOOK: u16 = 16;
+/// A protected call that has caught its error and is closing variables.
+pub const CAUGHT: u16 = 32;
+/// An error is passing through: the host call that made the frame `FRESH` has given up on it.
+pub const ABANDONED: u16 = 64;

@@ -1,0 +1,132 @@
+//! How a host calls into the VM: values in, values out, errors as values of Rust.
+
+use perilune_runtime::value::Value;
+
+use crate::limits::Violation;
+use crate::native::Raised;
+use crate::vm::{Abort, Vm};
+
+/// Why a call from the host failed.
+#[derive(Clone, Debug)]
+pub enum VmError {
+    /// A Lua error that nothing caught.
+    Lua {
+        /// The error value. It is no root: pin it or use it before the next safepoint.
+        value: Value,
+        /// The traceback where it was raised, if it was asked for.
+        traceback: Option<Vec<u8>>,
+    },
+    /// A limit was reached.
+    Limit(Violation),
+    /// The script asked to leave with this code, after closing the VM or without.
+    Exit {
+        /// The exit code.
+        code: i32,
+        /// Whether the VM should be closed first.
+        close: bool,
+    },
+}
+
+impl Vm {
+    /// Calls `f`. The results are no roots. **(safepoint)**
+    pub fn host_call(&mut self, f: Value, args: &[Value], with_traceback: bool) -> Result<Vec<Value>, VmError> {
+        let height = self.stack_height();
+        let frame = self.frame_depth();
+        let call = |vm: &mut Vm| -> Result<(), Raised> {
+            vm.ensure_stack(args.len() + 2)?;
+            vm.push(f);
+            for a in args {
+                vm.push(*a);
+            }
+            vm.call(args.len(), -1)
+        };
+        match call(self) {
+            Ok(()) => Ok(self.pop_above(height)),
+            Err(Raised(())) => {
+                let error = self.take_error(with_traceback);
+                self.drop_frames_to(frame, height);
+                Err(error)
+            }
+        }
+    }
+
+    /// The error on its way as a value of Rust. The frames that it passed are still in place.
+    pub fn take_error(&mut self, with_traceback: bool) -> VmError {
+        match self.abort.take() {
+            Some(Abort::Limit(v)) => VmError::Limit(v),
+            Some(Abort::Exit { code, close }) => VmError::Exit { code, close },
+            None => {
+                let value = std::mem::replace(&mut self.error, Value::NIL);
+                let traceback = with_traceback.then(|| {
+                    let (th, _) = self.running();
+                    self.traceback(th, None, 0)
+                });
+                VmError::Lua { value, traceback }
+            }
+        }
+    }
+
+    /// Values on the current thread's stack.
+    pub fn stack_height(&self) -> usize {
+        // SAFETY: the current thread is alive.
+        unsafe { (*self.thread).top.offset_from((*self.thread).stack) as usize }
+    }
+
+    /// Takes off all values above a height.
+    pub fn pop_above(&mut self, height: usize) -> Vec<Value> {
+        // SAFETY: the values between `height` and `top` are initialised.
+        unsafe {
+            let th = self.thread;
+            let from = (*th).stack.add(height);
+            let n = (*th).top.offset_from(from).max(0) as usize;
+            let values = std::slice::from_raw_parts(from, n).to_vec();
+            (*th).top = from;
+            values
+        }
+    }
+
+    /// Frames on the current thread.
+    pub(crate) fn frame_depth(&self) -> usize {
+        // SAFETY: the current thread is alive.
+        unsafe { (*self.thread).frame.offset_from((*self.thread).frames) as usize }
+    }
+
+    /// After a failed call: closes what the dropped frames left open, and drops them.
+    pub(crate) fn drop_frames_to(&mut self, depth: usize, height: usize) {
+        let vm: *mut Vm = self;
+        // SAFETY: the frames above `depth` belong to the failed call.
+        unsafe {
+            let th = self.thread;
+            if self.abort.is_none() {
+                (*th).frame = (*th).frames.add(depth);
+                let error = self.error;
+                let _ = self.close_all(height, Some(error));
+            } else {
+                crate::interp::close::close_upvalues(vm, (*th).stack.add(height));
+                (*th).to_close.retain(|&at| (at as usize) < height);
+            }
+            let th = self.thread;
+            (*th).frame = (*th).frames.add(depth);
+            (*th).top = (*th).stack.add(height);
+        }
+    }
+
+    /// As [`Vm::drop_frames_to`] for the frames whose function lies at or above a stack offset.
+    pub(crate) fn drop_frames_above(&mut self, height: isize) {
+        // SAFETY: the current thread is alive; its bottom frame's function is the first slot.
+        let depth = unsafe {
+            let th = self.thread;
+            let mut f = (*th).frame;
+            while f > (*th).frames && (*f).func.offset_from((*th).stack) >= height {
+                f = f.sub(1);
+            }
+            f.offset_from((*th).frames) as usize
+        };
+        self.drop_frames_to(depth, height as usize);
+    }
+
+    /// The text that `tostring` gives, with `__tostring` and `__name`. **(safepoint)**
+    pub fn to_display(&mut self, v: Value) -> Result<perilune_runtime::object::StrRef, Raised> {
+        crate::display::to_display(self, v)
+    }
+}

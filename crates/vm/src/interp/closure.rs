@@ -1,0 +1,39 @@
+//! Creating closures.
+
+use perilune_bytecode::ops::Instr;
+use perilune_runtime::object::LuaClosure;
+use perilune_runtime::value::Value;
+
+use super::pointer;
+use crate::call::{self, Step};
+use crate::vm::Vm;
+
+/// `Closure`.
+///
+/// # Safety
+/// The current frame is a Lua frame whose `pc` is stored; `i` is its instruction.
+#[inline(never)]
+pub(crate) unsafe fn closure(vm: *mut Vm, i: Instr) -> Step {
+    // SAFETY: the child prototype exists and its upvalue descriptors name registers and upvalues of this function, as the
+    // verifier has checked. Creating objects is no safepoint, so the half-filled closure cannot be seen.
+    unsafe {
+        let f = (*(*vm).thread).frame;
+        let outer = pointer::<LuaClosure>(*(*f).func);
+        let proto = *(*(*outer).proto).protos.add(i.d() as usize);
+        let descriptors = &(&(*proto).info).plain.upvals;
+        let made = (*vm).heap.new_lua_closure(proto, descriptors.len() as u32);
+        let upvals = LuaClosure::upvals(made.as_ptr());
+        for (n, d) in descriptors.iter().enumerate() {
+            *upvals.add(n) = if d.in_stack {
+                (*vm).heap.find_upval((*vm).thread, (*f).base.add(d.index as usize))
+            } else {
+                *LuaClosure::upvals(outer).add(d.index as usize)
+            };
+        }
+        *(*f).base.add(i.a() as usize) = Value::lua_fn(made);
+        if (*vm).heap.bytes >= (*vm).heap.threshold {
+            return call::collect_in_lua(vm);
+        }
+        Step::Next
+    }
+}

@@ -1,0 +1,173 @@
+//! Loops: preparation, the two known iterators, counting and fuel.
+
+use perilune_base::num::{Num, for_loop};
+use perilune_bytecode::ops::Instr;
+use perilune_runtime::object::{Gc, LuaClosure, Table};
+use perilune_runtime::value::{Tag, Value};
+
+use super::pointer;
+use crate::call::Step;
+use crate::native::Raised;
+use crate::vm::Vm;
+
+/// `ForPrep`: prepares index, limit and step in the three slots from `ra`; true when the loop runs.
+///
+/// An integer loop keeps in its limit slot how many rounds are left, so that it cannot wrap around.
+///
+/// # Safety
+/// `ra` is the first of the loop's four registers.
+#[inline]
+pub(crate) unsafe fn prepare(vm: *mut Vm, ra: *mut Value) -> Result<bool, Raised> {
+    // SAFETY: the caller's duty.
+    unsafe {
+        let (start, limit, step) = (*ra, *ra.add(1), *ra.add(2));
+        if start.tag == Tag::Int && step.tag == Tag::Int {
+            let limit = match limit.tag {
+                Tag::Int => Num::Int(limit.raw_int()),
+                Tag::Float => Num::Float(limit.raw_float()),
+                _ => return Err(crate::errors::for_loop(&mut *vm, "limit", limit)),
+            };
+            if step.raw_int() == 0 {
+                return Err((*vm).run_error("'for' step is zero"));
+            }
+            let Some(count) = for_loop::int_loop_count(start.raw_int(), limit, step.raw_int()) else {
+                return Ok(false);
+            };
+            *ra.add(1) = Value { payload: count, tag: Tag::Int };
+            *ra.add(3) = start;
+            return Ok(true);
+        }
+        prepare_float(vm, ra)
+    }
+}
+
+#[cold]
+unsafe fn prepare_float(vm: *mut Vm, ra: *mut Value) -> Result<bool, Raised> {
+    // SAFETY: as in `prepare`.
+    unsafe {
+        let (start, limit, step) = (*ra, *ra.add(1), *ra.add(2));
+        for (v, what) in [(limit, "limit"), (step, "step"), (start, "initial")] {
+            if !v.is_number() {
+                return Err(crate::errors::for_loop(&mut *vm, what, v));
+            }
+        }
+        let (start, limit, step) =
+            (super::arith::as_float(start), super::arith::as_float(limit), super::arith::as_float(step));
+        if step == 0.0 {
+            return Err((*vm).run_error("'for' step is zero"));
+        }
+        if !for_loop::float_loop_starts(start, limit, step) {
+            return Ok(false);
+        }
+        *ra = Value::float(start);
+        *ra.add(1) = Value::float(limit);
+        *ra.add(2) = Value::float(step);
+        *ra.add(3) = Value::float(start);
+        Ok(true)
+    }
+}
+
+/// What a known iterator did.
+pub(crate) enum Advance {
+    /// The variables hold the next pair.
+    More,
+    /// The traversal is over.
+    Done,
+    /// Not a case for the fast path: call the function.
+    Unknown,
+}
+
+/// One step of `next` over the table in `R[a+1]`.
+///
+/// The cursor waits in the payload of the closing value in `R[a+3]`, as long as that is nil; it is only a hint, which the
+/// table checks against the control variable.
+///
+/// # Safety
+/// `ra` is the first of a generic loop's registers; `R[a+1]` is a table.
+#[inline]
+pub(crate) unsafe fn next_pair(ra: *mut Value, wanted: u8) -> Advance {
+    // SAFETY: the caller's duty; the verifier has checked that the variables exist.
+    unsafe {
+        if (*ra.add(3)).tag != Tag::Nil {
+            return Advance::Unknown;
+        }
+        let t = Gc::from_ptr(pointer::<Table>(*ra.add(1)));
+        let Ok(found) = t.next_with_hint(*ra.add(2), (*ra.add(3)).payload) else {
+            return Advance::Unknown;
+        };
+        let Some((cursor, key, value)) = found else { return Advance::Done };
+        (*ra.add(3)).payload = cursor;
+        *ra.add(4) = key;
+        fill(ra, wanted, value);
+        Advance::More
+    }
+}
+
+/// One step of `ipairs` over the table in `R[a+1]`.
+///
+/// # Safety
+/// As [`next_pair`].
+#[inline]
+pub(crate) unsafe fn next_element(ra: *mut Value, wanted: u8) -> Advance {
+    // SAFETY: the caller's duty.
+    unsafe {
+        if (*ra.add(2)).tag != Tag::Int {
+            return Advance::Unknown;
+        }
+        let t = pointer::<Table>(*ra.add(1));
+        let n = (*ra.add(2)).raw_int().wrapping_add(1);
+        let v = Gc::from_ptr(t).get_int(n);
+        if v.is_nil() {
+            return if (*t).meta.is_null() { Advance::Done } else { Advance::Unknown };
+        }
+        *ra.add(4) = Value::int(n);
+        fill(ra, wanted, v);
+        Advance::More
+    }
+}
+
+/// Stores the second variable, and nil in those behind.
+#[inline(always)]
+unsafe fn fill(ra: *mut Value, wanted: u8, second: Value) {
+    // SAFETY: the loop has `wanted` variables from R[a+4].
+    unsafe {
+        if wanted >= 2 {
+            *ra.add(5) = second;
+            for n in 2..wanted as usize {
+                *ra.add(4 + n) = Value::NIL;
+            }
+        }
+    }
+}
+
+/// The slow side of a back-edge's charge.
+///
+/// # Safety
+/// The current frame is a Lua frame whose `pc` is stored.
+#[cold]
+#[inline(never)]
+pub(crate) unsafe fn fuel_spent(vm: *mut Vm) -> Step {
+    // SAFETY: the caller's duty.
+    unsafe {
+        match (*vm).fuel_spent() {
+            Ok(()) => Step::Next,
+            Err(_) => Step::Raise,
+        }
+    }
+}
+
+/// Counts a call or a back-edge towards compilation.
+///
+/// # Safety
+/// `closure` is alive; `pc` points into its code.
+#[inline]
+pub(crate) unsafe fn count(vm: *mut Vm, closure: *mut LuaClosure, pc: *const Instr) {
+    // SAFETY: the caller's duty.
+    unsafe {
+        let proto = (*closure).proto;
+        (*proto).hotness = (*proto).hotness.wrapping_add(1);
+        if (*proto).hotness == 0 {
+            (*vm).tier.hot(proto, pc.offset_from((*proto).code) as u32);
+        }
+    }
+}

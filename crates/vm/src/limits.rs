@@ -1,0 +1,162 @@
+//! Limits: what a script may spend, and how it is stopped.
+//!
+//! Fuel is a count of units, charged where a program can spend time without end: one per call, one per instruction of a
+//! loop's body at its back-edge, and in proportion to the work inside long library operations. The running code decrements
+//! one counter, [`Vm::fuel`], which holds a *slice* of what is left; when it goes below zero, [`Vm::fuel_spent`] accounts
+//! for the slice, looks at the limits and the deadline, and hands out the next slice. The count of units of a program is
+//! therefore the same on every run, whatever the slices were.
+
+use std::time::Duration;
+
+use crate::native::Raised;
+use crate::vm::{Abort, Vm};
+
+/// Units between two looks at the clock.
+const SLICE: i64 = 20_000;
+
+/// Most that a script may spend. `None` is no limit.
+#[derive(Clone, Debug, Default)]
+pub struct Limits {
+    /// Units of fuel.
+    pub instructions: Option<u64>,
+    /// Bytes of heap.
+    pub memory: Option<usize>,
+    /// Time on the host's monotonic clock.
+    pub time: Option<Duration>,
+    pub(crate) state: Spent,
+}
+
+/// What has been spent.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Spent {
+    /// Units in finished slices.
+    units: u64,
+    /// Size of the slice that `fuel` counts down.
+    slice: i64,
+    /// When time is up, on the host's monotonic clock.
+    deadline: Option<Duration>,
+}
+
+/// A limit that was reached.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Violation {
+    /// Which one.
+    pub kind: LimitKind,
+    /// The limit: units, bytes or milliseconds.
+    pub limit: u64,
+    /// What was reached when it was noticed, in the same unit.
+    pub actual: u64,
+}
+
+/// The kinds of limits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum LimitKind {
+    /// Units of fuel.
+    Instructions,
+    /// Milliseconds.
+    Time,
+}
+
+impl std::fmt::Display for Violation {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.kind {
+            LimitKind::Instructions => {
+                write!(f, "instruction limit of {} reached ({} spent)", self.limit, self.actual)
+            }
+            LimitKind::Time => write!(f, "time limit of {} ms reached ({} ms passed)", self.limit, self.actual),
+        }
+    }
+}
+
+impl Limits {
+    /// A copy of the settings with nothing spent.
+    #[must_use]
+    pub fn settings(&self) -> Limits {
+        Limits { state: Spent::default(), ..self.clone() }
+    }
+}
+
+impl Vm {
+    /// Charges units for a long operation.
+    #[inline]
+    pub fn charge(&mut self, units: u64) -> Result<(), Raised> {
+        self.fuel -= units.min(i64::MAX as u64 / 2) as i64;
+        if self.fuel < 0 { self.fuel_spent() } else { Ok(()) }
+    }
+
+    /// Units charged so far.
+    pub fn fuel_used(&self) -> u64 {
+        let s = &self.limits.state;
+        s.units + (s.slice - self.fuel) as u64
+    }
+
+    /// Replaces the limits; what was spent before counts no more.
+    pub fn set_limits(&mut self, limits: Limits) {
+        match limits.memory {
+            Some(bytes) => self.heap.set_limit(bytes),
+            None => self.heap.set_limit(usize::MAX),
+        }
+        self.limits = limits.settings();
+        if let Some(t) = self.limits.time {
+            self.limits.state.deadline = Some(self.host.monotonic() + t);
+        }
+        self.refill_fuel();
+    }
+
+    /// The limits in force.
+    pub fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    /// Hands out the next slice.
+    pub(crate) fn refill_fuel(&mut self) {
+        let left = match self.limits.instructions {
+            Some(limit) => limit.saturating_sub(self.limits.state.units).min(i64::MAX as u64) as i64,
+            None => i64::MAX,
+        };
+        let slice = left.min(SLICE);
+        self.limits.state.slice = slice;
+        self.fuel = slice;
+    }
+
+    /// The slow side of every charge: `fuel` has gone below zero.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn fuel_spent(&mut self) -> Result<(), Raised> {
+        let used = (self.limits.state.slice - self.fuel) as u64;
+        self.limits.state.units += used;
+        self.limits.state.slice = 0;
+        self.fuel = 0;
+        let actual = self.limits.state.units;
+        if let Some(limit) = self.limits.instructions
+            && actual > limit
+        {
+            return Err(self.violate(Violation { kind: LimitKind::Instructions, limit, actual }));
+        }
+        if let Some(time) = self.limits.time {
+            let now = self.host.monotonic();
+            let deadline = *self.limits.state.deadline.get_or_insert(now + time);
+            if now >= deadline {
+                let limit = time.as_millis() as u64;
+                let actual = (now + time).saturating_sub(deadline).as_millis() as u64;
+                return Err(self.violate(Violation { kind: LimitKind::Time, limit, actual }));
+            }
+        }
+        self.refill_fuel();
+        Ok(())
+    }
+
+    fn violate(&mut self, violation: Violation) -> Raised {
+        let text = violation.to_string();
+        self.error = self.string(text.as_bytes());
+        self.abort = Some(Abort::Limit(violation));
+        Raised(())
+    }
+
+    /// Asks to leave all Lua code, as `os.exit` does. The host decides what an exit is.
+    pub fn request_exit(&mut self, code: i32, close: bool) -> Raised {
+        self.abort = Some(Abort::Exit { code, close });
+        Raised(())
+    }
+}

@@ -1,0 +1,122 @@
+//! Loading chunks: source or binary to a function, and functions to binary.
+
+use perilune_base::dialect::LuaVersion;
+use perilune_bytecode::proto::Proto as Plain;
+use perilune_bytecode::{dump, verify};
+use perilune_runtime::object::{LuaClosure, Proto};
+use perilune_runtime::value::Value;
+
+use crate::vm::Vm;
+
+/// Which forms of a chunk are accepted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LoadMode {
+    /// Source only.
+    Text,
+    /// Binary only.
+    Binary,
+    /// Both.
+    Both,
+}
+
+impl LoadMode {
+    /// The mode that `load` means by a string: those of the letters `t` and `b` that it contains.
+    pub fn accepts(text: bool, binary: bool) -> Option<LoadMode> {
+        match (text, binary) {
+            (true, true) => Some(LoadMode::Both),
+            (true, false) => Some(LoadMode::Text),
+            (false, true) => Some(LoadMode::Binary),
+            (false, false) => None,
+        }
+    }
+}
+
+/// First byte of a binary chunk.
+const BINARY_MARK: u8 = 0x1b;
+
+impl Vm {
+    /// Compiles or undumps a chunk: a function whose first upvalue is `env` (the globals when `None`), or an error message.
+    ///
+    /// `name` is the chunk's name with its `=` or `@`.
+    pub fn load(&mut self, source: &[u8], name: &[u8], mode: LoadMode, env: Option<Value>) -> Result<Value, Value> {
+        let binary = source.first() == Some(&BINARY_MARK);
+        let refused = match mode {
+            LoadMode::Text if binary => Some(("binary", "t")),
+            LoadMode::Binary if !binary => Some(("text", "b")),
+            _ => None,
+        };
+        if let Some((what, mode)) = refused {
+            let text = format!("attempt to load a {what} chunk (mode is '{mode}')");
+            return Err(self.string(text.as_bytes()));
+        }
+        let plain = if binary { self.undump(source, name)? } else { self.compile(source, name)? };
+        let count = plain.upvals.len() as u32;
+        let proto = self.heap.new_proto(plain).as_ptr();
+        let env = env.unwrap_or(Value::table(self.globals));
+        // SAFETY: prototype and closure were just made and nothing is collected until the function is returned; all
+        // upvalue places are filled.
+        unsafe {
+            let f = self.heap.new_lua_closure(proto, count);
+            for n in 0..count {
+                let value = if n == 0 { env } else { Value::NIL };
+                let up = self.heap.new_closed_upval(value);
+                *LuaClosure::upvals(f.as_ptr()).add(n as usize) = up;
+            }
+            Ok(Value::lua_fn(f))
+        }
+    }
+
+    fn compile(&mut self, source: &[u8], name: &[u8]) -> Result<Plain, Value> {
+        match perilune_compiler::compile_source(source, name, LuaVersion::DEFAULT) {
+            Ok(plain) => {
+                debug_assert!(verify::verify(&plain).is_ok(), "our own code must pass: {:?}", verify::verify(&plain));
+                Ok(plain)
+            }
+            Err(e) => Err(self.string(&e.message)),
+        }
+    }
+
+    fn undump(&mut self, source: &[u8], name: &[u8]) -> Result<Plain, Value> {
+        let chunk = perilune_base::chunkid::chunkid(name);
+        let mut failed = |reason: String| {
+            let mut text = chunk.clone();
+            text.extend_from_slice(b": ");
+            text.extend_from_slice(reason.as_bytes());
+            self.string(&text)
+        };
+        let plain = dump::undump(source, LuaVersion::DEFAULT).map_err(|e| failed(e.to_string()))?;
+        verify::verify(&plain).map_err(|e| failed(format!("bad binary format ({e})")))?;
+        Ok(plain)
+    }
+
+    /// The binary form of a Lua function; `None` for a native one.
+    pub fn dump(&mut self, f: Value, strip: bool) -> Option<Vec<u8>> {
+        let f = f.as_lua_fn()?;
+        // SAFETY: a live closure's prototype and its children are alive.
+        let whole = unsafe { assemble((*f.as_ptr()).proto) };
+        Some(dump::dump(&whole, LuaVersion::DEFAULT, strip))
+    }
+}
+
+/// The plain form of a loaded prototype, children included.
+///
+/// # Safety
+/// `proto` is alive.
+unsafe fn assemble(proto: *mut Proto) -> Plain {
+    // SAFETY: children are alive with their parent. The depth is bounded by the nesting that the parser or verifier allows.
+    unsafe {
+        let info = &(*proto).info;
+        let mut plain = info.plain.clone();
+        plain.protos = info.protos.iter().map(|&p| assemble(p)).collect();
+        plain
+    }
+}
+
+/// The plain form of a Lua function's prototype, without its children.
+pub(crate) fn plain_of<'a>(f: Value) -> Option<&'a Plain> {
+    f.as_lua_fn().map(|c| {
+        let c: *mut LuaClosure = c.as_ptr();
+        // SAFETY: the prototype of a live closure is alive; callers use the reference before the next safepoint.
+        unsafe { &(&(*(*c).proto).info).plain }
+    })
+}

@@ -1,0 +1,297 @@
+//! Names of values and functions for error messages: found by looking at the code that put a value into its register.
+//!
+//! As the reference does it: a register is named by the local variable that lives in it, or else by the last instruction
+//! before the current one that wrote it, provided no jump leads around that instruction.
+
+use perilune_bytecode::ops::{Format, Instr, Op};
+use perilune_bytecode::proto::{Const, Proto as Plain};
+use perilune_runtime::object::{LuaClosure, Proto};
+use perilune_runtime::stack::Frame;
+use perilune_runtime::value::Value;
+
+use crate::frame;
+use crate::interp::pointer;
+
+/// A kind (`local`, `field`, ...) and a name.
+pub(crate) type Named = (&'static str, Vec<u8>);
+
+/// The plain prototype of a Lua frame and the index of its current instruction.
+///
+/// # Safety
+/// `f` is a Lua frame of a live thread, with `pc` stored.
+pub(crate) unsafe fn code_of<'a>(f: *mut Frame) -> (&'a Plain, *mut Proto, usize) {
+    // SAFETY: the function slot of a Lua frame holds its closure; `pc` is behind the current instruction.
+    unsafe {
+        let proto = (*pointer::<LuaClosure>(*(*f).func)).proto;
+        let at = (*f).pc.offset_from((*proto).code) as usize;
+        (&(&(*proto).info).plain, proto, at.saturating_sub(1))
+    }
+}
+
+/// The instructions of a loaded prototype.
+///
+/// # Safety
+/// `proto` is alive.
+unsafe fn code<'a>(proto: *mut Proto) -> &'a [Instr] {
+    // SAFETY: `code` points to the plain prototype's instructions.
+    unsafe { &(&(*proto).info).plain.code }
+}
+
+/// The n-th local variable (from 1) alive at instruction `pc`.
+pub(crate) fn local_name(p: &Plain, mut n: usize, pc: usize) -> Option<&[u8]> {
+    for v in &p.locals {
+        if v.start as usize > pc {
+            break;
+        }
+        if pc < v.end as usize {
+            n -= 1;
+            if n == 0 {
+                return Some(&v.name);
+            }
+        }
+    }
+    None
+}
+
+/// The name of an upvalue; `?` when stripped.
+pub(crate) fn upvalue_name(p: &Plain, n: usize) -> &[u8] {
+    match p.upvals.get(n) {
+        Some(u) if !u.name.is_empty() => &u.name,
+        _ => b"?",
+    }
+}
+
+fn string_constant(p: &Plain, index: usize) -> Option<&[u8]> {
+    match p.consts.get(index) {
+        Some(Const::Str(s)) => Some(s),
+        _ => None,
+    }
+}
+
+fn cache_key(p: &Plain, cache: i32) -> &[u8] {
+    p.caches.get(cache as usize).and_then(|&k| string_constant(p, k as usize)).unwrap_or(b"?")
+}
+
+/// Does the instruction write register `reg`?
+fn writes(i: Instr, op: Op, reg: usize) -> bool {
+    let a = i.a() as usize;
+    match op {
+        Op::LoadNil => a <= reg && reg <= a + i.b() as usize,
+        Op::TForCall => reg >= a + 4,
+        Op::Call | Op::TailCall | Op::VarArg => reg >= a,
+        Op::SelfField => reg == a || reg == a + 1,
+        Op::ForPrep | Op::ForLoop => a <= reg && reg <= a + 3,
+        Op::TForLoop => reg == a + 2,
+        Op::SetUpval
+        | Op::SetTabUp
+        | Op::SetTable
+        | Op::SetInt
+        | Op::SetField
+        | Op::SetList
+        | Op::Jump
+        | Op::Loop
+        | Op::Test
+        | Op::Eq
+        | Op::Lt
+        | Op::Le
+        | Op::EqK
+        | Op::EqI
+        | Op::LtK
+        | Op::LeK
+        | Op::GtK
+        | Op::GeK
+        | Op::LtI
+        | Op::LeI
+        | Op::GtI
+        | Op::GeI
+        | Op::Return
+        | Op::Return0
+        | Op::Return1
+        | Op::TForPrep
+        | Op::Tbc
+        | Op::Close => false,
+        _ => reg == a,
+    }
+}
+
+/// The forward jump that an instruction may take, as an offset.
+fn jump_of(i: Instr, op: Op) -> Option<i32> {
+    match op.format() {
+        Format::Jump => Some(i.d()),
+        Format::ACond | Format::ABCond | Format::AKCond | Format::AImmCond => Some(i.cond_offset()),
+        _ => None,
+    }
+}
+
+/// The instruction before `last` that put the current value into `reg`, if that is certain.
+fn find_setter(code: &[Instr], last: usize, reg: usize) -> Option<usize> {
+    let mut setter = None;
+    let mut jump_target = 0;
+    for (pc, &i) in code.iter().enumerate().take(last) {
+        let Some(op) = i.op() else { continue };
+        if let Some(offset) = jump_of(i, op) {
+            let dest = (pc as i64 + 1 + offset as i64) as usize;
+            if offset > 0 && dest <= last && dest > jump_target {
+                jump_target = dest;
+            }
+        }
+        if writes(i, op, reg) {
+            setter = if pc < jump_target { None } else { Some(pc) };
+        }
+    }
+    setter
+}
+
+/// The name of what register `reg` holds at instruction `last`.
+pub(crate) fn register_name(p: &Plain, code: &[Instr], last: usize, reg: usize) -> Option<Named> {
+    if let Some(name) = local_name(p, reg + 1, last) {
+        return Some(("local", name.to_vec()));
+    }
+    let pc = find_setter(code, last, reg)?;
+    let i = code[pc];
+    let field_kind = |env: bool| if env { "global" } else { "field" };
+    match i.op()? {
+        Op::Move if i.b() < i.a() => register_name(p, code, pc, i.b() as usize),
+        Op::GetTabUp => {
+            let env = upvalue_name(p, i.b() as usize) == b"_ENV";
+            Some((field_kind(env), cache_key(p, i.d()).to_vec()))
+        }
+        Op::GetField => {
+            let env = local_name(p, i.b() as usize + 1, pc) == Some(b"_ENV");
+            Some((field_kind(env), cache_key(p, i.d()).to_vec()))
+        }
+        Op::GetTable => {
+            let name = match register_name(p, code, pc, i.c() as usize) {
+                Some(("constant", name)) => name,
+                _ => b"?".to_vec(),
+            };
+            let env = local_name(p, i.b() as usize + 1, pc) == Some(b"_ENV");
+            Some((field_kind(env), name))
+        }
+        Op::GetInt => Some(("field", b"integer index".to_vec())),
+        Op::GetUpval => Some(("upvalue", upvalue_name(p, i.b() as usize).to_vec())),
+        Op::LoadK => Some(("constant", string_constant(p, i.d() as usize)?.to_vec())),
+        Op::SelfField => Some(("method", cache_key(p, i.d()).to_vec())),
+        _ => None,
+    }
+}
+
+/// The name of the function that the current instruction of a Lua frame calls, directly or as a metamethod.
+///
+/// # Safety
+/// As [`code_of`].
+pub(crate) unsafe fn called_name(f: *mut Frame) -> Option<Named> {
+    // SAFETY: the caller's duty.
+    let (p, code, pc) = unsafe {
+        let (p, proto, pc) = code_of(f);
+        (p, code(proto), pc)
+    };
+    let i = *code.get(pc)?;
+    let event = match i.op()? {
+        Op::Call | Op::TailCall => return register_name(p, code, pc, i.a() as usize),
+        Op::TForCall => return Some(("for iterator", b"for iterator".to_vec())),
+        Op::SelfField | Op::GetTabUp | Op::GetTable | Op::GetInt | Op::GetField => "index",
+        Op::SetTabUp | Op::SetTable | Op::SetInt | Op::SetField => "newindex",
+        Op::Add | Op::AddK => "add",
+        Op::AddI => {
+            if i.c() == 1 {
+                "sub"
+            } else {
+                "add"
+            }
+        }
+        Op::Sub | Op::SubK => "sub",
+        Op::Mul | Op::MulK => "mul",
+        Op::Div | Op::DivK => "div",
+        Op::Mod | Op::ModK => "mod",
+        Op::IDiv | Op::IDivK => "idiv",
+        Op::Pow | Op::PowK => "pow",
+        Op::BAnd | Op::BAndK => "band",
+        Op::BOr | Op::BOrK => "bor",
+        Op::BXor | Op::BXorK => "bxor",
+        Op::Shl | Op::ShlI => "shl",
+        Op::Shr | Op::ShrI => "shr",
+        Op::Unm => "unm",
+        Op::BNot => "bnot",
+        Op::Len => "len",
+        Op::Concat => "concat",
+        Op::Eq | Op::EqK | Op::EqI => "eq",
+        Op::Lt | Op::LtK | Op::LtI | Op::GtK | Op::GtI => "lt",
+        Op::Le | Op::LeK | Op::LeI | Op::GeK | Op::GeI => "le",
+        Op::Close | Op::Return => "close",
+        _ => return None,
+    };
+    Some(("metamethod", event.as_bytes().to_vec()))
+}
+
+/// The name of the function running in `f`, as its caller knows it.
+///
+/// # Safety
+/// `f` is a frame of a live thread, above that thread's bottom frame.
+pub(crate) unsafe fn function_name(f: *mut Frame) -> Option<Named> {
+    // SAFETY: below a frame that is not the bottom one there is another.
+    unsafe {
+        if (*f).flags & frame::TAIL != 0 {
+            return None;
+        }
+        if (*f).flags & frame::HOOK != 0 {
+            return Some(("hook", b"?".to_vec()));
+        }
+        if (*f).flags & frame::FINALIZER != 0 {
+            return Some(("metamethod", b"__gc".to_vec()));
+        }
+        let caller = f.sub(1);
+        if (*caller).kind != frame::LUA || (*f).flags & (frame::FRESH | frame::ABANDONED) != 0 {
+            return None;
+        }
+        called_name(caller)
+    }
+}
+
+/// The name of a value that an operator of the current instruction was applied to.
+///
+/// # Safety
+/// `f` is the current frame of a live thread.
+pub(crate) unsafe fn operand_name(f: *mut Frame, v: Value) -> Option<Named> {
+    // SAFETY: registers of the instruction are slots of the frame.
+    unsafe {
+        if (*f).kind != frame::LUA {
+            return None;
+        }
+        let (p, proto, pc) = code_of(f);
+        let code = code(proto);
+        let i = *code.get(pc)?;
+        let op = i.op()?;
+        let same = |x: Value| x.tag == v.tag && x.payload == v.payload;
+        let mut registers: [Option<u8>; 2] = [None, None];
+        match op.format() {
+            Format::AUpCache | Format::UpCCache => {
+                return Some(("upvalue", upvalue_name(p, i.b() as usize).to_vec()));
+            }
+            Format::ABCache | Format::ABK | Format::ABImm | Format::AB => registers[0] = Some(i.b()),
+            Format::ACCache | Format::ACImm | Format::Call => registers[0] = Some(i.a()),
+            Format::ABC if op == Op::SetTable => registers[0] = Some(i.a()),
+            // Of the operands of an operator, the one at fault is the last that has the value.
+            Format::ABC if op == Op::GetTable => registers[0] = Some(i.b()),
+            Format::ABC => registers = [Some(i.b()), Some(i.c())],
+            Format::Concat => {
+                let first = i.b() as usize;
+                return (first..first + i.c() as usize)
+                    .find(|&r| same(*(*f).base.add(r)))
+                    .and_then(|r| register_name(p, code, pc, r));
+            }
+            _ => {}
+        }
+        for r in registers.into_iter().flatten() {
+            if same(*(*f).base.add(r as usize)) {
+                return register_name(p, code, pc, r as usize);
+            }
+        }
+        if op.format() == Format::ABK
+            && let Some(name) = string_constant(p, i.d() as usize)
+        {
+            return Some(("constant", name.to_vec()));
+        }
+        None
+    }
+}

@@ -1,0 +1,349 @@
+//! The VM: one Lua state with everything that its coroutines share.
+
+use std::ptr;
+
+use perilune_runtime::heap::{GrowError, Heap, Marker, Roots};
+use perilune_runtime::object::{Gc, StrRef, TableRef, Thread, ThreadRef, ThreadStatus};
+use perilune_runtime::stack::INITIAL_SLOTS;
+use perilune_runtime::value::{Tag, Value};
+
+use crate::frame;
+use crate::host::Host;
+use crate::limits::{Limits, Violation};
+use crate::meta::Event;
+use crate::tier::{NullTier, Tier};
+
+/// Why control leaves Lua code without a Lua error that a script could catch.
+#[derive(Clone, Debug)]
+pub(crate) enum Abort {
+    /// A limit was reached.
+    Limit(Violation),
+    /// `os.exit` was called.
+    Exit { code: i32, close: bool },
+}
+
+/// One Lua state.
+///
+/// The fields in front are the ones that running code touches.
+#[repr(C)]
+pub struct Vm {
+    /// Units of fuel until the next look at limits and interrupts; see [`crate::limits`].
+    pub(crate) fuel: i64,
+    /// The running coroutine. Never null.
+    pub(crate) thread: *mut Thread,
+    /// The heap.
+    pub(crate) heap: Heap,
+    /// Whether something asks for a look at the next safepoint: a hook was set, a mode must change.
+    pub(crate) attention: bool,
+    /// Whether any thread has a hook: then the interpreter runs its hooked instance.
+    pub(crate) hooked: bool,
+    /// Threads that have a hook.
+    pub(crate) hooked_threads: u32,
+    /// What the running hook may look at.
+    pub(crate) transfer: crate::hooks::Transfer,
+    /// Native calls and interpreter loops on the host's stack.
+    pub(crate) host_depth: u32,
+    /// Coroutines that wait for one another.
+    pub(crate) resume_depth: u32,
+    /// Message handlers that wait for one another.
+    pub(crate) handler_depth: u32,
+    /// Errors in a row in the same message handler.
+    pub(crate) handler_tries: u32,
+    /// The main coroutine.
+    pub(crate) main: *mut Thread,
+    /// Metatables of the types that share one, by tag.
+    pub(crate) type_metatables: [Option<TableRef>; Tag::Thread as usize + 1],
+    /// The interned names of the events.
+    event_names: Vec<StrRef>,
+    /// The table that only host code sees.
+    pub(crate) registry: TableRef,
+    /// The table of globals.
+    pub(crate) globals: TableRef,
+    /// The error on its way to a handler.
+    pub(crate) error: Value,
+    /// Set while what is on its way cannot be caught.
+    pub(crate) abort: Option<Abort>,
+    /// What scripts may spend, and have spent.
+    pub(crate) limits: Limits,
+    /// Values that host handles keep alive.
+    pub(crate) pins: Vec<Value>,
+    /// Free places in `pins`.
+    pub(crate) free_pins: Vec<u32>,
+    /// Buffers for library functions, so that common operations allocate nothing.
+    buffers: Vec<Vec<u8>>,
+    /// State of `math.random`.
+    rng: [u64; 4],
+    /// Whether `warn` prints.
+    pub(crate) warnings: WarnState,
+    /// Whether a finalizer is running, so that they do not nest.
+    pub(crate) finalizing: bool,
+    /// Finalizers switched off while the VM is built and after it is closed.
+    pub(crate) closed: bool,
+    pub(crate) host: Box<dyn Host>,
+    pub(crate) tier: Box<dyn Tier>,
+    /// Distinguishes this VM's handles from those of others.
+    pub(crate) id: u64,
+}
+
+/// What `warn` does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum WarnState {
+    /// Messages are dropped.
+    Off,
+    /// Messages are printed.
+    On,
+    /// In the middle of a message of several parts that is being printed.
+    Continuing,
+}
+
+/// How a VM is made.
+pub struct VmOptions {
+    /// The outside world.
+    pub host: Box<dyn Host>,
+    /// What scripts may spend.
+    pub limits: Limits,
+}
+
+impl Vm {
+    /// A VM without libraries.
+    pub fn new(options: VmOptions) -> Box<Vm> {
+        let VmOptions { host, limits } = options;
+        let seed = host.random_seed();
+        let mut heap = Heap::new(seed.0 ^ 0x9e37_79b9_7f4a_7c15);
+        let registry = heap.new_table(0, 8);
+        let globals = heap.new_table(0, 64);
+        let Ok(main) = new_thread(&mut heap) else {
+            // The very first allocations of a process: without them there is nothing to report an error with.
+            std::alloc::handle_alloc_error(std::alloc::Layout::new::<Thread>());
+        };
+        let event_names: Vec<StrRef> = Event::ALL.iter().map(|e| heap.new_str(e.name().as_bytes())).collect();
+        heap.set_special_names(event_names[Event::Mode as usize], event_names[Event::Gc as usize]);
+        if let Some(bytes) = limits.memory {
+            heap.set_limit(bytes);
+        }
+        // SAFETY: `main` was just made.
+        unsafe {
+            (*main).status = ThreadStatus::Running;
+            (*main).started = true;
+            (*main).non_yieldable = 1;
+        }
+        let mut vm = Box::new(Vm {
+            fuel: 0,
+            thread: main,
+            heap,
+            attention: false,
+            hooked: false,
+            hooked_threads: 0,
+            transfer: crate::hooks::Transfer::default(),
+            host_depth: 0,
+            resume_depth: 0,
+            handler_depth: 0,
+            handler_tries: 0,
+            main,
+            type_metatables: [None; Tag::Thread as usize + 1],
+            event_names,
+            registry,
+            globals,
+            error: Value::NIL,
+            abort: None,
+            limits,
+            pins: Vec::new(),
+            free_pins: Vec::new(),
+            buffers: Vec::new(),
+            rng: [0; 4],
+            warnings: WarnState::Off,
+            finalizing: false,
+            closed: false,
+            host,
+            tier: Box::new(NullTier),
+            id: seed.1,
+        });
+        vm.refill_fuel();
+        vm
+    }
+
+    /// The interned name of an event.
+    #[inline]
+    pub(crate) fn event_name(&self, event: Event) -> StrRef {
+        self.event_names[event as usize]
+    }
+
+    /// The heap.
+    pub fn heap(&self) -> &Heap {
+        &self.heap
+    }
+
+    /// The heap, for its settings.
+    pub fn heap_mut(&mut self) -> &mut Heap {
+        &mut self.heap
+    }
+
+    /// The outside world.
+    pub fn host(&mut self) -> &mut dyn Host {
+        &mut *self.host
+    }
+
+    /// The state of `math.random`: xoshiro256**.
+    pub fn rng_state(&mut self) -> &mut [u64; 4] {
+        &mut self.rng
+    }
+
+    /// A buffer for the duration of a library function; give it back with [`Vm::give_buffer`].
+    pub fn take_buffer(&mut self) -> Vec<u8> {
+        let mut b = self.buffers.pop().unwrap_or_default();
+        b.clear();
+        b
+    }
+
+    /// Returns a buffer for reuse. Very large ones are dropped.
+    pub fn give_buffer(&mut self, buffer: Vec<u8>) {
+        const KEEP: usize = 64 << 10;
+        if buffer.capacity() <= KEEP && self.buffers.len() < 8 {
+            self.buffers.push(buffer);
+        }
+    }
+
+    /// The running coroutine, and whether it is the main one.
+    pub fn running(&self) -> (ThreadRef, bool) {
+        // SAFETY: the current thread is alive.
+        (unsafe { Gc::from_ptr(self.thread) }, ptr::eq(self.thread, self.main))
+    }
+
+    /// The main coroutine.
+    pub fn main_thread(&self) -> ThreadRef {
+        // SAFETY: the main thread lives as long as the VM.
+        unsafe { Gc::from_ptr(self.main) }
+    }
+
+    /// Sets the metatable shared by all values with `tag`.
+    pub fn set_type_metatable(&mut self, tag: Tag, meta: Option<TableRef>) {
+        self.type_metatables[tag as usize] = meta;
+        if matches!(tag, Tag::False | Tag::True) {
+            self.type_metatables[Tag::False as usize] = meta;
+            self.type_metatables[Tag::True as usize] = meta;
+        }
+        if matches!(tag, Tag::Int | Tag::Float) {
+            self.type_metatables[Tag::Int as usize] = meta;
+            self.type_metatables[Tag::Float as usize] = meta;
+        }
+        if matches!(tag, Tag::LuaFn | Tag::NativeFn) {
+            self.type_metatables[Tag::LuaFn as usize] = meta;
+            self.type_metatables[Tag::NativeFn as usize] = meta;
+        }
+    }
+
+    /// Sets the metatable of any value, as `debug.setmetatable` does.
+    pub fn set_metatable(&mut self, v: Value, meta: Option<TableRef>) {
+        match (v.as_table(), v.as_userdata()) {
+            (Some(t), _) => t.set_metatable(&mut self.heap, meta),
+            (_, Some(u)) => u.set_metatable(&mut self.heap, meta),
+            _ => return self.set_type_metatable(v.tag, meta),
+        }
+        if let Some(m) = meta
+            && !crate::meta::handler(self, m, Event::Gc).is_nil()
+        {
+            self.heap.register_finalizer(v);
+        }
+    }
+
+    /// Keeps `v` alive until [`Vm::unpin`], and gives the place where it is kept.
+    pub fn pin(&mut self, v: Value) -> u32 {
+        match self.free_pins.pop() {
+            Some(i) => {
+                self.pins[i as usize] = v;
+                i
+            }
+            None => {
+                self.pins.push(v);
+                (self.pins.len() - 1) as u32
+            }
+        }
+    }
+
+    /// The value kept at a place.
+    pub fn pinned(&self, place: u32) -> Value {
+        self.pins[place as usize]
+    }
+
+    /// Gives up a place.
+    pub fn unpin(&mut self, place: u32) {
+        self.pins[place as usize] = Value::NIL;
+        self.free_pins.push(place);
+    }
+
+    /// A number that no other VM of this process is likely to have.
+    pub fn id(&self) -> u64 {
+        self.id
+    }
+
+    /// The collector's view of this VM.
+    pub(crate) fn roots(&mut self) -> (&mut Heap, VmRoots<'_>) {
+        (
+            &mut self.heap,
+            VmRoots {
+                thread: self.thread,
+                main: self.main,
+                type_metatables: &self.type_metatables,
+                event_names: &self.event_names,
+                registry: self.registry,
+                globals: self.globals,
+                error: self.error,
+                pins: &self.pins,
+            },
+        )
+    }
+}
+
+/// A coroutine with an empty bottom frame.
+pub(crate) fn new_thread(heap: &mut Heap) -> Result<*mut Thread, GrowError> {
+    let th = heap.new_thread(INITIAL_SLOTS)?.as_ptr();
+    // SAFETY: the thread was just made: its stack has INITIAL_SLOTS slots and its frame buffer room for the bottom frame.
+    unsafe {
+        let f = (*th).frame;
+        (*f).func = (*th).stack;
+        (*f).base = (*th).stack.add(1);
+        (*f).top = (*th).stack.add(1);
+        (*f).pc = ptr::null();
+        (*f).nresults = 0;
+        (*f).kind = frame::BOTTOM;
+        (*f).flags = 0;
+        (*f).extra = 0;
+        (*th).top = (*th).stack.add(1);
+    }
+    Ok(th)
+}
+
+/// What the VM holds on to.
+pub(crate) struct VmRoots<'a> {
+    thread: *mut Thread,
+    main: *mut Thread,
+    type_metatables: &'a [Option<TableRef>],
+    event_names: &'a [StrRef],
+    registry: TableRef,
+    globals: TableRef,
+    error: Value,
+    pins: &'a [Value],
+}
+
+impl Roots for VmRoots<'_> {
+    fn trace(&mut self, marker: &mut Marker<'_>) {
+        // SAFETY: both threads are alive: one is running, the other lives as long as the VM. The resumers of the running
+        // thread are traced by it.
+        unsafe {
+            marker.value(Value::thread(Gc::from_ptr(self.thread)));
+            marker.value(Value::thread(Gc::from_ptr(self.main)));
+        }
+        marker.value(Value::table(self.registry));
+        marker.value(Value::table(self.globals));
+        marker.value(self.error);
+        for m in self.type_metatables.iter().flatten() {
+            marker.value(Value::table(*m));
+        }
+        for s in self.event_names {
+            marker.value(Value::str(*s));
+        }
+        for v in self.pins {
+            marker.value(*v);
+        }
+    }
+}

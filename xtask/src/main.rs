@@ -1,0 +1,92 @@
+//! `cargo xtask`: the project's own tasks.
+//!
+//! | task | module | what it does |
+//! |---|---|---|
+//! | `peers` | [`peers`] | builds the reference runners and shows every engine's version |
+//! | `bench` | [`mod@bench`] | CPU time and memory of whole programs, engine against engine |
+//! | `suite` | [`suite`] | an official test suite, file by file |
+//! | `bless` | [`bless`] | writes the `.out` of fixtures, from a reference interpreter |
+//! | `compare` | [`compare`] | all fixtures on Perilune and on the reference, differences shown |
+//!
+//! Every task runs engines as child processes, through [`measure`], and never
+//! links one: what is measured and compared is what a user would run.
+
+mod bench;
+mod bless;
+mod compare;
+mod fixtures;
+mod measure;
+mod peers;
+mod programs;
+mod suite;
+mod table;
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+const USAGE: &str = "\
+usage: cargo xtask TASK [OPTIONS]
+
+  peers [NAME...]            build the reference runners (all when no NAME), show versions
+  bench [OPTIONS]            measure programs
+      --programs GLOB        class/name, such as 'sorting/*' (default: all)
+      --engines A,B,...      the first is the base of the ratios (default: puc54,perilune)
+      --runs N               timed runs of each (default: 5)
+      --timeout SECONDS      of one run (default: 60)
+      --json FILE            write every sample as JSON
+      --no-build             measure the perilune binary that is there
+  suite --dir DIR [OPTIONS] [FILE...]
+      --engine ENGINE        (default: perilune)
+      --timeout SECONDS      of one file (default: 120)
+  bless [--engine ENGINE] [PATH...]
+                             record what the reference prints (never perilune)
+  compare [--engine ENGINE] [--reference ENGINE] [PATH...]
+                             run fixtures on perilune and on the reference (lua5.4)
+
+An ENGINE is a name that `peers` lists, or the path or command of an
+interpreter that takes `script args` as `lua` does.
+";
+
+fn main() -> ExitCode {
+    match run() {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("xtask: {error:#}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn run() -> anyhow::Result<ExitCode> {
+    let mut arguments = lexopt::Parser::from_env();
+    let task = match arguments.next()? {
+        Some(lexopt::Arg::Value(task)) => task,
+        None | Some(lexopt::Arg::Short('h') | lexopt::Arg::Long("help")) => {
+            print!("{USAGE}");
+            return Ok(ExitCode::SUCCESS);
+        }
+        Some(other) => return Err(other.unexpected().into()),
+    };
+    match task.to_str() {
+        Some("peers") => peers::task(arguments),
+        Some("bench") => bench::task(arguments),
+        Some("suite") => suite::task(arguments),
+        Some("bless") => bless::task(arguments),
+        Some("compare") => compare::task(arguments),
+        _ => anyhow::bail!("no task {}\n\n{USAGE}", task.display()),
+    }
+}
+
+/// The root of the repository.
+fn root() -> PathBuf {
+    let manifest = Path::new(env!("CARGO_MANIFEST_DIR"));
+    manifest.parent().unwrap_or(manifest).to_path_buf()
+}
+
+/// The directory cargo builds into.
+fn target_directory() -> PathBuf {
+    match std::env::var_os("CARGO_TARGET_DIR") {
+        Some(directory) => root().join(directory),
+        None => root().join("target"),
+    }
+}

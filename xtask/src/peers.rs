@@ -1,0 +1,383 @@
+//! The engines: where each one's binary is, how it is built, what it speaks.
+//!
+//! Peers live under `benches/peers/`, each a package with a workspace of its
+//! own, because the vendored interpreters exclude each other and the main
+//! workspace must not build them. They build into `target/peers`.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode, Stdio};
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+
+use crate::measure;
+use crate::table::Table;
+use crate::{root, target_directory};
+
+/// Where an engine's binary comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Source {
+    /// A package of that name under `benches/peers/`.
+    Peer(&'static str),
+    /// Perilune itself, built in release.
+    Perilune,
+    /// A command of the system.
+    System(&'static str),
+}
+
+/// A row of the table of engines.
+struct Known {
+    name: &'static str,
+    source: Source,
+    options: &'static [&'static str],
+    language: Language,
+    about: &'static str,
+}
+
+/// The Lua versions whose programs an engine can run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Language {
+    /// The minor version, 1 to 5.
+    pub minor: u8,
+}
+
+const fn lua5(minor: u8) -> Language {
+    Language { minor }
+}
+
+const KNOWN: &[Known] = &[
+    Known {
+        name: "puc54",
+        source: Source::Peer("puc54"),
+        options: &[],
+        language: lua5(4),
+        about: "PUC-Rio Lua 5.4, newest patch",
+    },
+    Known {
+        name: "puc55",
+        source: Source::Peer("puc55"),
+        options: &[],
+        language: lua5(5),
+        about: "PUC-Rio Lua 5.5, newest patch",
+    },
+    Known {
+        name: "luajit",
+        source: Source::Peer("luajit"),
+        options: &[],
+        language: lua5(1),
+        about: "LuaJIT 2.1",
+    },
+    Known {
+        name: "luajit-joff",
+        source: Source::Peer("luajit"),
+        options: &["-joff"],
+        language: lua5(1),
+        about: "LuaJIT 2.1, interpreter only",
+    },
+    Known {
+        name: "luau",
+        source: Source::Peer("luau"),
+        options: &[],
+        language: lua5(1),
+        about: "Luau, interpreter only",
+    },
+    Known {
+        name: "luau-native",
+        source: Source::Peer("luau"),
+        options: &["--codegen"],
+        language: lua5(1),
+        about: "Luau with native code",
+    },
+    Known {
+        name: "perilune",
+        source: Source::Perilune,
+        options: &[],
+        language: lua5(4),
+        about: "Perilune",
+    },
+    Known {
+        name: "perilune-joff",
+        source: Source::Perilune,
+        options: &["-joff"],
+        language: lua5(4),
+        about: "Perilune, interpreter only",
+    },
+    Known {
+        name: "lua5.1",
+        source: Source::System("lua5.1"),
+        options: &[],
+        language: lua5(1),
+        about: "the system's Lua 5.1",
+    },
+    Known {
+        name: "lua5.2",
+        source: Source::System("lua5.2"),
+        options: &[],
+        language: lua5(2),
+        about: "the system's Lua 5.2",
+    },
+    Known {
+        name: "lua5.3",
+        source: Source::System("lua5.3"),
+        options: &[],
+        language: lua5(3),
+        about: "the system's Lua 5.3",
+    },
+    Known {
+        name: "lua5.4",
+        source: Source::System("lua5.4"),
+        options: &[],
+        language: lua5(4),
+        about: "the system's Lua 5.4",
+    },
+];
+
+/// An engine ready to be run.
+#[derive(Clone, Debug)]
+pub struct Engine {
+    /// The name it was asked for by.
+    pub name: String,
+    /// Its binary.
+    pub program: PathBuf,
+    /// Options that go before the script.
+    pub options: Vec<OsString>,
+    /// What it speaks.
+    pub language: Language,
+    /// Whether it is Perilune.
+    pub is_perilune: bool,
+}
+
+impl Engine {
+    /// A command that runs this engine, options first.
+    pub fn command(&self) -> Command {
+        let mut command = Command::new(&self.program);
+        command.args(&self.options);
+        // What a user has set for interactive use must not change a result.
+        for name in ["LUA_INIT", "LUA_PATH", "LUA_CPATH"] {
+            command.env_remove(name);
+            for minor in 1..=5 {
+                command.env_remove(format!("{name}_5_{minor}"));
+            }
+        }
+        command
+    }
+
+    /// The first line the engine prints for `-v`, or why there is none.
+    pub fn version(&self) -> String {
+        let mut command = Command::new(&self.program);
+        command.arg("-v");
+        match measure::run(&mut command, Duration::from_secs(20)) {
+            Ok(run) => {
+                let text = if run.stdout.is_empty() {
+                    run.stderr
+                } else {
+                    run.stdout
+                };
+                let text = String::from_utf8_lossy(&text);
+                text.lines().next().unwrap_or("(silent)").trim().to_string()
+            }
+            Err(error) => format!("cannot be run: {error}"),
+        }
+    }
+}
+
+/// Whether [`engine`] may build what is missing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Build {
+    /// Build, or see that the build is fresh.
+    Yes,
+    /// Take the binary that is there.
+    No,
+}
+
+/// Finds an engine by name, path or command, building it if it is ours to build.
+///
+/// # Errors
+/// When the build fails or there is no such binary.
+pub fn engine(name: &str, build: Build) -> anyhow::Result<Engine> {
+    let Some(known) = KNOWN.iter().find(|known| known.name == name) else {
+        let program = if name.contains('/') {
+            std::path::absolute(name)?
+        } else {
+            find_in_path(name).with_context(|| format!("no engine {name}"))?
+        };
+        if !program.exists() {
+            bail!("no engine {name}");
+        }
+        return Ok(Engine {
+            name: name.to_string(),
+            is_perilune: name.contains("perilune"),
+            program,
+            options: Vec::new(),
+            language: lua5(4),
+        });
+    };
+    let program = match known.source {
+        Source::System(command) => {
+            find_in_path(command).with_context(|| format!("{command} is not installed"))?
+        }
+        Source::Peer(package) => {
+            let binary = peers_directory().join("release").join(package);
+            if build == Build::Yes {
+                build_peer(package)?;
+            }
+            binary
+        }
+        Source::Perilune => {
+            if build == Build::Yes {
+                build_perilune()?;
+            }
+            target_directory().join("release").join("perilune")
+        }
+    };
+    if !program.exists() {
+        bail!("{} is not built ({})", known.name, program.display());
+    }
+    Ok(Engine {
+        name: known.name.to_string(),
+        program,
+        options: known.options.iter().map(OsString::from).collect(),
+        language: known.language,
+        is_perilune: known.source == Source::Perilune,
+    })
+}
+
+/// The reference for a version of Lua: the newest patch where a runner of it
+/// is built, else the system's command.
+///
+/// # Errors
+/// When neither is there.
+pub fn reference(minor: u8) -> anyhow::Result<Engine> {
+    let names: &[&str] = match minor {
+        1 => &["lua5.1"],
+        2 => &["lua5.2"],
+        3 => &["lua5.3"],
+        4 => &["puc54", "lua5.4"],
+        _ => &["puc55"],
+    };
+    names
+        .iter()
+        .find_map(|name| engine(name, Build::No).ok())
+        .with_context(|| {
+            format!("no reference interpreter of Lua 5.{minor}; `cargo xtask peers` builds some")
+        })
+}
+
+fn find_in_path(command: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH")?;
+    std::env::split_paths(&path)
+        .map(|directory| directory.join(command))
+        .find(|candidate| candidate.is_file())
+}
+
+fn peers_directory() -> PathBuf {
+    target_directory().join("peers")
+}
+
+fn cargo() -> Command {
+    Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+}
+
+fn build_peer(package: &str) -> anyhow::Result<()> {
+    let manifest = root()
+        .join("benches/peers")
+        .join(package)
+        .join("Cargo.toml");
+    if !manifest.exists() {
+        bail!("no package {}", manifest.display());
+    }
+    let mut command = cargo();
+    command
+        .args([
+            "build",
+            "--release",
+            "--quiet",
+            "--locked",
+            "--manifest-path",
+        ])
+        .arg(&manifest)
+        .arg("--target-dir")
+        .arg(peers_directory());
+    build(command, package)
+}
+
+fn build_perilune() -> anyhow::Result<()> {
+    let mut command = cargo();
+    command
+        .args(["build", "--release", "--quiet", "--package", "perilune-cli"])
+        .current_dir(root());
+    build(command, "perilune")
+}
+
+/// Runs a build; its messages go to standard error.
+fn build(mut command: Command, what: &str) -> anyhow::Result<()> {
+    let status = command
+        .stdin(Stdio::null())
+        .status()
+        .with_context(|| format!("cannot build {what}"))?;
+    if !status.success() {
+        bail!("the build of {what} failed ({status})");
+    }
+    Ok(())
+}
+
+/// `cargo xtask peers [NAME...]`.
+///
+/// # Errors
+/// When an option is wrong or a named peer cannot be built.
+pub fn task(mut arguments: lexopt::Parser) -> anyhow::Result<ExitCode> {
+    let mut wanted = Vec::new();
+    while let Some(argument) = arguments.next()? {
+        match argument {
+            lexopt::Arg::Value(name) => wanted.push(name.to_string_lossy().into_owned()),
+            other => return Err(other.unexpected().into()),
+        }
+    }
+    let mut failed = false;
+    let mut shown = Table::new(&["engine", "what", "version", "binary"]);
+    for known in KNOWN {
+        if !wanted.is_empty() && !wanted.iter().any(|name| name == known.name) {
+            continue;
+        }
+        // Perilune is the project itself: only shown, not a peer to build.
+        let build = match known.source {
+            Source::Peer(_) => Build::Yes,
+            Source::Perilune | Source::System(_) => Build::No,
+        };
+        match engine(known.name, build) {
+            Ok(found) => shown.row(vec![
+                known.name.into(),
+                known.about.into(),
+                found.version(),
+                relative(&found.program),
+            ]),
+            Err(error) => {
+                failed |= build == Build::Yes;
+                shown.row(vec![
+                    known.name.into(),
+                    known.about.into(),
+                    format!("{error:#}"),
+                    String::new(),
+                ]);
+            }
+        }
+    }
+    for name in &wanted {
+        if !KNOWN.iter().any(|known| known.name == name) {
+            bail!("no engine {name}");
+        }
+    }
+    print!("{shown}");
+    Ok(if failed {
+        ExitCode::FAILURE
+    } else {
+        ExitCode::SUCCESS
+    })
+}
+
+/// A path as seen from the root, when it is below it.
+pub fn relative(path: &Path) -> String {
+    let shown = path.strip_prefix(root()).unwrap_or(path);
+    shown.display().to_string()
+}

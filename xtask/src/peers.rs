@@ -232,7 +232,7 @@ pub fn engine(name: &str, build: Build) -> anyhow::Result<Engine> {
         }
     };
     if !program.exists() {
-        bail!("{} is not built ({})", known.name, program.display());
+        bail!("{} is not built: no {}", known.name, relative(&program));
     }
     Ok(Engine {
         name: known.name.to_string(),

@@ -15,9 +15,6 @@ pub const MAX_C_CALLS: u32 = 200;
 /// Size of a printed chunk name, terminating zero included (`LUA_IDSIZE`).
 pub const LUA_IDSIZE: usize = 60;
 
-/// Largest line number (`MAX_INT`).
-pub const MAX_LINE: u32 = i32::MAX as u32;
-
 /// Longest source accepted, in bytes: positions in it are stored as `u32`, and each byte may become
 /// several tree nodes.
 pub const MAX_SOURCE: usize = (u32::MAX / 4) as usize;

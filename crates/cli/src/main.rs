@@ -1,2 +1,150 @@
-//! x
-fn main(){}
+//! The command `perilune`: runs Lua scripts as `lua` does.
+//!
+//! | module | question it answers |
+//! |---|---|
+//! | [`options`] | what a command line means |
+//! | [`session`] | how a VM is made, used and ended |
+//! | [`repl`] | what happens at the prompt |
+//!
+//! Exit codes: 0, 1 after an error, 3 when a limit was reached, or what the script gives to `os.exit`.
+#![forbid(unsafe_code)]
+#![expect(clippy::disallowed_methods, reason = "the command is where a process begins and ends")]
+
+mod options;
+mod repl;
+mod session;
+
+use std::ffi::OsString;
+use std::io::{self, IsTerminal, Write};
+use std::process::ExitCode;
+
+use options::{Command, Request, Step, UsageError};
+use session::{Failure, Session};
+
+/// The name of the program in messages if the system does not tell it.
+const PROGRAM: &str = "perilune";
+
+/// The exit code after an error.
+const ERROR: i32 = 1;
+
+/// The exit code when a limit was reached.
+const LIMIT: i32 = 3;
+
+/// What `-v` shows.
+const BANNER: &str = concat!("Perilune ", env!("CARGO_PKG_VERSION"), ": Lua 5.4 as defined by Lua.org, PUC-Rio\n");
+
+fn main() -> ExitCode {
+    let arguments: Vec<OsString> = std::env::args_os().collect();
+    let program = arguments.first().filter(|name| !name.is_empty());
+    let program = program.map_or(PROGRAM.into(), |name| name.to_string_lossy());
+    match options::parse(&arguments) {
+        Ok(Request::Run(command)) => run(&program, &command, &arguments),
+        Ok(Request::Help) => show(&options::usage(&program)),
+        Ok(Request::Reference) => show(&options::reference()),
+        Ok(Request::Version) => show(concat!("perilune ", env!("CARGO_PKG_VERSION"), " (Lua 5.4)\n")),
+        Err(UsageError(message)) => {
+            let text = format!("{program}: {message}\n{}", options::usage(&program));
+            // Nobody is left to tell that this failed.
+            let _ = io::stderr().write_all(text.as_bytes());
+            ExitCode::from(ERROR as u8)
+        }
+    }
+}
+
+fn show(text: &str) -> ExitCode {
+    match io::stdout().write_all(text.as_bytes()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(_) => ExitCode::from(ERROR as u8),
+    }
+}
+
+/// Runs what the command line asks for, and ends the program.
+fn run(program: &str, command: &Command, arguments: &[OsString]) -> ! {
+    let mut session = Session::new(command);
+    let (code, close) = match run_all(&mut session, command, arguments) {
+        Ok(()) => (0, true),
+        Err(Failure::Error(message)) => {
+            report(&mut session, Some(program), &message);
+            (ERROR, true)
+        }
+        Err(Failure::Limit(text)) => {
+            report(&mut session, Some(program), &text);
+            (LIMIT, false)
+        }
+        Err(Failure::Exit { code, close }) => (code, close),
+    };
+    session.exit(code, close)
+}
+
+fn run_all(session: &mut Session, command: &Command, arguments: &[OsString]) -> Result<(), Failure> {
+    if command.show_version {
+        session.write(BANNER.as_bytes());
+    }
+    session.set_arguments(arguments, command.script.unwrap_or(0));
+    if !command.no_environment {
+        run_initialization(session)?;
+    }
+    for step in &command.steps {
+        match step {
+            Step::Execute(source) => run_string(session, source, b"=(command line)")?,
+            Step::Require(request) => session.require(request)?,
+            Step::WarningsOn => session.warnings_on(),
+        }
+    }
+    if let Some(index) = command.script {
+        run_script(session, arguments, index)?;
+    }
+    let has_nothing_to_do = command.script.is_none() && !command.executes() && !command.show_version;
+    if command.interactive {
+        repl::run(session)
+    } else if has_nothing_to_do && io::stdin().is_terminal() {
+        session.write(BANNER.as_bytes());
+        repl::run(session)
+    } else if has_nothing_to_do {
+        let chunk = session.load_file(None)?;
+        session.call(chunk, &[]).map(drop)
+    } else {
+        Ok(())
+    }
+}
+
+/// Runs what the variable `LUA_INIT_5_4`, or else `LUA_INIT`, says: source, or `@` and a file name.
+fn run_initialization(session: &mut Session) -> Result<(), Failure> {
+    for name in ["LUA_INIT_5_4", "LUA_INIT"] {
+        let Some(source) = session.variable(name) else { continue };
+        return match source.strip_prefix(b"@") {
+            Some(path) => {
+                let chunk = session.load_file(Some(path))?;
+                session.call(chunk, &[]).map(drop)
+            }
+            None => run_string(session, &source, format!("={name}").as_bytes()),
+        };
+    }
+    Ok(())
+}
+
+fn run_string(session: &mut Session, source: &[u8], name: &[u8]) -> Result<(), Failure> {
+    let chunk = session.load(source, name)?;
+    session.call(chunk, &[]).map(drop)
+}
+
+/// Runs the script at a place in the command line: a file, or the standard input for a `-` that ends the options.
+fn run_script(session: &mut Session, arguments: &[OsString], index: usize) -> Result<(), Failure> {
+    let is_input = arguments[index] == "-" && arguments[index - 1] != "--";
+    let path = if is_input { None } else { Some(arguments[index].as_encoded_bytes()) };
+    let chunk = session.load_file(path)?;
+    let arguments = session.arguments()?;
+    session.call(chunk, &arguments).map(drop)
+}
+
+/// Shows a message on the standard error stream, after the program's name if it is given.
+fn report(session: &mut Session, program: Option<&str>, message: &[u8]) {
+    let mut text = Vec::new();
+    if let Some(program) = program {
+        text.extend_from_slice(program.as_bytes());
+        text.extend_from_slice(b": ");
+    }
+    text.extend_from_slice(message);
+    text.push(b'\n');
+    session.report(&text);
+}

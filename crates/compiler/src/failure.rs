@@ -23,6 +23,8 @@ pub(crate) enum Place {
     After(Position),
     /// At the line of the token that follows, which the message quotes.
     Near(Position),
+    /// At a line; the message quotes the token that follows an offset.
+    LineNear { line: u32, end: u32 },
 }
 
 impl Failure {

@@ -81,9 +81,9 @@ impl<'a> FuncState<'a> {
     }
 
     /// The error that there are more than `limit` of `what`.
-    pub(crate) fn limit_error(&self, what: &str, limit: usize, near: Position) -> Box<Failure> {
+    pub(crate) fn limit_error(&self, what: &str, limit: usize, place: Place) -> Box<Failure> {
         let message = format!("too many {what} (limit is {limit}) in {}", self.describe());
-        Failure::new(message, Place::Near(near))
+        Failure::new(message, place)
     }
 
     // Instructions.

@@ -53,7 +53,7 @@ impl<'a> Compiler<'a> {
         fs.enter_block(false);
         let params = &self.chunk.bindings[body.params];
         for param in params {
-            fs.declare(VarName::Source(param.name), Position::behind(param.line, param.end))?;
+            fs.declare(VarName::Source(param.name), param)?;
         }
         fs.activate(params.len());
         fs.proto.num_params = params.len() as u8;

@@ -47,7 +47,7 @@ use perilune_bytecode::proto::Proto;
 use perilune_syntax::SyntaxError;
 use perilune_syntax::ast::{Chunk, ExprId, Name};
 
-use crate::failure::{Failure, Place, Res};
+use crate::failure::{Failure, Place};
 use crate::func_state::FuncState;
 use crate::position::{Position, skip_blank};
 
@@ -138,6 +138,10 @@ fn into_syntax_error(failure: &Failure, source: &[u8], chunk_name: &[u8]) -> Syn
         Place::After(at) => SyntaxError::new(chunk_name, next(at).1, &failure.message),
         Place::Near(at) => {
             let (offset, line) = next(at);
+            SyntaxError::near(source, chunk_name, line, offset, &failure.message)
+        }
+        Place::LineNear { line, end } => {
+            let (offset, _) = skip_blank(source, end, line);
             SyntaxError::near(source, chunk_name, line, offset, &failure.message)
         }
     }

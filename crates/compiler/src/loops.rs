@@ -7,7 +7,6 @@ use perilune_syntax::ast::{Binding, Block, ExprId, ExprList};
 use crate::Compiler;
 use crate::exp::{Pc, Reg};
 use crate::failure::Res;
-use crate::position::Position;
 use crate::scope::VarName;
 
 /// The two kinds of `for`.
@@ -97,12 +96,11 @@ impl Compiler<'_> {
     ) -> Res<()> {
         self.fs.enter_block(true);
         let base = self.fs.free;
-        let behind_name = Position::behind(var.line, var.end);
         for _ in 0..3 {
-            self.fs.declare(VarName::ForState, behind_name)?;
+            self.fs.declare(VarName::ForState, var)?;
         }
-        self.fs.declare(VarName::Source(var.name), behind_name)?;
-        self.fs.at = behind_name;
+        self.fs.declare(VarName::Source(var.name), var)?;
+        self.consumed(var.line, var.end);
         self.expr_to_next(start)?;
         self.consume_token(1);
         self.expr_to_next(limit)?;
@@ -126,20 +124,17 @@ impl Compiler<'_> {
         self.fs.enter_block(true);
         let base = self.fs.free;
         let vars = &self.chunk.bindings[vars];
-        let mut behind_name = self.fs.at;
-        for (index, var) in vars.iter().enumerate() {
-            behind_name = Position::behind(var.line, var.end);
-            if index == 0 {
-                for _ in 0..4 {
-                    self.fs.declare(VarName::ForState, behind_name)?;
-                }
-            }
-            self.fs.declare(VarName::Source(var.name), behind_name)?;
+        let (Some(first), Some(last)) = (vars.first(), vars.last()) else { return Ok(()) };
+        for _ in 0..4 {
+            self.fs.declare(VarName::ForState, first)?;
+        }
+        for var in vars {
+            self.fs.declare(VarName::Source(var.name), var)?;
         }
         // Calls of the iterator count to the line of the first token behind `in`.
-        self.fs.at = behind_name;
+        self.consumed(last.line, last.end);
         self.consume_token(2);
-        self.fs.at.line = behind_name.line;
+        self.fs.at.line = last.line;
         let behind_in = self.fs.at;
         self.consume_token(0);
         let line = self.fs.at.line;

@@ -6,14 +6,13 @@
 use perilune_base::limits::{MAX_LOCALS, MAX_UPVALUES};
 use perilune_bytecode::ops::Op;
 use perilune_bytecode::proto::{LocVar, UpvalDesc, VarKind};
-use perilune_syntax::ast::Name;
+use perilune_syntax::ast::{Binding, Name};
 
 use crate::Compiler;
 use crate::exp::{Exp, Kind, Reg};
 use crate::failure::{Failure, Place, Res};
 use crate::func_state::FuncState;
 use crate::labels::JumpName;
-use crate::position::Position;
 
 /// The name of the environment.
 pub(crate) const ENV: &[u8] = b"_ENV";
@@ -76,10 +75,11 @@ impl FuncState<'_> {
         self.reg_level(self.active)
     }
 
-    /// Declares a variable. `near` is the position behind its name.
-    pub(crate) fn declare(&mut self, name: VarName, near: Position) -> Res<usize> {
+    /// Declares a variable. Errors are reported behind the name in `binding`.
+    pub(crate) fn declare(&mut self, name: VarName, binding: &Binding) -> Res<usize> {
         if self.vars.len() >= MAX_LOCALS {
-            return Err(self.limit_error("local variables", MAX_LOCALS, near));
+            let place = Place::LineNear { line: binding.line, end: binding.end };
+            return Err(self.limit_error("local variables", MAX_LOCALS, place));
         }
         self.vars.push(Var { name, kind: VarKind::Regular, value: None, reg: 0, info: 0 });
         Ok(self.vars.len() - 1)
@@ -248,11 +248,11 @@ impl<'a> Compiler<'a> {
     }
 
     fn add_upval(&mut self, level: usize, upval: UpvalDesc) -> Res<u8> {
-        let near = self.fs.at;
+        let place = Place::Near(self.fs.at);
         let fs = self.level_mut(level);
         let index = fs.proto.upvals.len();
         if index >= MAX_UPVALUES {
-            return Err(fs.limit_error("upvalues", MAX_UPVALUES, near));
+            return Err(fs.limit_error("upvalues", MAX_UPVALUES, place));
         }
         fs.proto.upvals.push(upval);
         Ok(index as u8)

@@ -124,8 +124,7 @@ impl Compiler<'_> {
     fn declare_list(&mut self, bindings: &[Binding]) -> Res<Option<usize>> {
         let mut to_be_closed = None;
         for binding in bindings {
-            let near = Position::behind(binding.line, binding.end);
-            let var = self.fs.declare(VarName::Source(binding.name), near)?;
+            let var = self.fs.declare(VarName::Source(binding.name), binding)?;
             self.fs.vars[var].kind = match binding.attrib {
                 Attrib::None => VarKind::Regular,
                 Attrib::Const => VarKind::Const,
@@ -166,8 +165,7 @@ impl Compiler<'_> {
     }
 
     fn local_function(&mut self, binding: &Binding, func: ExprId) -> Res<()> {
-        let near = Position::behind(binding.line, binding.end);
-        let var = self.fs.declare(VarName::Source(binding.name), near)?;
+        let var = self.fs.declare(VarName::Source(binding.name), binding)?;
         self.fs.activate(1);
         self.consumed(binding.line, binding.end);
         self.expr(func)?;

@@ -115,13 +115,21 @@ impl Compiler<'_> {
     }
 
     /// A constructor of distinct names. The instruction counts to the line of the last value, so that it begins none.
+    ///
+    /// The reference makes the table first. Where its instruction would begin a line, ours is a `loadnil`, so that the
+    /// same lines have code, in the same order, for line hooks and breakpoints.
     fn record(&mut self, fields: Slice<Field>, names: &[Name], line: u32, node: &Expr) -> Res<Exp> {
         let base = self.fs.free;
         self.fs.reserve(1)?;
+        let table_line = self.fs.at.line;
         self.fs.at.line = line;
-        for &field in &self.chunk.fields[fields] {
+        for (index, &field) in self.chunk.fields[fields].iter().enumerate() {
             if let Field::Keyed { key, value } = field {
                 self.expr(key)?;
+                if index == 0 && self.fs.at.line != table_line {
+                    self.fs.emit_abc(Op::LoadNil, base, 0, 0);
+                    self.fs.fix_line(table_line);
+                }
                 self.expr_to_next(value)?;
             }
         }

@@ -91,7 +91,8 @@ pub fn open(vm: &mut Vm) {
         ("stdout", StandardStream::Output, Some(DefaultFile::Output)),
         ("stderr", StandardStream::Error, None),
     ] {
-        let file = Value::userdata(handle::new_standard(vm, which));
+        // A memory limit that leaves no room for the libraries is met again by the first thing that a script does.
+        let Ok(file) = handle::new_standard(vm, which).map(Value::userdata) else { return };
         vm.set_field(library, name, file);
         if let Some(default) = default {
             vm.set_field(registry, default.field(), file);
@@ -161,7 +162,7 @@ fn io_tmpfile(vm: &mut Vm) -> NativeResult {
 }
 
 fn return_stream(vm: &mut Vm, stream: Stream) -> NativeResult {
-    let file = handle::new(vm, stream);
+    let file = handle::new(vm, stream)?;
     vm.ret(Value::userdata(file))
 }
 

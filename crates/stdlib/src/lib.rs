@@ -73,8 +73,11 @@ impl Libraries {
     }
 }
 
+/// Opens one library.
+type Opener = fn(&mut Vm);
+
 /// What opens each library, in the order of the reference.
-const OPENERS: &[(Libraries, fn(&mut Vm))] = &[
+const OPENERS: &[(Libraries, Opener)] = &[
     (Libraries::BASE, base::open),
     (Libraries::PACKAGE, package::open),
     (Libraries::TABLE, table::open),

@@ -154,7 +154,7 @@ fn read_field(vm: &mut Vm, table: TableRef, name: &str, default: Option<i64>, de
             if fits { Ok(number) } else { Err(vm.error(&format!("field '{name}' is out-of-bound"))) }
         }
         None if !value.is_nil() => Err(vm.error(&format!("field '{name}' is not an integer"))),
-        None => default.ok_or(()).or_else(|()| Err(vm.error(&format!("field '{name}' missing in date table")))),
+        None => default.ok_or_else(|| vm.error(&format!("field '{name}' missing in date table"))),
     }
 }
 

@@ -162,7 +162,10 @@ impl ExprKind {
     #[inline]
     #[must_use]
     pub const fn is_multi(self) -> bool {
-        matches!(self, ExprKind::Call { .. } | ExprKind::MethodCall { .. } | ExprKind::Vararg)
+        matches!(
+            self,
+            ExprKind::Call { .. } | ExprKind::MethodCall { .. } | ExprKind::Vararg
+        )
     }
 }
 
@@ -292,7 +295,8 @@ pub struct FuncBody {
     pub is_vararg: bool,
     /// The statements.
     pub block: Block,
-    /// The line of `function`; 0 for the main function.
+    /// The line of `function` in a statement `function name() end`, the line of the opening parenthesis in
+    /// other functions; 0 for the main function.
     pub line_defined: u32,
     /// The line of `end`; 0 for the main function.
     pub last_line_defined: u32,

@@ -60,7 +60,9 @@ impl SyntaxError {
 
     /// The error that constructs are nested too deeply. It has no position, as in the reference.
     pub(crate) fn too_deep() -> Self {
-        SyntaxError { message: b"C stack overflow".to_vec() }
+        SyntaxError {
+            message: b"C stack overflow".to_vec(),
+        }
     }
 
     /// Whether more source might make the chunk valid, which is how an interactive interpreter knows

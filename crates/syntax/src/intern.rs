@@ -22,8 +22,7 @@ impl Interner {
         let hash = hash(bytes);
         let mask = self.slots.len() - 1;
         let mut at = hash as usize & mask;
-        loop {
-            let Some(index) = self.slots[at].checked_sub(1) else { break };
+        while let Some(index) = self.slots[at].checked_sub(1) {
             if self.hashes[index as usize] == hash && *self.names[index as usize] == *bytes {
                 return Name(index);
             }
@@ -88,7 +87,10 @@ mod tests {
     fn equal_bytes_have_equal_names() {
         let mut interner = Interner::default();
         let texts: Vec<String> = (0..10_000).map(|number| format!("name{number}")).collect();
-        let names: Vec<Name> = texts.iter().map(|text| interner.intern(text.as_bytes())).collect();
+        let names: Vec<Name> = texts
+            .iter()
+            .map(|text| interner.intern(text.as_bytes()))
+            .collect();
         for (text, &name) in texts.iter().zip(&names) {
             assert_eq!(interner.intern(text.as_bytes()), name);
             assert_eq!(interner.name(name), text.as_bytes());

@@ -128,7 +128,9 @@ impl<'s> Lexer<'s> {
             Token::Str(name) => {
                 let delimiter = self.string_delimiter();
                 let closing: Vec<u8> = delimiter.iter().map(|&byte| closing(byte)).collect();
-                Some(quote(&[delimiter, self.names.name(name), &closing].concat()))
+                Some(quote(
+                    &[delimiter, self.names.name(name), &closing].concat(),
+                ))
             }
             token => Some(token.shown()),
         };
@@ -144,7 +146,12 @@ impl<'s> Lexer<'s> {
     /// An error in the middle of a token, of which `text` has been read.
     #[cold]
     fn error_in_token(&self, what: &str, text: &[u8]) -> SyntaxError {
-        SyntaxError::with_token(self.chunk_name, self.line, what.as_bytes(), Some(quote(text)))
+        SyntaxError::with_token(
+            self.chunk_name,
+            self.line,
+            what.as_bytes(),
+            Some(quote(text)),
+        )
     }
 
     /// The source of the last token.
@@ -232,7 +239,10 @@ impl<'s> Lexer<'s> {
             b'[' => match self.long_bracket() {
                 Some(level) => return self.long_string(level),
                 None if self.peek() == Some(b'=') => {
-                    self.pos += self.source[self.pos..].iter().take_while(|&&b| b == b'=').count();
+                    self.pos += self.source[self.pos..]
+                        .iter()
+                        .take_while(|&&b| b == b'=')
+                        .count();
                     return Err(self.error_in_token("invalid long string delimiter", self.raw()));
                 }
                 None => Token::Char(b'['),
@@ -263,7 +273,10 @@ impl<'s> Lexer<'s> {
     #[inline]
     fn name_or_reserved(&mut self) -> Token {
         let rest = &self.source[self.pos..];
-        let len = rest.iter().position(|&byte| !is(byte, ALPHA | DIGIT)).unwrap_or(rest.len());
+        let len = rest
+            .iter()
+            .position(|&byte| !is(byte, ALPHA | DIGIT))
+            .unwrap_or(rest.len());
         self.pos += len;
         let word = &rest[..len];
         Token::reserved(word).unwrap_or_else(|| Token::Name(self.names.intern(word)))
@@ -348,7 +361,9 @@ impl<'s> Lexer<'s> {
         }
         loop {
             let rest = &self.source[self.pos..];
-            let run = rest.iter().position(|byte| matches!(byte, b']' | b'\n' | b'\r'));
+            let run = rest
+                .iter()
+                .position(|byte| matches!(byte, b']' | b'\n' | b'\r'));
             let run = run.unwrap_or(rest.len());
             take(&rest[..run]);
             self.pos += run;
@@ -507,7 +522,9 @@ impl<'s> Lexer<'s> {
         const MAX_DIGITS: usize = 3;
         let mut value = 0;
         for _ in 0..MAX_DIGITS {
-            let Some(digit @ b'0'..=b'9') = self.peek() else { break };
+            let Some(digit @ b'0'..=b'9') = self.peek() else {
+                break;
+            };
             self.pos += 1;
             value = value * 10 + u32::from(digit - b'0');
         }

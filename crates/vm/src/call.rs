@@ -660,15 +660,13 @@ impl Vm {
             let used = (*th).top.offset_from((*th).stack) as usize;
             if used + n > MAX_SLOTS - HANDLER_ROOM {
                 // What handles the overflow may use the room that is kept for it.
-                let size = (*th).stack_limit.offset_from((*th).stack) as usize;
-                if size <= MAX_SLOTS - HANDLER_ROOM {
-                    let _ = self.heap.grow_stack(th, MAX_SLOTS - used);
+                if !self.overflowing {
+                    self.overflowing = true;
                     return Err(self.run_error("stack overflow"));
                 }
                 if used + n > MAX_SLOTS {
                     return Err(self.error_in_error_handling());
                 }
-                return Ok(());
             }
             match self.heap.grow_stack(th, n) {
                 Ok(()) => Ok(()),

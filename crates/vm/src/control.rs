@@ -12,7 +12,7 @@
 //! ```
 
 use perilune_runtime::object::{Gc, Thread, ThreadRef, ThreadStatus};
-use perilune_runtime::stack::{Frame, MAX_SLOTS};
+use perilune_runtime::stack::Frame;
 use perilune_runtime::value::Value;
 
 use crate::call::{self, ALL, Step};
@@ -135,9 +135,9 @@ pub(crate) unsafe fn catch(vm: *mut Vm, f: *mut Frame) -> Step {
         close::close_upvalues(vm, (*f).base.add(1));
         *(*f).base = (*vm).error;
         (*vm).error = Value::NIL;
-        let step = go_on_closing(vm, f);
-        shrink_after_overflow(vm);
-        step
+        (*vm).overflowing = false;
+        (*vm).handler_tries = 0;
+        go_on_closing(vm, f)
     }
 }
 
@@ -198,17 +198,6 @@ unsafe fn go_on_closing(vm: *mut Vm, f: *mut Frame) -> Step {
         *func = Value::FALSE;
         (*th).top = func.add(2);
         call::deliver(vm, func, 2)
-    }
-}
-
-/// A stack that overflowed was given extra room for the handlers; take it back.
-unsafe fn shrink_after_overflow(vm: *mut Vm) {
-    // SAFETY: the current thread is alive.
-    unsafe {
-        let th = (*vm).thread;
-        if (*th).stack_limit.offset_from((*th).stack) as usize > MAX_SLOTS - call::HANDLER_ROOM {
-            (*vm).heap.shrink_stack(th);
-        }
     }
 }
 

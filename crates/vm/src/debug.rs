@@ -64,13 +64,15 @@ impl Vm {
         match (f.as_lua_fn(), f.as_native_fn()) {
             (Some(c), _) => {
                 // SAFETY: the closure and its prototype are alive.
-                let (p, upvalues) = unsafe {
+                let (p, source, short, upvalues) = unsafe {
                     let c: *mut LuaClosure = c.as_ptr();
-                    (&(&(*(*c).proto).info).plain, (*c).header.word)
+                    let proto = (*c).proto;
+                    let info = &(*proto).info;
+                    (&info.plain, info.source, short_source(proto), (*c).header.word)
                 };
                 info.what = if p.line_defined == 0 { "main" } else { "Lua" };
-                info.source = if p.source.is_empty() { b"=?".to_vec() } else { p.source.to_vec() };
-                info.short_source = short_source(p);
+                info.source = source.as_str().map_or_else(|| b"=?".to_vec(), |s| s.as_bytes().to_vec());
+                info.short_source = short;
                 info.line_defined = i64::from(p.line_defined);
                 info.last_line_defined = i64::from(p.last_line);
                 info.upvalues = upvalues;

@@ -129,11 +129,9 @@ pub(crate) fn comparison(vm: &mut Vm, x: Value, y: Value) -> Raised {
 /// A numeric loop over something else.
 #[cold]
 pub(crate) fn for_loop(vm: &mut Vm, what: &str, v: Value) -> Raised {
-    let mut text = format!("'for' {what} must be a number").into_bytes();
-    if what == "initial" {
-        text = b"'for' initial value must be a number".to_vec();
-    }
-    let _ = v;
+    let mut text = format!("bad 'for' {what} (number expected, got ").into_bytes();
+    text.extend_from_slice(&type_name(vm, v));
+    text.push(b')');
     vm.run_error_bytes(&text)
 }
 

@@ -107,6 +107,9 @@ unsafe fn assemble(proto: *mut Proto) -> Plain {
     unsafe {
         let info = &(*proto).info;
         let mut plain = info.plain.clone();
+        if let Some(source) = info.source.as_str() {
+            plain.source = source.as_bytes().into();
+        }
         plain.protos = info.protos.iter().map(|&p| assemble(p)).collect();
         plain
     }

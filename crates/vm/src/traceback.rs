@@ -1,7 +1,7 @@
 //! Tracebacks and positions.
 
 use perilune_base::chunkid::chunkid;
-use perilune_runtime::object::{LuaClosure, Thread, ThreadRef};
+use perilune_runtime::object::{LuaClosure, Proto, Thread, ThreadRef};
 use perilune_runtime::stack::Frame;
 use perilune_runtime::value::Value;
 
@@ -47,8 +47,15 @@ pub(crate) unsafe fn current_line(f: *mut Frame) -> Option<u32> {
 }
 
 /// The short name of a prototype's source.
-pub(crate) fn short_source(p: &perilune_bytecode::proto::Proto) -> Vec<u8> {
-    if p.source.is_empty() { b"?".to_vec() } else { chunkid(&p.source) }
+///
+/// # Safety
+/// `proto` is alive.
+pub(crate) unsafe fn short_source(proto: *mut Proto) -> Vec<u8> {
+    // SAFETY: the caller's duty; the source is kept alive by the prototype.
+    match unsafe { (*proto).info.source.as_str() } {
+        Some(s) => chunkid(s.as_bytes()),
+        None => b"?".to_vec(),
+    }
 }
 
 /// The name under which a loaded module holds a function: `string.rep`, or `print` for a global.
@@ -87,15 +94,15 @@ impl Vm {
         unsafe {
             match level(self.thread, n) {
                 Some(f) if (*f).kind == frame::LUA => {
-                    let (p, _, _) = names::code_of(f);
+                    let (_, proto, _) = names::code_of(f);
                     match current_line(f) {
                         Some(line) => {
-                            let mut text = short_source(p);
+                            let mut text = short_source(proto);
                             text.extend_from_slice(format!(":{line}: ").as_bytes());
                             text
                         }
                         None => {
-                            let mut text = short_source(p);
+                            let mut text = short_source(proto);
                             text.extend_from_slice(b":?: ");
                             text
                         }
@@ -143,9 +150,9 @@ impl Vm {
         unsafe {
             let is_lua = (*f).kind == frame::LUA;
             if is_lua {
-                let (p, _, _) = names::code_of(f);
+                let (_, proto, _) = names::code_of(f);
                 out.extend_from_slice(b"\n\t");
-                out.extend_from_slice(&short_source(p));
+                out.extend_from_slice(&short_source(proto));
                 match current_line(f) {
                     Some(line) => out.extend_from_slice(format!(":{line}: in ").as_bytes()),
                     None => out.extend_from_slice(b": in "),
@@ -170,7 +177,7 @@ impl Vm {
                     out.extend_from_slice(b"main chunk");
                 } else {
                     out.extend_from_slice(b"function <");
-                    out.extend_from_slice(&short_source(p));
+                    out.extend_from_slice(&short_source(proto));
                     out.extend_from_slice(format!(":{}>", p.line_defined).as_bytes());
                 }
             } else {

@@ -47,6 +47,8 @@ pub struct Vm {
     pub(crate) resume_depth: u32,
     /// Message handlers that wait for one another.
     pub(crate) handler_depth: u32,
+    /// Whether a stack overflow is on its way: what handles it may use the room kept for that.
+    pub(crate) overflowing: bool,
     /// Errors in a row in the same message handler.
     pub(crate) handler_tries: u32,
     /// The main coroutine.
@@ -139,6 +141,7 @@ impl Vm {
             resume_depth: 0,
             handler_depth: 0,
             handler_tries: 0,
+            overflowing: false,
             main,
             type_metatables: [None; Tag::Thread as usize + 1],
             event_names,

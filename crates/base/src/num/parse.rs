@@ -55,7 +55,9 @@ pub fn lexical_number(text: &[u8]) -> Option<Num> {
 #[inline]
 fn numeral(text: &[u8], is_negative: bool) -> Option<Num> {
     if let [b'0', b'x' | b'X', digits @ ..] = text {
-        return hex_int(digits).map(Num::Int).or_else(|| hex_float(digits).map(Num::Float));
+        return hex_int(digits)
+            .map(Num::Int)
+            .or_else(|| hex_float(digits).map(Num::Float));
     }
     match decimal_int(text, is_negative) {
         Some(int) => Some(Num::Int(int)),
@@ -199,10 +201,16 @@ pub fn parse_in_base(text: &[u8], base: u32) -> Option<i64> {
     let mut value: u64 = 0;
     for &byte in digits {
         let digit = char::from(byte).to_digit(base)?;
-        value = value.wrapping_mul(u64::from(base)).wrapping_add(u64::from(digit));
+        value = value
+            .wrapping_mul(u64::from(base))
+            .wrapping_add(u64::from(digit));
     }
     let value = value as i64;
-    Some(if is_negative { value.wrapping_neg() } else { value })
+    Some(if is_negative {
+        value.wrapping_neg()
+    } else {
+        value
+    })
 }
 
 #[cfg(test)]
@@ -226,9 +234,18 @@ mod tests {
 
     #[test]
     fn decimal_integers_that_do_not_fit_become_floats() {
-        assert_eq!(number("9223372036854775808"), Some(Num::Float(9_223_372_036_854_775_808.0)));
-        assert_eq!(number("-9223372036854775809"), Some(Num::Float(-9_223_372_036_854_775_808.0)));
-        assert_eq!(lexical_number(b"9223372036854775808"), Some(Num::Float(2f64.powi(63))));
+        assert_eq!(
+            number("9223372036854775808"),
+            Some(Num::Float(9_223_372_036_854_775_808.0))
+        );
+        assert_eq!(
+            number("-9223372036854775809"),
+            Some(Num::Float(-9_223_372_036_854_775_808.0))
+        );
+        assert_eq!(
+            lexical_number(b"9223372036854775808"),
+            Some(Num::Float(2f64.powi(63)))
+        );
         assert_eq!(number("1e400"), Some(Num::Float(f64::INFINITY)));
     }
 
@@ -256,8 +273,9 @@ mod tests {
     fn malformed_texts_are_no_numbers() {
         for text in [
             "", " ", ".", "e1", ".e1", "1e", "1e+", "0x", "0x.", "0xp1", "0x.p1", "0x1p", "0x1p+",
-            "1 2", "1a", "0xg", "--1", "+-1", "1-", "inf", "nan", "-inf", "infinity", "NaN", "1.2.3",
-            "0x1.2.3", "1e1.5", "0x1p1.5", "0x1pa", "1\0", "0b1", "- 1", "1_000", "e+1", "1e++1",
+            "1 2", "1a", "0xg", "--1", "+-1", "1-", "inf", "nan", "-inf", "infinity", "NaN",
+            "1.2.3", "0x1.2.3", "1e1.5", "0x1p1.5", "0x1pa", "1\0", "0b1", "- 1", "1_000", "e+1",
+            "1e++1",
         ] {
             assert_eq!(number(text), None, "{text:?}");
         }
@@ -269,22 +287,37 @@ mod tests {
         assert_eq!(number("0x1.8p-1"), Some(Num::Float(0.75)));
         assert_eq!(number("0xA.8"), Some(Num::Float(10.5)));
         // 2^53 + 1 is a tie and goes to even; the smallest excess breaks it.
-        assert_eq!(number("0x20000000000001p0"), Some(Num::Float(9_007_199_254_740_992.0)));
+        assert_eq!(
+            number("0x20000000000001p0"),
+            Some(Num::Float(9_007_199_254_740_992.0))
+        );
         assert_eq!(
             number("0x20000000000001.0000000000000001p0"),
             Some(Num::Float(9_007_199_254_740_994.0))
         );
         assert_eq!(number("0x1p-1074"), Some(Num::Float(f64::from_bits(1))));
         assert_eq!(number("0x1p-1075"), Some(Num::Float(0.0)));
-        assert_eq!(number("0x1.00001p-1075"), Some(Num::Float(f64::from_bits(1))));
+        assert_eq!(
+            number("0x1.00001p-1075"),
+            Some(Num::Float(f64::from_bits(1)))
+        );
         assert_eq!(number("0x1p-1076"), Some(Num::Float(0.0)));
         assert_eq!(number("0x1.fffffffffffffp1023"), Some(Num::Float(f64::MAX)));
-        assert_eq!(number("0x1.fffffffffffff8p1023"), Some(Num::Float(f64::INFINITY)));
-        assert_eq!(number("0x1p99999999999999999999"), Some(Num::Float(f64::INFINITY)));
+        assert_eq!(
+            number("0x1.fffffffffffff8p1023"),
+            Some(Num::Float(f64::INFINITY))
+        );
+        assert_eq!(
+            number("0x1p99999999999999999999"),
+            Some(Num::Float(f64::INFINITY))
+        );
         assert_eq!(number("0x1p-99999999999999999999"), Some(Num::Float(0.0)));
         assert_eq!(number("0x0p99999999999999999999"), Some(Num::Float(0.0)));
         let long = format!("0x{}p-4000", "1".repeat(1000));
-        assert_eq!(number(&long), Some(Num::Float(f64::from_bits(0x3fb1_1111_1111_1111))));
+        assert_eq!(
+            number(&long),
+            Some(Num::Float(f64::from_bits(0x3fb1_1111_1111_1111)))
+        );
         let small = format!("0x.{}1p4004", "0".repeat(1000));
         assert_eq!(number(&small), Some(Num::Float(1.0)));
     }

@@ -12,7 +12,7 @@ use crate::object::{
 use crate::value::Value;
 
 /// Most slots that a new table gets in its own cell.
-pub const MAX_INLINE_SLOTS: u16 = 56;
+const MAX_INLINE_SLOTS: u16 = 56;
 
 impl Heap {
     /// A header of a new object.

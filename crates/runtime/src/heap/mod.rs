@@ -60,6 +60,7 @@ pub use mark::{Marker, Roots};
 pub use pace::{Mode, Param};
 pub use raw::raw_bytes;
 pub use stacks::GrowError;
+pub use strings::StrFill;
 
 use cells::{ClassBlocks, Large};
 use intern::InternTable;

@@ -6,13 +6,15 @@
 //! * *Index*: counted from 0 in this module, so that the key is `index + 1`. Functions that take a key say so.
 //!
 //! # Invariants
-//! * The last element is not nil. With the rule that the hash part never has the key `len + 1`, it follows that `len` is
-//!   a border: `#t` is one load. Every function that changes `len` upwards calls [`balance::take_next_from_hash`] at the end.
+//! * The last element is not nil. With the rule that the hash part never has the key `len + 1`, it follows that `len`
+//!   is a border: `#t` is one load. Every function that changes `len` upwards calls [`balance::take_next_from_hash`] at
+//!   the end.
 //! * When `len` is 0 the kind is not `Any`: the first element decides it anew. (After a failed growth it may be; that
 //!   costs the packing, nothing else.)
 //! * `array_cap` of a packed array is even, so that its buffer is a whole number of 16-byte elements too.
 //!
-//! Appending doubles the buffer. Keys that are not appended go to the hash part; see the module `balance` for how they come back.
+//! Appending doubles the buffer. Keys that are not appended go to the hash part; see the module `balance` for how they
+//! come back.
 
 use std::ptr;
 
@@ -94,11 +96,7 @@ pub(super) unsafe fn element(t: *mut Table, index: usize) -> Value {
     unsafe {
         debug_assert!(index < len(t) as usize);
         let kind = (*t).header.aux;
-        if is_any(kind) {
-            *values(t).add(index)
-        } else {
-            Value { payload: *payloads(t).add(index), tag: tag_of(kind) }
-        }
+        if is_any(kind) { *values(t).add(index) } else { Value { payload: *payloads(t).add(index), tag: tag_of(kind) } }
     }
 }
 
@@ -284,8 +282,8 @@ pub(super) unsafe fn convert_to_any_unlimited(t: *mut Table, heap: &mut Heap) {
 
 /// Turns the payloads in a buffer that was made twice as large into values.
 unsafe fn widen(t: *mut Table) {
-    // SAFETY: the caller passes a live table. From the last element down, a value is written over payloads that were read
-    // before, since `16 * i >= 8 * i`.
+    // SAFETY: the caller passes a live table. From the last element down, a value is written over payloads that were
+    // read before, since `16 * i >= 8 * i`.
     unsafe {
         debug_assert!(!is_any((*t).header.aux));
         let tag = tag_of((*t).header.aux);

@@ -1,7 +1,8 @@
 //! Who has an integer key: moves between the array part and the hash part.
 //!
 //! * Appending to the array part may make a key of the hash part its next one: [`take_next_from_hash`].
-//! * When the hash part is full, [`take_from_hash`] counts as the reference does, and moves what fills an array more than half.
+//! * When the hash part is full, [`take_from_hash`] counts as the reference does, and moves what fills an array more
+//!   than half.
 //! * When an array with many holes would grow, [`spill_to_hash`] does the reverse. So a queue does not grow forever:
 //! ```text
 //! q[last + 1] = job; last = last + 1     -- appends
@@ -9,8 +10,8 @@
 //! ```
 //!
 //! # Invariant
-//! Outside of this module, the hash part has no index key at or below `len + 1`, not even as a tombstone: a traversal that
-//! looks such a key up must not find the wrong place.
+//! Outside of this module, the hash part has no index key at or below `len + 1`, not even as a tombstone: a traversal
+//! that looks such a key up must not find the wrong place.
 
 use super::array::{self, len, values};
 use super::{SetError, hash};
@@ -44,8 +45,8 @@ unsafe fn take_next_from_hash_slow(t: *mut Table, heap: &mut Heap) {
     }
 }
 
-/// Stores a value that is not nil under any key that an array with room for it should have: below the length, at its end,
-/// or further on with holes between.
+/// Stores a value that is not nil under any key that an array with room for it should have: below the length, at its
+/// end, or further on with holes between.
 ///
 /// # Safety
 /// `t` is a live table of `heap`.
@@ -137,8 +138,8 @@ impl KeyCount {
     }
 }
 
-/// When the hash part is full: moves its index keys to the array part if they fill that more than half, `extra`, a key about to
-/// be stored, counted with them. Returns the size for which that holds, or `None` if nothing is to be done.
+/// When the hash part is full: moves its index keys to the array part if they fill that more than half, `extra`, a key
+/// about to be stored, counted with them. Returns the size for which that holds, or `None` if nothing is to be done.
 ///
 /// # Safety
 /// `t` is a live table of `heap`.
@@ -173,11 +174,12 @@ pub(super) unsafe fn take_from_hash(
         }
         array::make_any(t, heap)?;
         array::reserve(t, heap, size as u32)?;
-        if last > u64::from(old_len) {
+        if !(*t).hash.is_null() {
+            // Below `size` there shall be no tombstones either: `extra` may become the array's last key.
             array::fill_with_nil(t, old_len as usize, last as usize);
             let elements = values(t);
             hash::remove_indices(t, size, |key, value| elements.add(key as usize - 1).write(value));
-            (*t).header.word = last as u32;
+            (*t).header.word = old_len.max(last as u32);
             take_next_from_hash(t, heap);
             hash::drop_if_empty(t, heap);
         }

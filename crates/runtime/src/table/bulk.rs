@@ -1,4 +1,5 @@
-//! What constructors and libraries do to the array part as a whole. Positions are keys, from 1 to [`TableRef::array_len`].
+//! What constructors and libraries do to the array part as a whole. Positions are keys, from 1 to
+//! [`TableRef::array_len`].
 
 use std::ptr;
 
@@ -67,8 +68,8 @@ impl TableRef {
         self.check_position(b);
         let (a, b) = (a as usize - 1, b as usize - 1);
         let t = self.as_ptr();
-        // SAFETY: a `TableRef` refers to a live table; `a` and `b` were checked, and are in the form that the kind says.
-        // An array of kind `Any` is trimmed in case that a hole came to its end.
+        // SAFETY: a `TableRef` refers to a live table; `a` and `b` were checked, and are in the form that the kind
+        // says. An array of kind `Any` is trimmed in case that a hole came to its end.
         unsafe {
             if is_any((*t).header.aux) {
                 ptr::swap(array::values(t).add(a), array::values(t).add(b));
@@ -86,7 +87,10 @@ impl TableRef {
         if out.is_empty() {
             return;
         }
-        assert!(pos >= 1 && pos as usize - 1 + out.len() <= self.array_len() as usize, "this is a bug: no such elements");
+        assert!(
+            pos >= 1 && pos as usize - 1 + out.len() <= self.array_len() as usize,
+            "this is a bug: no such elements"
+        );
         let t = self.as_ptr();
         // SAFETY: a `TableRef` refers to a live table; the range was checked. `out` is no part of a table: nobody has a
         // Rust slice of one.
@@ -108,8 +112,8 @@ impl TableRef {
     pub fn array_insert(self, heap: &mut Heap, pos: u32, value: Value) -> Result<(), SetError> {
         self.check_position(pos);
         let t = self.as_ptr();
-        // SAFETY: a `TableRef` refers to a live table; `pos` was checked, and there is room for one more element when they
-        // are moved. The kind admits the value when it is written.
+        // SAFETY: a `TableRef` refers to a live table; `pos` was checked, and there is room for one more element when
+        // they are moved. The kind admits the value when it is written.
         unsafe {
             barrier(t, heap, value);
             if !is_any((*t).header.aux) && (*t).header.aux != value.tag as u8 {
@@ -173,8 +177,8 @@ impl TableRef {
         let values = &values[..=last];
         let tag = values[0].tag;
         let is_uniform = is_packable(tag) && values.iter().all(|value| value.tag == tag);
-        // SAFETY: a `TableRef` refers to a live table. There is room for all values, and the kind admits them, when they are
-        // written; the last of them is not nil.
+        // SAFETY: a `TableRef` refers to a live table. There is room for all values, and the kind admits them, when
+        // they are written; the last of them is not nil.
         unsafe {
             let len = self.array_len();
             let kind = if is_uniform { tag as u8 } else { ANY_ELEMENTS };
@@ -214,10 +218,11 @@ impl TableRef {
         if len < 2 {
             return true;
         }
-        // SAFETY: a `TableRef` refers to a live table, whose array part, not being empty, has `len` initialised payloads of the
-        // tag that is its kind. No other reference to them is in use: the comparisons touch no table.
+        // SAFETY: a `TableRef` refers to a live table, whose array part, not being empty, has `len` initialised
+        // payloads of the tag that is its kind. No other reference to them is in use: the comparisons touch no table.
         unsafe {
-            let payloads = std::slice::from_raw_parts_mut(array::payloads(t), len * usize::from(!is_any((*t).header.aux)));
+            let payloads =
+                std::slice::from_raw_parts_mut(array::payloads(t), len * usize::from(!is_any((*t).header.aux)));
             match (*t).header.aux {
                 kind if kind == Tag::Int as u8 => payloads.sort_unstable_by_key(|&payload| payload as i64),
                 kind if kind == Tag::Float as u8 => {

@@ -1,31 +1,31 @@
 //! The hash part: keys that are neither array indices nor properties, in the order of their insertion.
 //!
 //! ```text
-//! HashPart | heads: u32 x max(cap, 2) | entries: HashEntry x cap
-//!               |                          |
-//!               bucket -> index ---------> entry -next-> entry ... NO_ENTRY
+//! HashPart | entries: HashEntry x cap | heads: u32 x 2 cap
+//!            entry -next-> entry ... <-- index of the bucket's newest entry, or NO_ENTRY
 //! ```
-//! New entries are appended and put at the head of their bucket's chain. So iteration is a walk over the entries, its order
-//! does not depend on hashes, and hashes may use addresses.
+//! New entries are appended and put at the head of their bucket's chain. So iteration is a walk over the entries, its
+//! order does not depend on hashes, and hashes may use addresses.
 //!
 //! # Terms
 //! * *Tombstone*: an entry whose value is nil. It keeps its key, so that `next` goes on from it, and is used again
-//!   when the key gets a value. Tombstones go when the entries are compacted, which only the insertion of a new key does.
-//! * *Dead key*: a tombstone whose key object may have been freed ([`DEAD_KEY`]). Its payload is kept for `next` and never
-//!   followed; lookups do not find it.
+//!   when the key gets a value. Tombstones go when the entries are compacted, which only the insertion of a new key
+//!   does.
+//! * *Dead key*: a tombstone whose key object may have been freed ([`DEAD_KEY`]). Its payload is kept for `next` and
+//!   never followed; lookups do not find it.
 //! * *Removed key*: an entry whose value has moved to the array part ([`REMOVED_KEY`]). Nothing finds it.
 //! * *Index key*: an integer key above 0, which the array part may take over some day.
 //!
 //! # Invariants
 //! * Entries whose value is not nil have a tag number or [`LONG_STRING_KEY`] as key tag.
-//! * Float keys are neither NaN nor integral; boolean keys have payload 0. So but for long strings, equal keys are those with
-//!   equal payload and tag.
+//! * Float keys are neither NaN nor integral; boolean keys have payload 0. So but for long strings, equal keys are
+//!   those with equal payload and tag.
 //! * There is no index key at or below the array part's length + 1, not even as a tombstone (see the module `balance`).
 
 use std::ptr;
 
 use super::shape::spread;
-use super::{SetError, array, balance};
+use super::{SetError, array, balance, try_realloc};
 use crate::heap::Heap;
 use crate::object::{Str, StrRef, Table};
 use crate::value::{Tag, Value};
@@ -39,6 +39,9 @@ pub const REMOVED_KEY: u8 = 0xff;
 
 /// The end of a chain.
 pub const NO_ENTRY: u32 = u32::MAX;
+
+/// Buckets for each entry that fits. With two, four of five keys of a full hash part are the first of their chain.
+const BUCKETS_PER_ENTRY: u32 = 2;
 
 /// Most entries of a hash part.
 const MAX_ENTRIES: u32 = 1 << 28;
@@ -115,8 +118,8 @@ impl HashEntry {
 /// The head of a hash part. See the module documentation.
 #[repr(C)]
 pub struct HashPart {
-    /// The entries, in the same allocation.
-    pub entries: *mut HashEntry,
+    /// The heads of the buckets, behind the entries. There, a buffer that grows keeps its entries in place.
+    pub heads: *mut u32,
     /// 64 minus the binary logarithm of the number of buckets.
     pub shift: u32,
     /// Entries in use, tombstones included.
@@ -125,7 +128,7 @@ pub struct HashPart {
     pub cap: u32,
     /// Entries with an index key, tombstones included.
     pub index_keys: u32,
-    // The heads of the buckets follow, then the entries.
+    // The entries follow, then the heads.
 }
 
 /// A key in the form in which entries hold it.
@@ -180,7 +183,9 @@ impl Key {
 
 impl HashPart {
     fn bytes_for(cap: u32) -> usize {
-        size_of::<HashPart>() + cap.max(2) as usize * size_of::<u32>() + cap as usize * size_of::<HashEntry>()
+        size_of::<HashPart>()
+            + BUCKETS_PER_ENTRY as usize * cap as usize * size_of::<u32>()
+            + cap as usize * size_of::<HashEntry>()
     }
 
     /// Bytes of the allocation of `hash`, which may be null.
@@ -192,31 +197,21 @@ impl HashPart {
         if hash.is_null() { 0 } else { HashPart::bytes_for(unsafe { (*hash).cap }) }
     }
 
-    /// A hash part without entries.
-    fn new(heap: &mut Heap, cap: u32) -> Result<*mut HashPart, SetError> {
-        debug_assert!(cap.is_power_of_two());
-        let hash: *mut HashPart = heap.try_alloc_raw(HashPart::bytes_for(cap))?.cast();
-        let buckets = cap.max(2);
-        // SAFETY: the allocation holds the head, `buckets` heads and `cap` entries.
-        unsafe {
-            let heads: *mut u32 = hash.add(1).cast();
-            hash.write(HashPart {
-                entries: heads.add(buckets as usize).cast(),
-                shift: 64 - buckets.trailing_zeros(),
-                used: 0,
-                cap,
-                index_keys: 0,
-            });
-            heads.write_bytes(0xff, buckets as usize);
-            Ok(hash)
-        }
+    /// The entry at an index.
+    ///
+    /// # Safety
+    /// `hash` is a live hash part, `at` is not above `cap`.
+    #[inline(always)]
+    pub(super) unsafe fn entry(hash: *const HashPart, at: u32) -> *mut HashEntry {
+        // SAFETY: the caller's duties; the entries follow the struct.
+        unsafe { hash.add(1).cast::<HashEntry>().cast_mut().add(at as usize) }
     }
 
+    /// The head of a key's bucket.
     #[inline(always)]
-    unsafe fn head(hash: *const HashPart, spread_bits: u64) -> *mut u32 {
-        // SAFETY: the caller passes a live hash part. The upper `64 - shift` bits are below the number of heads, which follow
-        // the struct.
-        unsafe { hash.add(1).cast::<u32>().cast_mut().add((spread_bits >> (*hash).shift) as usize) }
+    unsafe fn head(hash: *const HashPart, hash_bits: u64) -> *mut u32 {
+        // SAFETY: the caller passes a live hash part. The upper `64 - shift` bits are below the number of heads.
+        unsafe { (*hash).heads.add((spread(hash_bits) >> (*hash).shift) as usize) }
     }
 
     /// The entry with exactly this payload and tag, or null.
@@ -227,10 +222,9 @@ impl HashPart {
     pub(super) unsafe fn find_exact(hash: *const HashPart, payload: u64, tag: u8) -> *mut HashEntry {
         // SAFETY: the caller's duty; heads and `next` are indices of entries in use or `NO_ENTRY`.
         unsafe {
-            let entries = (*hash).entries;
-            let mut at = *HashPart::head(hash, spread(payload));
+            let mut at = *HashPart::head(hash, payload);
             while at != NO_ENTRY {
-                let entry = entries.add(at as usize);
+                let entry = HashPart::entry(hash, at);
                 if (*entry).key == payload && (*entry).key_tag == tag {
                     return entry;
                 }
@@ -244,12 +238,12 @@ impl HashPart {
     #[cold]
     #[inline(never)]
     unsafe fn find_long(hash: *const HashPart, key: StrRef) -> *mut HashEntry {
-        // SAFETY: as `find_exact`. A key with the tag of long strings is a live string: the collector gives keys that may
-        // die another tag.
+        // SAFETY: as `find_exact`. A key with the tag of long strings is a live string: the collector gives keys that
+        // may die another tag.
         unsafe {
-            let mut at = *HashPart::head(hash, spread(u64::from(key.hash())));
+            let mut at = *HashPart::head(hash, u64::from(key.hash()));
             while at != NO_ENTRY {
-                let entry = (*hash).entries.add(at as usize);
+                let entry = HashPart::entry(hash, at);
                 if (*entry).key_tag == LONG_STRING_KEY {
                     let other = StrRef::from_address((*entry).key);
                     if other == key || (other.hash() == key.hash() && other.as_bytes() == key.as_bytes()) {
@@ -287,9 +281,9 @@ impl HashPart {
     pub(super) unsafe fn find_dead(hash: *const HashPart, key: Key) -> *mut HashEntry {
         // SAFETY: as `find_exact`. The entry is still in the chain into which it was put for this object.
         unsafe {
-            let mut at = *HashPart::head(hash, spread(key.hash_bits()));
+            let mut at = *HashPart::head(hash, key.hash_bits());
             while at != NO_ENTRY {
-                let entry = (*hash).entries.add(at as usize);
+                let entry = HashPart::entry(hash, at);
                 if (*entry).key_tag == DEAD_KEY && (*entry).key == key.payload {
                     return entry;
                 }
@@ -303,9 +297,9 @@ impl HashPart {
     unsafe fn link(hash: *mut HashPart, at: u32) {
         // SAFETY: the caller passes an initialised entry with a live key.
         unsafe {
-            let entry = (*hash).entries.add(at as usize);
+            let entry = HashPart::entry(hash, at);
             let key = Key { payload: (*entry).key, tag: (*entry).key_tag };
-            let head = HashPart::head(hash, spread(key.hash_bits()));
+            let head = HashPart::head(hash, key.hash_bits());
             (*entry).next = *head;
             *head = at;
         }
@@ -317,7 +311,7 @@ impl HashPart {
         unsafe {
             let at = (*hash).used;
             debug_assert!(at < (*hash).cap);
-            let entry = (*hash).entries.add(at as usize);
+            let entry = HashPart::entry(hash, at);
             entry.write(HashEntry {
                 key: key.payload,
                 value: value.payload,
@@ -334,22 +328,41 @@ impl HashPart {
     /// Number of entries with a value.
     unsafe fn live(hash: *const HashPart) -> u32 {
         // SAFETY: the caller passes a live hash part; the first `used` entries are initialised.
-        unsafe { (0..(*hash).used).filter(|&at| (*(*hash).entries.add(at as usize)).value_tag != Tag::Nil).count() as u32 }
+        unsafe { (0..(*hash).used).filter(|&at| (*HashPart::entry(hash, at)).value_tag != Tag::Nil).count() as u32 }
     }
 
-    /// Drops the tombstones.
+    /// Moves the entries with a value to the front, and drops the others. The chains are not right afterwards.
     unsafe fn compact(hash: *mut HashPart) {
-        // SAFETY: the caller passes a live hash part. `to` never overtakes `from`, and entries with a value have live keys.
+        // SAFETY: the caller passes a live hash part. `to` never overtakes `from`.
         unsafe {
-            let used = (*hash).used;
-            hash.add(1).cast::<u32>().write_bytes(0xff, (*hash).cap.max(2) as usize);
-            (*hash).used = 0;
-            (*hash).index_keys = 0;
-            for from in 0..used {
-                let entry = *(*hash).entries.add(from as usize);
-                if entry.value_tag != Tag::Nil {
-                    HashPart::push(hash, Key { payload: entry.key, tag: entry.key_tag }, entry.value());
+            let (mut to, mut index_keys) = (0, 0);
+            for from in 0..(*hash).used {
+                let entry = HashPart::entry(hash, from);
+                if (*entry).value_tag != Tag::Nil {
+                    if to != from {
+                        *HashPart::entry(hash, to) = *entry;
+                    }
+                    index_keys += u32::from((*entry).is_index());
+                    to += 1;
                 }
+            }
+            (*hash).used = to;
+            (*hash).index_keys = index_keys;
+        }
+    }
+
+    /// Makes the buckets of a hash part of room `cap`, all of whose entries have values.
+    unsafe fn index(hash: *mut HashPart, cap: u32) {
+        // SAFETY: the caller passes a hash part in an allocation for `cap` entries and their heads, with all fields set
+        // but those that say where the heads are. Entries with a value have live keys.
+        unsafe {
+            let buckets = BUCKETS_PER_ENTRY * cap;
+            (*hash).cap = cap;
+            (*hash).shift = 64 - buckets.trailing_zeros();
+            (*hash).heads = HashPart::entry(hash, cap).cast();
+            (*hash).heads.write_bytes(0xff, buckets as usize);
+            for at in 0..(*hash).used {
+                HashPart::link(hash, at);
             }
         }
     }
@@ -372,25 +385,24 @@ pub(super) unsafe fn get(t: *mut Table, key: Key) -> Value {
     }
 }
 
-/// The value of a short string.
+/// The entry of a short string, or null. (That of a long one is not found.)
 ///
 /// # Safety
 /// `t` is a live table.
 #[inline(always)]
-pub(super) unsafe fn get_short_str(t: *mut Table, key: *mut Str) -> Value {
+pub(super) unsafe fn find_short_str(t: *mut Table, key: *mut Str) -> *mut HashEntry {
     // SAFETY: the caller's duty; a table's hash part is null or live.
     unsafe {
         let hash = (*t).hash;
         if hash.is_null() {
-            return Value::NIL;
+            return ptr::null_mut();
         }
-        let entry = HashPart::find_exact(hash, key.expose_provenance() as u64, Tag::Str as u8);
-        if entry.is_null() { Value::NIL } else { (*entry).value() }
+        HashPart::find_exact(hash, key.expose_provenance() as u64, Tag::Str as u8)
     }
 }
 
-/// Stores a value under a key that belongs to the hash part: no index of the array part, no index at its end. Storing nil
-/// under an absent key does nothing.
+/// Stores a value under a key that belongs to the hash part: no index of the array part, no index at its end. Storing
+/// nil under an absent key does nothing.
 ///
 /// # Safety
 /// `t` is a live table, `key` and `value` are live.
@@ -460,22 +472,36 @@ pub(super) unsafe fn make_room(t: *mut Table, heap: &mut Heap, extra: u32) -> Re
         // A compaction pays when a quarter becomes free; otherwise the next one would come too soon.
         let keeps_cap = need <= cap - cap / 4;
         let is_sparse = need < cap / 8;
-        if keeps_cap && !is_sparse {
+        let new_cap = if is_sparse {
+            2 * need.next_power_of_two()
+        } else if keeps_cap {
+            cap
+        } else {
+            need.max(cap + 1).next_power_of_two()
+        };
+        let (old_bytes, new_bytes) = (HashPart::bytes(old), HashPart::bytes_for(new_cap));
+        if new_cap < cap {
             HashPart::compact(old);
-            return Ok(());
         }
-        let new_cap = if is_sparse { 2 * need.next_power_of_two() } else { need.max(cap + 1).next_power_of_two() };
-        let new = HashPart::new(heap, new_cap)?;
-        if !old.is_null() {
-            for at in 0..(*old).used as usize {
-                let entry = &*(*old).entries.add(at);
-                if entry.value_tag != Tag::Nil {
-                    HashPart::push(new, Key { payload: entry.key, tag: entry.key_tag }, entry.value());
+        let new: *mut HashPart = if new_cap == cap {
+            old
+        } else {
+            match try_realloc(heap, old.cast(), old_bytes, new_bytes) {
+                Ok(new) => new.cast(),
+                Err(error) => {
+                    if new_cap < cap {
+                        HashPart::index(old, cap);
+                    }
+                    return Err(error);
                 }
             }
-            heap.free_raw(old.cast(), HashPart::bytes_for(cap));
+        };
+        if old.is_null() {
+            new.write(HashPart { heads: ptr::null_mut(), shift: 0, used: 0, cap: 0, index_keys: 0 });
         }
         (*t).hash = new;
+        HashPart::compact(new);
+        HashPart::index(new, new_cap);
         Ok(())
     }
 }
@@ -508,8 +534,8 @@ pub(super) unsafe fn each_index_key(t: *mut Table, mut visit: impl FnMut(u64)) {
     unsafe {
         let hash = (*t).hash;
         if !hash.is_null() && (*hash).index_keys > 0 {
-            for at in 0..(*hash).used as usize {
-                let entry = &*(*hash).entries.add(at);
+            for at in 0..(*hash).used {
+                let entry = &*HashPart::entry(hash, at);
                 if entry.is_index() && entry.value_tag != Tag::Nil {
                     visit(entry.key);
                 }
@@ -546,8 +572,8 @@ pub(super) unsafe fn remove_indices(t: *mut Table, limit: u64, mut visit: impl F
     // SAFETY: the caller's duties; the first `used` entries of a hash part are initialised.
     unsafe {
         let hash = (*t).hash;
-        for at in 0..(*hash).used as usize {
-            let entry = (*hash).entries.add(at);
+        for at in 0..(*hash).used {
+            let entry = HashPart::entry(hash, at);
             if (*entry).is_index() && (*entry).key <= limit {
                 let (index, value) = ((*entry).key, (*entry).value());
                 (*entry).key_tag = REMOVED_KEY;

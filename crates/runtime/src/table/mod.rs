@@ -8,16 +8,17 @@
 //!
 //! This module has the interface on [`TableRef`] and the way from a key to its part; `balance` moves
 //! integer keys between the parts; `bulk` is what libraries do to whole arrays;
-//! `next` the order of traversal; `trace` what the collector needs. Everything here is *raw*: metamethods are the caller's affair.
+//! `next` the order of traversal; `trace` what the collector needs. Everything here is *raw*: metamethods are the
+//! caller's affair.
 //!
 //! # Which part has a key
-//! An integer key in `1..=len` is in the array part; `len + 1` is nowhere; other integers are in the hash part. Floats with
-//! integer values become integers first. So `#t` is `len`, without a search.
+//! An integer key in `1..=len` is in the array part; `len + 1` is nowhere; other integers are in the hash part. Floats
+//! with integer values become integers first. So `#t` is `len`, without a search.
 //!
 //! # The two faces
 //! `TableRef`'s methods are safe as long as the references are: a `Gc` is only made from a live object, and what is
-//! live at a safepoint is the VM's care (see the module `value`). The free functions on `*mut Table` are for the interpreter
-//! and compiled code; each states its duties.
+//! live at a safepoint is the VM's care (see the module `value`). The free functions on `*mut Table` are for the
+//! interpreter and compiled code; each states its duties.
 //!
 //! # Failure
 //! A store fails before it changes anything that can be seen, so it may be tried again after a collection.
@@ -165,7 +166,13 @@ fn normalize(key: Value) -> NormalKey {
 /// `t` is a live table of `heap`, `value` is live.
 #[inline]
 unsafe fn set_int(t: *mut Table, heap: &mut Heap, key: i64, value: Value) -> Result<(), SetError> {
-    // SAFETY: the caller's duties; the index is compared with the length.
+    // SAFETY: the caller's duties.
+    unsafe { if set_int_fast(t, heap, key, value) { Ok(()) } else { set_int_slow(t, heap, key, value) } }
+}
+
+#[inline(never)]
+unsafe fn set_int_slow(t: *mut Table, heap: &mut Heap, key: i64, value: Value) -> Result<(), SetError> {
+    // SAFETY: as `set_int`, whose duties are passed on; the index is compared with the length.
     unsafe {
         barrier(t, heap, value);
         let index = (key as u64).wrapping_sub(1);
@@ -187,6 +194,17 @@ impl TableRef {
     /// The value of a key; nil when there is none.
     #[inline]
     pub fn get(self, key: Value) -> Value {
+        if let Some(key) = key.as_str() {
+            return self.get_str(key);
+        }
+        if let Some(key) = key.as_int() {
+            return self.get_int(key);
+        }
+        self.get_other(key)
+    }
+
+    #[inline(never)]
+    fn get_other(self, key: Value) -> Value {
         match normalize(key) {
             NormalKey::Int(key) => self.get_int(key),
             NormalKey::Str(key) => self.get_str(key),
@@ -218,6 +236,17 @@ impl TableRef {
     /// Stores a value under any key.
     #[inline]
     pub fn set(self, heap: &mut Heap, key: Value, value: Value) -> Result<(), SetError> {
+        if let Some(key) = key.as_str() {
+            return self.set_str(heap, key, value);
+        }
+        if let Some(key) = key.as_int() {
+            return self.set_int(heap, key, value);
+        }
+        self.set_other(heap, key, value)
+    }
+
+    #[inline(never)]
+    fn set_other(self, heap: &mut Heap, key: Value, value: Value) -> Result<(), SetError> {
         match normalize(key) {
             NormalKey::Int(key) => self.set_int(heap, key, value),
             NormalKey::Str(key) => self.set_str(heap, key, value),

@@ -1,15 +1,15 @@
 //! The order of traversal: array part, property slots, hash part; each in its own order, nils left out.
 //!
-//! A [`Cursor`] is a place in that order: what comes next. A traversal that keeps one needs no lookups. Since a program may
-//! call `next` with any key at any time, a kept cursor is only a guess: [`TableRef::cursor_after`] verifies that what is in front of it is
-//! the key that was given, or else looks the key up.
+//! A [`Cursor`] is a place in that order: what comes next. A traversal that keeps one needs no lookups. Since a program
+//! may call `next` with any key at any time, a kept cursor is only a guess: [`TableRef::cursor_after`] verifies that
+//! what is in front of it is the key that was given, or else looks the key up.
 //!
 //! # During a traversal
-//! Existing fields may be assigned to, nil included. That keeps slots and entries where they are. It may shorten the array
-//! part; so a key that is in neither part, but for which the array still has room, is taken for one that was removed from its
-//! end, and the traversal goes on behind the array.
+//! Existing fields may be assigned to, nil included. That keeps slots and entries where they are. It may shorten the
+//! array part; so a key that is in neither part, but for which the array still has room, is taken for one that was
+//! removed from its end, and the traversal goes on behind the array.
 
-use super::hash::{DEAD_KEY, HashEntry, HashPart, Key};
+use super::hash::{HashEntry, HashPart, Key};
 use super::{NormalKey, array, normalize};
 use crate::object::TableRef;
 use crate::value::{Tag, Value};
@@ -38,7 +38,8 @@ impl TableRef {
         Ok(self.next_at(cursor).map(|(_, key, value)| (key, value)))
     }
 
-    /// The entry at or after `cursor`, and the cursor behind it; `None` at the end. Any cursor will do, of whatever table.
+    /// The entry at or after `cursor`, and the cursor behind it; `None` at the end. Any cursor will do, of whatever
+    /// table.
     #[inline]
     pub fn next_at(self, cursor: Cursor) -> Option<(Cursor, Value, Value)> {
         let t = self.as_ptr();
@@ -61,8 +62,8 @@ impl TableRef {
     #[inline]
     fn next_behind_array(self, cursor: Cursor) -> Option<(Cursor, Value, Value)> {
         let t = self.as_ptr();
-        // SAFETY: a `TableRef` refers to a live table, with a live shape and a live or no hash part. Indices are compared
-        // with the number of properties and of used entries; up to there slots and entries are initialised.
+        // SAFETY: a `TableRef` refers to a live table, with a live shape and a live or no hash part. Indices are
+        // compared with the number of properties and of used entries; up to there slots and entries are initialised.
         unsafe {
             if cursor.0 < HASH {
                 let shape = &*(*t).shape;
@@ -82,7 +83,7 @@ impl TableRef {
             }
             let mut at = cursor.0.saturating_sub(HASH);
             while at < u64::from((*hash).used) {
-                let entry = &*(*hash).entries.add(at as usize);
+                let entry = &*HashPart::entry(hash, at as u32);
                 at += 1;
                 if entry.value_tag != Tag::Nil
                     && let Some(key) = entry.key()
@@ -123,13 +124,9 @@ impl TableRef {
             if hash.is_null() || at >= u64::from((*hash).used) || key.is_nil() {
                 return false;
             }
-            let entry = &*(*hash).entries.add(at as usize);
-            // Payloads are compared with the key as `next_at` gave it; a boolean that came another way is looked up.
-            entry.key == key.payload
-                && match entry.key() {
-                    Some(other) => other.tag == key.tag,
-                    None => entry.key_tag == DEAD_KEY && key.is_object(),
-                }
+            let entry = &*HashPart::entry(hash, at as u32);
+            // A dead key is looked up: it may live again in another entry. So is a boolean with another payload.
+            entry.key == key.payload && entry.key().is_some_and(|other| other.tag == key.tag)
         }
     }
 
@@ -162,7 +159,7 @@ impl TableRef {
 
     fn cursor_in_hash(self, key: Key) -> Result<Cursor, InvalidKey> {
         // SAFETY: a `TableRef` refers to a live table, and the key is made of a live value. The entry found is one of
-        // those from `entries` on.
+        // those from the first on.
         unsafe {
             let hash = (*self.as_ptr()).hash;
             if hash.is_null() {
@@ -175,7 +172,7 @@ impl TableRef {
             if entry.is_null() {
                 return Err(InvalidKey);
             }
-            Ok(Cursor(HASH + entry.offset_from_unsigned((*hash).entries) as u64 + 1))
+            Ok(Cursor(HASH + entry.offset_from_unsigned(HashPart::entry(hash, 0)) as u64 + 1))
         }
     }
 }

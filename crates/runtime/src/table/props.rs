@@ -1,10 +1,10 @@
 //! The property part: string keys in slots, as the shape says, or all of them in the hash part in dictionary mode.
 //!
 //! # Which it is
-//! A new key that a constant-key store adds (`t.x = 1`) takes a shape transition. One that a dynamic-key store adds (`t[k] = 1`)
-//! turns the table into a dictionary if it has no properties yet, or already [`MAX_DYNAMIC_PROPS`]: a table whose first
-//! key is computed is a map, not a record. Long strings are never properties, and shapes are limited in number
-//! and size (see the module `shape`): what has no transition makes a dictionary too. There is no way back.
+//! A new key that a constant-key store adds (`t.x = 1`) takes a shape transition. One that a dynamic-key store adds
+//! (`t[k] = 1`) turns the table into a dictionary if it has no properties yet, or already [`MAX_DYNAMIC_PROPS`]: a
+//! table whose first key is computed is a map, not a record. Long strings are never properties, and shapes are limited
+//! in number and size (see the module `shape`): what has no transition makes a dictionary too. There is no way back.
 //!
 //! # Invariants
 //! * The first `shape.count` slots are initialised; a nil slot is an absent property. Deleting keeps the shape.
@@ -18,7 +18,7 @@ use super::shape::Shape;
 use super::{SetError, barrier, try_realloc};
 use crate::heap::Heap;
 use crate::object::{StrRef, Table};
-use crate::value::Value;
+use crate::value::{Tag, Value};
 
 /// Properties from which on a dynamic-key store adds no further one.
 const MAX_DYNAMIC_PROPS: u32 = 16;
@@ -87,7 +87,11 @@ pub unsafe fn get_str_fast(t: *mut Table, key: StrRef) -> Value {
                 None => Value::NIL,
             };
         }
-        if key.is_short() { hash::get_short_str(t, key.as_ptr()) } else { hash::get(t, Key::of_str(key)) }
+        let entry = hash::find_short_str(t, key.as_ptr());
+        if !entry.is_null() {
+            return (*entry).value();
+        }
+        if key.is_short() { Value::NIL } else { hash::get(t, Key::of_str(key)) }
     }
 }
 
@@ -182,46 +186,46 @@ pub(super) unsafe fn set(
     // SAFETY: the caller's duties; slots below the shape's count are initialised.
     unsafe {
         let shape = &*(*t).shape;
-        if !shape.is_dict() {
-            return match shape.find(key) {
-                Some(slot) => {
-                    let slot = (*t).slots.add(slot as usize);
-                    if (*slot).is_nil() {
-                        (*t).header.flags = 0;
-                    }
-                    *slot = value;
-                    barrier(t, heap, value);
-                    Ok(())
-                }
-                None if value.is_nil() => Ok(()),
-                None => add(t, heap, key, value, source),
-            };
+        if shape.is_dict() {
+            let entry = hash::find_short_str(t, key.as_ptr());
+            if !entry.is_null() && (*entry).value_tag != Tag::Nil {
+                (*entry).set_value(value);
+                barrier(t, heap, value);
+                return Ok(());
+            }
+            return set_in_dict(t, heap, key, value);
         }
-        set_in_dict(t, heap, key, value)
+        match shape.find(key) {
+            Some(slot) => {
+                let slot = (*t).slots.add(slot as usize);
+                if (*slot).is_nil() {
+                    (*t).header.flags = 0;
+                }
+                *slot = value;
+                barrier(t, heap, value);
+                Ok(())
+            }
+            None if value.is_nil() => Ok(()),
+            None => add(t, heap, key, value, source),
+        }
     }
 }
 
-#[inline]
+/// Stores a value under a string key of a dictionary.
+#[inline(never)]
 unsafe fn set_in_dict(t: *mut Table, heap: &mut Heap, key: StrRef, value: Value) -> Result<(), SetError> {
     // SAFETY: as `set`, whose duties are passed on.
     unsafe {
         (*t).header.flags = 0;
         barrier(t, heap, Value::str(key));
-        hash::set(t, heap, Key::of_str(key), value)?;
         barrier(t, heap, value);
-        Ok(())
+        hash::set(t, heap, Key::of_str(key), value)
     }
 }
 
 /// Adds a property, or turns to a dictionary for it.
 #[inline(never)]
-unsafe fn add(
-    t: *mut Table,
-    heap: &mut Heap,
-    key: StrRef,
-    value: Value,
-    source: KeySource,
-) -> Result<(), SetError> {
+unsafe fn add(t: *mut Table, heap: &mut Heap, key: StrRef, value: Value, source: KeySource) -> Result<(), SetError> {
     // SAFETY: as `set`, whose duties are passed on.
     unsafe {
         let shape = (*t).shape;

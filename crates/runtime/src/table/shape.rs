@@ -1,8 +1,8 @@
 //! Shapes: which string keys a table's property slots hold, and in which order.
 //!
-//! A [`Shape`] is a node of a tree. The root has no property; a child has its parent's properties and one more, in the next
-//! slot. Tables that got the same keys in the same order have the same shape, so "this table has that shape" proves
-//! which keys are present in which slot, and that all other string keys are absent.
+//! A [`Shape`] is a node of a tree. The root has no property; a child has its parent's properties and one more, in the
+//! next slot. Tables that got the same keys in the same order have the same shape, so "this table has that shape"
+//! proves which keys are present in which slot, and that all other string keys are absent.
 //!
 //! ```text
 //! local p = {}      -- root
@@ -11,8 +11,9 @@
 //! ```
 //!
 //! # Terms
-//! * *Lineage*: a chain of shapes, each the child of the one before, that share one [`KeyTable`]. The shapes of a lineage are
-//!   prefixes of one list of keys: an entry whose slot is not below `shape.count` is not a property of that shape.
+//! * *Lineage*: a chain of shapes, each the child of the one before, that share one [`KeyTable`]. The shapes of a
+//!   lineage are prefixes of one list of keys: an entry whose slot is not below `shape.count` is not a property of that
+//!   shape.
 //! * *Dictionary shape*: the one special shape without properties that means "all string keys are in the hash part".
 //!   Nothing may be concluded from it, so it is never cached.
 //!
@@ -94,7 +95,8 @@ struct IndexEntry {
     slot: u32,
 }
 
-/// The keys of a lineage, in slot order and indexed. The index, of twice `cap` entries, and then the keys follow the struct.
+/// The keys of a lineage, in slot order and indexed. The index, of twice `cap` entries, and then the keys follow the
+/// struct.
 #[repr(C)]
 pub(super) struct KeyTable {
     /// 64 minus the binary logarithm of the index size.
@@ -323,8 +325,8 @@ impl ShapeTree {
 
     /// The key table of `shape` when a child can extend it, or else a copy of its keys with more room.
     unsafe fn key_table_for_child(&mut self, shape: *mut Shape) -> *mut KeyTable {
-        // SAFETY: the caller's shape is of this tree. Its key table has the shape's keys and belongs to the tree, which has
-        // the only right to write to it and holds no other pointer in use here.
+        // SAFETY: the caller's shape is of this tree. Its key table has the shape's keys and belongs to the tree, which
+        // has the only right to write to it and holds no other pointer in use here.
         unsafe {
             let count = (*shape).count;
             let keys = (*shape).keys.cast_mut();
@@ -347,8 +349,14 @@ impl ShapeTree {
     }
 
     fn new_shape(&mut self, count: u32, dict: bool, keys: *const KeyTable, parent: *mut Shape) -> *mut Shape {
-        let shape =
-            Box::into_raw(Box::new(Shape { count, dict, keys, parent, child_key: ptr::null_mut(), child: ptr::null_mut() }));
+        let shape = Box::into_raw(Box::new(Shape {
+            count,
+            dict,
+            keys,
+            parent,
+            child_key: ptr::null_mut(),
+            child: ptr::null_mut(),
+        }));
         self.shapes.push(shape);
         self.bytes += size_of::<Shape>() + size_of::<*mut Shape>();
         shape
@@ -369,8 +377,8 @@ impl ShapeTree {
 
 impl Drop for ShapeTree {
     fn drop(&mut self) {
-        // SAFETY: `new_shape` and `new_key_table` made these, and nothing else frees them. Whoever holds a shape was told
-        // that it lives as long as the heap, which is going.
+        // SAFETY: `new_shape` and `new_key_table` made these, and nothing else frees them. Whoever holds a shape was
+        // told that it lives as long as the heap, which is going.
         unsafe {
             for &shape in &self.shapes {
                 drop(Box::from_raw(shape));

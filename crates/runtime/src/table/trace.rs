@@ -9,16 +9,16 @@
 //! | ephemeron (weak keys) | [`visit_fields`], and of [`visit_entries`] the values of marked keys | [`clear_entries`] by key |
 //! | all weak | – | [`clear_entries`] by key, [`clear_values`] |
 //!
-//! Array elements and properties have keys that never die (integers; strings, which the shapes keep), so that in an ephemeron
-//! table they are strong. The metatable, and the keys of shapes, are not reported here.
+//! Array elements and properties have keys that never die (integers; strings, which the shapes keep), so that in an
+//! ephemeron table they are strong. The metatable, and the keys of shapes, are not reported here.
 //!
 //! # Dead keys
 //! Nothing keeps the key object of a tombstone alive. All functions that walk the hash part mark such keys dead,
 //! so that nobody follows them; `next` still finds the entry by the address.
 //!
 //! # Invariants
-//! These functions keep those of the parts; clearing an array element makes the kind `Any` first, and may shorten the array.
-//! Callers pass live tables of their heap, and do not use a table while they walk through it.
+//! These functions keep those of the parts; clearing an array element makes the kind `Any` first, and may shorten the
+//! array. Callers pass live tables of their heap, and do not use a table while they walk through it.
 
 use super::hash::{self, HashEntry, HashPart};
 use super::{array, props};
@@ -93,8 +93,8 @@ pub(crate) unsafe fn visit_entries(t: *mut Table, mut visit: impl FnMut(&mut Ent
         if hash.is_null() {
             return;
         }
-        for at in 0..(*hash).used as usize {
-            let entry = &mut *(*hash).entries.add(at);
+        for at in 0..(*hash).used {
+            let entry = &mut *HashPart::entry(hash, at);
             if entry.value_tag == Tag::Nil {
                 entry.kill_key();
             } else if let Some(key) = entry.key() {
@@ -159,8 +159,8 @@ pub(crate) unsafe fn clear_entries(t: *mut Table, mut is_dead: impl FnMut(&Entry
 /// # Safety
 /// `t` is a live table of `heap`, which `is_dead` leaves alone.
 pub(crate) unsafe fn clear_values(t: *mut Table, heap: &mut Heap, mut is_dead: impl FnMut(Value) -> bool) {
-    // SAFETY: the caller's duty; elements below the length and slots below the shape's count are initialised. Nil is only
-    // stored into an array that admits it.
+    // SAFETY: the caller's duty; elements below the length and slots below the shape's count are initialised. Nil is
+    // only stored into an array that admits it.
     unsafe {
         for index in 0..array::len(t) as usize {
             let value = array::element(t, index);
@@ -190,9 +190,7 @@ pub(crate) unsafe fn clear_values(t: *mut Table, heap: &mut Heap, mut is_dead: i
 /// `t` is a live table.
 pub(crate) unsafe fn buffer_bytes(t: *mut Table) -> usize {
     // SAFETY: the caller's duty; a table's hash part is null or live.
-    unsafe {
-        raw_bytes(array::bytes(t)) + raw_bytes(props::buffer_bytes(t)) + raw_bytes(HashPart::bytes((*t).hash))
-    }
+    unsafe { raw_bytes(array::bytes(t)) + raw_bytes(props::buffer_bytes(t)) + raw_bytes(HashPart::bytes((*t).hash)) }
 }
 
 /// Frees the buffers of a table that dies.

@@ -1,6 +1,6 @@
 //! `collectgarbage`.
 
-use perilune_runtime::heap::pace::{Mode, Param};
+use perilune_runtime::heap::{Mode, Param};
 use perilune_runtime::value::Value;
 use perilune_vm::native::{NativeResult, Raised};
 use perilune_vm::vm::Vm;
@@ -34,7 +34,7 @@ pub(super) fn collectgarbage(vm: &mut Vm) -> NativeResult {
             vm.heap_mut().restart();
             Value::int(0)
         }
-        "count" => Value::float(vm.heap().bytes() as f64 / 1024.0),
+        "count" => Value::float(vm.heap().bytes as f64 / 1024.0),
         "step" => Value::bool(vm.collect_step(usize::try_from(numbers[0]).unwrap_or(0))?),
         "setpause" => set_param(vm, Param::Pause, numbers[0]),
         "setstepmul" => set_param(vm, Param::StepMul, numbers[0]),

@@ -3,8 +3,9 @@
 use perilune_runtime::value::Value;
 use perilune_vm::control::Control;
 use perilune_vm::host::{HostError, OpenMode, StandardStream, Stream};
+use perilune_vm::load::LoadMode;
 use perilune_vm::native::{NativeResult, Raised};
-use perilune_vm::vm::{LoadMode, Vm};
+use perilune_vm::vm::Vm;
 
 /// The first byte of a binary chunk.
 const SIGNATURE: u8 = 0x1b;

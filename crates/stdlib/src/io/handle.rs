@@ -45,16 +45,16 @@ pub(super) fn is_closed(mut file: UserDataRef) -> bool {
 }
 
 /// A new handle of a stream.
-pub(super) fn new(vm: &mut Vm, stream: Stream) -> UserDataRef {
+pub(super) fn new(vm: &mut Vm, stream: Stream) -> Result<UserDataRef, Raised> {
     make(vm, LuaFile::Owned(stream))
 }
 
 /// A new handle of a standard stream.
-pub(super) fn new_standard(vm: &mut Vm, which: StandardStream) -> UserDataRef {
+pub(super) fn new_standard(vm: &mut Vm, which: StandardStream) -> Result<UserDataRef, Raised> {
     make(vm, LuaFile::Standard(which))
 }
 
-fn make(vm: &mut Vm, file: LuaFile) -> UserDataRef {
+fn make(vm: &mut Vm, file: LuaFile) -> Result<UserDataRef, Raised> {
     let registry = vm.registry();
     let metatable = vm.get_field(registry, TYPE_NAME).as_table();
     vm.userdata(Box::new(file), metatable, 0)
@@ -63,7 +63,7 @@ fn make(vm: &mut Vm, file: LuaFile) -> UserDataRef {
 /// Opens a file, or raises the error of functions that have no other way to fail.
 pub(super) fn open_or_raise(vm: &mut Vm, path: &[u8], mode: OpenMode) -> Result<UserDataRef, Raised> {
     match vm.host().open(path, mode) {
-        Ok(file) => Ok(new(vm, Stream::with_mode(file, mode))),
+        Ok(file) => new(vm, Stream::with_mode(file, mode)),
         Err(error) => {
             let reason = format!("' ({error})");
             let message = [b"cannot open file '", path, reason.as_bytes()].concat();

@@ -93,16 +93,13 @@ impl Fields {
         let instant = |offset: &LocalOffset| local - i64::from(offset.seconds);
         let holds = |offset: &LocalOffset| offset_at(instant(offset)).seconds == offset.seconds;
         let candidates = [&before, &after];
-        match self.is_dst {
-            Some(is_dst) => {
-                if let Some(offset) = candidates.into_iter().find(|o| o.is_dst == is_dst && holds(o)) {
-                    return instant(offset);
-                }
-                if let Some(offset) = nearest(instant(&before), is_dst, &offset_at) {
-                    return instant(&offset);
-                }
+        if let Some(is_dst) = self.is_dst {
+            if let Some(offset) = candidates.into_iter().find(|o| o.is_dst == is_dst && holds(o)) {
+                return instant(offset);
             }
-            None => {}
+            if let Some(offset) = nearest(instant(&before), is_dst, &offset_at) {
+                return instant(&offset);
+            }
         }
         let standard = candidates.into_iter().find(|o| !o.is_dst && holds(o));
         let any = || candidates.into_iter().find(|o| holds(o));

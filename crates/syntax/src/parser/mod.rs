@@ -163,7 +163,11 @@ impl<'s> Parser<'s> {
     /// The token behind the current one.
     fn look_ahead(&mut self) -> Result<Token> {
         let token = self.lexer.next_token()?;
-        self.ahead = Some(Ahead { token, start: self.lexer.start(), end: self.lexer.end() });
+        self.ahead = Some(Ahead {
+            token,
+            start: self.lexer.start(),
+            end: self.lexer.end(),
+        });
         Ok(token)
     }
 
@@ -186,7 +190,11 @@ impl<'s> Parser<'s> {
     /// Fails unless the current token is this one.
     #[inline]
     fn check(&self, token: Token) -> Result<()> {
-        if self.token == token { Ok(()) } else { Err(self.expected(token)) }
+        if self.token == token {
+            Ok(())
+        } else {
+            Err(self.expected(token))
+        }
     }
 
     /// Consumes this token.
@@ -199,7 +207,11 @@ impl<'s> Parser<'s> {
     /// Consumes the token that closes what `opener` opened at `line`.
     #[inline]
     fn expect_closing(&mut self, token: Token, opener: Token, line: u32) -> Result<()> {
-        if self.token == token { self.advance() } else { Err(self.not_closed(token, opener, line)) }
+        if self.token == token {
+            self.advance()
+        } else {
+            Err(self.not_closed(token, opener, line))
+        }
     }
 
     /// Consumes a name.
@@ -222,7 +234,13 @@ impl<'s> Parser<'s> {
         let hint = format!(" at line {line})");
         let (token, opener) = (token.shown(), opener.shown());
         self.error(
-            &[&token[..], b" expected (to close ", &opener, hint.as_bytes()].concat(),
+            &[
+                &token[..],
+                b" expected (to close ",
+                &opener,
+                hint.as_bytes(),
+            ]
+            .concat(),
         )
     }
 
@@ -255,7 +273,11 @@ impl<'s> Parser<'s> {
     /// Adds an expression whose last token has just been consumed.
     #[inline]
     fn expr_node(&mut self, kind: ExprKind) -> ExprId {
-        self.exprs.push(Expr { kind, line: self.last_line, end: self.last_end })
+        self.exprs.push(Expr {
+            kind,
+            line: self.last_line,
+            end: self.last_end,
+        })
     }
 
     /// Consumes a name and makes it a string constant.
@@ -267,7 +289,12 @@ impl<'s> Parser<'s> {
     /// Consumes a name that declares a local variable without attribute.
     fn plain_binding(&mut self) -> Result<Binding> {
         let name = self.expect_name()?;
-        Ok(Binding { name, attrib: Attrib::None, line: self.line(), end: self.last_end })
+        Ok(Binding {
+            name,
+            attrib: Attrib::None,
+            line: self.line(),
+            end: self.last_end,
+        })
     }
 
     /// Whether the current token ends a block. `until` does so only for the statements themselves: a label
@@ -307,7 +334,12 @@ impl<'s> Parser<'s> {
         if has_self {
             let name = self.lexer.names.intern(b"self");
             let (line, end) = (self.line(), self.last_end);
-            self.open_bindings.push(Binding { name, attrib: Attrib::None, line, end });
+            self.open_bindings.push(Binding {
+                name,
+                attrib: Attrib::None,
+                line,
+                end,
+            });
         }
         self.parameters()?;
         let params = self.bindings.take_tail(&mut self.open_bindings, params);
@@ -316,7 +348,13 @@ impl<'s> Parser<'s> {
         let last_line_defined = self.line();
         self.expect_closing(Token::End, Token::Function, line)?;
         let is_vararg = std::mem::replace(&mut self.is_vararg, outer_is_vararg);
-        let body = FuncBody { params, is_vararg, block, line_defined: line, last_line_defined };
+        let body = FuncBody {
+            params,
+            is_vararg,
+            block,
+            line_defined: line,
+            last_line_defined,
+        };
         let function = self.functions.push(body);
         Ok(self.expr_node(ExprKind::Function(function)))
     }

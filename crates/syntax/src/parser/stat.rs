@@ -48,7 +48,11 @@ impl Parser<'_> {
             _ => Some(self.expr_statement()?),
         };
         if let Some(kind) = kind {
-            self.open_stats.push(Stat { kind, line, end_line: self.last_line });
+            self.open_stats.push(Stat {
+                kind,
+                line,
+                end_line: self.last_line,
+            });
         }
         self.leave_level();
         Ok(())
@@ -67,7 +71,11 @@ impl Parser<'_> {
                 break;
             }
         }
-        let otherwise = if self.accept(Token::Else)? { Some(self.block()?) } else { None };
+        let otherwise = if self.accept(Token::Else)? {
+            Some(self.block()?)
+        } else {
+            None
+        };
         self.expect_closing(Token::End, Token::If, line)?;
         let arms = self.arms.take_tail(&mut self.open_arms, height);
         Ok(StatKind::If { arms, otherwise })
@@ -107,10 +115,20 @@ impl Parser<'_> {
         let start = self.expr()?;
         self.expect(Token::Char(b','))?;
         let limit = self.expr()?;
-        let step = if self.accept(Token::Char(b','))? { Some(self.expr()?) } else { None };
+        let step = if self.accept(Token::Char(b','))? {
+            Some(self.expr()?)
+        } else {
+            None
+        };
         let var = self.bindings.push(var);
         let block = self.loop_body()?;
-        Ok(StatKind::NumericFor { var, start, limit, step, block })
+        Ok(StatKind::NumericFor {
+            var,
+            start,
+            limit,
+            step,
+            block,
+        })
     }
 
     fn generic_for(&mut self, first: Binding) -> Result<StatKind> {
@@ -167,8 +185,11 @@ impl Parser<'_> {
             }
         }
         let bindings = self.bindings.take_tail(&mut self.open_bindings, height);
-        let exprs =
-            if self.accept(Token::Char(b'='))? { self.expr_list()? } else { ExprList::EMPTY };
+        let exprs = if self.accept(Token::Char(b'='))? {
+            self.expr_list()?
+        } else {
+            ExprList::EMPTY
+        };
         Ok(StatKind::Local { bindings, exprs })
     }
 
@@ -198,7 +219,11 @@ impl Parser<'_> {
         while matches!(self.token, Token::Char(b';') | Token::DoubleColon) {
             self.statement()?;
         }
-        Ok(StatKind::Label { name, next_line: self.line(), is_last: self.ends_block(false) })
+        Ok(StatKind::Label {
+            name,
+            next_line: self.line(),
+            is_last: self.ends_block(false),
+        })
     }
 
     fn return_statement(&mut self) -> Result<StatKind> {
@@ -229,7 +254,10 @@ impl Parser<'_> {
         let level = self.level;
         let mut target = first;
         loop {
-            if !matches!(self.exprs[target].kind, ExprKind::Name(_) | ExprKind::Index { .. }) {
+            if !matches!(
+                self.exprs[target].kind,
+                ExprKind::Name(_) | ExprKind::Index { .. }
+            ) {
                 return Err(self.error(b"syntax error"));
             }
             self.open_lists.push(target);
@@ -245,6 +273,10 @@ impl Parser<'_> {
         let targets = self.expr_lists.take_tail(&mut self.open_lists, height);
         let exprs = self.expr_list()?;
         self.level = level;
-        Ok(StatKind::Assign { targets, exprs, line })
+        Ok(StatKind::Assign {
+            targets,
+            exprs,
+            line,
+        })
     }
 }

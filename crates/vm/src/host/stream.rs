@@ -177,7 +177,7 @@ impl Stream {
         let Some(file) = &mut self.file else { return Err(HostError::bad_descriptor()) };
         match to {
             // Asking for the position keeps what was read ahead.
-            SeekFrom::Current(0) => return file.seek(to).map(|position| position.saturating_sub(unread)),
+            SeekFrom::Current(0) => file.seek(to).map(|position| position.saturating_sub(unread)),
             SeekFrom::Current(offset) => {
                 let offset = offset.checked_sub(unread as i64).ok_or_else(HostError::invalid_argument)?;
                 let position = file.seek(SeekFrom::Current(offset))?;

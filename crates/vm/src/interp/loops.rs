@@ -22,10 +22,11 @@ pub(crate) unsafe fn prepare(vm: *mut Vm, ra: *mut Value) -> Result<bool, Raised
     unsafe {
         let (start, limit, step) = (*ra, *ra.add(1), *ra.add(2));
         if start.tag == Tag::Int && step.tag == Tag::Int {
-            let limit = match limit.tag {
-                Tag::Int => Num::Int(limit.raw_int()),
-                Tag::Float => Num::Float(limit.raw_float()),
-                _ => return Err(crate::errors::for_loop(&mut *vm, "limit", limit)),
+            // A string that spells a number is accepted as a limit, as in the reference.
+            let limit = match (*vm).to_number(limit) {
+                Some(n) if n.tag == Tag::Int => Num::Int(n.raw_int()),
+                Some(n) => Num::Float(n.raw_float()),
+                None => return Err(crate::errors::for_loop(&mut *vm, "limit", limit)),
             };
             if step.raw_int() == 0 {
                 return Err((*vm).run_error("'for' step is zero"));
@@ -45,14 +46,15 @@ pub(crate) unsafe fn prepare(vm: *mut Vm, ra: *mut Value) -> Result<bool, Raised
 unsafe fn prepare_float(vm: *mut Vm, ra: *mut Value) -> Result<bool, Raised> {
     // SAFETY: as in `prepare`.
     unsafe {
-        let (start, limit, step) = (*ra, *ra.add(1), *ra.add(2));
-        for (v, what) in [(limit, "limit"), (step, "step"), (start, "initial")] {
-            if !v.is_number() {
-                return Err(crate::errors::for_loop(&mut *vm, what, v));
-            }
+        let mut numbers = [0.0; 3];
+        for (at, what) in [(1, "limit"), (2, "step"), (0, "initial value")] {
+            let v = *ra.add(at);
+            numbers[at] = match (*vm).to_number(v) {
+                Some(n) => super::arith::as_float(n),
+                None => return Err(crate::errors::for_loop(&mut *vm, what, v)),
+            };
         }
-        let (start, limit, step) =
-            (super::arith::as_float(start), super::arith::as_float(limit), super::arith::as_float(step));
+        let [start, limit, step] = numbers;
         if step == 0.0 {
             return Err((*vm).run_error("'for' step is zero"));
         }

@@ -217,3 +217,18 @@ fn arrays_of_one_type_are_sorted() {
     u.append(&mut heap, Value::TRUE).expect("memory");
     assert!(!u.array_sort());
 }
+
+#[test]
+fn a_store_behind_a_hole_forgets_removed_keys_below_it() {
+    let mut heap = heap();
+    let t = heap.new_table(0, 0);
+    for i in 1..=7 {
+        t.append(&mut heap, Value::int(i)).expect("memory");
+    }
+    t.set_int(&mut heap, 10, Value::int(10)).expect("memory");
+    t.set_int(&mut heap, 10, Value::NIL).expect("memory");
+    t.append(&mut heap, Value::int(8)).expect("memory");
+    t.set_int(&mut heap, 11, Value::int(11)).expect("memory");
+    assert_eq!(t.length(), 11);
+    check(t);
+}

@@ -10,7 +10,7 @@ use std::collections::HashMap;
 
 use super::array as array_part;
 use super::hash::{DEAD_KEY, NO_ENTRY, REMOVED_KEY};
-use super::{Cursor, FieldSlot, InvalidKey, LONG_STRING_KEY, SetError, trace};
+use super::{Cursor, FieldSlot, HashPart, InvalidKey, LONG_STRING_KEY, SetError, trace};
 use crate::heap::Heap;
 use crate::object::{ANY_ELEMENTS, StrRef, TableRef, is_any, is_packable};
 use crate::value::{Tag, Value};
@@ -79,7 +79,7 @@ fn check(t: TableRef) {
         let mut index_keys = 0;
         let mut seen = HashMap::new();
         for at in 0..(*hash).used {
-            let entry = &*(*hash).entries.add(at as usize);
+            let entry = &*HashPart::entry(hash, at);
             assert!(entry.next == NO_ENTRY || entry.next < (*hash).used);
             let Some(key) = entry.key() else {
                 assert!(entry.key_tag == REMOVED_KEY || entry.key_tag == DEAD_KEY);

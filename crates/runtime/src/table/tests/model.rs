@@ -18,7 +18,11 @@ impl ModelKey {
             Tag::Int => ModelKey::Int(key.raw_int()),
             Tag::Float => {
                 let f = key.raw_float();
-                if f.fract() == 0.0 && f.abs() < 9.2e18 { ModelKey::Int(f as i64) } else { ModelKey::Float(f.to_bits()) }
+                if f.fract() == 0.0 && f.abs() < 9.2e18 {
+                    ModelKey::Int(f as i64)
+                } else {
+                    ModelKey::Float(f.to_bits())
+                }
             }
             Tag::Str => ModelKey::Str(key.as_str().expect("a string").as_bytes().to_vec()),
             Tag::False | Tag::True => ModelKey::Other(key.tag as u8, 0),
@@ -175,6 +179,11 @@ fn remove_some_during_traversal(heap: &mut Heap, t: TableRef, model: &mut Model,
         if random.below(modulus) == 0 {
             t.set(heap, k, Value::NIL).expect("memory");
             model.set(k, Value::NIL);
+        }
+        if random.below(8) == 0 {
+            // As the collector does: it forgets the keys of removed entries.
+            // SAFETY: tests never collect, so the table is live.
+            unsafe { trace::visit_strong(t.as_ptr(), |_| ()) };
         }
         seen.push(k);
         (key, cursor) = (k, after);

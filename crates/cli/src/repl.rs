@@ -1,0 +1,74 @@
+//! The interactive mode: reads a line, runs it, prints what it returns.
+//!
+//! A line is first tried as an expression (`return line`), then as statements, to which lines are added for as long as the
+//! only thing wrong with them is that they end.
+
+use crate::report;
+use crate::session::{Chunk, Failure, Session};
+
+/// The name of the chunks that are typed.
+const NAME: &[u8] = b"=stdin";
+
+/// What the message of an error that more input can mend ends with.
+const END_OF_FILE: &[u8] = b"<eof>";
+
+/// Reads and runs lines until the input ends. Gives back what ends the program early.
+pub fn run(session: &mut Session) -> Result<(), Failure> {
+    while let Some(loaded) = read_chunk(session) {
+        let results = loaded.and_then(|chunk| session.call(chunk, &[]));
+        match results {
+            Ok(values) if values.is_empty() => {}
+            Ok(values) => {
+                if let Err(failure) = session.print(&values) {
+                    let message = message_of(failure)?;
+                    report(session, None, &[b"error calling 'print' (", message.as_slice(), b")"].concat());
+                }
+            }
+            Err(failure) => {
+                let message = message_of(failure)?;
+                report(session, None, &message);
+            }
+        }
+    }
+    session.write(b"\n");
+    Ok(())
+}
+
+/// The message of an error; what is not an error ends the mode.
+fn message_of(failure: Failure) -> Result<Vec<u8>, Failure> {
+    match failure {
+        Failure::Error(message) => Ok(message),
+        Failure::Limit(_) | Failure::Exit { .. } => Err(failure),
+    }
+}
+
+/// A chunk of as many lines as it needs; `None` at the end of the input.
+fn read_chunk(session: &mut Session) -> Option<Result<Chunk, Failure>> {
+    let line = prompt(session, "_PROMPT", b"> ")?;
+    // `=x` is what `return x` was in Lua 5.2.
+    let mut source = match line.strip_prefix(b"=") {
+        Some(expression) => [b"return ", expression].concat(),
+        None => line,
+    };
+    if let Ok(chunk) = session.load(&[b"return ", source.as_slice()].concat(), NAME) {
+        return Some(Ok(chunk));
+    }
+    loop {
+        let loaded = session.load(&source, NAME);
+        match &loaded {
+            Err(Failure::Error(message)) if message.ends_with(END_OF_FILE) => {
+                let Some(line) = prompt(session, "_PROMPT2", b">> ") else { return Some(loaded) };
+                source.push(b'\n');
+                source.extend_from_slice(&line);
+            }
+            _ => return Some(loaded),
+        }
+    }
+}
+
+/// Shows the prompt that a global holds, and reads a line.
+fn prompt(session: &mut Session, global: &str, default: &[u8]) -> Option<Vec<u8>> {
+    let prompt = session.global_text(global);
+    session.write(prompt.as_deref().unwrap_or(default));
+    session.read_line()
+}

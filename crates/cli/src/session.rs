@@ -1,0 +1,251 @@
+//! One VM as the command uses it. Nothing else in this crate knows the engine.
+
+use std::ffi::OsString;
+
+use perilune_runtime::heap::Mode;
+use perilune_runtime::value::Value;
+use perilune_stdlib::package::NO_ENVIRONMENT;
+use perilune_vm::host::{DeterministicHost, Host, StandardStream, SystemHost};
+use perilune_vm::host_call::VmError;
+use perilune_vm::limits::Limits;
+use perilune_vm::meta::Event;
+use perilune_vm::native::{Intrinsic, NativeResult};
+use perilune_vm::vm::{Vm, VmOptions};
+
+use crate::options::Command;
+
+/// A VM with the standard libraries.
+pub struct Session {
+    vm: Box<Vm>,
+    /// Whether running out of memory counts as reaching a limit.
+    is_memory_limited: bool,
+}
+
+/// Why Lua code did not end well.
+#[derive(Debug)]
+pub enum Failure {
+    /// An error, with its traceback if it has one: what the user should read.
+    Error(Vec<u8>),
+    /// A limit of the command line was reached.
+    Limit(Vec<u8>),
+    /// The script called `os.exit`.
+    Exit {
+        /// The exit code.
+        code: i32,
+        /// Whether to close the VM first.
+        close: bool,
+    },
+}
+
+/// A Lua value on its way from one call of a [`Session`] into the next.
+pub type Chunk = Value;
+
+impl Session {
+    /// A VM as the options want it.
+    pub fn new(command: &Command) -> Session {
+        let mut host: Box<dyn Host> = Box::new(SystemHost::for_command());
+        if let Some(seed) = command.deterministic {
+            host = Box::new(DeterministicHost::new(host, seed));
+        }
+        let mut limits = Limits::default();
+        limits.instructions = command.max_instructions;
+        limits.memory = command.max_memory;
+        limits.time = command.timeout;
+        let mut vm = Vm::new(VmOptions { host, limits });
+        if command.no_environment {
+            let registry = vm.registry();
+            vm.set_field(registry, NO_ENVIRONMENT, Value::TRUE);
+        }
+        perilune_stdlib::open_all(&mut vm);
+        // As `lua` does; it shows only in what `collectgarbage` returns.
+        vm.heap_mut().set_mode(Mode::Generational);
+        Session { vm, is_memory_limited: command.max_memory.is_some() }
+    }
+
+    /// Sets the global `arg`: the command line, with index 0 at the script, or at the program if there is none.
+    pub fn set_arguments(&mut self, arguments: &[OsString], script: usize) {
+        let after = arguments.len().saturating_sub(script + 1);
+        let table = self.vm.table(after, 0);
+        for (i, argument) in arguments.iter().enumerate() {
+            let text = self.vm.string(argument.as_encoded_bytes());
+            let stored = self.vm.raw_set_int(table, i as i64 - script as i64, text);
+            debug_assert!(stored.is_ok());
+        }
+        self.set_global("arg", Value::table(table));
+    }
+
+    /// The elements of the global `arg`: the script's arguments.
+    pub fn arguments(&mut self) -> Result<Vec<Value>, Failure> {
+        match self.global("arg").as_table() {
+            Some(table) => Ok((1..=table.length()).map(|i| table.get_int(i)).collect()),
+            None => Err(Failure::Error(b"'arg' is not a table".to_vec())),
+        }
+    }
+
+    /// An environment variable.
+    pub fn variable(&mut self, name: &str) -> Option<Vec<u8>> {
+        self.vm.host().variable(name.as_bytes())
+    }
+
+    /// Turns warnings on.
+    pub fn warnings_on(&mut self) {
+        self.vm.warn(b"@on", false);
+    }
+
+    /// Compiles a piece of source.
+    pub fn load(&mut self, source: &[u8], name: &[u8]) -> Result<Chunk, Failure> {
+        use perilune_vm::load::LoadMode;
+        let loaded = self.vm.load(source, name, LoadMode::Both, None);
+        loaded.map_err(|message| self.load_failure(message))
+    }
+
+    /// Compiles a file, or the standard input if there is no path.
+    pub fn load_file(&mut self, path: Option<&[u8]>) -> Result<Chunk, Failure> {
+        let loaded = perilune_stdlib::base::load_file(&mut self.vm, path, None, None);
+        loaded.map_err(|message| self.load_failure(message))
+    }
+
+    fn load_failure(&mut self, message: Value) -> Failure {
+        Failure::Error(self.text_of(message).unwrap_or_default())
+    }
+
+    /// Calls a function; errors get a traceback.
+    pub fn call(&mut self, function: Value, arguments: &[Value]) -> Result<Vec<Value>, Failure> {
+        let result = self.vm.host_call(function, arguments, true);
+        result.map_err(|error| self.failure(error))
+    }
+
+    /// Requires `module` or `global=module`, and sets the global to what that returns.
+    pub fn require(&mut self, request: &[u8]) -> Result<(), Failure> {
+        let (global, module) = match request.iter().position(|&b| b == b'=') {
+            Some(at) => (&request[..at], &request[at + 1..]),
+            // What follows a `-` tells versions of a module apart.
+            None => (request.split(|&b| b == b'-').next().unwrap_or_default(), request),
+        };
+        let require = self.global("require");
+        let module = self.vm.string(module);
+        let results = self.call(require, &[module])?;
+        let value = results.first().copied().unwrap_or(Value::NIL);
+        let globals = self.vm.globals();
+        let name = self.vm.string(global);
+        let stored = self.vm.raw_set(globals, name, value);
+        debug_assert!(stored.is_ok());
+        Ok(())
+    }
+
+    /// Passes values to the global `print`; else gives the message.
+    pub fn print(&mut self, values: &[Value]) -> Result<(), Failure> {
+        let print = self.global("print");
+        match self.vm.host_call(print, values, false) {
+            Ok(_) => Ok(()),
+            Err(error) => Err(self.failure(error)),
+        }
+    }
+
+    /// The text of a global as `tostring` gives it, if it is not nil.
+    pub fn global_text(&mut self, name: &str) -> Option<Vec<u8>> {
+        let value = self.global(name);
+        if value.is_nil() { None } else { self.display(value) }
+    }
+
+    /// Writes to the standard output.
+    pub fn write(&mut self, text: &[u8]) {
+        // As with `print`, nobody hears of a failure.
+        let _ = self.vm.host().stream(StandardStream::Output).write(text);
+    }
+
+    /// Writes to the standard error stream, after what was written to the standard output.
+    pub fn report(&mut self, text: &[u8]) {
+        self.vm.host().report(text);
+    }
+
+    /// Reads a line of the standard input, without its end; shows the output so far first.
+    pub fn read_line(&mut self) -> Option<Vec<u8>> {
+        let host = self.vm.host();
+        let _ = host.stream(StandardStream::Output).flush();
+        let input = host.stream(StandardStream::Input);
+        let mut line = Vec::new();
+        loop {
+            // An unreadable input has ended.
+            let unread = input.fill().unwrap_or_default();
+            if unread.is_empty() {
+                return if line.is_empty() { None } else { Some(line) };
+            }
+            let end = unread.iter().position(|&b| b == b'\n');
+            let count = end.unwrap_or(unread.len());
+            line.extend_from_slice(&unread[..count]);
+            input.consume(count + usize::from(end.is_some()));
+            if end.is_some() {
+                return Some(line);
+            }
+        }
+    }
+
+    /// Ends the program: closes the VM if asked to, and writes all that waits.
+    pub fn exit(mut self, code: i32, close: bool) -> ! {
+        if close {
+            // Finalizers close all files. The memory goes with the process.
+            self.vm.close();
+            for which in [StandardStream::Output, StandardStream::Error] {
+                let _ = self.vm.host().stream(which).flush();
+            }
+        } else {
+            // Dropped files write their buffers, as `exit` does in C.
+            self.vm.abandon();
+            drop(self);
+        }
+        std::process::exit(code)
+    }
+
+    fn failure(&mut self, error: VmError) -> Failure {
+        match error {
+            VmError::Limit(violation) => Failure::Limit(violation.to_string().into_bytes()),
+            VmError::Exit { code, close } => Failure::Exit { code, close },
+            VmError::Lua { value, traceback } => {
+                let mut message = match self.text_of(value) {
+                    Some(text) if self.is_memory_limited && text == b"not enough memory" => return Failure::Limit(text),
+                    Some(text) => text,
+                    None if !self.vm.metamethod(value, Event::ToString).is_nil() => {
+                        let text = self.display(value);
+                        return Failure::Error(text.unwrap_or_else(|| b"(error message not a string)".to_vec()));
+                    }
+                    None => format!("(error object is a {} value)", value.type_name()).into_bytes(),
+                };
+                if let Some(traceback) = traceback {
+                    message.push(b'\n');
+                    message.extend_from_slice(&traceback);
+                }
+                Failure::Error(message)
+            }
+        }
+    }
+
+    /// The bytes of a string or number.
+    fn text_of(&mut self, value: Value) -> Option<Vec<u8>> {
+        self.vm.number_to_str(value).map(|text| text.as_bytes().to_vec())
+    }
+
+    /// The text that `tostring` gives; `None` if that fails.
+    fn display(&mut self, value: Value) -> Option<Vec<u8>> {
+        let display = self.vm.native(display, Intrinsic::None, &[]);
+        let results = self.vm.host_call(display, &[value], false).ok()?;
+        results.first()?.as_str().map(|text| text.as_bytes().to_vec())
+    }
+
+    fn global(&mut self, name: &str) -> Value {
+        let globals = self.vm.globals();
+        self.vm.get_field(globals, name)
+    }
+
+    fn set_global(&mut self, name: &str, value: Value) {
+        let globals = self.vm.globals();
+        self.vm.set_field(globals, name, value);
+    }
+}
+
+/// `tostring`, whatever the script has made of that global.
+fn display(vm: &mut Vm) -> NativeResult {
+    let value = vm.arg(1);
+    let text = vm.to_display(value)?;
+    vm.ret(Value::str(text))
+}

@@ -1,0 +1,42 @@
+//! Arithmetic on strings: the metamethods of their metatable, which convert numeric strings.
+
+use perilune_runtime::value::{Tag, Value};
+use perilune_vm::meta::Event;
+use perilune_vm::native::{NativeResult, Row, row};
+use perilune_vm::vm::Vm;
+
+/// The metamethods.
+pub(super) const ROWS: &[Row] = &[
+    row("__add", |vm| arith(vm, Event::Add)),
+    row("__sub", |vm| arith(vm, Event::Sub)),
+    row("__mul", |vm| arith(vm, Event::Mul)),
+    row("__mod", |vm| arith(vm, Event::Mod)),
+    row("__pow", |vm| arith(vm, Event::Pow)),
+    row("__div", |vm| arith(vm, Event::Div)),
+    row("__idiv", |vm| arith(vm, Event::IDiv)),
+    row("__unm", |vm| arith(vm, Event::Unm)),
+];
+
+fn arith(vm: &mut Vm, event: Event) -> NativeResult {
+    let (a, b) = (vm.arg(1), vm.arg(2));
+    match (vm.to_number(a), vm.to_number(b)) {
+        (Some(a), Some(b)) => {
+            let result = vm.arith(event, a, b)?;
+            vm.ret(result)
+        }
+        _ => of_other_operand(vm, event, a, b),
+    }
+}
+
+/// What the second operand makes of the operation, unless it is a string as well.
+fn of_other_operand(vm: &mut Vm, event: Event, a: Value, b: Value) -> NativeResult {
+    let handler = if b.tag == Tag::Str { Value::NIL } else { vm.metamethod(b, event) };
+    if handler.is_nil() {
+        let operation = event.name().trim_start_matches('_');
+        let second = if vm.nargs() < 2 { "no value" } else { b.type_name() };
+        let message = format!("attempt to {operation} a '{}' with a '{second}'", a.type_name());
+        return Err(vm.error(&message));
+    }
+    let result = vm.call_value(handler, &[a, b])?;
+    vm.ret(result)
+}

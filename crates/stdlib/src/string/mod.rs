@@ -1,0 +1,216 @@
+//! The string library (§6.4 of the manual).
+//!
+//! | module | question it answers |
+//! |---|---|
+//! | this one | the functions on whole strings and ranges |
+//! | `pattern` | does a pattern match here |
+//! | `class`, `search` | which bytes belong to a class; where is a byte or a string |
+//! | `find`, `gsub` | the functions that take patterns |
+//! | `format`, `directive` | `string.format`; what a `%` of it says |
+//! | `pack`, `layout` | `string.pack` and its like; what their formats say |
+//! | `arith` | arithmetic on strings |
+//! | `buffer`, `meter`, `position` | making long strings, paying for long work, reading positions |
+
+mod arith;
+pub(crate) mod buffer;
+mod class;
+mod directive;
+mod find;
+mod format;
+mod gsub;
+mod layout;
+mod meter;
+mod pack;
+mod pattern;
+mod position;
+mod search;
+
+use perilune_runtime::value::{Tag, Value};
+use perilune_vm::native::{Intrinsic, NativeResult, Raised, Row, intrinsic, row};
+use perilune_vm::vm::Vm;
+
+use self::buffer::string_with;
+use self::meter::Meter;
+
+/// The functions of the library.
+pub const ROWS: &[Row] = &[
+    intrinsic("byte", byte, Intrinsic::StringByte),
+    intrinsic("char", char, Intrinsic::StringChar),
+    row("dump", dump),
+    intrinsic("find", find::find, Intrinsic::StringFind),
+    intrinsic("format", format::format, Intrinsic::StringFormat),
+    intrinsic("gmatch", find::gmatch, Intrinsic::StringGmatch),
+    intrinsic("gsub", gsub::gsub, Intrinsic::StringGsub),
+    intrinsic("len", len, Intrinsic::StringLen),
+    intrinsic("lower", lower, Intrinsic::StringLower),
+    intrinsic("match", find::r#match, Intrinsic::StringMatch),
+    row("pack", pack::pack),
+    row("packsize", pack::packsize),
+    intrinsic("rep", rep, Intrinsic::StringRep),
+    intrinsic("reverse", reverse, Intrinsic::StringReverse),
+    intrinsic("sub", sub, Intrinsic::StringSub),
+    row("unpack", pack::unpack),
+    intrinsic("upper", upper, Intrinsic::StringUpper),
+];
+
+/// Longest string that `string.rep` makes, and largest size that a format of `string.pack` may ask for (`MAXSIZE`).
+const MAX_SIZE: usize = i32::MAX as usize;
+
+/// Most values that fit on a Lua stack, whatever else is on it.
+const MAX_RESULTS: usize = perilune_runtime::stack::MAX_SLOTS;
+
+/// Opens the library, and gives strings their metatable.
+pub fn open(vm: &mut Vm) {
+    let library = crate::new_library(vm, "string", ROWS);
+    let metatable = vm.table(0, arith::ROWS.len() + 1);
+    vm.register(metatable, arith::ROWS);
+    vm.set_field(metatable, "__index", Value::table(library));
+    vm.set_type_metatable(Tag::Str, Some(metatable));
+}
+
+/// The VM's fuel pays for the steps of algorithms.
+impl Meter for Vm {
+    type Stop = Raised;
+
+    #[inline]
+    fn spend(&mut self, steps: u32) -> Result<(), Raised> {
+        self.charge(u64::from(steps))
+    }
+}
+
+fn len(vm: &mut Vm) -> NativeResult {
+    let s = vm.check_str(1)?;
+    vm.ret(Value::int(s.len() as i64))
+}
+
+fn sub(vm: &mut Vm) -> NativeResult {
+    let s = vm.check_str(1)?;
+    let bytes = s.as_bytes();
+    let start = position::start(vm.check_int(2)?, bytes.len());
+    let end = position::end(vm.opt_int(3, -1)?, bytes.len());
+    let range = bytes.get(start - 1..end).unwrap_or_default();
+    let result = if range.len() == bytes.len() { vm.arg(1) } else { buffer::string(vm, range)? };
+    vm.ret(result)
+}
+
+fn byte(vm: &mut Vm) -> NativeResult {
+    let s = vm.check_str(1)?;
+    let bytes = s.as_bytes();
+    let position = vm.opt_int(2, 1)?;
+    let start = position::start(position, bytes.len());
+    let end = position::end(vm.opt_int(3, position)?, bytes.len());
+    match bytes.get(start - 1..end).unwrap_or_default() {
+        [] => Ok(0),
+        [byte] => vm.ret(Value::int(i64::from(*byte))),
+        range if range.len() >= MAX_SIZE => Err(vm.error("string slice too long")),
+        range => {
+            if range.len() >= MAX_RESULTS {
+                return Err(vm.error("stack overflow (string slice too long)"));
+            }
+            vm.ensure_stack(range.len())?;
+            for byte in range {
+                vm.push(Value::int(i64::from(*byte)));
+            }
+            Ok(range.len() as u32)
+        }
+    }
+}
+
+fn char(vm: &mut Vm) -> NativeResult {
+    let mut out = vm.take_buffer();
+    for i in 1..=vm.nargs() {
+        match u8::try_from(vm.check_int(i)?) {
+            Ok(byte) => out.push(byte),
+            Err(_) => return Err(vm.arg_error(i, "value out of range")),
+        }
+    }
+    buffer::return_buffer(vm, out)
+}
+
+fn dump(vm: &mut Vm) -> NativeResult {
+    let function = vm.check_function(1)?;
+    let is_stripped = vm.arg(2).is_truthy();
+    match vm.dump(function, is_stripped) {
+        Some(chunk) => {
+            let result = buffer::string(vm, &chunk)?;
+            vm.ret(result)
+        }
+        None => Err(vm.error("unable to dump given function")),
+    }
+}
+
+fn lower(vm: &mut Vm) -> NativeResult {
+    map(vm, |byte| byte.to_ascii_lowercase())
+}
+
+fn upper(vm: &mut Vm) -> NativeResult {
+    map(vm, |byte| byte.to_ascii_uppercase())
+}
+
+/// Returns the string argument with each byte replaced.
+#[inline]
+fn map(vm: &mut Vm, replacement: impl Fn(u8) -> u8) -> NativeResult {
+    let s = vm.check_str(1)?;
+    let result = string_with(vm, s.len(), |out| {
+        for (to, &from) in out.iter_mut().zip(s.as_bytes()) {
+            *to = replacement(from);
+        }
+    })?;
+    vm.ret(result)
+}
+
+fn reverse(vm: &mut Vm) -> NativeResult {
+    let s = vm.check_str(1)?;
+    let result = string_with(vm, s.len(), |out| {
+        for (to, &from) in out.iter_mut().rev().zip(s.as_bytes()) {
+            *to = from;
+        }
+    })?;
+    vm.ret(result)
+}
+
+fn rep(vm: &mut Vm) -> NativeResult {
+    let s = vm.check_str(1)?;
+    let count = vm.check_int(2)?;
+    let separator = vm.opt_str(3)?;
+    let separator = separator.as_ref().map_or(&b""[..], |separator| separator.as_bytes());
+    let unit = s.len() + separator.len();
+    let Ok(count @ 1..) = usize::try_from(count) else {
+        let empty = vm.string(b"");
+        return vm.ret(empty);
+    };
+    if unit > MAX_SIZE / count {
+        return Err(vm.error("resulting string too large"));
+    }
+    let result = string_with(vm, count * unit - separator.len(), |out| {
+        let (first, rest) = out.split_at_mut(s.len());
+        first.copy_from_slice(s.as_bytes());
+        if !rest.is_empty() {
+            rest[..separator.len()].copy_from_slice(separator);
+            repeat(out, unit);
+        }
+    })?;
+    vm.ret(result)
+}
+
+/// Fills `out` with its first `unit` bytes, again and again.
+fn repeat(out: &mut [u8], unit: usize) {
+    let mut filled = unit;
+    while filled < out.len() {
+        let more = filled.min(out.len() - filled);
+        out.copy_within(..more, filled);
+        filled += more;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn repeating_fills_with_whole_and_cut_units() {
+        let mut out = *b"ab,........";
+        repeat(&mut out, 3);
+        assert_eq!(&out, b"ab,ab,ab,ab");
+    }
+}

@@ -157,12 +157,7 @@ pub fn task(arguments: lexopt::Parser) -> anyhow::Result<ExitCode> {
 
     let mut measured = Vec::new();
     for (place, program) in programs.iter().enumerate() {
-        eprint!(
-            "\r\x1b[K[{}/{}] {}",
-            place + 1,
-            programs.len(),
-            program.name
-        );
+        eprint!("\r\x1b[K[{}/{}] {}", place + 1, programs.len(), program.name);
         measured.push(measure_program(program, &contestants, &options));
     }
     eprint!("\r\x1b[K");
@@ -192,17 +187,14 @@ fn measure_program(program: &Program, contestants: &[Contestant], options: &Opti
         .iter()
         .map(|contestant| match &contestant.engine {
             Err(_) => Outcome::Failed("absent".to_string()),
-            Ok(engine) if engine.language.minor < program.oldest => {
-                Outcome::Failed(format!("5.{}+", program.oldest))
-            }
+            Ok(engine) if engine.language.minor < program.oldest => Outcome::Failed(format!("5.{}+", program.oldest)),
             Ok(_) => Outcome::Measured(Samples::default()),
         })
         .collect();
     let mut expected: Option<Vec<u8>> = None;
     for _ in 0..options.runs {
         for (contestant, outcome) in contestants.iter().zip(&mut outcomes) {
-            let (Ok(engine), Outcome::Measured(samples)) = (&contestant.engine, &mut *outcome)
-            else {
+            let (Ok(engine), Outcome::Measured(samples)) = (&contestant.engine, &mut *outcome) else {
                 continue;
             };
             let mut command = engine.command();
@@ -216,10 +208,7 @@ fn measure_program(program: &Program, contestants: &[Contestant], options: &Opti
             }
         }
     }
-    Measured {
-        program: program.clone(),
-        outcomes,
-    }
+    Measured { program: program.clone(), outcomes }
 }
 
 /// Accepts a run that succeeded and printed what was expected; else says why not.
@@ -227,11 +216,7 @@ fn judge(run: std::io::Result<Run>, expected: &mut Option<Vec<u8>>) -> Result<Ru
     let run = run.map_err(|error| error.to_string())?;
     if !run.end.is_success() {
         let line = run.error_line();
-        return Err(if line.is_empty() {
-            run.end.words()
-        } else {
-            format!("{}: {line}", run.end.words())
-        });
+        return Err(if line.is_empty() { run.end.words() } else { format!("{}: {line}", run.end.words()) });
     }
     match expected {
         None => *expected = Some(run.stdout.clone()),
@@ -298,8 +283,7 @@ fn means(measured: &[Measured], contestants: &[Contestant]) -> Table {
     for (class, entries) in &groups {
         table.row(mean_row(class, entries, contestants.len()));
     }
-    let (aside, tuned): (Vec<_>, Vec<_>) =
-        measured.iter().partition(|entry| entry.program.held_out);
+    let (aside, tuned): (Vec<_>, Vec<_>) = measured.iter().partition(|entry| entry.program.held_out);
     table.row(mean_row("all", &tuned, contestants.len()));
     if !aside.is_empty() {
         table.row(mean_row("held out *", &aside, contestants.len()));
@@ -325,10 +309,7 @@ fn mean_row(name: &str, entries: &[&Measured], engines: usize) -> Vec<String> {
 }
 
 fn ratios(entries: &[&Measured], index: usize, value: impl Fn(&Samples) -> f64) -> Vec<f64> {
-    entries
-        .iter()
-        .filter_map(|entry| entry.ratio(index, &value))
-        .collect()
+    entries.iter().filter_map(|entry| entry.ratio(index, &value)).collect()
 }
 
 fn print_failures(measured: &[Measured], contestants: &[Contestant]) {

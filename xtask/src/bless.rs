@@ -69,11 +69,7 @@ pub fn task(mut arguments: lexopt::Parser) -> anyhow::Result<ExitCode> {
         }
     }
     println!("{written} written, {same} unchanged, {silent} print nothing, {refused} refused");
-    Ok(if refused == 0 {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    })
+    Ok(if refused == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 fn bless(fixture: &Fixture, run: &Run) -> anyhow::Result<Effect> {

@@ -52,25 +52,15 @@ pub fn task(mut arguments: lexopt::Parser) -> anyhow::Result<ExitCode> {
             }
         }
     }
-    println!(
-        "\n{agreed} agree, {differed} differ, {skipped} skipped (not for the reference's version)"
-    );
-    Ok(if differed == 0 {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    })
+    println!("\n{agreed} agree, {differed} differ, {skipped} skipped (not for the reference's version)");
+    Ok(if differed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 /// What differs between two runs, in a few lines.
 fn differences(expected: &Run, actual: &Run, reference: &Engine, engine: &Engine) -> Vec<String> {
     let mut found = Vec::new();
     if expected.end != actual.end {
-        found.push(format!(
-            "ends with {}, the reference with {}",
-            actual.end.words(),
-            expected.end.words()
-        ));
+        found.push(format!("ends with {}, the reference with {}", actual.end.words(), expected.end.words()));
     }
     if expected.stdout != actual.stdout {
         let (line, theirs, ours) = first_difference(&expected.stdout, &actual.stdout);
@@ -91,14 +81,8 @@ fn differences(expected: &Run, actual: &Run, reference: &Engine, engine: &Engine
 /// The error message without `progname: `.
 fn message(run: &Run, engine: &Engine) -> String {
     let line = run.error_line();
-    let name = engine
-        .program
-        .file_name()
-        .unwrap_or_default()
-        .to_string_lossy();
-    let at = line
-        .find(&format!("{name}: "))
-        .map(|at| at + name.len() + 2);
+    let name = engine.program.file_name().unwrap_or_default().to_string_lossy();
+    let at = line.find(&format!("{name}: ")).map(|at| at + name.len() + 2);
     at.map_or(line.clone(), |at| line[at..].to_string())
 }
 
@@ -117,9 +101,7 @@ fn first_difference(expected: &[u8], actual: &[u8]) -> (usize, String, String) {
 }
 
 fn shown(line: Option<&[u8]>) -> String {
-    line.map_or("(end of output)".to_string(), |line| {
-        line.escape_ascii().to_string()
-    })
+    line.map_or("(end of output)".to_string(), |line| line.escape_ascii().to_string())
 }
 
 #[cfg(test)]
@@ -131,9 +113,6 @@ mod tests {
         let (line, theirs, ours) = first_difference(b"a\nb\n", b"a\nc\n");
         assert_eq!((line, theirs.as_str(), ours.as_str()), (2, "b", "c"));
         let (line, theirs, ours) = first_difference(b"a\n", b"a");
-        assert_eq!(
-            (line, theirs.as_str(), ours.as_str()),
-            (2, "", "(end of output)")
-        );
+        assert_eq!((line, theirs.as_str(), ours.as_str()), (2, "", "(end of output)"));
     }
 }

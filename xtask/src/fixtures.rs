@@ -39,11 +39,7 @@ impl Fixture {
     fn read(path: PathBuf) -> anyhow::Result<Self> {
         let bytes = std::fs::read(root().join(&path))?;
         let text = String::from_utf8_lossy(&bytes);
-        let mut fixture = Fixture {
-            path,
-            versions: Vec::new(),
-            expects_error: false,
-        };
+        let mut fixture = Fixture { path, versions: Vec::new(), expects_error: false };
         for line in text.lines().map_while(|line| line.strip_prefix("--")) {
             match line.split_once(':').map(|(k, v)| (k.trim(), v.trim())) {
                 Some(("@lua-versions", list)) => fixture.versions = versions(list),
@@ -64,11 +60,7 @@ impl Fixture {
 
     /// The version whose reference decides: 5.4 where it applies, else the newest.
     pub fn deciding_version(&self) -> u8 {
-        if self.is_for(4) {
-            4
-        } else {
-            self.versions.iter().copied().max().unwrap_or(4)
-        }
+        if self.is_for(4) { 4 } else { self.versions.iter().copied().max().unwrap_or(4) }
     }
 
     /// Where its expected output is.
@@ -83,11 +75,8 @@ impl Fixture {
     pub fn run(&self, engine: &Engine) -> anyhow::Result<Run> {
         let file = root().join(&self.path);
         let mut command = engine.command();
-        command
-            .current_dir(file.parent().unwrap_or(&file))
-            .arg(file.file_name().unwrap_or_default());
-        measure::run(&mut command, LIMIT)
-            .with_context(|| format!("{} on {}", engine.name, self.path.display()))
+        command.current_dir(file.parent().unwrap_or(&file)).arg(file.file_name().unwrap_or_default());
+        measure::run(&mut command, LIMIT).with_context(|| format!("{} on {}", engine.name, self.path.display()))
     }
 }
 
@@ -128,9 +117,8 @@ pub fn find(paths: &[PathBuf]) -> anyhow::Result<Vec<Fixture>> {
     files
         .into_iter()
         .map(|file| {
-            let relative = file
-                .strip_prefix(root())
-                .with_context(|| format!("{} is not in the repository", file.display()))?;
+            let relative =
+                file.strip_prefix(root()).with_context(|| format!("{} is not in the repository", file.display()))?;
             Fixture::read(relative.to_path_buf()).with_context(|| file.display().to_string())
         })
         .collect()

@@ -98,11 +98,7 @@ pub fn run(command: &mut Command, limit: Duration) -> io::Result<Run> {
         child.kill()?;
     }
     let used = child.wait4()?;
-    let end = if in_time? {
-        End::Exited(used.status)
-    } else {
-        End::TimedOut
-    };
+    let end = if in_time? { End::Exited(used.status) } else { End::TimedOut };
     Ok(Run {
         end,
         cpu: used.rusage.utime + used.rusage.stime,
@@ -154,10 +150,7 @@ mod tests {
 
     #[test]
     fn output_and_exit_code_are_kept_apart() {
-        let run = shell(
-            "echo out; echo first >&2; echo 'stack traceback:' >&2; exit 3",
-            Duration::from_secs(20),
-        );
+        let run = shell("echo out; echo first >&2; echo 'stack traceback:' >&2; exit 3", Duration::from_secs(20));
         assert_eq!(run.stdout, b"out\n");
         assert_eq!(run.error_line(), "first");
         assert_eq!(run.end.words(), "exit 3");

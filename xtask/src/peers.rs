@@ -61,13 +61,7 @@ const KNOWN: &[Known] = &[
         language: lua5(5),
         about: "PUC-Rio Lua 5.5, newest patch",
     },
-    Known {
-        name: "luajit",
-        source: Source::Peer("luajit"),
-        options: &[],
-        language: lua5(1),
-        about: "LuaJIT 2.1",
-    },
+    Known { name: "luajit", source: Source::Peer("luajit"), options: &[], language: lua5(1), about: "LuaJIT 2.1" },
     Known {
         name: "luajit-joff",
         source: Source::Peer("luajit"),
@@ -89,13 +83,7 @@ const KNOWN: &[Known] = &[
         language: lua5(1),
         about: "Luau with native code",
     },
-    Known {
-        name: "perilune",
-        source: Source::Perilune,
-        options: &[],
-        language: lua5(4),
-        about: "Perilune",
-    },
+    Known { name: "perilune", source: Source::Perilune, options: &[], language: lua5(4), about: "Perilune" },
     Known {
         name: "perilune-joff",
         source: Source::Perilune,
@@ -169,11 +157,7 @@ impl Engine {
         command.arg("-v");
         match measure::run(&mut command, Duration::from_secs(20)) {
             Ok(run) => {
-                let text = if run.stdout.is_empty() {
-                    run.stderr
-                } else {
-                    run.stdout
-                };
+                let text = if run.stdout.is_empty() { run.stderr } else { run.stdout };
                 let text = String::from_utf8_lossy(&text);
                 text.lines().next().unwrap_or("(silent)").trim().to_string()
             }
@@ -214,9 +198,7 @@ pub fn engine(name: &str, build: Build) -> anyhow::Result<Engine> {
         });
     };
     let program = match known.source {
-        Source::System(command) => {
-            find_in_path(command).with_context(|| format!("{command} is not installed"))?
-        }
+        Source::System(command) => find_in_path(command).with_context(|| format!("{command} is not installed"))?,
         Source::Peer(package) => {
             let binary = peers_directory().join("release").join(package);
             if build == Build::Yes {
@@ -259,16 +241,12 @@ pub fn reference(minor: u8) -> anyhow::Result<Engine> {
     names
         .iter()
         .find_map(|name| engine(name, Build::No).ok())
-        .with_context(|| {
-            format!("no reference interpreter of Lua 5.{minor}; `cargo xtask peers` builds some")
-        })
+        .with_context(|| format!("no reference interpreter of Lua 5.{minor}; `cargo xtask peers` builds some"))
 }
 
 fn find_in_path(command: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH")?;
-    std::env::split_paths(&path)
-        .map(|directory| directory.join(command))
-        .find(|candidate| candidate.is_file())
+    std::env::split_paths(&path).map(|directory| directory.join(command)).find(|candidate| candidate.is_file())
 }
 
 fn peers_directory() -> PathBuf {
@@ -280,42 +258,28 @@ fn cargo() -> Command {
 }
 
 fn build_peer(package: &str) -> anyhow::Result<()> {
-    let manifest = root()
-        .join("benches/peers")
-        .join(package)
-        .join("Cargo.toml");
-    if !manifest.exists() {
-        bail!("no package {}", manifest.display());
+    let directory = root().join("benches/peers").join(package);
+    if !directory.join("Cargo.toml").exists() {
+        bail!("no package in {}", directory.display());
     }
+    // From within its folder: a peer may have cargo settings of its own there.
     let mut command = cargo();
     command
-        .args([
-            "build",
-            "--release",
-            "--quiet",
-            "--locked",
-            "--manifest-path",
-        ])
-        .arg(&manifest)
-        .arg("--target-dir")
-        .arg(peers_directory());
+        .args(["build", "--release", "--quiet", "--locked", "--target-dir"])
+        .arg(peers_directory())
+        .current_dir(directory);
     build(command, package)
 }
 
 fn build_perilune() -> anyhow::Result<()> {
     let mut command = cargo();
-    command
-        .args(["build", "--release", "--quiet", "--package", "perilune-cli"])
-        .current_dir(root());
+    command.args(["build", "--release", "--quiet", "--package", "perilune-cli"]).current_dir(root());
     build(command, "perilune")
 }
 
 /// Runs a build; its messages go to standard error.
 fn build(mut command: Command, what: &str) -> anyhow::Result<()> {
-    let status = command
-        .stdin(Stdio::null())
-        .status()
-        .with_context(|| format!("cannot build {what}"))?;
+    let status = command.stdin(Stdio::null()).status().with_context(|| format!("cannot build {what}"))?;
     if !status.success() {
         bail!("the build of {what} failed ({status})");
     }
@@ -346,20 +310,12 @@ pub fn task(mut arguments: lexopt::Parser) -> anyhow::Result<ExitCode> {
             Source::Perilune | Source::System(_) => Build::No,
         };
         match engine(known.name, build) {
-            Ok(found) => shown.row(vec![
-                known.name.into(),
-                known.about.into(),
-                found.version(),
-                relative(&found.program),
-            ]),
+            Ok(found) => {
+                shown.row(vec![known.name.into(), known.about.into(), found.version(), relative(&found.program)])
+            }
             Err(error) => {
                 failed |= build == Build::Yes;
-                shown.row(vec![
-                    known.name.into(),
-                    known.about.into(),
-                    format!("{error:#}"),
-                    String::new(),
-                ]);
+                shown.row(vec![known.name.into(), known.about.into(), format!("{error:#}"), String::new()]);
             }
         }
     }
@@ -369,11 +325,7 @@ pub fn task(mut arguments: lexopt::Parser) -> anyhow::Result<ExitCode> {
         }
     }
     print!("{shown}");
-    Ok(if failed {
-        ExitCode::FAILURE
-    } else {
-        ExitCode::SUCCESS
-    })
+    Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
 /// A path as seen from the root, when it is below it.

@@ -78,8 +78,7 @@ pub fn find(pattern: &str) -> anyhow::Result<Vec<Program>> {
             if path.extension().is_none_or(|suffix| suffix != "lua") {
                 continue;
             }
-            let program =
-                Program::read(&class_name, &path).with_context(|| path.display().to_string())?;
+            let program = Program::read(&class_name, &path).with_context(|| path.display().to_string())?;
             if glob.matches(&program.name) {
                 found.push(program);
             }
@@ -110,9 +109,6 @@ mod tests {
         let programs = find("*").expect("headers are well formed");
         assert!(programs.len() >= 40, "{} programs", programs.len());
         let held_out = programs.iter().filter(|program| program.held_out).count();
-        assert!(
-            (6..=programs.len() / 4).contains(&held_out),
-            "{held_out} held out"
-        );
+        assert!((6..=programs.len() / 4).contains(&held_out), "{held_out} held out");
     }
 }

@@ -19,10 +19,7 @@ const PORTABLE: &str = "_U=true _port=true _soft=true _nomsg=true";
 
 /// Files that are not run unless named, with the reason.
 const LEFT_OUT: &[(&str, &str)] = &[
-    (
-        "all.lua",
-        "the driver: runs the other files once more, in one state",
-    ),
+    ("all.lua", "the driver: runs the other files once more, in one state"),
     ("heavy.lua", "fills all memory of the machine on purpose"),
 ];
 
@@ -49,11 +46,7 @@ pub fn task(mut arguments: lexopt::Parser) -> anyhow::Result<ExitCode> {
         bail!("--dir DIR is needed: the folder of a test suite");
     };
     let engine = peers::engine(&engine_name, Build::No)?;
-    let files = if named.is_empty() {
-        files_of(&directory)?
-    } else {
-        named
-    };
+    let files = if named.is_empty() { files_of(&directory)? } else { named };
 
     let mut table = Table::new(&["file", "result", "cpu s", "peak MB", "error"]);
     let mut passed = 0;
@@ -64,18 +57,10 @@ pub fn task(mut arguments: lexopt::Parser) -> anyhow::Result<ExitCode> {
         passed += usize::from(success);
         table.row(vec![
             file.clone(),
-            if success {
-                "pass".to_string()
-            } else {
-                format!("FAIL ({})", run.end.words())
-            },
+            if success { "pass".to_string() } else { format!("FAIL ({})", run.end.words()) },
             format!("{:.2}", run.cpu.as_secs_f64()),
             format!("{:.0}", run.peak as f64 / 1e6),
-            if success {
-                String::new()
-            } else {
-                run.error_line()
-            },
+            if success { String::new() } else { run.error_line() },
         ]);
     }
     eprint!("\r\x1b[K");
@@ -87,19 +72,12 @@ pub fn task(mut arguments: lexopt::Parser) -> anyhow::Result<ExitCode> {
             println!("left out: {file} ({reason})");
         }
     }
-    Ok(if passed == files.len() {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    })
+    Ok(if passed == files.len() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 fn command(engine: &Engine, directory: &Path, file: &str) -> std::process::Command {
     let mut command = engine.command();
-    command
-        .current_dir(directory)
-        .args(["-e", PORTABLE])
-        .arg(file);
+    command.current_dir(directory).args(["-e", PORTABLE]).arg(file);
     command
 }
 

@@ -12,10 +12,7 @@ pub struct Table {
 impl Table {
     /// A table with these columns and no rows.
     pub fn new(heading: &[&str]) -> Self {
-        Table {
-            heading: heading.iter().map(ToString::to_string).collect(),
-            rows: Vec::new(),
-        }
+        Table { heading: heading.iter().map(ToString::to_string).collect(), rows: Vec::new() }
     }
 
     /// Adds a row; missing cells stay empty.
@@ -25,25 +22,11 @@ impl Table {
 
     /// Whether a column holds numbers only, marks such as `-` aside.
     fn is_numeric(&self, column: usize) -> bool {
-        let mut cells = self
-            .rows
-            .iter()
-            .filter_map(|row| row.get(column))
-            .peekable();
-        cells.peek().is_some()
-            && cells.all(|cell| {
-                cell.chars()
-                    .next()
-                    .is_none_or(|c| c.is_ascii_digit() || c == '-')
-            })
+        let mut cells = self.rows.iter().filter_map(|row| row.get(column)).peekable();
+        cells.peek().is_some() && cells.all(|cell| cell.chars().next().is_none_or(|c| c.is_ascii_digit() || c == '-'))
     }
 
-    fn line(
-        &self,
-        out: &mut fmt::Formatter<'_>,
-        cells: &[String],
-        widths: &[usize],
-    ) -> fmt::Result {
+    fn line(&self, out: &mut fmt::Formatter<'_>, cells: &[String], widths: &[usize]) -> fmt::Result {
         let mut text = String::new();
         for (column, width) in widths.iter().enumerate() {
             let cell = cells.get(column).map_or("", String::as_str);

@@ -111,8 +111,7 @@ impl Session {
 
     /// Calls a function; errors get a traceback.
     pub fn call(&mut self, function: Value, arguments: &[Value]) -> Result<Vec<Value>, Failure> {
-        let result = self.vm.host_call(function, arguments, true);
-        result.map_err(|error| self.failure(error))
+        self.call_with(function, arguments, true)
     }
 
     /// Requires `module` or `global=module`, and sets the global to what that returns.
@@ -136,10 +135,7 @@ impl Session {
     /// Passes values to the global `print`; else gives the message.
     pub fn print(&mut self, values: &[Value]) -> Result<(), Failure> {
         let print = self.global("print");
-        match self.vm.host_call(print, values, false) {
-            Ok(_) => Ok(()),
-            Err(error) => Err(self.failure(error)),
-        }
+        self.call_with(print, values, false).map(drop)
     }
 
     /// The text of a global as `tostring` gives it, if it is not nil.
@@ -197,6 +193,14 @@ impl Session {
         std::process::exit(code)
     }
 
+    /// Calls a function from a native function, as `lua` does: tracebacks end with that.
+    fn call_with(&mut self, function: Value, arguments: &[Value], with_traceback: bool) -> Result<Vec<Value>, Failure> {
+        let command = self.vm.native(call_first, Intrinsic::None, &[]);
+        let all = [&[function], arguments].concat();
+        let result = self.vm.host_call(command, &all, with_traceback);
+        result.map_err(|error| self.failure(error))
+    }
+
     fn failure(&mut self, error: VmError) -> Failure {
         match error {
             VmError::Limit(violation) => Failure::Limit(violation.to_string().into_bytes()),
@@ -241,6 +245,12 @@ impl Session {
         let globals = self.vm.globals();
         self.vm.set_field(globals, name, value);
     }
+}
+
+/// Calls its first argument with the others.
+fn call_first(vm: &mut Vm) -> NativeResult {
+    vm.call(vm.nargs() - 1, -1)?;
+    Ok(vm.nargs() as u32)
 }
 
 /// `tostring`, whatever the script has made of that global.

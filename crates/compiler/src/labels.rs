@@ -150,6 +150,11 @@ impl FuncState<'_> {
         Some(Failure::new(message, place))
     }
 
+    /// Whether a label with this name is visible, so that a jump to it goes backwards.
+    pub(crate) fn has_label(&self, name: Name) -> bool {
+        self.find_label(name).is_some()
+    }
+
     fn find_label(&self, name: Name) -> Option<Label> {
         self.labels.iter().find(|label| label.name == JumpName::Label(name)).copied()
     }

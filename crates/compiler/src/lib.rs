@@ -41,6 +41,8 @@ mod position;
 mod scope;
 mod stat;
 mod table;
+#[cfg(test)]
+mod tests;
 
 use perilune_base::dialect::LuaVersion;
 use perilune_bytecode::proto::Proto;

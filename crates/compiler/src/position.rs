@@ -98,7 +98,7 @@ mod tests {
     fn blanks_and_comments_are_skipped_and_lines_counted() {
         assert_eq!(skip_blank(b"  x", 0, 1), (2, 1));
         assert_eq!(skip_blank(b"\r\n\n\r x", 0, 1), (5, 3));
-        assert_eq!(skip_blank(b"-- a\n--[[ b\n ]=]\n]] --[==[]]]==] x", 0, 7), (35, 10));
+        assert_eq!(skip_blank(b"-- a\n--[[ b\n ]=]\n]] --[==[]]]==] x", 0, 7), (33, 10));
         assert_eq!(skip_blank(b"--[= not long\n-x", 0, 1), (14, 2));
         assert_eq!(skip_blank(b"--", 0, 1), (2, 1));
         assert_eq!(skip_blank(b"--[[", 0, 1), (4, 1));

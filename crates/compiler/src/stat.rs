@@ -307,12 +307,11 @@ impl Compiler<'_> {
         self.fs.at.line = arm.line;
         let mut e = self.expr(arm.cond)?;
         self.consume_token(4);
-        if let [Stat { kind: StatKind::Break, line, .. }] = self.chunk.stats[arm.block.stats] {
-            // `if cond then break end` is one jump.
+        if let Some((name, line)) = self.only_jump(&arm.block) {
             self.fs.go_if_false(&mut e)?;
             self.consumed(line, arm.block.end);
             self.fs.enter_block(false);
-            self.fs.add_goto(JumpName::Break, line, e.t);
+            self.fs.add_goto(name, line, e.t);
             self.fs.leave_block()?;
             return Ok(());
         }
@@ -324,6 +323,21 @@ impl Compiler<'_> {
         }
         self.fs.patch_to_here(e.f);
         Ok(())
+    }
+
+    /// Whether a block is one jump forwards, which the condition before it can do itself: `if cond then break end`.
+    ///
+    /// A `goto` in a line of its own keeps its instruction, as in the reference, for line hooks and breakpoints.
+    fn only_jump(&self, block: &Block) -> Option<(JumpName, u32)> {
+        match self.chunk.stats[block.stats] {
+            [Stat { kind: StatKind::Break, line, .. }] => Some((JumpName::Break, line)),
+            [Stat { kind: StatKind::Goto { name, line }, .. }]
+                if line == self.fs.at.line && !self.fs.has_label(name) =>
+            {
+                Some((JumpName::Label(name), line))
+            }
+            _ => None,
+        }
     }
 
     fn return_statement(&mut self, exprs: ExprList) -> Res<()> {

@@ -37,7 +37,7 @@ impl UserDataRef {
     pub fn downcast_mut<T: 'static>(&mut self) -> Option<&mut T> {
         // SAFETY: the userdata is alive while it is rooted; the VM runs on one thread, and the exclusive borrow of the
         // handle keeps callers from taking two at once through it.
-        unsafe { (&mut (*self.as_ptr()).data).as_deref_mut().and_then(|d| d.downcast_mut::<T>()) }
+        unsafe { (*self.as_ptr()).data.as_deref_mut().and_then(|d| d.downcast_mut::<T>()) }
     }
 
     /// The host value, if it is a `T`.
@@ -47,7 +47,7 @@ impl UserDataRef {
 
     fn data(&self) -> Option<&dyn Any> {
         // SAFETY: as in `downcast_mut`.
-        unsafe { (&(*self.as_ptr()).data).as_deref() }
+        unsafe { (*self.as_ptr()).data.as_deref() }
     }
 
     /// Number of user values.

@@ -173,9 +173,6 @@ fn ipairs_step(vm: &mut Vm) -> NativeResult {
 fn print(vm: &mut Vm) -> NativeResult {
     let mut line = vm.take_buffer();
     for i in 1..=vm.nargs() {
-        if i > 1 {
-            line.push(b'\t');
-        }
         if let Err(raised) = print_value(vm, i, &mut line) {
             write_output(vm, &mut line);
             vm.give_buffer(line);
@@ -191,7 +188,9 @@ fn print(vm: &mut Vm) -> NativeResult {
 /// Appends argument `i` to what is going to be printed.
 fn print_value(vm: &mut Vm, i: usize, line: &mut Vec<u8>) -> Result<(), Raised> {
     let value = vm.arg(i);
+    let separator: &[u8] = if i > 1 { b"\t" } else { b"" };
     if vm.metamethod(value, Event::ToString).is_nil() {
+        line.extend_from_slice(separator);
         match value.tag {
             Tag::Int => {
                 write_int(line, value.raw_int());
@@ -217,12 +216,15 @@ fn print_value(vm: &mut Vm, i: usize, line: &mut Vec<u8>) -> Result<(), Raised> 
                 }
             }
         }
+        let text = vm.to_display(value)?;
+        line.extend_from_slice(text.as_bytes());
     } else {
         // The handler may print too: what comes before it goes out before it.
         write_output(vm, line);
+        let text = vm.to_display(value)?;
+        line.extend_from_slice(separator);
+        line.extend_from_slice(text.as_bytes());
     }
-    let text = vm.to_display(value)?;
-    line.extend_from_slice(text.as_bytes());
     Ok(())
 }
 

@@ -4,6 +4,7 @@ use perilune_runtime::object::ThreadRef;
 use perilune_runtime::value::Value;
 use perilune_vm::debug::{FrameId, Info, identity};
 use perilune_vm::hooks;
+use perilune_vm::host::StandardStream;
 use perilune_vm::native::{NativeResult, Raised, Row, row};
 use perilune_vm::vm::Vm;
 
@@ -339,13 +340,15 @@ fn debug(vm: &mut Vm) -> NativeResult {
     loop {
         vm.host().report(b"lua_debug> ");
         let mut line = Vec::new();
-        let mut byte = [0u8; 1];
         loop {
-            match vm.host().stream(perilune_vm::host::StandardStream::Input).read(&mut byte) {
-                Ok(1) if byte[0] != b'\n' => line.push(byte[0]),
-                Ok(1) => break,
-                _ if line.is_empty() => return Ok(0),
-                _ => break,
+            let before = line.len();
+            let read = vm.host().stream(StandardStream::Input).read(&mut line, 1);
+            if read.is_err() || line.len() == before {
+                return Ok(0);
+            }
+            if line.last() == Some(&b'\n') {
+                line.pop();
+                break;
             }
         }
         if line == b"cont" {

@@ -13,6 +13,8 @@ use perilune_vm::native::Row;
 use perilune_vm::vm::Vm;
 
 pub mod base;
+pub mod coroutine;
+pub mod debug;
 pub mod io;
 pub mod math;
 pub mod os;
@@ -80,12 +82,14 @@ type Opener = fn(&mut Vm);
 const OPENERS: &[(Libraries, Opener)] = &[
     (Libraries::BASE, base::open),
     (Libraries::PACKAGE, package::open),
+    (Libraries::COROUTINE, coroutine::open),
     (Libraries::TABLE, table::open),
     (Libraries::IO, io::open),
     (Libraries::OS, os::open),
     (Libraries::STRING, string::open),
     (Libraries::MATH, math::open),
     (Libraries::UTF8, utf8::open),
+    (Libraries::DEBUG, debug::open),
 ];
 
 /// Opens all standard libraries.

@@ -210,7 +210,7 @@ pub(crate) unsafe fn call_native(vm: *mut Vm, mut func: *mut Value, nresults: i3
         match code(&mut *vm) {
             Ok(n) if n < RETURN_CALL => {
                 let first = (*(*vm).thread).top.sub(n as usize);
-                deliver(vm, first, n as usize)
+                deliver_in_place(vm, first, n as usize)
             }
             Ok(n) => {
                 let nargs = (n - RETURN_CALL) as usize;
@@ -223,11 +223,22 @@ pub(crate) unsafe fn call_native(vm: *mut Vm, mut func: *mut Value, nresults: i3
     }
 }
 
-/// Ends the current native frame: its results are the `n` slots from `first`.
+/// Ends the current frame: its results are the `n` slots from `first`.
 ///
 /// # Safety
-/// The current frame is not a Lua frame; the slots are inside the stack.
+/// The slots are inside the stack.
 pub(crate) unsafe fn deliver(vm: *mut Vm, first: *mut Value, n: usize) -> Step {
+    // SAFETY: the caller's duty.
+    match unsafe { deliver_in_place(vm, first, n) } {
+        // The interpreter was running another frame.
+        Step::Next => Step::Reload,
+        step => step,
+    }
+}
+
+/// As [`deliver`], for a native function that the interpreter's current frame has called: that frame just goes on.
+#[inline]
+unsafe fn deliver_in_place(vm: *mut Vm, first: *mut Value, n: usize) -> Step {
     // SAFETY: results only move down, to the function's slot; the room that more wanted results need is there, because a
     // Lua caller's registers cover it and a host caller asked for it.
     unsafe {
@@ -283,7 +294,7 @@ unsafe fn pop_frame(vm: *mut Vm, first: *mut Value, n: usize) -> Step {
         if ((*vm).heap.bytes >= (*vm).heap.threshold || (*vm).attention) && (*f.sub(1)).kind == frame::LUA {
             return collect_after_call(vm, wanted);
         }
-        Step::Reload
+        Step::Next
     }
 }
 
@@ -308,7 +319,7 @@ unsafe fn collect_after_call(vm: *mut Vm, wanted: i32) -> Step {
             (*vm).attention = false;
             return Step::Switch;
         }
-        Step::Reload
+        Step::Next
     }
 }
 

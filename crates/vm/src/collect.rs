@@ -119,12 +119,22 @@ impl Vm {
         self.warn(b")", false);
     }
 
+    /// Whether a finalizer is running.
+    pub fn in_finalizer(&self) -> bool {
+        self.finalizing
+    }
+
     /// Emits a warning, or a part of one.
     pub fn warn(&mut self, message: &[u8], to_be_continued: bool) {
         crate::warnings::warn(self, message, to_be_continued);
     }
 
-    /// Calls all finalizers and frees nothing: the end of a VM's life.
+    /// Gives up the VM without closing it: variables and finalizers that wait are left alone.
+    pub fn abandon(&mut self) {
+        self.closed = true;
+    }
+
+    /// Closes the variables that wait for it and calls all finalizers: the end of a VM's life.
     pub fn close(&mut self) {
         if self.closed {
             return;

@@ -100,6 +100,8 @@ impl Fields {
             if let Some(offset) = nearest(instant(&before), is_dst, &offset_at) {
                 return instant(&offset);
             }
+            // A place without daylight saving time: glibc imagines one of an hour.
+            return instant(&before) + if is_dst { -3600 } else { 3600 };
         }
         let standard = candidates.into_iter().find(|o| !o.is_dst && holds(o));
         let any = || candidates.into_iter().find(|o| holds(o));
@@ -214,7 +216,7 @@ mod tests {
         assert_eq!(with(fields(2023, 10, 29, 2, 30), true), 1_698_539_400);
         assert_eq!(with(fields(2023, 1, 15, 12, 0), true), 1_673_776_800);
         assert_eq!(with(fields(2023, 7, 15, 12, 0), false), 1_689_418_800);
-        let utc = Fields { is_dst: Some(true), ..fields(1970, 1, 1, 1, 0) };
+        let utc = Fields { is_dst: Some(true), ..fields(1970, 1, 1, 2, 0) };
         assert_eq!(utc.instant(|_| LocalOffset::utc()), 3600);
     }
 }

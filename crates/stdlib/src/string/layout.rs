@@ -47,7 +47,7 @@ pub(super) struct Item {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Malformed {
     /// An error with this message.
-    Error(String),
+    Error(Vec<u8>),
     /// An error about the format as an argument.
     Argument(&'static str),
 }
@@ -109,7 +109,7 @@ impl<'a> Layout<'a> {
             b's' => (Kind::Sized, self.limited_number(8)?),
             b'c' => match self.number() {
                 Some(size) => (Kind::Chars, size),
-                None => return Err(Malformed::Error("missing size for format option 'c'".to_owned())),
+                None => return Err(Malformed::Error(b"missing size for format option 'c'".to_vec())),
             },
             b'z' => (Kind::Zero, 0),
             b'x' => (Kind::Padding, 1),
@@ -131,7 +131,7 @@ impl<'a> Layout<'a> {
                 self.max_align = self.limited_number(NATIVE_ALIGNMENT)?;
                 nothing
             }
-            _ => return Err(Malformed::Error(format!("invalid format option '{}'", char::from(option)))),
+            _ => return Err(Malformed::Error([&b"invalid format option '"[..], &[option], b"'"].concat())),
         }))
     }
 
@@ -152,7 +152,10 @@ impl<'a> Layout<'a> {
     fn limited_number(&mut self, default: i32) -> Result<i32, Malformed> {
         match self.number().unwrap_or(default) {
             size @ 1..=MAX_INT_SIZE => Ok(size),
-            size => Err(Malformed::Error(format!("integral size ({size}) out of limits [1,{MAX_INT_SIZE}]"))),
+            size => {
+                let message = format!("integral size ({size}) out of limits [1,{MAX_INT_SIZE}]");
+                Err(Malformed::Error(message.into_bytes()))
+            }
         }
     }
 }
@@ -186,7 +189,7 @@ mod tests {
     #[test]
     fn malformed_formats_have_the_messages_of_the_reference() {
         let error = |format: &str| match items(format).unwrap_err() {
-            Malformed::Error(message) => message,
+            Malformed::Error(message) => String::from_utf8(message).unwrap(),
             Malformed::Argument(message) => message.to_owned(),
         };
         assert_eq!(error("i17"), "integral size (17) out of limits [1,16]");

@@ -16,6 +16,8 @@ pub(super) fn pack(vm: &mut Vm) -> NativeResult {
     let format = vm.check_str(1)?;
     let mut layout = Layout::new(format.as_bytes());
     let mut out = vm.take_buffer();
+    // The first missing argument is nil, as where the reference has a mark behind the arguments.
+    vm.push(Value::NIL);
     let mut arg = 1;
     while let Some(item) = next_item(vm, &mut layout, out.len())? {
         make_room(vm, &mut out, item.padding + item.size)?;
@@ -141,7 +143,7 @@ pub(super) fn unpack(vm: &mut Vm) -> NativeResult {
 
 fn next_item(vm: &mut Vm, layout: &mut Layout<'_>, total: usize) -> Result<Option<Item>, Raised> {
     layout.next(total).map_err(|malformed| match malformed {
-        Malformed::Error(message) => vm.error(&message),
+        Malformed::Error(message) => vm.error_bytes(&message),
         Malformed::Argument(message) => vm.arg_error(1, message),
     })
 }

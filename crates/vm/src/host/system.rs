@@ -98,12 +98,13 @@ impl Host for SystemHost {
     fn local_offset(&self, unix_time: i64) -> LocalOffset {
         let zone = self.zone.get_or_init(local_zone);
         match zone.find_local_time_type(unix_time) {
-            Ok(kind) => LocalOffset {
+            // A zone without a name is universal time.
+            Ok(kind) if !kind.time_zone_designation().is_empty() => LocalOffset {
                 seconds: kind.ut_offset(),
                 is_dst: kind.is_dst(),
                 abbreviation: kind.time_zone_designation().to_owned(),
             },
-            Err(_) => LocalOffset::utc(),
+            Ok(_) | Err(_) => LocalOffset::utc(),
         }
     }
 

@@ -279,7 +279,7 @@ pub(crate) unsafe fn store_element(vm: *mut Vm, t: *mut Table, n: u64, v: Value)
             }
             return false;
         }
-        if n == len && n < (*t).array_cap as u64 && len > 0 && (*t).meta.is_null() && (*t).hash.is_null() {
+        if n == len && n < (*t).array_cap as u64 && (*t).meta.is_null() && no_index_keys(t) {
             if kind == v.tag as u8 {
                 *(*t).array.cast::<u64>().add(n as usize) = v.payload;
             } else if kind == ANY_ELEMENTS && !v.is_nil() {
@@ -293,6 +293,13 @@ pub(crate) unsafe fn store_element(vm: *mut Vm, t: *mut Table, n: u64, v: Value)
         }
         false
     }
+}
+
+/// Whether no integer keys above zero are in the hash part, so that an append has nothing to take over from there.
+#[inline(always)]
+unsafe fn no_index_keys(t: *mut Table) -> bool {
+    // SAFETY: a table's hash part is null or alive.
+    unsafe { (*t).hash.is_null() || (*(*t).hash).index_keys == 0 }
 }
 
 /// `object[key] = v` in a table that needs no look at `__newindex`; a refused store is tried again after a collection.

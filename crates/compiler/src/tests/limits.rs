@@ -1,0 +1,96 @@
+//! Limits, and sources that come close to them.
+
+use perilune_bytecode::verify::verify;
+
+use super::compiled;
+use crate::tests::errors::error;
+
+/// `piece` repeated, with `#` replaced by the number of the repetition.
+fn repeated(n: usize, piece: &str) -> String {
+    (1..=n).map(|i| piece.replace('#', &i.to_string())).collect()
+}
+
+#[test]
+fn left_chains_of_any_length_compile() {
+    for (first, piece) in [
+        ("local a; return a", " + a"),
+        ("local a; return a", " < a"),
+        ("return x", " and y"),
+        ("return x", " or 1"),
+        ("return x", ".y"),
+        ("return x", "()"),
+        ("return x", ":y{1}"),
+        ("return 1", " + 1"),
+    ] {
+        let source = first.to_owned() + &piece.repeat(100_000);
+        let proto = compiled(&source);
+        assert_eq!(verify(&proto), Ok(()), "{piece}");
+    }
+}
+
+#[test]
+fn local_variables_are_limited() {
+    assert_eq!(
+        error(&repeated(201, "local a#\n")),
+        "test:202: too many local variables (limit is 200) in main function near <eof>"
+    );
+    let list = format!("local {} b\n, c = 1", repeated(200, "a#, "));
+    assert_eq!(
+        error(&list),
+        "test:2: too many local variables (limit is 200) in main function near ','"
+    );
+    let source = format!("\n\nfunction f() {} for i = 1, 2 do end end", repeated(198, "local a#\n"));
+    assert_eq!(
+        error(&source),
+        "test:201: too many local variables (limit is 200) in function at line 3 near '='"
+    );
+    compiled(&repeated(200, "local a#\n"));
+}
+
+#[test]
+fn upvalues_are_limited() {
+    let outer = format!("{} function f() {}", repeated(150, "local a#\n"), repeated(150, "local b#\n"));
+    let uses = repeated(150, "x = a#\n") + &repeated(105, "x = b#\n");
+    let source = format!("{outer} function g() {uses} end end");
+    assert_eq!(
+        error(&source),
+        "test:556: too many upvalues (limit is 255) in function at line 301 near 'end'"
+    );
+}
+
+#[test]
+fn registers_are_limited() {
+    assert_eq!(
+        error(&format!("f({}1)", repeated(260, "#, "))),
+        "test:1: function or expression needs too many registers near '255'"
+    );
+    assert_eq!(
+        error(&format!("return {} 1, 2, 3, 4, 5, 6", repeated(250, "f()\n, "))),
+        "test:251: function or expression needs too many registers near '6'"
+    );
+}
+
+#[test]
+fn records_give_way_when_registers_run_out() {
+    let record = |value: &str| format!("{{{} last = {value}}}", repeated(40, "k# = #, "));
+    let arguments = repeated(200, "#, ");
+    let source = format!("local t = {}", record(&record(&record(&format!("f({arguments} 0)")))));
+    let proto = compiled(&source);
+    assert!(proto.templates.is_empty());
+    assert!(!compiled(&format!("local t = {}", record(&record("0")))).templates.is_empty());
+}
+
+#[test]
+fn long_constructors_are_stored_in_runs() {
+    let proto = compiled(&format!("return {{{}}}", "1, ".repeat(1000)));
+    assert_eq!(proto.max_stack, 51);
+    assert_eq!(verify(&proto), Ok(()));
+}
+
+#[test]
+fn many_constants_are_reached() {
+    let source = format!("local t = {{{}}}\nreturn t == 'last', t < 1e300", repeated(70_000, "'s#', "));
+    let proto = compiled(&source);
+    assert_eq!(verify(&proto), Ok(()));
+    assert!(proto.consts.len() > 70_000);
+}

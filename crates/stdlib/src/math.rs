@@ -1,0 +1,282 @@
+//! The mathematical library (§6.7 of the manual), with the functions that the reference's default build keeps from older
+//! versions (`LUA_COMPAT_MATHLIB`).
+
+mod random;
+
+use std::f64::consts::PI;
+
+use perilune_base::num::convert::{float_to_int_ceil, float_to_int_floor};
+use perilune_runtime::value::{Tag, Value};
+use perilune_vm::native::{Intrinsic, NativeResult, Raised, Row, intrinsic, row};
+use perilune_vm::vm::Vm;
+
+/// The functions of the library.
+pub const ROWS: &[Row] = &[
+    intrinsic("abs", abs, Intrinsic::MathAbs),
+    row("acos", |vm| map(vm, f64::acos)),
+    row("asin", |vm| map(vm, f64::asin)),
+    row("atan", atan),
+    row("atan2", atan),
+    intrinsic("ceil", ceil, Intrinsic::MathCeil),
+    intrinsic("cos", |vm| map(vm, f64::cos), Intrinsic::MathCos),
+    row("cosh", |vm| map(vm, f64::cosh)),
+    row("deg", |vm| map(vm, |x| x * (180.0 / PI))),
+    intrinsic("exp", |vm| map(vm, f64::exp), Intrinsic::MathExp),
+    intrinsic("floor", floor, Intrinsic::MathFloor),
+    intrinsic("fmod", fmod, Intrinsic::MathFmod),
+    row("frexp", frexp),
+    row("ldexp", ldexp),
+    intrinsic("log", log, Intrinsic::MathLog),
+    row("log10", |vm| map(vm, f64::log10)),
+    intrinsic("max", max, Intrinsic::MathMax),
+    intrinsic("min", min, Intrinsic::MathMin),
+    intrinsic("modf", modf, Intrinsic::MathModf),
+    row("pow", pow),
+    row("rad", |vm| map(vm, |x| x * (PI / 180.0))),
+    intrinsic("random", random::random, Intrinsic::MathRandom),
+    row("randomseed", random::randomseed),
+    intrinsic("sin", |vm| map(vm, f64::sin), Intrinsic::MathSin),
+    row("sinh", |vm| map(vm, f64::sinh)),
+    intrinsic("sqrt", |vm| map(vm, f64::sqrt), Intrinsic::MathSqrt),
+    intrinsic("tan", |vm| map(vm, f64::tan), Intrinsic::MathTan),
+    row("tanh", |vm| map(vm, f64::tanh)),
+    intrinsic("tointeger", tointeger, Intrinsic::MathToInteger),
+    intrinsic("type", r#type, Intrinsic::MathType),
+    intrinsic("ult", ult, Intrinsic::MathUlt),
+];
+
+/// Opens the library, and seeds its generator from the host.
+pub fn open(vm: &mut Vm) {
+    let library = crate::new_library(vm, "math", ROWS);
+    vm.set_field(library, "pi", Value::float(PI));
+    vm.set_field(library, "huge", Value::float(f64::INFINITY));
+    vm.set_field(library, "maxinteger", Value::int(i64::MAX));
+    vm.set_field(library, "mininteger", Value::int(i64::MIN));
+    random::seed_from_host(vm);
+}
+
+/// Returns a function of the float argument.
+#[inline(always)]
+fn map(vm: &mut Vm, function: impl Fn(f64) -> f64) -> NativeResult {
+    let x = vm.check_float(1)?;
+    vm.ret(Value::float(function(x)))
+}
+
+fn abs(vm: &mut Vm) -> NativeResult {
+    match vm.arg(1).as_int() {
+        Some(int) => vm.ret(Value::int(int.wrapping_abs())),
+        None => map(vm, f64::abs),
+    }
+}
+
+fn atan(vm: &mut Vm) -> NativeResult {
+    let y = vm.check_float(1)?;
+    let x = vm.opt_float(2, 1.0)?;
+    vm.ret(Value::float(y.atan2(x)))
+}
+
+fn ceil(vm: &mut Vm) -> NativeResult {
+    let value = vm.arg(1);
+    if value.tag == Tag::Int {
+        return vm.ret(value);
+    }
+    let float = vm.check_float(1)?;
+    vm.ret(float_to_int_ceil(float).map_or_else(|| Value::float(float.ceil()), Value::int))
+}
+
+fn floor(vm: &mut Vm) -> NativeResult {
+    let value = vm.arg(1);
+    if value.tag == Tag::Int {
+        return vm.ret(value);
+    }
+    let float = vm.check_float(1)?;
+    vm.ret(floored(float))
+}
+
+/// The largest integer not above a float; a float if no integer is large enough.
+fn floored(float: f64) -> Value {
+    float_to_int_floor(float).map_or_else(|| Value::float(float.floor()), Value::int)
+}
+
+fn fmod(vm: &mut Vm) -> NativeResult {
+    if let (Some(a), Some(b)) = (vm.arg(1).as_int(), vm.arg(2).as_int()) {
+        if b == 0 {
+            return Err(vm.arg_error(2, "zero"));
+        }
+        return vm.ret(Value::int(a.wrapping_rem(b)));
+    }
+    let a = vm.check_float(1)?;
+    let b = vm.check_float(2)?;
+    vm.ret(Value::float(a % b))
+}
+
+fn modf(vm: &mut Vm) -> NativeResult {
+    let value = vm.arg(1);
+    if value.tag == Tag::Int {
+        vm.push(value);
+        vm.push(Value::float(0.0));
+        return Ok(2);
+    }
+    let float = vm.check_float(1)?;
+    let whole = float.trunc();
+    // The difference of infinities would be NaN.
+    let fraction = if float == whole { 0.0 } else { float - whole };
+    vm.push(floored(whole));
+    vm.push(Value::float(fraction));
+    Ok(2)
+}
+
+fn log(vm: &mut Vm) -> NativeResult {
+    let x = vm.check_float(1)?;
+    let result = if vm.arg(2).is_nil() {
+        x.ln()
+    } else {
+        match vm.check_float(2)? {
+            2.0 => x.log2(),
+            10.0 => x.log10(),
+            base => x.ln() / base.ln(),
+        }
+    };
+    vm.ret(Value::float(result))
+}
+
+fn pow(vm: &mut Vm) -> NativeResult {
+    let x = vm.check_float(1)?;
+    let y = vm.check_float(2)?;
+    vm.ret(Value::float(x.powf(y)))
+}
+
+fn max(vm: &mut Vm) -> NativeResult {
+    extreme(vm, |vm, best, value| less(vm, best, value))
+}
+
+fn min(vm: &mut Vm) -> NativeResult {
+    extreme(vm, |vm, best, value| less(vm, value, best))
+}
+
+/// Returns the argument that `is_better` than those before it.
+#[inline(always)]
+fn extreme(
+    vm: &mut Vm,
+    is_better: impl Fn(&mut Vm, Value, Value) -> Result<bool, Raised>,
+) -> NativeResult {
+    let count = vm.nargs();
+    let mut best = vm.check_any(1)?;
+    for i in 2..=count {
+        let value = vm.arg(i);
+        if is_better(vm, best, value)? {
+            best = value;
+        }
+    }
+    vm.ret(best)
+}
+
+#[inline(always)]
+fn less(vm: &mut Vm, a: Value, b: Value) -> Result<bool, Raised> {
+    match (a.tag, b.tag) {
+        (Tag::Int, Tag::Int) => Ok(a.raw_int() < b.raw_int()),
+        (Tag::Float, Tag::Float) => Ok(a.raw_float() < b.raw_float()),
+        // Anything that can be compared is allowed.
+        _ => vm.less_than(a, b),
+    }
+}
+
+fn tointeger(vm: &mut Vm) -> NativeResult {
+    let value = vm.check_any(1)?;
+    let int = vm.to_integer(value);
+    vm.ret(int.map_or(Value::NIL, Value::int))
+}
+
+fn r#type(vm: &mut Vm) -> NativeResult {
+    let name = match vm.check_any(1)?.tag {
+        Tag::Int => "integer",
+        Tag::Float => "float",
+        _ => return vm.ret(Value::NIL),
+    };
+    let name = vm.string(name.as_bytes());
+    vm.ret(name)
+}
+
+fn ult(vm: &mut Vm) -> NativeResult {
+    let a = vm.check_int(1)?;
+    let b = vm.check_int(2)?;
+    vm.ret(Value::bool((a as u64) < b as u64))
+}
+
+fn frexp(vm: &mut Vm) -> NativeResult {
+    let (fraction, exponent) = split_float(vm.check_float(1)?);
+    vm.push(Value::float(fraction));
+    vm.push(Value::int(i64::from(exponent)));
+    Ok(2)
+}
+
+fn ldexp(vm: &mut Vm) -> NativeResult {
+    let x = vm.check_float(1)?;
+    // C's `int`: what does not fit is cut.
+    let exponent = vm.check_int(2)? as i32;
+    vm.ret(Value::float(scale(x, exponent)))
+}
+
+const FRACTION_BITS: u32 = 52;
+const EXPONENT_MASK: u64 = 0x7FF << FRACTION_BITS;
+const BIAS: i32 = 1023;
+
+/// C's `frexp`: a fraction from 0.5 to 1, and the power of two to multiply it with.
+fn split_float(x: f64) -> (f64, i32) {
+    if x == 0.0 || !x.is_finite() {
+        return (x, 0);
+    }
+    const TO_NORMAL: i32 = 64;
+    let (x, correction) = if x.is_subnormal() { (x * 2f64.powi(TO_NORMAL), TO_NORMAL) } else { (x, 0) };
+    let bits = x.to_bits();
+    let exponent = (bits & EXPONENT_MASK) >> FRACTION_BITS;
+    let fraction = f64::from_bits(bits & !EXPONENT_MASK | ((BIAS - 1) as u64) << FRACTION_BITS);
+    (fraction, exponent as i32 - (BIAS - 1) - correction)
+}
+
+/// C's `ldexp`: `x` times a power of two, rounded once.
+fn scale(x: f64, exponent: i32) -> f64 {
+    const LARGEST: i32 = BIAS;
+    // Steps down leave room for all bits of the fraction, so that only the last product can round.
+    const SMALLEST: i32 = 1 - BIAS + FRACTION_BITS as i32 + 1;
+    let power = |exponent: i32| f64::from_bits(((exponent + BIAS) as u64) << FRACTION_BITS);
+    let (mut x, mut exponent) = (x, exponent);
+    for _ in 0..2 {
+        if exponent > LARGEST {
+            x *= power(LARGEST);
+            exponent -= LARGEST;
+        } else if exponent < 1 - BIAS {
+            x *= power(SMALLEST);
+            exponent -= SMALLEST;
+        }
+    }
+    x * power(exponent.clamp(1 - BIAS, LARGEST))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn floats_are_split_as_by_c() {
+        assert_eq!(split_float(8.0), (0.5, 4));
+        assert_eq!(split_float(-0.3), (-0.6, -1));
+        assert_eq!(split_float(0.0), (0.0, 0));
+        assert_eq!(split_float(5e-324), (0.5, -1073));
+        assert_eq!(split_float(f64::MAX), (0.999_999_999_999_999_9, 1024));
+        assert_eq!(split_float(f64::INFINITY), (f64::INFINITY, 0));
+    }
+
+    #[test]
+    fn scaling_goes_through_the_whole_range() {
+        assert_eq!(scale(0.5, 4), 8.0);
+        assert_eq!(scale(0.5, -1073), 5e-324);
+        assert_eq!(scale(5e-324, 1074), 1.0);
+        assert_eq!(scale(5e-324, 1074 + 1023), 2f64.powi(1023));
+        assert_eq!(scale(1.0, 1024), f64::INFINITY);
+        assert_eq!(scale(1.0, i32::MIN), 0.0);
+        assert_eq!(scale(1.0, i32::MAX), f64::INFINITY);
+        assert_eq!(scale(3.0, -1075), 1e-323);
+        assert_eq!(scale(1.5, -1074), 1e-323);
+    }
+}

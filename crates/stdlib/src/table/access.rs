@@ -1,0 +1,67 @@
+//! What may be used as a table, and how its elements are reached.
+
+use perilune_runtime::object::TableRef;
+use perilune_runtime::value::{Tag, Value};
+use perilune_vm::native::Raised;
+use perilune_vm::vm::Vm;
+
+/// The metamethods that something other than a table must have to be used as one (`TAB_R`, `TAB_W`, `TAB_L`).
+#[derive(Clone, Copy)]
+pub(super) struct Needs(&'static [&'static str]);
+
+impl Needs {
+    pub(super) const READ: Needs = Needs(&["__index"]);
+    pub(super) const WRITE: Needs = Needs(&["__newindex"]);
+    pub(super) const READ_LENGTH: Needs = Needs(&["__index", "__len"]);
+    pub(super) const READ_WRITE_LENGTH: Needs = Needs(&["__index", "__newindex", "__len"]);
+}
+
+/// Argument `i`, which must be a table or behave like one (`checktab`).
+#[inline]
+pub(super) fn check(vm: &mut Vm, i: usize, needs: Needs) -> Result<Value, Raised> {
+    let object = vm.arg(i);
+    if object.tag == Tag::Table { Ok(object) } else { check_likeness(vm, i, object, needs) }
+}
+
+#[cold]
+fn check_likeness(vm: &mut Vm, i: usize, object: Value, needs: Needs) -> Result<Value, Raised> {
+    let has = |vm: &mut Vm, name: &&str| !vm.metafield(object, name).is_nil();
+    if vm.metatable_of(object).is_some() && needs.0.iter().all(|name| has(vm, name)) {
+        Ok(object)
+    } else {
+        Err(vm.type_error(i, "table"))
+    }
+}
+
+/// The table, if it is one without a metatable.
+#[inline(always)]
+pub(super) fn plain(object: Value) -> Option<TableRef> {
+    object.as_table().filter(|table| table.metatable().is_none())
+}
+
+/// The length, which must be an integer. **(safepoint unless plain)**
+#[inline]
+pub(super) fn length(vm: &mut Vm, object: Value) -> Result<i64, Raised> {
+    match plain(object) {
+        Some(table) => Ok(table.length()),
+        None => vm.len_int(object),
+    }
+}
+
+/// An element. **(safepoint unless plain)**
+#[inline]
+pub(super) fn element(vm: &mut Vm, object: Value, i: i64) -> Result<Value, Raised> {
+    match plain(object) {
+        Some(table) => Ok(table.get_int(i)),
+        None => vm.index(object, Value::int(i)),
+    }
+}
+
+/// Stores an element. **(safepoint unless plain)**
+#[inline]
+pub(super) fn set_element(vm: &mut Vm, object: Value, i: i64, value: Value) -> Result<(), Raised> {
+    match plain(object) {
+        Some(table) => vm.raw_set_int(table, i, value),
+        None => vm.set_index(object, Value::int(i), value),
+    }
+}

@@ -1,0 +1,245 @@
+//! The table library (§6.6 of the manual).
+//!
+//! A *plain* table has no metatable: its array part is worked on directly, and no Lua code runs in between. Anything else
+//! that behaves like a table goes through its metamethods, one element after the other, in the order of the reference.
+//!
+//! | module | question it answers |
+//! |---|---|
+//! | this one | the functions, but for `sort` |
+//! | `access` | what may be used as a table, and how its elements are reached |
+//! | `sort` | `table.sort` |
+
+mod access;
+mod sort;
+
+use perilune_base::num::format::{write_float, write_int};
+use perilune_runtime::object::TableRef;
+use perilune_runtime::table::SetError;
+use perilune_runtime::value::{Tag, Value};
+use perilune_vm::native::{Intrinsic, NativeResult, Raised, Row, intrinsic, row};
+use perilune_vm::vm::Vm;
+
+use self::access::{Needs, check, element, length, plain, set_element};
+use crate::string::buffer::{self, append};
+
+/// The functions of the library.
+pub const ROWS: &[Row] = &[
+    intrinsic("concat", concat, Intrinsic::TableConcat),
+    intrinsic("insert", insert, Intrinsic::TableInsert),
+    row("move", r#move),
+    row("pack", pack),
+    intrinsic("remove", remove, Intrinsic::TableRemove),
+    row("sort", sort::sort),
+    intrinsic("unpack", unpack, Intrinsic::Unpack),
+];
+
+/// Elements of an array part that are moved for one unit of fuel.
+const ELEMENTS_PER_UNIT: i64 = 16;
+
+/// Elements handled one by one between two charges of fuel.
+const CHARGED_TOGETHER: i64 = 64;
+
+/// Opens the library.
+pub fn open(vm: &mut Vm) {
+    crate::new_library(vm, "table", ROWS);
+}
+
+/// Charges for the elements handled one by one, of which this is number `done`.
+#[inline]
+fn charge_elements(vm: &mut Vm, done: i64) -> Result<(), Raised> {
+    if done % CHARGED_TOGETHER == CHARGED_TOGETHER - 1 { vm.charge(CHARGED_TOGETHER as u64) } else { Ok(()) }
+}
+
+fn insert(vm: &mut Vm) -> NativeResult {
+    let count = vm.nargs();
+    let object = check(vm, 1, Needs::READ_WRITE_LENGTH)?;
+    let end = length(vm, object)?.wrapping_add(1);
+    match count {
+        2 => {
+            set_element(vm, object, end, vm.arg(2))?;
+        }
+        3 => {
+            let position = vm.check_int(2)?;
+            if (position as u64).wrapping_sub(1) >= end as u64 {
+                return Err(vm.arg_error(2, "position out of bounds"));
+            }
+            match plain(object) {
+                Some(table) if position < end => insert_plain(vm, table, position, vm.arg(3))?,
+                _ => {
+                    for i in (position..end).rev() {
+                        charge_elements(vm, end - i)?;
+                        let moved = element(vm, object, i)?;
+                        set_element(vm, object, i + 1, moved)?;
+                    }
+                    set_element(vm, object, position, vm.arg(3))?;
+                }
+            }
+        }
+        _ => return Err(vm.error("wrong number of arguments to 'insert'")),
+    }
+    Ok(0)
+}
+
+/// Inserts into the array part, which has the position.
+fn insert_plain(vm: &mut Vm, table: TableRef, position: i64, value: Value) -> Result<(), Raised> {
+    vm.charge(((table.length() - position) / ELEMENTS_PER_UNIT) as u64)?;
+    let inserted = match table.array_insert(vm.heap_mut(), position as u32, value) {
+        Err(SetError::Memory) => {
+            vm.emergency_collect();
+            table.array_insert(vm.heap_mut(), position as u32, value)
+        }
+        inserted => inserted,
+    };
+    inserted.map_err(|error| vm.set_error(error))
+}
+
+fn remove(vm: &mut Vm) -> NativeResult {
+    let object = check(vm, 1, Needs::READ_WRITE_LENGTH)?;
+    let size = length(vm, object)?;
+    let position = vm.opt_int(2, size)?;
+    if position != size && (position as u64).wrapping_sub(1) > size as u64 {
+        return Err(vm.arg_error(2, "position out of bounds"));
+    }
+    if let Some(table) = plain(object)
+        && (1..=size).contains(&position)
+    {
+        vm.charge(((size - position) / ELEMENTS_PER_UNIT) as u64)?;
+        let removed = table.array_remove(position as u32);
+        return vm.ret(removed);
+    }
+    let removed = element(vm, object, position)?;
+    vm.push(removed);
+    let mut i = position;
+    while i < size {
+        charge_elements(vm, i.wrapping_sub(position))?;
+        let moved = element(vm, object, i + 1)?;
+        set_element(vm, object, i, moved)?;
+        i += 1;
+    }
+    set_element(vm, object, i, Value::NIL)?;
+    Ok(1)
+}
+
+fn r#move(vm: &mut Vm) -> NativeResult {
+    let first = vm.check_int(2)?;
+    let last = vm.check_int(3)?;
+    let to = vm.check_int(4)?;
+    let target_arg = if vm.arg(5).is_nil() { 1 } else { 5 };
+    let source = check(vm, 1, Needs::READ)?;
+    let target = check(vm, target_arg, Needs::WRITE)?;
+    if last >= first {
+        if first <= 0 && last >= i64::MAX.wrapping_add(first) {
+            return Err(vm.arg_error(3, "too many elements to move"));
+        }
+        let count = last - first + 1;
+        if to > i64::MAX - count + 1 {
+            return Err(vm.arg_error(4, "destination wrap around"));
+        }
+        let is_upwards = to > last || to <= first || (target_arg != 1 && !vm.equals(source, target)?);
+        for done in 0..count {
+            charge_elements(vm, done)?;
+            let i = if is_upwards { done } else { count - 1 - done };
+            let moved = element(vm, source, first + i)?;
+            set_element(vm, target, to + i, moved)?;
+        }
+    }
+    vm.ret(target)
+}
+
+fn concat(vm: &mut Vm) -> NativeResult {
+    let object = check(vm, 1, Needs::READ_LENGTH)?;
+    let size = length(vm, object)?;
+    let separator = vm.opt_str(2)?;
+    let separator = separator.as_ref().map_or(&b""[..], |separator| separator.as_bytes());
+    let first = vm.opt_int(3, 1)?;
+    let last = vm.opt_int(4, size)?;
+    let mut out = vm.take_buffer();
+    let mut i = first;
+    while i <= last {
+        charge_elements(vm, i.wrapping_sub(first))?;
+        let value = match plain(object) {
+            // The table keeps it alive: no Lua code runs before it is copied.
+            Some(table) => table.get_int(i),
+            None => {
+                let value = element(vm, object, i)?;
+                vm.set_top(4);
+                vm.push(value);
+                value
+            }
+        };
+        add_text(vm, &mut out, value, i)?;
+        if i == last {
+            break;
+        }
+        append(vm, &mut out, separator)?;
+        i += 1;
+    }
+    buffer::return_buffer(vm, out)
+}
+
+/// Appends the text of element `i`.
+#[inline]
+fn add_text(vm: &mut Vm, out: &mut Vec<u8>, value: Value, i: i64) -> Result<(), Raised> {
+    match value.tag {
+        Tag::Int => write_int(out, value.raw_int()),
+        Tag::Float => write_float(out, value.raw_float()),
+        _ => match value.as_str() {
+            Some(text) => append(vm, out, text.as_bytes())?,
+            None => {
+                let message = format!("invalid value ({}) at index {i} in table for 'concat'", value.type_name());
+                return Err(vm.error(&message));
+            }
+        },
+    }
+    Ok(())
+}
+
+fn pack(vm: &mut Vm) -> NativeResult {
+    /// Arguments copied at a time.
+    const PART: usize = 16;
+    let count = vm.nargs();
+    vm.reserve(count * size_of::<Value>())?;
+    let table = vm.table(count, 1);
+    vm.push(Value::table(table));
+    let mut part = [Value::NIL; PART];
+    for first in (1..=count).step_by(PART) {
+        let len = PART.min(count + 1 - first);
+        for (i, value) in part[..len].iter_mut().enumerate() {
+            *value = vm.arg(first + i);
+        }
+        let stored = table.extend_from_slice(vm.heap_mut(), first as i64, &part[..len]);
+        if stored.is_err() {
+            vm.emergency_collect();
+            for (i, &value) in part[..len].iter().enumerate() {
+                vm.raw_set_int(table, (first + i) as i64, value)?;
+            }
+        }
+    }
+    vm.set_field(table, "n", Value::int(count as i64));
+    Ok(1)
+}
+
+fn unpack(vm: &mut Vm) -> NativeResult {
+    const MAX_RESULTS: u64 = perilune_runtime::stack::MAX_SLOTS as u64;
+    let object = vm.arg(1);
+    let first = vm.opt_int(2, 1)?;
+    let last = if vm.arg(3).is_nil() { length(vm, object)? } else { vm.check_int(3)? };
+    if first > last {
+        return Ok(0);
+    }
+    let more = (last as u64).wrapping_sub(first as u64);
+    if more >= MAX_RESULTS {
+        return Err(vm.error("too many results to unpack"));
+    }
+    let count = more as usize + 1;
+    vm.charge((count as i64 / ELEMENTS_PER_UNIT) as u64)?;
+    vm.ensure_stack(count)?;
+    for done in 0..count as i64 {
+        let value = match plain(object) {
+            Some(table) => table.get_int(first + done),
+            None => element(vm, object, first + done)?,
+        };
+        vm.push(value);
+    }
+    Ok(count as u32)
+}

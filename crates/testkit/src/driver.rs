@@ -1,0 +1,184 @@
+//! Runs one fixture as the command would, in a mode.
+//!
+//! The runner starts its own program again for each run: so a crash or a hang ends one test, each script has its own
+//! current directory, and a mode may set what the command has no option for.
+//!
+//! ```text
+//! tests/fixtures.rs                     the same program, in the fixture's folder
+//!   drive(fixture, mode) ---------------> PROGRAM --drive MODE FILE ---> requested() ---> serve()
+//!         ^------ Run { status, output, errors } -------'
+//! ```
+
+use std::ffi::OsString;
+use std::io;
+use std::process::Command;
+use std::time::Duration;
+
+use perilune_runtime::heap::Mode as Collector;
+use perilune_runtime::value::Value;
+use perilune_vm::hooks;
+use perilune_vm::host::{StandardStream, SystemHost};
+use perilune_vm::host_call::VmError;
+use perilune_vm::limits::Limits;
+use perilune_vm::meta::Event;
+use perilune_vm::native::{Intrinsic, NativeResult, Raised};
+use perilune_vm::{Vm, VmOptions};
+
+use crate::fixture::Fixture;
+use crate::lab;
+use crate::mode::Mode;
+use crate::process::{self, Run};
+
+/// The option that asks the program to run a fixture instead of the tests.
+const OPTION: &str = "--drive";
+
+/// The exit code of a script that failed.
+const ERROR: i32 = 1;
+
+/// The exit code when the collector's walker found something wrong.
+pub const UNSOUND: i32 = 70;
+
+/// The exit code when the time of [`Mode::budget`] was over.
+pub const CUT_SHORT: i32 = 75;
+
+/// What a script may use before it counts as run wild: the tests share a machine with others.
+const MEMORY: usize = 2 << 30;
+
+/// What the command is called in messages: the expectations were recorded under this name.
+const PROGRAM: &str = "lua";
+
+/// Runs a fixture in another process of this program.
+///
+/// # Errors
+/// When the process cannot be started.
+pub fn drive(fixture: &Fixture, mode: Mode, limit: Duration) -> io::Result<Run> {
+    let mut command = Command::new(std::env::current_exe()?);
+    command.current_dir(fixture.folder()).args([OPTION, mode.name(), fixture.file_name()]);
+    process::run(&mut command, limit)
+}
+
+/// The mode and the file, if this process was started to run a fixture.
+pub fn requested() -> Option<(Mode, OsString)> {
+    let mut arguments = std::env::args_os().skip(1);
+    if arguments.next()? != OPTION {
+        return None;
+    }
+    let mode = Mode::named(arguments.next()?.to_str()?)?;
+    Some((mode, arguments.next()?))
+}
+
+/// Runs a script as the command would, and ends the process.
+pub fn serve(mode: Mode, file: &OsString) -> ! {
+    let mut vm = prepare(mode, file);
+    let (code, close) = match execute(&mut vm, file) {
+        Ok(()) => (0, true),
+        Err(End::Exit { code, close }) => (code, close),
+        Err(End::OutOfTime) => (CUT_SHORT, false),
+        Err(End::Error(message)) => {
+            let mut text = format!("{PROGRAM}: ").into_bytes();
+            text.extend_from_slice(&message);
+            text.push(b'\n');
+            vm.host().report(&text);
+            (ERROR, true)
+        }
+    };
+    // A script that was cut short must not be slow once more.
+    vm.heap_mut().set_stress(vm.heap().stress() && code != CUT_SHORT);
+    if close {
+        vm.set_limits(Limits::default());
+        vm.close();
+    }
+    for which in [StandardStream::Output, StandardStream::Error] {
+        // Nobody is left to tell that this failed.
+        let _ = vm.host().stream(which).flush();
+    }
+    match lab::check(&vm) {
+        Ok(_) => std::process::exit(code),
+        Err(problem) => {
+            eprintln!("the heap is not sound: {problem}");
+            std::process::exit(UNSOUND)
+        }
+    }
+}
+
+/// Why a script did not run to its end.
+enum End {
+    Error(Vec<u8>),
+    Exit { code: i32, close: bool },
+    OutOfTime,
+}
+
+fn prepare(mode: Mode, file: &OsString) -> Box<Vm> {
+    let limits = Limits::default();
+    let mut vm = Vm::new(VmOptions { host: Box::new(SystemHost::for_command()), limits });
+    perilune_stdlib::open_all(&mut vm);
+    vm.heap_mut().set_mode(Collector::Generational);
+    let name = vm.string(file.as_encoded_bytes());
+    let arguments = vm.table(0, 0);
+    let stored = vm.raw_set_int(arguments, 0, name);
+    assert!(stored.is_ok(), "a small table has room");
+    let globals = vm.globals();
+    vm.set_field(globals, "arg", Value::table(arguments));
+    let mut limits = Limits::default();
+    limits.memory = Some(MEMORY);
+    limits.time = mode.budget();
+    vm.set_limits(limits);
+    match mode {
+        Mode::Plain => {}
+        Mode::Stress => vm.heap_mut().set_stress(true),
+        Mode::Hooked => hook_a_thread_that_never_runs(&mut vm),
+    }
+    vm
+}
+
+/// Any thread with a hook makes the interpreter look for hooks everywhere. Scripts cannot see this one.
+fn hook_a_thread_that_never_runs(vm: &mut Vm) {
+    let nothing = vm.native(nothing, Intrinsic::None, &[]);
+    let Ok(thread) = vm.new_coroutine(nothing) else { return };
+    vm.pin(Value::thread(thread));
+    vm.set_hook(thread, nothing, hooks::COUNT, 1);
+}
+
+fn nothing(_: &mut Vm) -> NativeResult {
+    Ok(0)
+}
+
+fn execute(vm: &mut Vm, file: &OsString) -> Result<(), End> {
+    let chunk = perilune_stdlib::base::load_file(vm, Some(file.as_encoded_bytes()), None, None);
+    let chunk = chunk.map_err(|message| End::Error(text_of(vm, message).unwrap_or_default()))?;
+    match vm.host_call(chunk, &[], true) {
+        Ok(_) => Ok(()),
+        Err(VmError::Exit { code, close }) => Err(End::Exit { code, close }),
+        Err(VmError::Limit(_)) => Err(End::OutOfTime),
+        Err(VmError::Lua { value, traceback }) => Err(End::Error(uncaught(vm, value, traceback))),
+    }
+}
+
+/// What the command says about an error that nothing caught.
+fn uncaught(vm: &mut Vm, value: Value, traceback: Option<Vec<u8>>) -> Vec<u8> {
+    let Some(mut message) = text_of(vm, value) else {
+        if vm.metamethod(value, Event::ToString).is_nil() {
+            return format!("(error object is a {} value)", value.type_name()).into_bytes();
+        }
+        let display = vm.native(display, Intrinsic::None, &[]);
+        let shown = vm.host_call(display, &[value], false).ok();
+        let shown = shown.and_then(|values| text_of(vm, *values.first()?));
+        return shown.unwrap_or_else(|| b"(error message not a string)".to_vec());
+    };
+    if let Some(traceback) = traceback {
+        message.push(b'\n');
+        message.extend_from_slice(&traceback);
+    }
+    message
+}
+
+fn display(vm: &mut Vm) -> Result<u32, Raised> {
+    let value = vm.arg(1);
+    let text = vm.to_display(value)?;
+    vm.ret(Value::str(text))
+}
+
+/// The bytes of a string or number.
+fn text_of(vm: &mut Vm, value: Value) -> Option<Vec<u8>> {
+    vm.number_to_str(value).map(|text| text.as_bytes().to_vec())
+}

@@ -1,0 +1,77 @@
+//! The modes in which a fixture is run: one row each.
+//!
+//! A mode changes how the engine does its work, never what a script sees; so the expectations are the same in all.
+
+use std::time::Duration;
+
+/// A way to run a fixture.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// As the command does.
+    Plain,
+    /// A full collection before every allocation, which turns a reference that the collector was not told of into a
+    /// failure of the test instead of one at some later time.
+    Stress,
+    /// In the instance of the interpreter's loop that serves debug hooks.
+    Hooked,
+}
+
+/// What a mode is called, and what it costs.
+struct Row {
+    mode: Mode,
+    name: &'static str,
+    is_slow: bool,
+    /// The time after which a script that is only slow in this mode is stopped; what it printed until then must be the
+    /// beginning of what is expected.
+    budget: Option<Duration>,
+}
+
+const ROWS: [Row; 3] = [
+    Row { mode: Mode::Plain, name: "plain", is_slow: false, budget: None },
+    Row { mode: Mode::Stress, name: "stress", is_slow: true, budget: Some(Duration::from_millis(1000)) },
+    Row { mode: Mode::Hooked, name: "hooked", is_slow: false, budget: None },
+];
+
+impl Mode {
+    /// All modes.
+    pub fn all() -> impl Iterator<Item = Mode> {
+        ROWS.iter().map(|row| row.mode)
+    }
+
+    /// The mode of a name.
+    pub fn named(name: &str) -> Option<Mode> {
+        ROWS.iter().find(|row| row.name == name).map(|row| row.mode)
+    }
+
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        self.row().name
+    }
+
+    /// Whether it makes everything slow.
+    pub fn is_slow(self) -> bool {
+        self.row().is_slow
+    }
+
+    /// How long a script may run before it is cut short.
+    pub fn budget(self) -> Option<Duration> {
+        self.row().budget
+    }
+
+    fn row(self) -> &'static Row {
+        &ROWS[self as usize]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_mode_has_its_row() {
+        for mode in Mode::all() {
+            assert_eq!(mode.row().mode, mode);
+            assert_eq!(Mode::named(mode.name()), Some(mode));
+        }
+    }
+}

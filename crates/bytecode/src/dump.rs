@@ -396,12 +396,7 @@ mod tests {
             caches: vec![5],
             templates: vec![[5].into()],
             protos: vec![child],
-            upvals: vec![UpvalDesc {
-                name: (*b"_ENV").into(),
-                in_stack: true,
-                index: 0,
-                kind: VarKind::Regular,
-            }],
+            upvals: vec![UpvalDesc { name: (*b"_ENV").into(), in_stack: true, index: 0, kind: VarKind::Regular }],
             ..Proto::default()
         }
     }

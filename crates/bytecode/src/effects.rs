@@ -134,16 +134,9 @@ pub fn effects(op: Op, instr: Instr) -> Effects {
         | Op::Closure => none.write_reg(a),
         Op::LoadNil => none.write(Span::from(a, 0, b as u16 + 1)),
         Op::SetUpval | Op::Test | Op::Return1 | Op::Tbc => none.read_reg(a),
-        Op::EqK
-        | Op::EqI
-        | Op::LtK
-        | Op::LeK
-        | Op::GtK
-        | Op::GeK
-        | Op::LtI
-        | Op::LeI
-        | Op::GtI
-        | Op::GeI => none.read_reg(a),
+        Op::EqK | Op::EqI | Op::LtK | Op::LeK | Op::GtK | Op::GeK | Op::LtI | Op::LeI | Op::GtI | Op::GeI => {
+            none.read_reg(a)
+        }
         Op::SetTabUp => none.read_reg(c),
         Op::GetTable
         | Op::Add
@@ -184,9 +177,7 @@ pub fn effects(op: Op, instr: Instr) -> Effects {
         }
         Op::Jump | Op::Loop | Op::Return0 | Op::Close => none,
         Op::Eq | Op::Lt | Op::Le => none.read_reg(a).read_reg(b),
-        Op::Call => {
-            none.read(call_operands(a, b)).destroy(Span::above(a, 0)).write(values(a, c)).need(Span::one(a))
-        }
+        Op::Call => none.read(call_operands(a, b)).destroy(Span::above(a, 0)).write(values(a, c)).need(Span::one(a)),
         Op::TailCall => none.read(call_operands(a, b)).need(Span::one(a)),
         Op::Return => none.read(values(a, b)),
         Op::VarArg if c == 0 => none.destroy(Span::above(a, 0)).need(Span::one(a)),

@@ -235,12 +235,7 @@ mod tests {
             caches: vec![2],
             templates: vec![[2].into()],
             locals: vec![LocVar { name: (*b"x").into(), start: 1, end: 4 }],
-            upvals: vec![UpvalDesc {
-                name: (*b"_ENV").into(),
-                in_stack: true,
-                index: 0,
-                kind: VarKind::Const,
-            }],
+            upvals: vec![UpvalDesc { name: (*b"_ENV").into(), in_stack: true, index: 0, kind: VarKind::Const }],
             ..Proto::default()
         };
         let expected = r#"function <main:0,0> 1 upvalue, 2 registers, vararg

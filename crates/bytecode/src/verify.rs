@@ -175,9 +175,8 @@ fn verify_function(proto: &Proto, depth: usize) -> Result<(), VerifyError> {
 /// Nothing but the loop itself may change it.
 #[must_use]
 pub fn is_loop_state(proto: &Proto, pc: usize, reg: u8) -> bool {
-    control::loop_starts(proto).any(|(start, end, base)| {
-        (start..=end).contains(&pc) && (base..=base.saturating_add(2)).contains(&reg)
-    })
+    control::loop_starts(proto)
+        .any(|(start, end, base)| (start..=end).contains(&pc) && (base..=base.saturating_add(2)).contains(&reg))
 }
 
 #[cfg(test)]

@@ -193,11 +193,14 @@ impl Session {
         std::process::exit(code)
     }
 
-    /// Calls a function from a native function, as `lua` does: tracebacks end with that.
+    /// Calls a function under the message handler of `lua`, or without one.
     fn call_with(&mut self, function: Value, arguments: &[Value], with_traceback: bool) -> Result<Vec<Value>, Failure> {
-        let command = self.vm.native(call_first, Intrinsic::None, &[]);
-        let all = [&[function], arguments].concat();
-        let result = self.vm.host_call(command, &all, with_traceback);
+        let result = if with_traceback {
+            let handler = self.vm.native(handle_message, Intrinsic::None, &[]);
+            self.vm.host_call_handled(function, handler, arguments)
+        } else {
+            self.vm.host_call(function, arguments, false)
+        };
         result.map_err(|error| self.failure(error))
     }
 
@@ -205,22 +208,14 @@ impl Session {
         match error {
             VmError::Limit(violation) => Failure::Limit(violation.to_string().into_bytes()),
             VmError::Exit { code, close } => Failure::Exit { code, close },
-            VmError::Lua { value, traceback } => {
-                let mut message = match self.text_of(value) {
-                    Some(text) if self.is_memory_limited && text == b"not enough memory" => return Failure::Limit(text),
-                    Some(text) => text,
-                    None if !self.vm.metamethod(value, Event::ToString).is_nil() => {
-                        let text = self.display(value);
-                        return Failure::Error(text.unwrap_or_else(|| b"(error message not a string)".to_vec()));
-                    }
-                    None => format!("(error object is a {} value)", value.type_name()).into_bytes(),
-                };
-                if let Some(traceback) = traceback {
-                    message.push(b'\n');
-                    message.extend_from_slice(&traceback);
+            VmError::Lua { value, .. } => match self.text_of(value) {
+                Some(text) if self.is_memory_limited && text.starts_with(b"not enough memory") => Failure::Limit(text),
+                Some(text) => Failure::Error(text),
+                None => {
+                    let name = value.type_name();
+                    Failure::Error(format!("(error object is a {name} value)").into_bytes())
                 }
-                Failure::Error(message)
-            }
+            },
         }
     }
 
@@ -247,10 +242,27 @@ impl Session {
     }
 }
 
-/// Calls its first argument with the others.
-fn call_first(vm: &mut Vm) -> NativeResult {
-    vm.call(vm.nargs() - 1, -1)?;
-    Ok(vm.nargs() as u32)
+/// The message handler: makes a string of the error and adds a traceback, unless the error says with `__tostring` how it
+/// wants to be shown.
+fn handle_message(vm: &mut Vm) -> NativeResult {
+    let error = vm.arg(1);
+    let message = match vm.number_to_str(error) {
+        Some(text) => text.as_bytes().to_vec(),
+        None => {
+            let convert = vm.metamethod(error, Event::ToString);
+            if !convert.is_nil() {
+                let shown = vm.call_value(convert, &[error])?;
+                if shown.as_str().is_some() {
+                    return vm.ret(shown);
+                }
+            }
+            format!("(error object is a {} value)", error.type_name()).into_bytes()
+        }
+    };
+    let (thread, _) = vm.running();
+    let text = vm.traceback(thread, Some(&message), 1);
+    let text = vm.string(&text);
+    vm.ret(text)
 }
 
 /// `tostring`, whatever the script has made of that global.

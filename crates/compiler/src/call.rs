@@ -16,14 +16,7 @@ impl Compiler<'_> {
     }
 
     /// Completes `e:method(args)`.
-    pub(crate) fn method_call(
-        &mut self,
-        e: Exp,
-        method: ExprId,
-        args: ExprList,
-        line: u32,
-        node: &Expr,
-    ) -> Res<Exp> {
+    pub(crate) fn method_call(&mut self, e: Exp, method: ExprId, args: ExprList, line: u32, node: &Expr) -> Res<Exp> {
         let mut obj = e;
         let method = self.expr(method)?;
         self.fs.self_field(&mut obj, &method)?;

@@ -108,10 +108,7 @@ impl Exp {
 
     /// Whether it is an indexed variable.
     pub(crate) fn is_indexed(&self) -> bool {
-        matches!(
-            self.kind,
-            Kind::UpField { .. } | Kind::Field { .. } | Kind::IntItem { .. } | Kind::Item { .. }
-        )
+        matches!(self.kind, Kind::UpField { .. } | Kind::Field { .. } | Kind::IntItem { .. } | Kind::Item { .. })
     }
 }
 

@@ -35,9 +35,7 @@ impl Compiler<'_> {
                 ExprKind::Binop { op, rhs, line, .. } => self.binop(op, e, rhs, line)?,
                 ExprKind::Index { key, .. } => self.index(e, key, &node)?,
                 ExprKind::Call { args, line, .. } => self.call(e, args, line, &node)?,
-                ExprKind::MethodCall { method, args, line, .. } => {
-                    self.method_call(e, method, args, line, &node)?
-                }
+                ExprKind::MethodCall { method, args, line, .. } => self.method_call(e, method, args, line, &node)?,
                 _ => e,
             };
         }
@@ -73,10 +71,7 @@ impl Compiler<'_> {
                 self.fs.prefix(op, &mut e, line)?;
                 return Ok(e);
             }
-            ExprKind::Index { .. }
-            | ExprKind::Call { .. }
-            | ExprKind::MethodCall { .. }
-            | ExprKind::Binop { .. } => {
+            ExprKind::Index { .. } | ExprKind::Call { .. } | ExprKind::MethodCall { .. } | ExprKind::Binop { .. } => {
                 debug_assert!(false, "`expr` follows left operands");
                 Kind::Void
             }

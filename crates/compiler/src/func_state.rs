@@ -163,8 +163,7 @@ impl<'a> FuncState<'a> {
             && previous.op() == Some(Op::LoadNil)
         {
             let (old_from, old_last) = (previous.a(), previous.a() + previous.b());
-            let touches = old_from <= from && from <= old_last + 1
-                || from <= old_from && old_from <= last + 1;
+            let touches = old_from <= from && from <= old_last + 1 || from <= old_from && old_from <= last + 1;
             if touches {
                 let from = from.min(old_from);
                 let last = last.max(old_last);

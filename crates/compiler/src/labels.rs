@@ -74,8 +74,7 @@ impl FuncState<'_> {
             let message = format!("label '{text}' already defined on line {}", label.line);
             return Err(Failure::new(message, Place::Line(next_line)));
         }
-        let (block_active, first_goto) =
-            self.blocks.last().map_or((0, 0), |block| (block.active, block.gotos));
+        let (block_active, first_goto) = self.blocks.last().map_or((0, 0), |block| (block.active, block.gotos));
         let active = if is_last { block_active } else { self.active };
         self.create_label_at(JumpName::Label(name), line, active, first_goto, next_line)?;
         Ok(())

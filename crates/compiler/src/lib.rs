@@ -1,6 +1,6 @@
 //! Compiles syntax trees to bytecode.
 //!
-//! One walk over the tree generates the code; nothing is built in between. The methods of [`FuncState`] are the code
+//! One walk over the tree generates the code; nothing is built in between. The methods of `FuncState` are the code
 //! generator proper: registers, jumps, descriptors of expressions, operators. The methods of `Compiler` walk the tree and
 //! keep the position in the source, from which instructions get their lines.
 //!

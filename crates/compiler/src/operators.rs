@@ -139,9 +139,7 @@ impl FuncState<'_> {
     /// Emits an operation with a constant as `e2`, which was the left operand if `flipped`.
     fn binary_const(&mut self, op: Op, e1: &mut Exp, e2: &Exp, flipped: bool, line: u32) -> Res<Option<Exp>> {
         match self.exp_const(e2) {
-            Some(k) => {
-                self.binary(op, e1, e2, Operand::Const(k as i32), u8::from(flipped), line).map(Some)
-            }
+            Some(k) => self.binary(op, e1, e2, Operand::Const(k as i32), u8::from(flipped), line).map(Some),
             None => Ok(None),
         }
     }

@@ -87,8 +87,8 @@ impl FuncState<'_> {
 
     /// Activates the next `n` declared variables.
     pub(crate) fn activate(&mut self, n: usize) {
-        let mut reg = self.local_top();
-        for _ in 0..n {
+        let first = self.local_top();
+        for reg in (first..).take(n) {
             let info = self.proto.locals.len();
             let start = self.pc();
             let var = &mut self.vars[self.active];
@@ -100,7 +100,6 @@ impl FuncState<'_> {
             };
             self.proto.locals.push(LocVar { name: name.into(), start, end: start });
             self.active += 1;
-            reg += 1;
         }
     }
 
@@ -172,11 +171,8 @@ impl FuncState<'_> {
 
     /// The active variable with this name, innermost first.
     fn find_local(&self, name: Name) -> Option<Resolved> {
-        let (var, found) = self.vars[..self.active]
-            .iter()
-            .enumerate()
-            .rev()
-            .find(|(_, var)| var.name == VarName::Source(name))?;
+        let (var, found) =
+            self.vars[..self.active].iter().enumerate().rev().find(|(_, var)| var.name == VarName::Source(name))?;
         Some(match found.value {
             Some(value) => Resolved::Constant(value),
             None => Resolved::Local { var, reg: found.reg },
@@ -227,9 +223,7 @@ impl<'a> Compiler<'a> {
             let enclosing = self.level(level - 1);
             let (in_stack, index, kind) = match found {
                 Resolved::Local { var, reg } => (true, reg, enclosing.vars[var].kind),
-                Resolved::Upval(index) => {
-                    (false, index, enclosing.proto.upvals[usize::from(index)].kind)
-                }
+                Resolved::Upval(index) => (false, index, enclosing.proto.upvals[usize::from(index)].kind),
                 Resolved::Constant(_) | Resolved::Global => break,
             };
             let upval = UpvalDesc { name: bytes.into(), in_stack, index, kind };
@@ -284,9 +278,7 @@ impl<'a> Compiler<'a> {
     pub(crate) fn target_variable(&mut self, name: Name) -> Res<(Exp, Option<String>)> {
         let bytes = self.chunk.name(name);
         match self.resolve(Some(name), bytes)? {
-            Resolved::Constant(value) => {
-                Ok((Exp::new(value), Some(String::from_utf8_lossy(bytes).into_owned())))
-            }
+            Resolved::Constant(value) => Ok((Exp::new(value), Some(String::from_utf8_lossy(bytes).into_owned()))),
             Resolved::Local { .. } | Resolved::Upval(_) | Resolved::Global => {
                 let variable = self.variable(name)?;
                 Ok((variable, self.fs.read_only_name(&variable)))

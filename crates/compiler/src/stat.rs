@@ -3,9 +3,7 @@
 use perilune_base::index::Slice;
 use perilune_bytecode::ops::{Instr, Op};
 use perilune_bytecode::proto::VarKind;
-use perilune_syntax::ast::{
-    Arm, Attrib, Binding, Block, ExprId, ExprKind, ExprList, Stat, StatKind,
-};
+use perilune_syntax::ast::{Arm, Attrib, Binding, Block, ExprId, ExprKind, ExprList, Stat, StatKind};
 
 use crate::Compiler;
 use crate::exp::{Exp, JumpList, Kind};
@@ -99,9 +97,7 @@ impl Compiler<'_> {
             self.consumed(last.line, last.end);
         }
         let mut e = self.expr_list(exprs)?;
-        let is_constant = bindings.len() == exprs.len()
-            && last.attrib == Attrib::Const
-            && e.is_constant();
+        let is_constant = bindings.len() == exprs.len() && last.attrib == Attrib::Const && e.is_constant();
         if is_constant {
             // The last variable needs no register.
             let last = first + bindings.len() - 1;
@@ -263,9 +259,7 @@ impl Compiler<'_> {
                         }
                     }
                 }
-                (Kind::Field { obj, .. } | Kind::IntItem { obj, .. }, Kind::Local { reg, .. })
-                    if *obj == reg =>
-                {
+                (Kind::Field { obj, .. } | Kind::IntItem { obj, .. }, Kind::Local { reg, .. }) if *obj == reg => {
                     *obj = copy;
                     conflict = true;
                 }

@@ -130,7 +130,7 @@ fn pairs(vm: &mut Vm) -> NativeResult {
     if !handler.is_nil() {
         vm.push(handler);
         vm.push(value);
-        return vm.return_call(1);
+        return vm.return_call_exactly(1, 3);
     }
     let next = vm.upvalue(1);
     vm.push(next);

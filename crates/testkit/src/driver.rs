@@ -16,12 +16,13 @@ use std::time::Duration;
 
 use perilune_runtime::heap::Mode as Collector;
 use perilune_runtime::value::Value;
+use perilune_vm::control::Control;
 use perilune_vm::hooks;
 use perilune_vm::host::{StandardStream, SystemHost};
 use perilune_vm::host_call::VmError;
 use perilune_vm::limits::Limits;
 use perilune_vm::meta::Event;
-use perilune_vm::native::{Intrinsic, NativeResult, Raised};
+use perilune_vm::native::{Intrinsic, NativeResult};
 use perilune_vm::{Vm, VmOptions};
 
 use crate::fixture::Fixture;
@@ -83,7 +84,9 @@ pub fn serve(mode: Mode, file: &OsString) -> ! {
         }
     };
     // A script that was cut short must not be slow once more.
-    vm.heap_mut().set_stress(vm.heap().stress() && code != CUT_SHORT);
+    if code == CUT_SHORT {
+        vm.heap_mut().set_stress(false);
+    }
     if close {
         vm.set_limits(Limits::default());
         vm.close();
@@ -143,39 +146,41 @@ fn nothing(_: &mut Vm) -> NativeResult {
     Ok(0)
 }
 
+/// Runs the script below a protected call of its own with [`message_handler`], as the command does: tracebacks end with
+/// the line of that call, `[C]: in ?`.
 fn execute(vm: &mut Vm, file: &OsString) -> Result<(), End> {
     let chunk = perilune_stdlib::base::load_file(vm, Some(file.as_encoded_bytes()), None, None);
     let chunk = chunk.map_err(|message| End::Error(text_of(vm, message).unwrap_or_default()))?;
-    match vm.host_call(chunk, &[], true) {
-        Ok(_) => Ok(()),
+    let protected = vm.control_function(Control::XPCall, &[]);
+    let handler = vm.native(message_handler, Intrinsic::None, &[]);
+    match vm.host_call(protected, &[chunk, handler], false) {
+        Ok(results) if results.first().is_some_and(|ok| ok.is_truthy()) => Ok(()),
+        Ok(results) => {
+            let error = results.get(1).copied().unwrap_or(Value::NIL);
+            let text = text_of(vm, error);
+            Err(End::Error(text.unwrap_or_else(|| b"(error message not a string)".to_vec())))
+        }
         Err(VmError::Exit { code, close }) => Err(End::Exit { code, close }),
         Err(VmError::Limit(_)) => Err(End::OutOfTime),
-        Err(VmError::Lua { value, traceback }) => Err(End::Error(uncaught(vm, value, traceback))),
+        Err(VmError::Lua { value, .. }) => Err(End::Error(text_of(vm, value).unwrap_or_default())),
     }
 }
 
-/// What the command says about an error that nothing caught.
-fn uncaught(vm: &mut Vm, value: Value, traceback: Option<Vec<u8>>) -> Vec<u8> {
-    let Some(mut message) = text_of(vm, value) else {
-        if vm.metamethod(value, Event::ToString).is_nil() {
-            return format!("(error object is a {} value)", value.type_name()).into_bytes();
+/// Makes what the command says about an error that nothing caught: its text with a traceback, or what `__tostring` gives.
+fn message_handler(vm: &mut Vm) -> NativeResult {
+    let error = vm.arg(1);
+    let text = match text_of(vm, error) {
+        Some(text) => text,
+        None if !vm.metamethod(error, Event::ToString).is_nil() => {
+            let text = vm.to_display(error)?;
+            return vm.ret(Value::str(text));
         }
-        let display = vm.native(display, Intrinsic::None, &[]);
-        let shown = vm.host_call(display, &[value], false).ok();
-        let shown = shown.and_then(|values| text_of(vm, *values.first()?));
-        return shown.unwrap_or_else(|| b"(error message not a string)".to_vec());
+        None => format!("(error object is a {} value)", error.type_name()).into_bytes(),
     };
-    if let Some(traceback) = traceback {
-        message.push(b'\n');
-        message.extend_from_slice(&traceback);
-    }
-    message
-}
-
-fn display(vm: &mut Vm) -> Result<u32, Raised> {
-    let value = vm.arg(1);
-    let text = vm.to_display(value)?;
-    vm.ret(Value::str(text))
+    let (thread, _) = vm.running();
+    let text = vm.traceback(thread, Some(&text), 1);
+    let text = vm.string(&text);
+    vm.ret(text)
 }
 
 /// The bytes of a string or number.

@@ -216,7 +216,8 @@ pub(crate) unsafe fn call_native(vm: *mut Vm, mut func: *mut Value, nresults: i3
                 let nargs = (n - RETURN_CALL) as usize;
                 let th = (*vm).thread;
                 (*(*th).frame).kind = frame::FORWARD;
-                call_value(vm, (*th).top.sub(nargs + 1), ALL, frame::HANDLED)
+                let wanted = (*(*th).frame).extra as i32 - 1;
+                call_value(vm, (*th).top.sub(nargs + 1), wanted, frame::HANDLED)
             }
             Err(_) => Step::Raise,
         }
@@ -291,7 +292,7 @@ unsafe fn pop_frame(vm: *mut Vm, first: *mut Value, n: usize) -> Step {
         if flags & (frame::FRESH | frame::HANDLED) != 0 {
             return after_return(vm, flags, func);
         }
-        if ((*vm).heap.bytes >= (*vm).heap.threshold || (*vm).attention) && (*f.sub(1)).kind == frame::LUA {
+        if ((*vm).heap.bytes >= (*vm).heap.threshold || (*vm).hooked) && (*f.sub(1)).kind == frame::LUA {
             return collect_after_call(vm, wanted);
         }
         Step::Next
@@ -315,11 +316,8 @@ unsafe fn collect_after_call(vm: *mut Vm, wanted: i32) -> Step {
         }
         let th = (*vm).thread;
         (*th).top = (*th).stack.offset(top);
-        if (*vm).attention {
-            (*vm).attention = false;
-            return Step::Switch;
-        }
-        Step::Next
+        // The call may have set or removed a hook.
+        if (*vm).hooked { Step::Switch } else { Step::Next }
     }
 }
 
@@ -533,7 +531,7 @@ pub(crate) unsafe fn vararg_instruction(vm: *mut Vm, i: Instr) -> Step {
 
 /// Finds who handles the error on its way and hands it over.
 ///
-/// `Exit` means that the error has reached the frame which the host called last: the host's call fails.
+/// `Raise` means that the error has reached the frame which the host called last: the host's call fails.
 ///
 /// # Safety
 /// `vm.error` (or `vm.abort`) is set.
@@ -555,7 +553,7 @@ pub(crate) unsafe fn unwind(vm: *mut Vm) -> Step {
                 }
                 if (*f).flags & frame::FRESH != 0 {
                     (*f).flags = (*f).flags & !frame::FRESH | frame::ABANDONED;
-                    return Step::Exit;
+                    return Step::Raise;
                 }
                 if kind == frame::BOTTOM {
                     match control::coroutine_failed(vm) {
@@ -577,7 +575,6 @@ unsafe fn run(vm: *mut Vm) -> Result<(), Raised> {
     // SAFETY: the caller's duty.
     unsafe {
         loop {
-            (*vm).attention = false;
             let exit = if (*vm).hooked {
                 interp::execute::<Hooked>(vm)
             } else if (*vm).tier.counts() {
@@ -610,10 +607,14 @@ impl Vm {
             self.enter_host_call()?;
             (*th).non_yieldable += 1;
             let func = (*th).top.sub(nargs + 1);
+            let depth = self.frame_depth();
             let result = match call_value(vm, func, nresults, flags | frame::FRESH) {
                 Step::Exit => Ok(()),
+                // Nothing was pushed: the error is not that of a frame, so no frame of ours is passed.
+                Step::Raise if ptr::eq((*vm).thread, th) && self.frame_depth() == depth => Err(Raised(())),
                 Step::Raise => match unwind(vm) {
-                    Step::Exit => Err(Raised(())),
+                    Step::Raise => Err(Raised(())),
+                    Step::Exit => Ok(()),
                     _ => run(vm),
                 },
                 _ => run(vm),
@@ -641,6 +642,15 @@ impl Vm {
     pub fn return_call(&mut self, nargs: usize) -> crate::native::NativeResult {
         debug_assert!(nargs < 0xff);
         Ok(RETURN_CALL + nargs as u32)
+    }
+
+    /// As [`Vm::return_call`], with exactly `nresults` results.
+    pub fn return_call_exactly(&mut self, nargs: usize, nresults: u16) -> crate::native::NativeResult {
+        // SAFETY: the current frame is that of the native function.
+        unsafe {
+            (*(*self.thread).frame).extra = u64::from(nresults) + 1;
+        }
+        self.return_call(nargs)
     }
 
     fn enter_host_call(&mut self) -> Result<(), Raised> {

@@ -37,7 +37,7 @@ pub(crate) fn to_display(vm: &mut Vm, v: Value) -> Result<StrRef, Raised> {
                 Some(s) => s.as_bytes().to_vec(),
                 None => v.type_name().as_bytes().to_vec(),
             };
-            text.extend_from_slice(format!(": 0x{:014x}", v.payload).as_bytes());
+            text.extend_from_slice(format!(": 0x{:x}", v.payload).as_bytes());
             text
         }
     };

@@ -78,10 +78,10 @@ pub(crate) fn call(vm: &mut Vm, slot: *mut Value) -> Raised {
 pub(crate) fn arithmetic(vm: &mut Vm, event: Event, x: Value, y: Value) -> Raised {
     let both_numbers = x.is_number() && y.is_number();
     if both_numbers && event == Event::Mod {
-        return vm.run_error("attempt to perform 'n%%0'");
+        return vm.run_error("attempt to perform 'n%0'");
     }
     if both_numbers && event == Event::IDiv {
-        return vm.run_error("attempt to perform 'n//0'");
+        return vm.run_error("attempt to divide by zero");
     }
     if is_bitwise(event) {
         if both_numbers {

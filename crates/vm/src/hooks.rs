@@ -1,7 +1,7 @@
 //! Debug hooks: called by the hooked instance of the interpreter's loop, and at calls and returns.
 //!
 //! A hook belongs to a thread. While any thread has one, the VM runs the hooked instance of the loop; setting or removing
-//! one asks for attention, so that the instance changes at the next instruction after the call of `debug.sethook`.
+//! one takes effect when the call of `debug.sethook` returns.
 
 use perilune_runtime::object::{Thread, ThreadRef};
 use perilune_runtime::value::Value;
@@ -65,6 +65,9 @@ pub(crate) unsafe fn before_instruction(vm: *mut Vm) -> Step {
     // SAFETY: the caller's duty. While a hook runs, `pc` is behind the instruction as everywhere else.
     unsafe {
         let th = (*vm).thread;
+        if !(*vm).hooked {
+            return Step::Switch;
+        }
         let mask = (*th).hook_mask;
         if mask & (LINE | COUNT) == 0 || (*th).in_hook {
             return Step::Next;
@@ -190,7 +193,6 @@ impl Vm {
             }
         }
         self.hooked = self.hooked_threads > 0;
-        self.attention = true;
     }
 
     /// The hook of a thread: function, mask and count.

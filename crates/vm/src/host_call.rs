@@ -2,6 +2,7 @@
 
 use perilune_runtime::value::Value;
 
+use crate::control::Control;
 use crate::limits::Violation;
 use crate::native::Raised;
 use crate::vm::{Abort, Vm};
@@ -48,6 +49,20 @@ impl Vm {
                 Err(error)
             }
         }
+    }
+
+    /// Calls `f` as `xpcall` does: a failure is what `handler` makes of the error, before anything is closed. The results
+    /// are no roots. **(safepoint)**
+    pub fn host_call_handled(&mut self, f: Value, handler: Value, args: &[Value]) -> Result<Vec<Value>, VmError> {
+        let protected = self.control_function(Control::XPCall, &[]);
+        let all = [&[f, handler], args].concat();
+        let mut results = self.host_call(protected, &all, false)?;
+        if results.first().is_some_and(|ok| ok.is_truthy()) {
+            results.remove(0);
+            return Ok(results);
+        }
+        let value = results.get(1).copied().unwrap_or(Value::NIL);
+        Err(VmError::Lua { value, traceback: None })
     }
 
     /// The error on its way as a value of Rust. The frames that it passed are still in place.

@@ -25,6 +25,7 @@ mod collect;
 pub mod control;
 pub mod debug;
 mod display;
+pub mod embed;
 mod errors;
 mod frame;
 pub mod hooks;

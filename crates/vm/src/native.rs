@@ -158,6 +158,16 @@ impl Vm {
         if room >= n as isize { Ok(()) } else { self.grow_stack_by(n) }
     }
 
+    /// Makes room for `n` more pushes; a stack overflow is a Lua error that says for what (`stack overflow (what)`).
+    pub fn ensure_stack_for(&mut self, n: usize, what: &str) -> Result<(), Raised> {
+        if self.has_stack_for(n) { self.ensure_stack(n) } else { Err(self.error(&format!("stack overflow ({what})"))) }
+    }
+
+    /// Whether the stack may grow by `n` slots.
+    pub fn has_stack_for(&self, n: usize) -> bool {
+        n < perilune_runtime::stack::MAX_SLOTS - crate::call::HANDLER_ROOM - self.stack_height()
+    }
+
     /// Argument `i`, which must be present (nil counts): else `bad argument #i to 'f' (value expected)`.
     pub fn check_any(&mut self, i: usize) -> Result<Value, Raised> {
         if i > self.nargs() { Err(self.arg_error(i, "value expected")) } else { Ok(self.arg(i)) }
@@ -249,7 +259,7 @@ impl Vm {
     pub fn check_thread(&mut self, i: usize) -> Result<ThreadRef, Raised> {
         match self.arg(i).as_thread() {
             Some(t) => Ok(t),
-            None => Err(self.type_error(i, "coroutine")),
+            None => Err(self.type_error(i, "thread")),
         }
     }
 
@@ -367,8 +377,8 @@ impl Vm {
     #[cold]
     pub fn set_error(&mut self, e: SetError) -> Raised {
         match e {
-            SetError::NilKey => self.run_error("index is nil"),
-            SetError::NanKey => self.run_error("index is NaN"),
+            SetError::NilKey => self.run_error("table index is nil"),
+            SetError::NanKey => self.run_error("table index is NaN"),
             SetError::Memory => self.memory_error(),
             SetError::Overflow => self.run_error("table overflow"),
         }

@@ -101,11 +101,7 @@ impl Vm {
                             text.extend_from_slice(format!(":{line}: ").as_bytes());
                             text
                         }
-                        None => {
-                            let mut text = short_source(proto);
-                            text.extend_from_slice(b":?: ");
-                            text
-                        }
+                        None => Vec::new(),
                     }
                 }
                 _ => Vec::new(),
@@ -125,12 +121,13 @@ impl Vm {
         unsafe {
             let all = levels(thread.as_ptr());
             let shown = all.get(from..).unwrap_or(&[]);
-            let skip = shown.len() > FIRST_LEVELS + LAST_LEVELS;
+            // One level more than the announced number is left out, as in the reference.
+            let skip = shown.len() > FIRST_LEVELS + LAST_LEVELS + 1;
             let mut at = 0;
             while at < shown.len() {
                 if skip && at == FIRST_LEVELS {
                     let skipped = shown.len() - FIRST_LEVELS - LAST_LEVELS;
-                    out.extend_from_slice(format!("\n\t...\t(skipping {skipped} levels)").as_bytes());
+                    out.extend_from_slice(format!("\n\t...\t(skipping {} levels)", skipped - 1).as_bytes());
                     at += skipped;
                     continue;
                 }

@@ -33,8 +33,6 @@ pub struct Vm {
     pub(crate) thread: *mut Thread,
     /// The heap.
     pub(crate) heap: Heap,
-    /// Whether something asks for a look at the next safepoint: a hook was set, a mode must change.
-    pub(crate) attention: bool,
     /// Whether any thread has a hook: then the interpreter runs its hooked instance.
     pub(crate) hooked: bool,
     /// Threads that have a hook.
@@ -133,7 +131,6 @@ impl Vm {
             fuel: 0,
             thread: main,
             heap,
-            attention: false,
             hooked: false,
             hooked_threads: 0,
             transfer: crate::hooks::Transfer::default(),

@@ -49,14 +49,7 @@ pub(super) fn jump_target(pc: usize, instr: Instr) -> Option<i64> {
 pub(super) fn is_terminator(op: Op) -> bool {
     matches!(
         op,
-        Op::Jump
-            | Op::Loop
-            | Op::LoadFalseSkip
-            | Op::TForPrep
-            | Op::TailCall
-            | Op::Return
-            | Op::Return0
-            | Op::Return1
+        Op::Jump | Op::Loop | Op::LoadFalseSkip | Op::TForPrep | Op::TailCall | Op::Return | Op::Return0 | Op::Return1
     )
 }
 
@@ -110,9 +103,7 @@ fn check_pairs(proto: &Proto, is_target: &[bool]) -> Result<(), VerifyError> {
             return Err(Problem::Open.at(pc));
         }
         let call = previous.filter(|&(op, _)| op == Op::TForCall);
-        if call.is_some() != (op == Op::TForLoop)
-            || call.is_some_and(|(_, call)| call.a() != instr.a())
-        {
+        if call.is_some() != (op == Op::TForLoop) || call.is_some_and(|(_, call)| call.a() != instr.a()) {
             return Err(Problem::LoopPair.at(pc));
         }
         if is_target[pc] && (producer.is_some() || call.is_some()) {
@@ -139,8 +130,7 @@ fn check_generic_loops(proto: &Proto) -> Result<(), VerifyError> {
             Op::TForLoop => {
                 let start = jump_target(pc, instr).map_or(0, |target| target as usize);
                 start.checked_sub(1).is_some_and(|prep| {
-                    op_of(code[prep]) == Op::TForPrep
-                        && jump_target(prep, code[prep]) == Some(pc as i64 - 1)
+                    op_of(code[prep]) == Op::TForPrep && jump_target(prep, code[prep]) == Some(pc as i64 - 1)
                 })
             }
             _ => true,
@@ -154,12 +144,10 @@ fn check_generic_loops(proto: &Proto) -> Result<(), VerifyError> {
 
 /// The numeric loops of checked code: first and last instruction of the body with its `forloop`, and first register.
 pub(super) fn loop_starts(proto: &Proto) -> impl Iterator<Item = (usize, usize, u8)> {
-    proto.code.iter().enumerate().filter(|(_, instr)| instr.op() == Some(Op::ForPrep)).map(
-        |(pc, instr)| {
-            let exit = pc as i64 + 1 + i64::from(instr.d());
-            (pc + 1, usize::try_from(exit - 1).unwrap_or(0), instr.a())
-        },
-    )
+    proto.code.iter().enumerate().filter(|(_, instr)| instr.op() == Some(Op::ForPrep)).map(|(pc, instr)| {
+        let exit = pc as i64 + 1 + i64::from(instr.d());
+        (pc + 1, usize::try_from(exit - 1).unwrap_or(0), instr.a())
+    })
 }
 
 /// The state registers of a numeric loop.
@@ -194,9 +182,7 @@ fn check_numeric_loops(proto: &Proto) -> Result<(), VerifyError> {
             }
             Op::ForLoop => {
                 let matches = open.last().is_some_and(|open| {
-                    open.end == pc
-                        && open.base == instr.a()
-                        && jump_target(pc, instr) == Some(open.prep as i64 + 1)
+                    open.end == pc && open.base == instr.a() && jump_target(pc, instr) == Some(open.prep as i64 + 1)
                 });
                 if !matches {
                     return Err(Problem::LoopPair.at(pc));
@@ -215,13 +201,7 @@ fn check_numeric_loops(proto: &Proto) -> Result<(), VerifyError> {
 }
 
 /// Nothing in a loop but its own `forloop` touches its state.
-fn check_body_instr(
-    proto: &Proto,
-    pc: usize,
-    op: Op,
-    instr: Instr,
-    open: &[OpenLoop],
-) -> Result<(), VerifyError> {
+fn check_body_instr(proto: &Proto, pc: usize, op: Op, instr: Instr, open: &[OpenLoop]) -> Result<(), VerifyError> {
     let effects = effects(op, instr);
     let touches = |span: Span| effects.writes.overlaps(span) || effects.destroys.overlaps(span);
     let captures = |span: Span| {

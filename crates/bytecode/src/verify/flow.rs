@@ -23,11 +23,12 @@ struct RegSet([u64; 4]);
 
 impl RegSet {
     fn span(span: Span) -> RegSet {
-        let mut set = RegSet::default();
-        for reg in span.first..span.end().min(256) {
-            set.0[usize::from(reg) / 64] |= 1 << (reg % 64);
-        }
-        set
+        // The bits below a register, in the word that begins with register `start`.
+        let below = |reg: u16, start: u16| match reg.saturating_sub(start) {
+            count @ 0..64 => (1 << count) - 1,
+            _ => u64::MAX,
+        };
+        RegSet([0, 64, 128, 192].map(|start| below(span.end(), start) & !below(span.first, start)))
     }
 
     fn zip(self, other: RegSet, op: impl Fn(u64, u64) -> u64) -> RegSet {
@@ -106,12 +107,7 @@ struct Flow<'a> {
 }
 
 pub(super) fn check(proto: &Proto, control: &Control) -> Result<(), VerifyError> {
-    let mut flow = Flow {
-        proto,
-        control,
-        at_target: vec![None; proto.code.len()],
-        pending: Vec::new(),
-    };
+    let mut flow = Flow { proto, control, at_target: vec![None; proto.code.len()], pending: Vec::new() };
     let params = Span { first: 0, len: u16::from(proto.num_params) };
     let start = Facts {
         assigned: RegSet::span(params),
@@ -209,29 +205,19 @@ fn step(proto: &Proto, pc: usize, op: Op, instr: Instr, facts: &mut Facts) -> Re
     Ok(*facts)
 }
 
-fn check_reads(
-    proto: &Proto,
-    pc: usize,
-    instr: Instr,
-    effects: &Effects,
-    facts: &Facts,
-) -> Result<(), Problem> {
+fn check_reads(proto: &Proto, pc: usize, instr: Instr, effects: &Effects, facts: &Facts) -> Result<(), Problem> {
     let [first, second] = effects.reads;
     let also = effects.also_reads.map_or(Span::NONE, Span::one);
     // The fixed operands of an open instruction reach up to where the producer began.
-    let fixed = open_producer(proto, pc).map_or(Span::NONE, |producer| Span {
-        first: u16::from(instr.a()),
-        len: u16::from(producer.a() - instr.a()),
-    });
+    let fixed = open_producer(proto, pc)
+        .map_or(Span::NONE, |producer| Span { first: u16::from(instr.a()), len: u16::from(producer.a() - instr.a()) });
     let read = [first, second, also, fixed].map(RegSet::span).into_iter().fold(RegSet::default(), RegSet::union);
     if !facts.assigned.contains_all(read) {
         return Err(Problem::Unassigned);
     }
     let needs_table = op_of(instr) == Op::SetList;
     let table = RegSet::span(Span::one(instr.a()));
-    if needs_table
-        && (!facts.tables.contains_all(table) || !facts.captured.intersection(table).is_empty())
-    {
+    if needs_table && (!facts.tables.contains_all(table) || !facts.captured.intersection(table).is_empty()) {
         return Err(Problem::NotTable);
     }
     Ok(())

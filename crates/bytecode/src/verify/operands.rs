@@ -29,12 +29,7 @@ fn check_tables(proto: &Proto) -> Check {
     if proto.upvals.len() > usize::from(u8::MAX) {
         return Err(Problem::Upvalue);
     }
-    let sizes = [
-        proto.consts.len(),
-        proto.caches.len(),
-        proto.templates.len(),
-        proto.protos.len(),
-    ];
+    let sizes = [proto.consts.len(), proto.caches.len(), proto.templates.len(), proto.protos.len()];
     if sizes.into_iter().any(|size| i32::try_from(size).is_err()) {
         return Err(Problem::TableSize);
     }
@@ -145,9 +140,7 @@ fn check_counts(proto: &Proto, op: Op, instr: Instr) -> Check {
         Op::TForCall => c >= 1,
         Op::SetList => d >= 0 && d.checked_add(i32::from(b)).is_some(),
         // Room for more items than there are instructions to fill it would only waste memory.
-        Op::NewTable => {
-            usize::try_from(d).is_ok_and(|items| items <= len) && usize::from(instr.bc()) <= len
-        }
+        Op::NewTable => usize::try_from(d).is_ok_and(|items| items <= len) && usize::from(instr.bc()) <= len,
         Op::VarArg if !proto.is_vararg => return Err(Problem::NoVarargs),
         _ => true,
     };

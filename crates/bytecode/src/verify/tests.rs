@@ -26,12 +26,7 @@ fn local(start: u32, end: u32) -> LocVar {
 
 /// A vararg function of two parameters and ten registers; its child 0 captures register 0, child 1 nothing.
 fn proto(code: &[Instr]) -> Proto {
-    let child = |upvals| Proto {
-        max_stack: 2,
-        code: vec![abc(Op::Return0, 0, 0, 0)],
-        upvals,
-        ..Proto::default()
-    };
+    let child = |upvals| Proto { max_stack: 2, code: vec![abc(Op::Return0, 0, 0, 0)], upvals, ..Proto::default() };
     Proto {
         num_params: 2,
         is_vararg: true,
@@ -168,12 +163,7 @@ fn open_operands_come_in_pairs() {
     rejects(Problem::Open, &[all, abc(Op::Call, 3, 0, 1)]);
     rejects(Problem::Open, &[all, abc(Op::Return, 4, 0, 0)]);
     rejects(Problem::Unassigned, &[all, abc(Op::Call, 2, 0, 1)]);
-    let jump_between = [
-        abc(Op::Move, 2, 0, 0),
-        cond(Op::Test, 0, 0, 1),
-        all,
-        abc(Op::Call, 2, 0, 1),
-    ];
+    let jump_between = [abc(Op::Move, 2, 0, 0), cond(Op::Test, 0, 0, 1), all, abc(Op::Call, 2, 0, 1)];
     rejects(Problem::Split, &jump_between);
     let mut fixed = proto(&[all, abc(Op::Return, 3, 0, 0), RETURN]);
     fixed.is_vararg = false;
@@ -241,12 +231,8 @@ fn numeric_loops_are_entered_at_their_beginning() {
     rejects(Problem::LoopEntry, &around(cond(Op::Test, 0, 0, 3)));
     let back_into = [&numeric(&[abc(Op::Move, 0, 5, 0)])[..], &[d(Op::Loop, 0, -3)]].concat();
     rejects(Problem::LoopEntry, &back_into);
-    let skipping = [
-        abc(Op::LoadNil, 2, 3, 0),
-        abc(Op::LoadFalseSkip, 6, 0, 0),
-        d(Op::ForPrep, 2, 1),
-        d(Op::ForLoop, 2, -1),
-    ];
+    let skipping =
+        [abc(Op::LoadNil, 2, 3, 0), abc(Op::LoadFalseSkip, 6, 0, 0), d(Op::ForPrep, 2, 1), d(Op::ForLoop, 2, -1)];
     rejects(Problem::LoopEntry, &skipping);
     accepts(&numeric(&[d(Op::Jump, 0, 1)]));
     // Two loops that overlap without being nested.
@@ -283,10 +269,7 @@ fn registers_are_assigned_before_they_are_read() {
     accepts(&both);
     // A call takes the registers above its results.
     accepts(&[abc(Op::LoadNil, 2, 3, 0), abc(Op::Call, 2, 2, 2), abc(Op::Move, 0, 2, 0)]);
-    rejects(
-        Problem::Unassigned,
-        &[abc(Op::LoadNil, 2, 3, 0), abc(Op::Call, 2, 2, 2), abc(Op::Move, 0, 3, 0)],
-    );
+    rejects(Problem::Unassigned, &[abc(Op::LoadNil, 2, 3, 0), abc(Op::Call, 2, 2, 2), abc(Op::Move, 0, 3, 0)]);
     // What is assigned before a loop may be gone at its second turn.
     rejects(
         Problem::Unassigned,
@@ -324,8 +307,5 @@ fn a_list_goes_into_a_new_table() {
     rejects(Problem::NotTable, &[abc(Op::Move, 2, 0, 0), value, list]);
     rejects(Problem::NotTable, &[table, abc(Op::Move, 2, 0, 0), value, list]);
     rejects(Problem::NotTable, &[table, value, cond(Op::TestSet, 2, 0, 0), list]);
-    rejects(
-        Problem::NotTable,
-        &[abc(Op::Move, 2, 0, 0), cond(Op::Test, 0, 0, 1), table, value, list],
-    );
+    rejects(Problem::NotTable, &[abc(Op::Move, 2, 0, 0), cond(Op::Test, 0, 0, 1), table, value, list]);
 }

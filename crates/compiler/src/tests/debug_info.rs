@@ -11,9 +11,10 @@ fn lines(source: &str) -> Vec<u32> {
 }
 
 fn locals(proto: &Proto) -> String {
-    let locals = proto.locals.iter().map(|local| {
-        format!("{} {}..{}", String::from_utf8_lossy(&local.name), local.start, local.end)
-    });
+    let locals = proto
+        .locals
+        .iter()
+        .map(|local| format!("{} {}..{}", String::from_utf8_lossy(&local.name), local.start, local.end));
     locals.collect::<Vec<_>>().join(", ")
 }
 
@@ -69,10 +70,7 @@ fn variables_live_from_their_initialisation_to_the_end_of_their_block() {
     let proto = compiled("local a = 1\nlocal b <const> = 2\ndo local c = a end\nlocal d, e = b");
     assert_eq!(locals(&proto), "a 1..5, c 2..2, d 4..5, e 4..5");
     let proto = compiled("local function f(x, ...) local y end\nfor i = 1, 2 do end");
-    assert_eq!(
-        locals(&proto),
-        "f 1..7, (for state) 4..6, (for state) 4..6, (for state) 4..6, i 5..5"
-    );
+    assert_eq!(locals(&proto), "f 1..7, (for state) 4..6, (for state) 4..6, (for state) 4..6, i 5..5");
     assert_eq!(locals(&proto.protos[0]), "x 0..2, y 1..2");
     assert!(proto.protos[0].is_vararg && proto.protos[0].num_params == 1);
 }
@@ -85,10 +83,10 @@ fn generic_loops_have_four_variables_of_their_own() {
 
 #[test]
 fn upvalues_know_their_origin_and_attribute() {
-    let source = "local a <const>, b <close> = f(), nil\nreturn function(c)\n  return function() return a, b, c, x end\nend";
+    let source =
+        "local a <const>, b <close> = f(), nil\nreturn function(c)\n  return function() return a, b, c, x end\nend";
     let text = list(&compiled(source));
-    let upvalues: Vec<&str> =
-        text.lines().filter_map(|line| line.trim().strip_prefix("upvalue ")).collect();
+    let upvalues: Vec<&str> = text.lines().filter_map(|line| line.trim().strip_prefix("upvalue ")).collect();
     assert_eq!(
         upvalues,
         [

@@ -16,8 +16,7 @@ use crate::compile_source;
 
 #[track_caller]
 fn compiled(source: &str) -> Proto {
-    compile_source(source.as_bytes(), b"=test", LuaVersion::Lua54)
-        .unwrap_or_else(|error| panic!("{error}"))
+    compile_source(source.as_bytes(), b"=test", LuaVersion::Lua54).unwrap_or_else(|error| panic!("{error}"))
 }
 
 /// The listing without headers, lines and variables.

@@ -262,7 +262,9 @@ pub(super) unsafe fn set_empty_kind(t: *mut Table, kind: u8) {
 pub(super) unsafe fn convert_to_any(t: *mut Table, heap: &mut Heap) -> Result<(), SetError> {
     // SAFETY: the caller's duty.
     unsafe {
-        (*t).array = try_realloc(heap, (*t).array, bytes(t), 2 * bytes(t))?;
+        if !halve_room(t) {
+            (*t).array = try_realloc(heap, (*t).array, bytes(t), 2 * bytes(t))?;
+        }
         widen(t);
         Ok(())
     }
@@ -275,12 +277,27 @@ pub(super) unsafe fn convert_to_any(t: *mut Table, heap: &mut Heap) -> Result<()
 pub(super) unsafe fn convert_to_any_unlimited(t: *mut Table, heap: &mut Heap) {
     // SAFETY: the caller's duty.
     unsafe {
-        (*t).array = realloc_unlimited(heap, (*t).array, bytes(t), 2 * bytes(t));
+        if !halve_room(t) {
+            (*t).array = realloc_unlimited(heap, (*t).array, bytes(t), 2 * bytes(t));
+        }
         widen(t);
     }
 }
 
-/// Turns the payloads in a buffer that was made twice as large into values.
+/// Halves the room for elements, if there is at least twice as much as needed: then the buffer is large enough for values
+/// as it is. Without this, an array that is emptied and filled again and again would double its buffer each time.
+unsafe fn halve_room(t: *mut Table) -> bool {
+    // SAFETY: the caller passes a live table with a packed array, whose room is even.
+    unsafe {
+        let enough = (*t).array_cap / 2 >= len(t);
+        if enough {
+            (*t).array_cap /= 2;
+        }
+        enough
+    }
+}
+
+/// Turns the payloads in a buffer with room for as many values into those.
 unsafe fn widen(t: *mut Table) {
     // SAFETY: the caller passes a live table. From the last element down, a value is written over payloads that were
     // read before, since `16 * i >= 8 * i`.

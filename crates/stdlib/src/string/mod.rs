@@ -107,7 +107,7 @@ fn byte(vm: &mut Vm) -> NativeResult {
             if range.len() >= MAX_RESULTS {
                 return Err(vm.error("stack overflow (string slice too long)"));
             }
-            vm.ensure_stack(range.len())?;
+            vm.ensure_stack_for(range.len(), "string slice too long")?;
             for byte in range {
                 vm.push(Value::int(i64::from(*byte)));
             }

@@ -232,6 +232,9 @@ fn unpack(vm: &mut Vm) -> NativeResult {
         return Err(vm.error("too many results to unpack"));
     }
     let count = more as usize + 1;
+    if !vm.has_stack_for(count) {
+        return Err(vm.error("too many results to unpack"));
+    }
     vm.charge((count as i64 / ELEMENTS_PER_UNIT) as u64)?;
     vm.ensure_stack(count)?;
     for done in 0..count as i64 {

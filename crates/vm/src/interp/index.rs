@@ -115,7 +115,7 @@ fn lookup(vm: &mut Vm, mut object: Value, key: Value) -> Result<Found, Raised> {
         }
         object = handler;
     }
-    Err(vm.run_error("'__index' chain too long; possibly a loop"))
+    Err(vm.run_error("'__index' chain too long; possible loop"))
 }
 
 /// Ends a load of the interpreter.
@@ -363,7 +363,7 @@ unsafe fn store_with_meta(vm: *mut Vm, object: Value, key: Value, v: Value, cons
             }
             object = handler;
         }
-        let _ = (*vm).run_error("'__newindex' chain too long; possibly a loop");
+        let _ = (*vm).run_error("'__newindex' chain too long; possible loop");
         Step::Raise
     }
 }
@@ -607,7 +607,7 @@ impl Vm {
             }
             object = handler;
         }
-        Err(self.run_error("'__newindex' chain too long; possibly a loop"))
+        Err(self.run_error("'__newindex' chain too long; possible loop"))
     }
 
     /// `#v` with metamethods. **(safepoint)**

@@ -100,7 +100,8 @@ pub(crate) unsafe fn execute<M: Mode>(vm: *mut Vm) -> Exit {
         macro_rules! raise {
             () => {{
                 match call::unwind(vm) {
-                    Step::Exit => return Exit::Raised,
+                    Step::Raise => return Exit::Raised,
+                    Step::Exit => return Exit::Returned,
                     Step::Switch => return Exit::SwitchMode,
                     _ => {
                         reload!();

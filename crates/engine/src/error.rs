@@ -1,0 +1,416 @@
+//! What can go wrong, and how errors cross the border between Lua and Rust.
+//!
+//! | from | what it was | what it becomes |
+//! |---|---|---|
+//! | Lua | a string, or any value but an [`Error`] | [`Error::RuntimeError`], with the traceback behind the message |
+//! | Lua | an [`Error`] that a Rust function had returned | [`Error::CallbackError`], with the same cause |
+//! | Lua | no memory, a limit, `os.exit` | [`Error::MemoryError`], [`Error::LimitReached`], [`Error::Exit`] |
+//! | Rust | [`Error::LimitReached`], [`Error::Exit`] | what it was: no script can catch it |
+//! | Rust | [`Error::MemoryError`] | Lua's own error for that |
+//! | Rust | any other [`Error`] | a userdata with the error inside; `tostring` gives its message |
+
+use std::error::Error as StdError;
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use perilune_vm::Vm;
+use perilune_vm::host_call::VmError;
+use perilune_vm::limits::Violation;
+use perilune_vm::native::{Intrinsic, NativeResult, Raised};
+
+use crate::lua::Lua;
+use crate::raw::{Inner, PANIC_EXIT, Raw};
+
+/// What the functions of this crate return.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Why something failed.
+///
+/// ```
+/// use perilune::{Error, Lua};
+///
+/// let lua = Lua::new();
+/// let fails = lua.create_function(|_, ()| -> perilune::Result<()> { Err(Error::runtime("no fuel on board")) })?;
+/// lua.globals().set("launch", fails)?;
+///
+/// // A script can catch it,
+/// let caught: String = lua.load("local ok, e = pcall(launch); return tostring(e)").eval()?;
+/// assert_eq!(caught, "no fuel on board");
+///
+/// // and the host gets it back with the traceback of the script.
+/// match lua.load("launch()").exec() {
+///     Err(Error::CallbackError { cause, .. }) => assert_eq!(cause.to_string(), "no fuel on board"),
+///     other => panic!("{other:?}"),
+/// }
+/// # Ok::<(), Error>(())
+/// ```
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Error {
+    /// A chunk is not a Lua program.
+    SyntaxError {
+        /// What the compiler says.
+        message: String,
+        /// Whether more text might make it one: a prompt should ask for another line.
+        incomplete_input: bool,
+    },
+    /// Lua code raised an error, or a Rust function made one with [`Error::runtime`]. When it comes from Lua, the message
+    /// is followed by a traceback.
+    RuntimeError(String),
+    /// The limit of memory is reached by what is alive.
+    MemoryError,
+    /// The script has spent what it was allowed. No script can catch it.
+    LimitReached(Violation),
+    /// The script has called `os.exit`. No script can catch it; what an exit is, the host decides.
+    Exit {
+        /// The exit code.
+        code: i32,
+        /// Whether the script wants the VM to be closed first.
+        close: bool,
+    },
+    /// A Rust function that Lua called returned an error, and no script caught it.
+    CallbackError {
+        /// Where Lua was.
+        traceback: String,
+        /// What the function returned.
+        cause: Arc<Error>,
+    },
+    /// An error of another library, made with [`Error::external`] or by `?` through [`ExternalResult`].
+    ExternalError(Arc<dyn StdError + Send + Sync>),
+    /// An error with a message in front; see [`ErrorContext`].
+    WithContext {
+        /// The message.
+        context: String,
+        /// The error.
+        cause: Arc<Error>,
+    },
+    /// A value of Rust has no counterpart in Lua: a large `u64` as a key of a type that must be exact, for example.
+    ToLuaConversionError {
+        /// The type in Rust.
+        from: &'static str,
+        /// The type in Lua.
+        to: &'static str,
+        /// Why.
+        message: Option<String>,
+    },
+    /// A value of Lua is not what was asked for: a string where a table was expected, or an integer out of range.
+    FromLuaConversionError {
+        /// The type in Lua.
+        from: &'static str,
+        /// The type in Rust.
+        to: String,
+        /// Why.
+        message: Option<String>,
+    },
+    /// A Rust function was called with an argument that cannot be converted.
+    BadArgument {
+        /// The function, where it has a name: a method of a userdata.
+        to: Option<String>,
+        /// The position, from 1; a method's `self` counts.
+        pos: usize,
+        /// The argument's name: `self`.
+        name: Option<String>,
+        /// What is wrong with it.
+        cause: Arc<Error>,
+    },
+    /// A userdata holds a value of another type.
+    UserDataTypeMismatch,
+    /// A userdata's value was taken out.
+    UserDataDestructed,
+    /// A userdata is borrowed exclusively: one of its mutable methods is running.
+    UserDataBorrowError,
+    /// A userdata is borrowed: one of its methods is running, or a guard is held.
+    UserDataBorrowMutError,
+    /// A metamethod that host types may not have: `__gc` (they have `Drop`) or `__metatable`.
+    MetaMethodRestricted(String),
+    /// A value of one VM was used in another.
+    ForeignValue,
+    /// The coroutine is dead, or it is running.
+    CoroutineUnresumable,
+    /// A function made by `create_function_mut` was called while it ran.
+    RecursiveMutCallback,
+    /// A registry key was used with another VM.
+    MismatchedRegistryKey,
+    /// What this version of the engine cannot do yet.
+    Unsupported(String),
+}
+
+const _: fn() = || {
+    fn is_sendable<T: Send + Sync + 'static>() {}
+    is_sendable::<Error>();
+};
+
+impl Error {
+    /// An error with a message, as a script would raise it with `error`.
+    pub fn runtime(message: impl fmt::Display) -> Error {
+        Error::RuntimeError(message.to_string())
+    }
+
+    /// An error of another library. An [`Error`] inside the box is taken out of it.
+    pub fn external(error: impl Into<Box<dyn StdError + Send + Sync>>) -> Error {
+        let error = error.into();
+        match error.downcast::<Error>() {
+            Ok(error) => *error,
+            Err(error) => Error::ExternalError(error.into()),
+        }
+    }
+
+    pub(crate) fn from_lua(from: &'static str, to: impl Into<String>, message: Option<String>) -> Error {
+        Error::FromLuaConversionError { from, to: to.into(), message }
+    }
+
+    pub(crate) fn bad_argument(to: Option<&str>, pos: usize, name: Option<&str>, cause: Error) -> Error {
+        Error::BadArgument { to: to.map(str::to_owned), pos, name: name.map(str::to_owned), cause: Arc::new(cause) }
+    }
+
+    /// The cause of it all: looks through [`Error::CallbackError`], [`Error::WithContext`] and [`Error::BadArgument`].
+    pub fn root_cause(&self) -> &Error {
+        match self {
+            Error::CallbackError { cause, .. } | Error::WithContext { cause, .. } | Error::BadArgument { cause, .. } => {
+                cause.root_cause()
+            }
+            other => other,
+        }
+    }
+
+    /// The error of another library behind it all, if it is an `E`.
+    pub fn downcast_ref<E: StdError + 'static>(&self) -> Option<&E> {
+        match self.root_cause() {
+            Error::ExternalError(e) => e.downcast_ref(),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Error::SyntaxError { message, .. } => f.write_str(message),
+            Error::RuntimeError(message) => f.write_str(message),
+            Error::MemoryError => f.write_str("not enough memory"),
+            Error::LimitReached(violation) => violation.fmt(f),
+            Error::Exit { code, .. } => write!(f, "exit with code {code} requested"),
+            Error::CallbackError { traceback, cause } => write!(f, "{cause}\n{traceback}"),
+            Error::ExternalError(e) => e.fmt(f),
+            Error::WithContext { context, cause } => write!(f, "{context}: {cause}"),
+            Error::ToLuaConversionError { from, to, message } => {
+                write!(f, "cannot convert {from} to Lua {to}")?;
+                message.as_ref().map_or(Ok(()), |m| write!(f, " ({m})"))
+            }
+            Error::FromLuaConversionError { from, to, message } => {
+                write!(f, "cannot convert Lua {from} to {to}")?;
+                message.as_ref().map_or(Ok(()), |m| write!(f, " ({m})"))
+            }
+            Error::BadArgument { to, pos, name, cause } => {
+                match name {
+                    Some(name) => write!(f, "bad argument '{name}'")?,
+                    None => write!(f, "bad argument #{pos}")?,
+                }
+                to.as_ref().map_or(Ok(()), |to| write!(f, " to '{to}'"))?;
+                write!(f, ": {cause}")
+            }
+            Error::UserDataTypeMismatch => f.write_str("userdata of another type"),
+            Error::UserDataDestructed => f.write_str("userdata has been destructed"),
+            Error::UserDataBorrowError => f.write_str("userdata is mutably borrowed"),
+            Error::UserDataBorrowMutError => f.write_str("userdata is borrowed"),
+            Error::MetaMethodRestricted(name) => write!(f, "metamethod {name} is restricted"),
+            Error::ForeignValue => f.write_str("a value of one Lua VM was used in another"),
+            Error::CoroutineUnresumable => f.write_str("coroutine is not resumable"),
+            Error::RecursiveMutCallback => f.write_str("mutable function called while it is running"),
+            Error::MismatchedRegistryKey => f.write_str("registry key of another Lua VM"),
+            Error::Unsupported(what) => write!(f, "not supported: {what}"),
+        }
+    }
+}
+
+impl StdError for Error {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        match self {
+            // Their texts have the causes' in them already.
+            Error::CallbackError { cause, .. } | Error::WithContext { cause, .. } | Error::BadArgument { cause, .. } => {
+                cause.source()
+            }
+            Error::ExternalError(e) => e.source(),
+            _ => None,
+        }
+    }
+}
+
+/// Turns errors of other libraries into [`Error`].
+///
+/// ```
+/// use perilune::{ExternalResult, Lua};
+///
+/// let lua = Lua::new();
+/// let parse = lua.create_function(|_, text: String| text.parse::<f64>().into_lua_err())?;
+/// assert_eq!(parse.call::<f64>("0.5")?, 0.5);
+/// let error = parse.call::<f64>("half").unwrap_err();
+/// assert!(error.downcast_ref::<std::num::ParseFloatError>().is_some());
+/// # Ok::<(), perilune::Error>(())
+/// ```
+pub trait ExternalResult<T> {
+    /// The result with its error as [`Error::external`].
+    fn into_lua_err(self) -> Result<T>;
+}
+
+impl<T, E: Into<Box<dyn StdError + Send + Sync>>> ExternalResult<T> for Result<T, E> {
+    fn into_lua_err(self) -> Result<T> {
+        self.map_err(Error::external)
+    }
+}
+
+/// Puts a message in front of errors.
+pub trait ErrorContext: Sized {
+    /// With a message.
+    #[must_use]
+    fn context(self, context: impl fmt::Display) -> Self;
+
+    /// With a message that is made when there is an error.
+    #[must_use]
+    fn with_context<C: fmt::Display>(self, context: impl FnOnce(&Error) -> C) -> Self;
+}
+
+impl ErrorContext for Error {
+    fn context(self, context: impl fmt::Display) -> Error {
+        match self {
+            // These stay what they are, so that they stay uncatchable.
+            Error::LimitReached(_) | Error::Exit { .. } => self,
+            _ => Error::WithContext { context: context.to_string(), cause: Arc::new(self) },
+        }
+    }
+
+    fn with_context<C: fmt::Display>(self, context: impl FnOnce(&Error) -> C) -> Error {
+        let context = context(&self);
+        self.context(context)
+    }
+}
+
+impl<T> ErrorContext for Result<T> {
+    fn context(self, context: impl fmt::Display) -> Result<T> {
+        self.map_err(|e| e.context(context))
+    }
+
+    fn with_context<C: fmt::Display>(self, context: impl FnOnce(&Error) -> C) -> Result<T> {
+        self.map_err(|e| e.with_context(context))
+    }
+}
+
+/// An error as the host value of a userdata.
+pub(crate) struct WrappedError(pub(crate) Error);
+
+/// The text of the VM's own error for exhausted memory.
+const NO_MEMORY: &[u8] = b"not enough memory";
+
+/// Raises an error of Rust in Lua.
+#[cold]
+#[inline(never)]
+pub(crate) fn raise(vm: &mut Vm, inner: &Inner, error: Error) -> Raised {
+    match error {
+        Error::LimitReached(violation) => vm.abort_with(violation),
+        Error::Exit { code, close } => vm.request_exit(code, close),
+        Error::MemoryError => vm.memory_error(),
+        error => match wrap(vm, inner, error) {
+            Ok(v) => vm.throw(v),
+            Err(raised) => raised,
+        },
+    }
+}
+
+/// The Lua value for an error.
+pub(crate) fn wrap(vm: &mut Vm, inner: &Inner, error: Error) -> Result<Raw, Raised> {
+    let metatable = match inner.constants.error_metatable.get() {
+        Some(place) => vm.pinned(place),
+        None => {
+            let t = vm.table(0, 4);
+            let display = vm.native(display, Intrinsic::None, &[]);
+            vm.set_field(t, "__tostring", display);
+            let name = vm.string(b"error");
+            vm.set_field(t, "__name", name);
+            vm.set_field(t, "__metatable", Raw::FALSE);
+            let place = vm.pin(Raw::table(t));
+            inner.constants.error_metatable.set(Some(place));
+            Raw::table(t)
+        }
+    };
+    let u = vm.userdata(Box::new(WrappedError(error)), metatable.as_table(), 0)?;
+    Ok(Raw::userdata(u))
+}
+
+/// The error in a Lua value, if there is one.
+pub(crate) fn unwrap(v: Raw) -> Option<Error> {
+    v.as_userdata()?.downcast_ref::<WrappedError>().map(|e| e.0.clone())
+}
+
+/// `__tostring` of errors. The text may be made by anybody's code.
+fn display(vm: &mut Vm) -> NativeResult {
+    let error = unwrap(vm.arg(1));
+    let text = catch_unwind(AssertUnwindSafe(|| match error {
+        Some(e) => e.to_string(),
+        None => "not an error".to_owned(),
+    }));
+    let text = text.unwrap_or_else(|_| "an error whose message cannot be made".to_owned());
+    let v = vm.string(text.as_bytes());
+    vm.ret(v)
+}
+
+impl Lua {
+    /// Runs an operation of the VM and makes its error one of Rust.
+    #[inline]
+    pub(crate) fn protect<R>(&self, operation: impl FnOnce(&mut Vm) -> Result<R, Raised>) -> Result<R> {
+        match self.inner.with(|vm| vm.catch(operation)) {
+            Ok(r) => Ok(r),
+            Err(e) => Err(self.failure(e)),
+        }
+    }
+
+    /// What made a call from Rust fail.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn failure(&self, error: VmError) -> Error {
+        match error {
+            VmError::Limit(violation) => Error::LimitReached(violation),
+            VmError::Exit { code, close } => {
+                if code == PANIC_EXIT {
+                    self.inner.resume_panic();
+                }
+                Error::Exit { code, close }
+            }
+            VmError::Lua { value, traceback } => {
+                let traceback = traceback.map(|t| String::from_utf8_lossy(&t).into_owned()).unwrap_or_default();
+                self.error_from(value, traceback)
+            }
+        }
+    }
+
+    /// The error for an error value of Lua.
+    pub(crate) fn error_from(&self, value: Raw, traceback: String) -> Error {
+        if let Some(error) = unwrap(value) {
+            return match error {
+                // It has been through Lua before, its traceback is the one that tells most.
+                Error::CallbackError { .. } => error,
+                error => Error::CallbackError { traceback, cause: Arc::new(error) },
+            };
+        }
+        let message = match value.as_str() {
+            Some(s) if s.as_bytes() == NO_MEMORY => return Error::MemoryError,
+            Some(s) => s.to_string_lossy().into_owned(),
+            None => self.error_text(value),
+        };
+        let separator = if traceback.is_empty() { "" } else { "\n" };
+        Error::RuntimeError(format!("{message}{separator}{traceback}"))
+    }
+
+    /// The text for an error value that is no string.
+    fn error_text(&self, value: Raw) -> String {
+        let text = self.inner.with(|vm| {
+            let has_text = !vm.metafield(value, "__tostring").is_nil();
+            if !has_text && !value.is_number() {
+                return None;
+            }
+            let text = vm.catch(|vm| vm.to_display(value)).ok()?;
+            Some(text.to_string_lossy().into_owned())
+        });
+        text.unwrap_or_else(|| format!("(error object is a {} value)", value.type_name()))
+    }
+}

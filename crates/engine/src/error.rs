@@ -20,7 +20,7 @@ use perilune_vm::limits::Violation;
 use perilune_vm::native::{Intrinsic, NativeResult, Raised};
 
 use crate::lua::Lua;
-use crate::raw::{Inner, PANIC_EXIT, Raw};
+use crate::raw::{Inner, Raw};
 
 /// What the functions of this crate return.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -359,7 +359,10 @@ impl Lua {
     #[inline]
     pub(crate) fn protect<R>(&self, operation: impl FnOnce(&mut Vm) -> Result<R, Raised>) -> Result<R> {
         match self.inner.with(|vm| vm.catch(operation)) {
-            Ok(r) => Ok(r),
+            Ok(r) => {
+                self.inner.resume_panic();
+                Ok(r)
+            }
             Err(e) => Err(self.failure(e)),
         }
     }
@@ -368,14 +371,10 @@ impl Lua {
     #[cold]
     #[inline(never)]
     pub(crate) fn failure(&self, error: VmError) -> Error {
+        self.inner.resume_panic();
         match error {
             VmError::Limit(violation) => Error::LimitReached(violation),
-            VmError::Exit { code, close } => {
-                if code == PANIC_EXIT {
-                    self.inner.resume_panic();
-                }
-                Error::Exit { code, close }
-            }
+            VmError::Exit { code, close } => Error::Exit { code, close },
             VmError::Lua { value, traceback } => {
                 let traceback = traceback.map(|t| String::from_utf8_lossy(&t).into_owned()).unwrap_or_default();
                 self.error_from(value, traceback)
@@ -411,6 +410,7 @@ impl Lua {
             let text = vm.catch(|vm| vm.to_display(value)).ok()?;
             Some(text.to_string_lossy().into_owned())
         });
+        self.inner.resume_panic();
         text.unwrap_or_else(|| format!("(error object is a {} value)", value.type_name()))
     }
 }

@@ -58,7 +58,7 @@ enum Turn {
 }
 
 /// The exit code that stands for a panic on its way to the host.
-pub(crate) const PANIC_EXIT: i32 = i32::MIN + 0x70a1;
+const PANIC_EXIT: i32 = i32::MIN + 0x70a1;
 
 /// The owner of a VM.
 pub(crate) struct Inner {
@@ -71,6 +71,8 @@ pub(crate) struct Inner {
     dropped: RefCell<Vec<u32>>,
     /// The panic on its way to the host.
     panic: RefCell<Option<Box<dyn Any + Send>>>,
+    /// Whether there is one.
+    has_panic: Cell<bool>,
     /// Places of values that the crate makes once for each VM.
     pub(crate) constants: Constants,
     /// The host's typed data.
@@ -111,6 +113,7 @@ impl Inner {
             turn: Cell::new(Turn::Host),
             dropped: RefCell::default(),
             panic: RefCell::default(),
+            has_panic: Cell::new(false),
             constants: Constants::default(),
             app_data: RefCell::default(),
         }
@@ -250,8 +253,17 @@ impl Inner {
         self.leaf(|vm| vm.heap().step_due())
     }
 
-    /// Lets a panic go on that was caught where Lua had called Rust.
+    /// Lets a panic go on that was caught while the VM ran, if there is one.
+    #[inline]
     pub(crate) fn resume_panic(&self) {
+        if self.has_panic.get() {
+            self.resume_kept_panic();
+        }
+    }
+
+    #[cold]
+    fn resume_kept_panic(&self) {
+        self.has_panic.set(false);
         let payload = self.panic.borrow_mut().take();
         if let Some(payload) = payload {
             resume_unwind(payload);
@@ -261,6 +273,7 @@ impl Inner {
     /// Keeps the panic of a destructor that the collector ran; it goes on when the VM has returned to the host.
     pub(crate) fn keep_panic(&self, payload: Box<dyn Any + Send>) {
         self.panic.borrow_mut().get_or_insert(payload);
+        self.has_panic.set(true);
     }
 
     /// Runs all finalizers, at the end of the VM's life.
@@ -272,7 +285,9 @@ impl Inner {
         drop(data);
         self.with(|vm| vm.close());
         // Nobody is left to hear of a panic in a finalizer.
-        self.panic.borrow_mut().take();
+        let payload = self.panic.borrow_mut().take();
+        self.has_panic.set(false);
+        drop(payload);
     }
 }
 

@@ -16,7 +16,6 @@ pub const ROWS: &[Row] = &[
     row("acos", |vm| map(vm, f64::acos)),
     row("asin", |vm| map(vm, f64::asin)),
     row("atan", atan),
-    row("atan2", atan),
     intrinsic("ceil", ceil, Intrinsic::MathCeil),
     intrinsic("cos", |vm| map(vm, f64::cos), Intrinsic::MathCos),
     row("cosh", |vm| map(vm, f64::cosh)),
@@ -48,6 +47,9 @@ pub const ROWS: &[Row] = &[
 /// Opens the library, and seeds its generator from the host.
 pub fn open(vm: &mut Vm) {
     let library = crate::new_library(vm, "math", ROWS);
+    // The same function under its old name, as in the reference.
+    let atan = vm.get_field(library, "atan");
+    vm.set_field(library, "atan2", atan);
     vm.set_field(library, "pi", Value::float(PI));
     vm.set_field(library, "huge", Value::float(f64::INFINITY));
     vm.set_field(library, "maxinteger", Value::int(i64::MAX));
@@ -105,8 +107,9 @@ fn fmod(vm: &mut Vm) -> NativeResult {
         }
         return vm.ret(Value::int(a.wrapping_rem(b)));
     }
-    let a = vm.check_float(1)?;
+    // The reference, as compiled for this platform, looks at the second argument first.
     let b = vm.check_float(2)?;
+    let a = vm.check_float(1)?;
     vm.ret(Value::float(a % b))
 }
 

@@ -116,10 +116,12 @@ fn prepare(mode: Mode, file: &OsString) -> Box<Vm> {
     let mut vm = Vm::new(VmOptions { host: Box::new(SystemHost::for_command()), limits });
     perilune_stdlib::open_all(&mut vm);
     vm.heap_mut().set_mode(Collector::Generational);
-    let name = vm.string(file.as_encoded_bytes());
     let arguments = vm.table(0, 0);
-    let stored = vm.raw_set_int(arguments, 0, name);
-    assert!(stored.is_ok(), "a small table has room");
+    for (index, text) in [(-1, PROGRAM.as_bytes()), (0, file.as_encoded_bytes())] {
+        let text = vm.string(text);
+        let stored = vm.raw_set_int(arguments, index, text);
+        assert!(stored.is_ok(), "a small table has room");
+    }
     let globals = vm.globals();
     vm.set_field(globals, "arg", Value::table(arguments));
     let mut limits = Limits::default();
@@ -171,11 +173,16 @@ fn message_handler(vm: &mut Vm) -> NativeResult {
     let error = vm.arg(1);
     let text = match text_of(vm, error) {
         Some(text) => text,
-        None if !vm.metamethod(error, Event::ToString).is_nil() => {
-            let text = vm.to_display(error)?;
-            return vm.ret(Value::str(text));
+        None => {
+            let shown = vm.metamethod(error, Event::ToString);
+            if !shown.is_nil() {
+                let shown = vm.call_value(shown, &[error])?;
+                if shown.as_str().is_some() {
+                    return vm.ret(shown);
+                }
+            }
+            format!("(error object is a {} value)", error.type_name()).into_bytes()
         }
-        None => format!("(error object is a {} value)", error.type_name()).into_bytes(),
     };
     let (thread, _) = vm.running();
     let text = vm.traceback(thread, Some(&text), 1);

@@ -12,15 +12,10 @@
 //! | `name.lua` | the script; it runs in its own folder under its bare name |
 //! | `name.out` | its standard output |
 //! | `name.err` | its standard error stream; without this file nothing is said about that |
-//!
-//! `@slow: true` keeps a fixture out of the modes that make everything slow ([`crate::mode::Mode::is_slow`]), and
-//! `@modes: plain, hooked` keeps it to the modes named: for behaviour that a mode is meant to change.
 
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-
-use crate::mode::Mode;
 
 /// The version of Lua whose fixtures are run.
 const VERSION: &str = "5.4";
@@ -47,10 +42,6 @@ pub struct Header {
     pub expects_error: Option<bool>,
     /// `@reference:`, the section of the manual.
     pub reference: Option<String>,
-    /// `@slow: true`.
-    pub slow: bool,
-    /// `@modes:`, all if it does not say.
-    pub modes: Option<Vec<Mode>>,
     /// Directives that mean nothing.
     pub unknown: Vec<String>,
 }
@@ -67,8 +58,6 @@ impl Header {
                 "@lua-versions" => header.versions = versions(value),
                 "@expects-error" => header.expects_error = flag(value),
                 "@reference" => header.reference = Some(value.to_owned()),
-                "@slow" => header.slow = flag(value) == Some(true),
-                "@modes" => header.modes = Some(value.split(", ").filter_map(Mode::named).collect()),
                 key if key.starts_with('@') => header.unknown.push(key.to_owned()),
                 _ => {}
             }
@@ -124,12 +113,6 @@ impl Fixture {
         self.header.versions.is_empty() || self.header.versions.iter().any(|v| v == VERSION)
     }
 
-    /// Whether it is run in a mode.
-    pub fn runs_in(&self, mode: Mode) -> bool {
-        let is_named = self.header.modes.as_ref().is_none_or(|modes| modes.contains(&mode));
-        is_named && !(self.header.slow && mode.is_slow())
-    }
-
     /// The recorded standard output, if there is one.
     pub fn expected_output(&self) -> Option<Vec<u8>> {
         fs::read(self.script.with_extension("out")).ok()
@@ -172,19 +155,12 @@ mod tests {
     #[test]
     fn headers_end_at_the_first_line_that_is_no_comment() {
         let header = Header::parse(
-            "-- Test: what happens\n-- @lua-versions: 5.3+ (5.2 differs)\n-- @expects-error: true\n-- @slow: true\n\
-             print(1) -- @reference: none\n-- @modes: plain\n",
+            "-- Test: what happens\n-- @lua-versions: 5.3+ (5.2 differs)\n-- @expects-error: true\n-- @colour: blue\n\
+             print(1) -- @reference: none\n-- @shape: round\n",
         );
         assert_eq!(header.test.as_deref(), Some("what happens"));
         assert_eq!(header.versions, ["5.3", "5.4", "5.5"]);
-        assert_eq!(header.expects_error, Some(true));
-        assert_eq!((header.slow, header.modes, header.reference), (true, None, None));
-    }
-
-    #[test]
-    fn modes_and_unknown_directives_are_told_apart() {
-        let header = Header::parse("-- @modes: plain, stress\n-- @colour: blue\n");
-        assert_eq!(header.modes, Some(vec![Mode::Plain, Mode::Stress]));
+        assert_eq!((header.expects_error, header.reference), (Some(true), None));
         assert_eq!(header.unknown, ["@colour"]);
     }
 }

@@ -35,7 +35,7 @@ fn find_or_match(vm: &mut Vm, is_find: bool) -> NativeResult {
         let end = matcher.try_at(vm, init);
         end.map(|end| end.map(|end| (init, end)))
     } else {
-        matcher = matcher.with_lead();
+        matcher.find_lead();
         matcher.search(vm, init)
     };
     matcher.settle(vm)?;
@@ -101,7 +101,8 @@ fn gmatch_step(vm: &mut Vm) -> NativeResult {
     let (Some(s), Some(p)) = (vm.upvalue(SUBJECT).as_str(), vm.upvalue(PATTERN).as_str()) else { return Ok(0) };
     let mut from = vm.upvalue(FROM).raw_int() as usize;
     let last_end = usize::try_from(vm.upvalue(LAST_END).raw_int()).ok();
-    let mut matcher = Matcher::new(s.as_bytes(), p.as_bytes()).with_lead();
+    let mut matcher = Matcher::new(s.as_bytes(), p.as_bytes());
+    matcher.find_lead();
     let found = loop {
         match matcher.search(vm, from) {
             // An empty match right behind the last match is none.

@@ -56,7 +56,7 @@ pub(super) fn gsub(vm: &mut Vm) -> NativeResult {
     let (is_anchored, pattern) = unanchored(p.as_bytes());
     let mut matcher = Matcher::new(subject, pattern);
     if !is_anchored {
-        matcher = matcher.with_lead();
+        matcher.find_lead();
     }
     let mut out = vm.take_buffer();
     // What is before `copied` is in `out`. Matches that keep their text are copied with what follows them.

@@ -169,7 +169,7 @@ struct KnownSet {
 }
 
 /// Sets remembered at a time.
-const KNOWN_SETS: usize = 4;
+const KNOWN_SETS: usize = 2;
 
 /// A pattern at work on a subject.
 pub(crate) struct Matcher<'a, E> {
@@ -210,10 +210,9 @@ impl<'a, E> Matcher<'a, E> {
         }
     }
 
-    /// Prepares for [`Matcher::search`].
-    pub(crate) fn with_lead(mut self) -> Self {
+    /// Prepares for searching: without this, [`Matcher::search`] tries every place.
+    pub(crate) fn find_lead(&mut self) {
         self.lead = self.lead_of_pattern();
-        self
     }
 
     /// The end of the match that begins at `start`, if there is one.

@@ -12,7 +12,7 @@ fn find(subject: &[u8], pattern: &[u8]) -> Vec<u8> {
     let found = if is_anchored {
         matcher.try_at(&mut meter, 0).map(|end| end.map(|end| (0, end)))
     } else {
-        matcher = matcher.with_lead();
+        matcher.find_lead();
         matcher.search(&mut meter, 0)
     };
     let error = |error: PatternError| format!("error: {error}").into_bytes();
@@ -141,7 +141,8 @@ fn catastrophic_patterns_are_stopped_by_the_meter() {
     let mut matcher = Matcher::new(&subject, b"(.-).-.-.-.-(.-)x");
     assert_eq!(matcher.try_at(&mut Budget(100_000), 0), Err(Stop::Meter(UsedUp)));
     let subject = b"(".repeat(20_000);
-    let mut matcher = Matcher::new(&subject, b"%b()").with_lead();
+    let mut matcher = Matcher::new(&subject, b"%b()");
+    matcher.find_lead();
     assert_eq!(matcher.search(&mut Budget(100_000), 0), Err(Stop::Meter(UsedUp)));
 }
 

@@ -76,7 +76,12 @@ impl Sort {
         while low < high {
             vm.charge((high - low) as u64)?;
             // Sort the first, the last, and the one that becomes the pivot.
-            self.order(vm, low, high)?;
+            self.load(vm, LEFT, low)?;
+            self.load(vm, RIGHT, high)?;
+            if self.is_less(vm, RIGHT, LEFT)? {
+                self.store(vm, low, RIGHT)?;
+                self.store(vm, high, LEFT)?;
+            }
             if high - low == 1 {
                 return Ok(());
             }
@@ -85,8 +90,17 @@ impl Sort {
             } else {
                 random_pivot(low, high, random)
             };
-            if !self.order(vm, low, middle)? {
-                self.order(vm, middle, high)?;
+            self.load(vm, LEFT, middle)?;
+            self.load(vm, RIGHT, low)?;
+            if self.is_less(vm, LEFT, RIGHT)? {
+                self.store(vm, middle, RIGHT)?;
+                self.store(vm, low, LEFT)?;
+            } else {
+                self.load(vm, RIGHT, high)?;
+                if self.is_less(vm, RIGHT, LEFT)? {
+                    self.store(vm, middle, RIGHT)?;
+                    self.store(vm, high, LEFT)?;
+                }
             }
             if high - low == 2 {
                 return Ok(());
@@ -113,20 +127,6 @@ impl Sort {
             }
         }
         Ok(())
-    }
-
-    /// Puts two elements in order. Returns whether it exchanged them.
-    ///
-    /// The reference compares the middle and the first one with the sides exchanged, as this does.
-    fn order(&self, vm: &mut Vm, first: i64, second: i64) -> Result<bool, Raised> {
-        self.load(vm, LEFT, first)?;
-        self.load(vm, RIGHT, second)?;
-        let is_wrong = self.is_less(vm, RIGHT, LEFT)?;
-        if is_wrong {
-            self.store(vm, first, RIGHT)?;
-            self.store(vm, second, LEFT)?;
-        }
-        Ok(is_wrong)
     }
 
     /// Divides the range around the pivot, which stands in its slot and at `high - 1`; returns where it belongs.

@@ -14,7 +14,7 @@ use std::time::Duration;
 use anyhow::Context;
 use serde_json::json;
 
-use crate::measure::{self, Run, own_peak};
+use crate::measure::{self, Run};
 use crate::peers::{self, Build, Engine};
 use crate::programs::{self, Program};
 use crate::table::Table;
@@ -167,12 +167,7 @@ pub fn task(arguments: lexopt::Parser) -> anyhow::Result<ExitCode> {
     for (contestant, version) in contestants.iter().zip(&versions) {
         println!("{}: {version}", contestant.name);
     }
-    println!(
-        "median of {} interleaved runs; ratios to {}; lower is better; peaks below {:.1} MB are not visible",
-        options.runs,
-        contestants[0].name,
-        own_peak().unwrap_or(0) as f64 / 1e6,
-    );
+    println!("median of {} interleaved runs; ratios to {}; lower is better", options.runs, contestants[0].name,);
     print_failures(&measured, &contestants);
     if let Some(file) = &options.json {
         let report = report(&measured, &contestants, &versions, &options);

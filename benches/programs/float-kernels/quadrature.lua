@@ -53,7 +53,7 @@ local functions = {
 
 for _, entry in ipairs(functions) do
   local name, f = entry[1], entry[2]
-  local fixed = numeric.simpson(f, 0, 4, 1500000)
+  local fixed = numeric.simpson(f, 0, 4, 1800000)
   local fine = 0
   for k = 1, 60 do
     fine = fine + numeric.adaptive(f, 0, 4 - k / 100, 1e-11)

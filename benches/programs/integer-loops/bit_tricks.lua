@@ -27,7 +27,7 @@ local function from_gray(g)
 end
 
 local bits, palindromes, wrong = 0, 0, 0
-for round = 1, 22 do
+for round = 1, 26 do
   for i = 0, 65535 do
     local gray = i ~ (i >> 1)
     bits = bits + popcount(gray)

@@ -96,7 +96,7 @@ for _, n in ipairs({ 20, 60, 150 }) do
 end
 
 local total = 0
-for _ = 1, 800 do
+for _ = 1, 1000 do
   local a, b = random_matrix(24), {}
   for i = 1, 24 do b[i] = { i, 1 } end
   local m, rhs = copy(a), copy(b)

@@ -33,6 +33,7 @@
 use std::any::Any;
 use std::cell::{Cell, Ref, RefCell, RefMut};
 use std::collections::BTreeMap;
+use std::mem::ManuallyDrop;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::ptr::NonNull;
 use std::rc::{Rc, Weak};
@@ -503,6 +504,58 @@ impl<T, O> std::ops::DerefMut for OwnedRefMut<T, O> {
     #[inline]
     fn deref_mut(&mut self) -> &mut T {
         &mut self.borrow
+    }
+}
+
+/// A value of the host's whose destructor the collector may run: a panic there waits until the VM has returned.
+pub(crate) struct Guarded<T> {
+    value: ManuallyDrop<T>,
+    owner: Weak<Inner>,
+}
+
+impl<T> Guarded<T> {
+    pub(crate) fn new(lua: &Lua, value: T) -> Guarded<T> {
+        Guarded { value: ManuallyDrop::new(value), owner: lua.inner.downgrade() }
+    }
+
+    /// The value, without a guard.
+    pub(crate) fn into_inner(self) -> T {
+        let mut this = ManuallyDrop::new(self);
+        // SAFETY: both fields are moved out, each once, and `this` is not dropped.
+        unsafe {
+            drop(std::ptr::read(&raw const this.owner));
+            ManuallyDrop::take(&mut this.value)
+        }
+    }
+}
+
+impl<T> std::ops::Deref for Guarded<T> {
+    type Target = T;
+
+    #[inline]
+    fn deref(&self) -> &T {
+        &self.value
+    }
+}
+
+impl<T> std::ops::DerefMut for Guarded<T> {
+    #[inline]
+    fn deref_mut(&mut self) -> &mut T {
+        &mut self.value
+    }
+}
+
+impl<T> Drop for Guarded<T> {
+    fn drop(&mut self) {
+        // SAFETY: the value is dropped here and nowhere else, and not used any more.
+        let dropped = catch_unwind(AssertUnwindSafe(|| unsafe { ManuallyDrop::drop(&mut self.value) }));
+        if let Err(payload) = dropped {
+            match self.owner.upgrade() {
+                Some(inner) => inner.keep_panic(payload),
+                // The VM is being dropped. Nobody is left to hear of it.
+                None => drop(payload),
+            }
+        }
     }
 }
 

@@ -124,6 +124,15 @@ impl<'a> Slots<'a> {
         }
     }
 
+    /// The error of a method whose `self` is in front of these arguments.
+    #[cold]
+    pub(crate) fn bad_self(self, error: Error) -> Error {
+        match self.purpose {
+            Purpose::Results => error,
+            Purpose::Arguments { to, .. } => Error::bad_argument(to, 1, Some("self"), error),
+        }
+    }
+
     /// All values, kept alive.
     pub(crate) fn to_multi(self) -> MultiValue {
         (self.first..self.first + self.count).map(|at| Value::from_raw(self.lua, self.lua.inner.slot(at))).collect()

@@ -389,10 +389,8 @@ pub struct Proto {
     pub header: GcHeader,
     /// First instruction.
     pub code: *const Instr,
-    /// The constants.
+    /// The constants. The inline caches lie in front of them, the first one nearest; see [`cache_of`].
     pub consts: *const Value,
-    /// The inline caches.
-    pub caches: *mut Cache,
     /// The shapes of the record templates.
     pub templates: *const *mut Shape,
     /// The child prototypes.
@@ -415,16 +413,39 @@ pub struct ProtoInfo {
     pub plain: perilune_bytecode::proto::Proto,
     /// The source name as a Lua string.
     pub source: Value,
-    /// Owner of `Proto::consts`.
-    pub consts: Box<[Value]>,
-    /// Owner of `Proto::caches`.
-    pub caches: Box<[Cache]>,
+    /// Owner of what `Proto::consts` points into: the caches, last one first, then the constants.
+    pub pool: Box<[u64]>,
+    /// Number of caches in `pool`.
+    pub cache_count: usize,
     /// Owner of `Proto::templates`.
     pub templates: Box<[*mut Shape]>,
     /// Owner of `Proto::protos`.
     pub protos: Box<[*mut Proto]>,
     /// Bytes counted for all of this at the heap.
     pub bytes: usize,
+}
+
+impl ProtoInfo {
+    /// Words of a cache in `pool`.
+    pub const CACHE_WORDS: usize = size_of::<Cache>() / size_of::<u64>();
+
+    /// The constants.
+    pub fn consts(&self) -> &[Value] {
+        let first = self.cache_count * Self::CACHE_WORDS;
+        let words = &self.pool[first..];
+        // SAFETY: the words behind the caches were written as values when the prototype was loaded, and never since.
+        unsafe { std::slice::from_raw_parts(words.as_ptr().cast(), words.len() / 2) }
+    }
+}
+
+/// The `n`-th inline cache of the prototype with these constants.
+///
+/// # Safety
+/// The prototype is alive and has that many caches.
+#[inline(always)]
+pub unsafe fn cache_of(consts: *const Value, n: usize) -> *mut Cache {
+    // SAFETY: the caller's duty; the caches lie in front of the constants in one buffer.
+    unsafe { consts.cast_mut().cast::<Cache>().sub(1 + n) }
 }
 
 /// Whether an array of this element kind stores whole values.

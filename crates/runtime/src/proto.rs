@@ -11,7 +11,7 @@ use perilune_bytecode::ops::Instr;
 use perilune_bytecode::proto::{Const, LocVar, Proto as Plain, UpvalDesc};
 
 use crate::heap::Heap;
-use crate::object::{Cache, Gc, GcHeader, Kind, Proto, ProtoInfo};
+use crate::object::{cache_of, Cache, Gc, GcHeader, Kind, Proto, ProtoInfo};
 use crate::table::Shape;
 use crate::value::Value;
 
@@ -60,13 +60,22 @@ impl Heap {
 
     fn finish(&mut self, plain: Plain, protos: Vec<*mut Proto>, source: Value) -> Gc<Proto> {
         let consts: Box<[Value]> = plain.consts.iter().map(|c| self.constant(c)).collect();
-        let caches = plain.caches.iter().map(|&key| empty_cache(consts[key as usize])).collect();
+        let cache_count = plain.caches.len();
+        let mut pool = vec![0u64; cache_count * ProtoInfo::CACHE_WORDS + consts.len() * 2].into_boxed_slice();
+        // SAFETY: the buffer has room for the caches and, behind them, the constants; both are plain words.
+        unsafe {
+            let first: *mut Value = pool.as_mut_ptr().add(cache_count * ProtoInfo::CACHE_WORDS).cast();
+            ptr::copy_nonoverlapping(consts.as_ptr(), first, consts.len());
+            for (n, &key) in plain.caches.iter().enumerate() {
+                cache_of(first, n).write(empty_cache(consts[key as usize]));
+            }
+        }
         let templates = plain.templates.iter().map(|keys| self.template(keys, &consts)).collect();
         let mut info = Box::new(ProtoInfo {
             plain,
             source,
-            consts,
-            caches,
+            pool,
+            cache_count,
             templates,
             protos: protos.into_boxed_slice(),
             bytes: 0,
@@ -82,7 +91,6 @@ impl Heap {
                 header,
                 code: ptr::null(),
                 consts: ptr::null(),
-                caches: ptr::null_mut(),
                 templates: ptr::null(),
                 protos: ptr::null(),
                 num_params: info.plain.num_params,
@@ -93,8 +101,8 @@ impl Heap {
             });
             let info = &mut *(*p).info;
             (*p).code = info.plain.code.as_ptr();
-            (*p).consts = info.consts.as_ptr();
-            (*p).caches = info.caches.as_mut_ptr();
+            // Taken from the whole buffer, so that it reaches the caches in front too.
+            (*p).consts = info.pool.as_mut_ptr().add(info.cache_count * ProtoInfo::CACHE_WORDS).cast();
             (*p).templates = info.templates.as_ptr();
             (*p).protos = info.protos.as_ptr();
             Gc::from_ptr(p)
@@ -157,8 +165,7 @@ fn info_bytes(info: &ProtoInfo) -> usize {
         + upvals
         + locals
         + template_keys
-        + size_of_val(&*info.consts)
-        + size_of_val(&*info.caches)
+        + size_of_val(&*info.pool)
         + size_of_val(&*info.templates)
         + size_of_val(&*info.protos)
 }
@@ -186,7 +193,7 @@ mod tests {
         unsafe {
             let p = &*p.as_ptr();
             assert!((*p.consts.add(1)).raw_equals(Value::int(7)));
-            assert!((*p.caches).key.raw_equals(*p.consts.add(2)));
+            assert!((*cache_of(p.consts, 0)).key.raw_equals(*p.consts.add(2)));
             let shape = &**p.templates;
             assert_eq!(shape.count, 2);
             assert_eq!(shape.key_at(1).as_bytes(), b"y");

@@ -8,6 +8,7 @@
 
 use perilune_bytecode::ops::Instr;
 
+use crate::object::LuaClosure;
 use crate::value::Value;
 
 /// Slots behind `stack_limit` that short-lived pushes (metamethod arguments, error handling) may use without a check.
@@ -29,6 +30,8 @@ pub struct Frame {
     pub base: *mut Value,
     /// End of the registers; for a native function the end of what it may push without asking.
     pub top: *mut Value,
+    /// The function as a pointer, of a Lua frame; null otherwise.
+    pub closure: *mut LuaClosure,
     /// The next instruction; null for a native function.
     pub pc: *const Instr,
     /// Results that the caller wants; -1 for all.

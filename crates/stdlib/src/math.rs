@@ -150,7 +150,7 @@ fn pow(vm: &mut Vm) -> NativeResult {
 }
 
 fn max(vm: &mut Vm) -> NativeResult {
-    extreme(vm, |vm, best, value| less(vm, best, value))
+    extreme(vm, less)
 }
 
 fn min(vm: &mut Vm) -> NativeResult {
@@ -159,10 +159,7 @@ fn min(vm: &mut Vm) -> NativeResult {
 
 /// Returns the argument that `is_better` than those before it.
 #[inline(always)]
-fn extreme(
-    vm: &mut Vm,
-    is_better: impl Fn(&mut Vm, Value, Value) -> Result<bool, Raised>,
-) -> NativeResult {
+fn extreme(vm: &mut Vm, is_better: impl Fn(&mut Vm, Value, Value) -> Result<bool, Raised>) -> NativeResult {
     let count = vm.nargs();
     let mut best = vm.check_any(1)?;
     for i in 2..=count {

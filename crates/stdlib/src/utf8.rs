@@ -9,13 +9,8 @@ use perilune_vm::vm::Vm;
 use crate::string::buffer;
 
 /// The functions of the library.
-pub const ROWS: &[Row] = &[
-    row("char", char),
-    row("codepoint", codepoint),
-    row("codes", codes),
-    row("len", len),
-    row("offset", offset),
-];
+pub const ROWS: &[Row] =
+    &[row("char", char), row("codepoint", codepoint), row("codes", codes), row("len", len), row("offset", offset)];
 
 /// The pattern that matches one character of a valid string.
 const CHAR_PATTERN: &[u8] = b"[\0-\x7F\xC2-\xFD][\x80-\xBF]*";
@@ -270,7 +265,9 @@ mod tests {
 
     #[test]
     fn all_lengths_of_encodings_are_read_back() {
-        for code in [0, 0x7F, 0x80, 0x7FF, 0x800, 0xFFFF, 0x1_0000, 0x1F_FFFF, 0x20_0000, 0x3FF_FFFF, 0x400_0000, MAX_CODE] {
+        for code in
+            [0, 0x7F, 0x80, 0x7FF, 0x800, 0xFFFF, 0x1_0000, 0x1F_FFFF, 0x20_0000, 0x3FF_FFFF, 0x400_0000, MAX_CODE]
+        {
             let mut bytes = Vec::new();
             encode(&mut bytes, code);
             assert_eq!(decode(&bytes, 0, true), Some((code, bytes.len())));
@@ -294,7 +291,16 @@ mod tests {
 
     #[test]
     fn invalid_sequences_are_refused() {
-        for bytes in [&b"\x80"[..], b"\xC0\x80", b"\xC1\xBF", b"\xE0\x80\x80", b"\xFE", b"\xFF", b"\xED\xA0\x80", b"\xF4\x90\x80\x80"] {
+        for bytes in [
+            &b"\x80"[..],
+            b"\xC0\x80",
+            b"\xC1\xBF",
+            b"\xE0\x80\x80",
+            b"\xFE",
+            b"\xFF",
+            b"\xED\xA0\x80",
+            b"\xF4\x90\x80\x80",
+        ] {
             assert_eq!(decode(bytes, 0, false), None, "{bytes:x?}");
         }
         assert_eq!(decode(b"\xED\xA0\x80", 0, true), Some((0xD800, 3)));
@@ -303,7 +309,10 @@ mod tests {
     #[test]
     fn characters_are_counted_in_both_directions() {
         let text = "aé€x".as_bytes();
-        assert_eq!([1, 2, 3, 4, 5, 6].map(|n| character_at(text, 0, n)), [Some(0), Some(1), Some(3), Some(6), Some(7), None]);
+        assert_eq!(
+            [1, 2, 3, 4, 5, 6].map(|n| character_at(text, 0, n)),
+            [Some(0), Some(1), Some(3), Some(6), Some(7), None]
+        );
         assert_eq!([-1, -4, -5].map(|n| character_at(text, 7, n)), [Some(6), Some(0), None]);
         assert_eq!(character_at(text, 5, 0), Some(3));
     }

@@ -97,7 +97,10 @@ const ENDLESS: &[(&str, &str)] = &[
     ("__tostring", "return tostring(setmetatable({}, {__tostring = function() while true do end end}))"),
     ("__pairs", "for k in pairs(setmetatable({}, {__pairs = function() while true do end end})) do end"),
     ("__newindex", "setmetatable({}, {__newindex = function() while true do end end}).x = 1"),
-    ("debug.sethook", "debug.sethook(function() while true do end end, 'l')\nlocal x = 1\nlocal y = 2"),
+    ("debug.sethook", "coroutine.wrap(function()
+        debug.sethook(function() while true do end end, 'l')
+        local x = 1
+        local y = 2 end)()"),
     ("require", "package.preload.x = function() while true do end end require 'x'"),
 ];
 
@@ -133,6 +136,53 @@ fn the_count_of_units_does_not_depend_on_the_size_of_slices() {
         assert_eq!(lab.run(program).violation().kind, LimitKind::Instructions, "{name} with one unit too few");
     }
 }
+
+/// Whatever is going on at that moment: calls from native functions, tail calls, metamethods, closing.
+#[test]
+fn fuel_may_strike_at_any_point() {
+    for (name, program) in PROGRAMS.iter().chain(CALLBACKS) {
+        eprintln!("{name}");
+        let mut lab = Lab::new();
+        let expected = lab.run(program).values();
+        let used = lab.vm.fuel_used();
+        let step = (used / 500).max(1);
+        for units in (0..used).step_by(step as usize) {
+            lab.vm.set_limits(lab::fuel(units));
+            let outcome = lab.run(program);
+            assert!(matches!(outcome, Outcome::Limit(_)), "{name} with {units} units of {used}: {outcome:?}");
+            lab.vm.set_limits(Limits::default());
+            assert_eq!(lab.run(program).values(), expected, "{name} after {units} units");
+        }
+        lab.assert_usable();
+    }
+}
+
+/// Lua code that native functions call.
+const CALLBACKS: &[(&str, &str)] = &[
+    ("gsub", "return (('abc'):gsub('.', function(c) return c:upper() end))"),
+    ("a tail call in gsub", "local function up(c) return c:upper() end
+        local function f(c) return up(c) end return (('abc'):gsub('.', f))"),
+    ("pcall in gsub", "return (('abc'):gsub('.', function(c) return select(2, pcall(error, c)) end))"),
+    ("gsub calls pcall", "return (('abc'):gsub('.', pcall))"),
+    ("sort", "local t = {3, 1, 2} table.sort(t, function(a, b) return (function() return a < b end)() end) return t[1]"),
+    ("load", "local n = 0 return load(function() n = n + 1 return n == 1 and 'return 7' or nil end)()"),
+    ("tostring", "return tostring(setmetatable({}, {__tostring = function() return 'x' end}))"),
+    ("concat", "return table.concat(setmetatable({}, {__index = function(_, i) return 'v' .. i end,
+        __len = function() return 5 end}))"),
+    ("require", "package.loaded.x = nil package.preload.x = function() return 'loaded' end return (require 'x')"),
+    ("coroutine in gsub", "return (('abc'):gsub('.', function(c)
+        return coroutine.wrap(function() coroutine.yield(c .. c) end)() end))"),
+    ("closing a coroutine", "local log = '' local co = coroutine.create(function()
+        local x <close> = setmetatable({}, {__close = function() log = log .. 'closed' end}) coroutine.yield() end)
+        coroutine.resume(co) coroutine.close(co) return log"),
+    ("a handler", "return select(2, xpcall(function() local x = nil; return x.y end, function(m) return (m:gsub('.*:', '')) end))"),
+    ("errors while closing", "return select(2, pcall(function()
+        local a <close> = setmetatable({}, {__close = function(_, e) error(e .. 'b', 0) end}) error('a', 0) end))"),
+    ("a finalizer", "local n = 0 for i = 1, 3 do setmetatable({}, {__gc = function() n = n + 1 end}) end
+        collectgarbage() return n"),
+    ("a hook", "local n = 0 local function count() n = n + 1 end
+        debug.sethook(count, '', 10) for i = 1, 50 do end debug.sethook() return n > 0"),
+];
 
 #[test]
 fn fuel_ends_all_endless_programs() {
@@ -284,4 +334,28 @@ fn catching_the_memory_error_again_and_again_stays_within_the_limit() {
     assert_eq!(lab.run(source).values(), "30");
     assert!(lab.vm.heap().bytes < limit + (1 << 20));
     lab.assert_usable();
+}
+
+/// Memory that runs out at many points of many programs gives errors that are Lua errors, and a sound heap.
+#[test]
+fn memory_may_run_out_at_any_point() {
+    for (name, program) in PROGRAMS.iter().chain(CALLBACKS) {
+        eprintln!("{name}");
+        let mut lab = Lab::new();
+        let expected = lab.run(program).values();
+        for extra in (0..40_000).step_by(499) {
+            lab.run("collectgarbage()").values();
+            let limit = lab.vm.heap().bytes + extra;
+            lab.vm.set_limits(lab::memory(limit));
+            match lab.run(program) {
+                Outcome::Values(values) => assert!(!values.is_empty(), "{name} in {limit} bytes"),
+                Outcome::Error(message) => assert!(message.contains("not enough memory"), "{name}: {message}"),
+                other => panic!("{name} in {limit} bytes: {other:?}"),
+            }
+            lab.vm.set_limits(Limits::default());
+            lab.assert_sound();
+            assert_eq!(lab.run(program).values(), expected, "{name} after {limit} bytes");
+        }
+        lab.assert_usable();
+    }
 }

@@ -98,6 +98,7 @@ pub(crate) unsafe fn push_lua_frame(
         (*f).func = func;
         (*f).base = base;
         (*f).top = base.add((*proto).max_stack as usize);
+        (*f).closure = pointer::<LuaClosure>(*func);
         (*f).pc = (*proto).code;
         (*f).nresults = nresults;
         (*f).kind = frame::LUA;
@@ -192,6 +193,7 @@ pub(crate) unsafe fn call_native(vm: *mut Vm, mut func: *mut Value, nresults: i3
         (*f).func = func;
         (*f).base = func.add(1);
         (*f).top = (*th).top.add(MIN_STACK);
+        (*f).closure = ptr::null_mut();
         (*f).pc = ptr::null();
         (*f).nresults = nresults;
         (*f).kind = frame::NATIVE;
@@ -585,7 +587,7 @@ unsafe fn run(vm: *mut Vm) -> Result<(), Raised> {
             match exit {
                 Exit::Returned => return Ok(()),
                 Exit::Raised => return Err(Raised(())),
-                Exit::SwitchMode => {}
+                Exit::SwitchMode | Exit::Continue => {}
             }
         }
     }

@@ -33,6 +33,8 @@ pub struct Vm {
     pub(crate) thread: *mut Thread,
     /// The heap.
     pub(crate) heap: Heap,
+    /// The interpreter's state between two instructions, in builds that keep it there.
+    pub(crate) registers: crate::interp::Registers,
     /// Whether any thread has a hook: then the interpreter runs its hooked instance.
     pub(crate) hooked: bool,
     /// Threads that have a hook.
@@ -131,6 +133,7 @@ impl Vm {
             fuel: 0,
             thread: main,
             heap,
+            registers: crate::interp::Registers::EMPTY,
             hooked: false,
             hooked_threads: 0,
             transfer: crate::hooks::Transfer::default(),

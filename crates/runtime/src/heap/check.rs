@@ -293,7 +293,7 @@ unsafe fn collect_edges(h: *mut GcHeader, edges: &mut Vec<Edge>) {
             Kind::Proto => {
                 let info = &*(*h.cast::<Proto>()).info;
                 value(edges, info.source, true);
-                info.consts.iter().for_each(|&v| value(edges, v, true));
+                info.consts().iter().for_each(|&v| value(edges, v, true));
                 info.protos.iter().for_each(|&p| pointer(edges, p, Kind::Proto));
             }
             Kind::Thread => {

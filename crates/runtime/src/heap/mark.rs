@@ -251,13 +251,13 @@ impl Heap {
         unsafe {
             let info = &*(*p).info;
             self.mark_value(info.source);
-            for &v in &info.consts {
+            for &v in info.consts() {
                 self.mark_value(v);
             }
             for &child in &info.protos {
                 self.mark_pointer(child);
             }
-            size_of::<Proto>() + info.consts.len() * size_of::<Value>() + info.protos.len() * 8
+            size_of::<Proto>() + info.consts().len() * size_of::<Value>() + info.protos.len() * 8
         }
     }
 

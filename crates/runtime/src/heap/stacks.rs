@@ -97,6 +97,7 @@ impl Heap {
                 func: stack,
                 base: stack.add(1),
                 top: stack.add(slots.min(1 + NATIVE_ROOM)),
+                closure: ptr::null_mut(),
                 pc: ptr::null(),
                 nresults: 0,
                 kind: 0,

@@ -68,11 +68,8 @@ pub(super) fn random(vm: &mut Vm) -> NativeResult {
 }
 
 pub(super) fn randomseed(vm: &mut Vm) -> NativeResult {
-    let (first, second) = if vm.nargs() == 0 {
-        vm.host().random_seed()
-    } else {
-        (vm.check_int(1)? as u64, vm.opt_int(2, 0)? as u64)
-    };
+    let (first, second) =
+        if vm.nargs() == 0 { vm.host().random_seed() } else { (vm.check_int(1)? as u64, vm.opt_int(2, 0)? as u64) };
     *vm.rng_state() = seeded(first, second);
     vm.push(Value::int(first as i64));
     vm.push(Value::int(second as i64));

@@ -176,10 +176,7 @@ mod tests {
             (0..=u8::MAX).filter(|&byte| class.contains(byte)).count()
         };
         let sizes: Vec<_> = b"acdglpsuwxzACDGLPSUWX".iter().map(|&letter| size(letter)).collect();
-        assert_eq!(
-            sizes,
-            [52, 33, 10, 94, 26, 32, 6, 26, 62, 22, 1, 204, 223, 246, 162, 230, 224, 250, 230, 194, 234]
-        );
+        assert_eq!(sizes, [52, 33, 10, 94, 26, 32, 6, 26, 62, 22, 1, 204, 223, 246, 162, 230, 224, 250, 230, 194, 234]);
         assert!(Class::named(b'.').is_none());
     }
 

@@ -216,11 +216,7 @@ impl<'a, E> Matcher<'a, E> {
     }
 
     /// The end of the match that begins at `start`, if there is one.
-    pub(crate) fn try_at<M: Meter<Stop = E>>(
-        &mut self,
-        meter: &mut M,
-        start: usize,
-    ) -> Result<Option<usize>, Stop<E>> {
+    pub(crate) fn try_at<M: Meter<Stop = E>>(&mut self, meter: &mut M, start: usize) -> Result<Option<usize>, Stop<E>> {
         self.level = 0;
         self.depth = MAX_DEPTH;
         match self.run(meter, start, 0) {

@@ -55,9 +55,8 @@ pub(super) fn sort(vm: &mut Vm) -> NativeResult {
 fn sort_at_once(vm: &mut Vm, table: TableRef) -> Result<bool, Raised> {
     const COMPARISONS_PER_UNIT: u64 = 4;
     let len = table.array_len();
-    let is_peculiar = |value: Value| {
-        value.as_float().is_some_and(|float| float.is_nan() || float == 0.0 && float.is_sign_negative())
-    };
+    let is_peculiar =
+        |value: Value| value.as_float().is_some_and(|float| float.is_nan() || float == 0.0 && float.is_sign_negative());
     if table.array_get(1).as_float().is_some() && (1..=len).any(|i| is_peculiar(table.array_get(i))) {
         return Ok(false);
     }

@@ -56,7 +56,7 @@ unsafe fn conclude(vm: *mut Vm, i: Instr, decision: Result<Decision, Raised>, x:
                 if outcome == i.cond() {
                     (*f).pc = (*f).pc.offset(i.cond_offset() as isize);
                 }
-                Step::Reload
+                Step::Next
             }
             Ok(Decision::Handler(h)) => finish::call_handler(vm, h, &[x, y], 1),
             Err(_) => Step::Raise,

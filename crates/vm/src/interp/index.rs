@@ -495,7 +495,7 @@ unsafe fn new_dictionary(vm: *mut Vm, ra: *mut Value, i: Instr) {
         let info = &(*proto).info;
         let t = (*vm).heap.new_table(0, 0);
         for (n, &key) in info.plain.templates[i.d() as usize].iter().enumerate() {
-            let key = info.consts[key as usize];
+            let key = info.consts()[key as usize];
             let stored = t.set(&mut (*vm).heap, key, *ra.add(1 + n));
             debug_assert!(stored.is_ok(), "a few string keys fit");
         }

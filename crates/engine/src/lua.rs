@@ -1,0 +1,622 @@
+//! A Lua VM, and how it is built.
+
+use std::any::{Any, TypeId};
+use std::cell::{BorrowError, BorrowMutError, RefCell};
+use std::fmt;
+use std::rc::{Rc, Weak};
+
+use perilune_base::dialect::LuaVersion;
+use perilune_runtime::heap::Param;
+use perilune_stdlib::Libraries;
+use perilune_vm::host::{Host, SystemHost};
+use perilune_vm::limits::Limits;
+use perilune_vm::native::Intrinsic;
+use perilune_vm::{Vm, VmOptions};
+
+use crate::chunk::{AsChunk, Chunk};
+use crate::error::{Error, Result};
+use crate::function::{Function, function_mut_trampoline, function_trampoline};
+use crate::raw::{Guarded, Handle, Inner, OwnedRef, OwnedRefMut, Raw, Shared};
+use crate::stack::Frame;
+use crate::string::LuaString;
+use crate::table::Table;
+use crate::thread::Thread;
+use crate::value::{MultiValue, Value};
+use crate::{FromLua, FromLuaMulti, IntoLua, IntoLuaMulti};
+
+/// A Lua VM.
+///
+/// This is a counted reference: clones are the same VM, and so are all values that came from it. The VM lives as long as
+/// one of them does. It belongs to one thread.
+///
+/// ```
+/// use perilune::{Lua, Result};
+///
+/// # fn main() -> Result<()> {
+/// let lua = Lua::new();
+/// lua.globals().set("greet", lua.create_function(|_, name: String| Ok(format!("Hello, {name}!")))?)?;
+/// let text: String = lua.load("greet('Moon')").eval()?;
+/// assert_eq!(text, "Hello, Moon!");
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # Cycles
+/// A Rust function or a userdata that holds a `Lua`, or any value of the same VM, keeps the VM alive for ever. Functions
+/// are given a `&Lua`; what they need beyond that they can hold as a [`WeakLua`] or a [`RegistryKey`](crate::RegistryKey).
+///
+/// # Panics
+/// When a Rust function panics that Lua has called, the panic passes through all Lua code, which cannot catch it, and goes
+/// on in the Rust code that had called Lua. The VM can be used afterwards. Using a VM from a destructor that its collector
+/// runs, or from its own [`Host`], is a panic.
+#[derive(Clone)]
+pub struct Lua {
+    pub(crate) inner: Shared,
+}
+
+/// A reference to a VM that does not keep it alive.
+///
+/// ```
+/// let lua = perilune::Lua::new();
+/// let weak = lua.weak();
+/// assert!(weak.upgrade().is_some());
+/// drop(lua);
+/// assert!(weak.upgrade().is_none());
+/// ```
+#[derive(Clone)]
+pub struct WeakLua(Weak<Inner>);
+
+impl WeakLua {
+    /// The VM, if it is alive and not in the middle of something (as it is for destructors that its collector runs).
+    pub fn upgrade(&self) -> Option<Lua> {
+        let lua = Lua { inner: Shared::upgrade(&self.0)? };
+        lua.inner.is_idle().then_some(lua)
+    }
+}
+
+/// How a VM is to be.
+///
+/// ```
+/// use perilune::{Error, Libraries, Limits, Lua};
+///
+/// let lua = Lua::builder()
+///     .libraries(Libraries::ALL.without(Libraries::IO.union(Libraries::OS)))
+///     .limits(Limits::new().with_instructions(1_000_000).with_memory(8 << 20))
+///     .build()?;
+/// assert!(matches!(lua.load("while true do end").exec(), Err(Error::LimitReached(_))));
+/// # Ok::<(), Error>(())
+/// ```
+#[must_use]
+pub struct LuaBuilder {
+    version: LuaVersion,
+    libraries: Libraries,
+    limits: Limits,
+    host: Option<Box<dyn Host>>,
+}
+
+impl LuaBuilder {
+    /// The version of the language.
+    pub fn version(mut self, version: LuaVersion) -> LuaBuilder {
+        self.version = version;
+        self
+    }
+
+    /// The standard libraries that scripts see. All, if nothing is said.
+    pub fn libraries(mut self, libraries: Libraries) -> LuaBuilder {
+        self.libraries = libraries;
+        self
+    }
+
+    /// What scripts may spend. No limits, if nothing is said.
+    pub fn limits(mut self, limits: Limits) -> LuaBuilder {
+        self.limits = limits;
+        self
+    }
+
+    /// The outside world. The real one, if nothing is said.
+    pub fn host(mut self, host: Box<dyn Host>) -> LuaBuilder {
+        self.host = Some(host);
+        self
+    }
+
+    /// Builds it.
+    pub fn build(self) -> Result<Lua> {
+        if self.version != LuaVersion::DEFAULT {
+            return Err(Error::Unsupported(format!("the language of {:?}", self.version)));
+        }
+        let host = self.host.unwrap_or_else(|| Box::new(SystemHost::new()));
+        let lua = Lua::from_vm(Vm::new(VmOptions { host, limits: self.limits }));
+        lua.inner.with(|vm| perilune_stdlib::open(vm, self.libraries));
+        Ok(lua)
+    }
+}
+
+/// The VM and its options.
+impl Lua {
+    /// A VM with all standard libraries, no limits and the real world.
+    #[expect(clippy::new_without_default, reason = "reaching the real world should be visible")]
+    pub fn new() -> Lua {
+        let lua = Lua::from_vm(Vm::new(VmOptions { host: Box::new(SystemHost::new()), limits: Limits::default() }));
+        lua.inner.with(perilune_stdlib::open_all);
+        lua
+    }
+
+    /// A VM of choice.
+    pub fn builder() -> LuaBuilder {
+        LuaBuilder { version: LuaVersion::DEFAULT, libraries: Libraries::ALL, limits: Limits::default(), host: None }
+    }
+
+    fn from_vm(vm: Box<Vm>) -> Lua {
+        Lua { inner: Shared::new(Inner::new(vm)) }
+    }
+
+    /// A reference that does not keep the VM alive.
+    pub fn weak(&self) -> WeakLua {
+        WeakLua(self.inner.downgrade())
+    }
+
+    /// Replaces all limits. What was spent before counts no more.
+    pub fn set_limits(&self, limits: Limits) {
+        self.inner.with(|vm| vm.set_limits(limits));
+    }
+
+    /// The limits in force.
+    pub fn limits(&self) -> Limits {
+        self.inner.with(|vm| vm.limits().settings())
+    }
+
+    /// Sets the limit of memory in bytes, 0 for none, and gives the one before.
+    pub fn set_memory_limit(&self, bytes: usize) -> usize {
+        let limit = (bytes != 0).then_some(bytes);
+        self.inner.with(|vm| vm.set_memory_limit(limit)).unwrap_or(0)
+    }
+
+    /// Units of fuel that scripts have spent: one for each call and for each instruction of a loop, more for long library
+    /// operations. The same program on the same input spends the same, on every machine.
+    ///
+    /// ```
+    /// let spent = |program: &str| -> perilune::Result<u64> {
+    ///     let lua = perilune::Lua::new();
+    ///     let before = lua.fuel_used();
+    ///     lua.load(program).exec()?;
+    ///     Ok(lua.fuel_used() - before)
+    /// };
+    /// assert_eq!(spent("for i = 1, 1000 do end")?, spent("for i = 1, 1000 do end")?);
+    /// assert!(spent("for i = 1, 1000 do end")? < spent("for i = 1, 2000 do end")?);
+    /// # Ok::<(), perilune::Error>(())
+    /// ```
+    pub fn fuel_used(&self) -> u64 {
+        self.inner.with(|vm| vm.fuel_used())
+    }
+
+    /// Bytes in use by the VM.
+    pub fn used_memory(&self) -> usize {
+        self.inner.with(|vm| vm.heap().bytes)
+    }
+}
+
+/// The collector.
+impl Lua {
+    /// Lets the collector work if it is due, as it does while Lua code runs.
+    #[inline]
+    pub(crate) fn safepoint(&self) -> Result<()> {
+        if self.inner.is_step_due() { self.safepoint_now() } else { Ok(()) }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn safepoint_now(&self) -> Result<()> {
+        self.inner.flush_dropped();
+        self.protect(|vm| vm.safepoint())
+    }
+
+    /// A full collection, with the finalizers of what was found. What a finalizer makes unreachable goes with the next one.
+    pub fn gc_collect(&self) -> Result<()> {
+        self.inner.flush_dropped();
+        self.protect(|vm| vm.collect())?;
+        self.inner.flush_dropped();
+        Ok(())
+    }
+
+    /// A step of the collector: whether it ended a cycle.
+    pub fn gc_step(&self) -> Result<bool> {
+        self.gc_step_kbytes(0)
+    }
+
+    /// As much work of the collector as so many KiB of allocation would cause: whether it ended a cycle.
+    pub fn gc_step_kbytes(&self, kbytes: usize) -> Result<bool> {
+        self.inner.flush_dropped();
+        self.protect(|vm| vm.collect_step(kbytes))
+    }
+
+    /// Stops the collector, until [`Lua::gc_restart`] or the limit of memory.
+    pub fn gc_stop(&self) {
+        self.inner.with(|vm| vm.heap_mut().stop());
+    }
+
+    /// Lets the collector work again.
+    pub fn gc_restart(&self) {
+        self.inner.with(|vm| vm.heap_mut().restart());
+    }
+
+    /// Whether the collector is not stopped.
+    pub fn gc_is_running(&self) -> bool {
+        self.inner.with(|vm| vm.heap().is_running())
+    }
+
+    /// Sets the parameters of the incremental collector, as `collectgarbage("incremental", ...)` does: 0 leaves one as it
+    /// is.
+    pub fn gc_inc(&self, pause: u32, step_multiplier: u32, step_size: u32) {
+        self.inner.with(|vm| {
+            for (param, value) in [
+                (Param::Pause, pause),
+                (Param::StepMul, step_multiplier),
+                (Param::StepSize, step_size),
+            ] {
+                if value != 0 {
+                    vm.heap_mut().set_param(param, value);
+                }
+            }
+        });
+    }
+}
+
+/// Code.
+impl Lua {
+    /// A chunk of Lua code, which is neither compiled nor run yet.
+    ///
+    /// It has the name of the place in Rust that loads it, until [`Chunk::set_name`] gives it another.
+    #[track_caller]
+    pub fn load<'a>(&self, chunk: impl AsChunk<'a>) -> Chunk<'a> {
+        Chunk::new(self, chunk, std::panic::Location::caller())
+    }
+
+    /// A traceback of the running coroutine, with a message in front.
+    pub fn traceback(&self, message: Option<&str>, level: usize) -> String {
+        let text = self.inner.with(|vm| {
+            let (running, _) = vm.running();
+            vm.traceback(running, message.map(str::as_bytes), level)
+        });
+        String::from_utf8_lossy(&text).into_owned()
+    }
+
+    /// Emits a warning, as `warn` does.
+    pub fn warning(&self, message: impl AsRef<str>, to_be_continued: bool) {
+        self.inner.with(|vm| vm.warn(message.as_ref().as_bytes(), to_be_continued));
+    }
+}
+
+/// Values.
+impl Lua {
+    /// The table of globals.
+    pub fn globals(&self) -> Table {
+        let t = self.inner.with(|vm| Raw::table(vm.globals()));
+        Table(Handle::new(self, t))
+    }
+
+    /// A new table.
+    pub fn create_table(&self) -> Result<Table> {
+        self.create_table_with_capacity(0, 0)
+    }
+
+    /// A new table with room for so many elements of a sequence and so many other fields.
+    pub fn create_table_with_capacity(&self, elements: usize, fields: usize) -> Result<Table> {
+        self.safepoint()?;
+        let t = self.inner.with(|vm| Raw::table(vm.table(elements, fields)));
+        Ok(Table(Handle::new(self, t)))
+    }
+
+    /// A new table with these fields.
+    ///
+    /// ```
+    /// # let lua = perilune::Lua::new();
+    /// let t = lua.create_table_from([("x", 1.5), ("y", 2.5)])?;
+    /// assert_eq!(t.get::<f64>("y")?, 2.5);
+    /// # Ok::<(), perilune::Error>(())
+    /// ```
+    pub fn create_table_from<K: IntoLua, V: IntoLua>(&self, pairs: impl IntoIterator<Item = (K, V)>) -> Result<Table> {
+        let pairs = pairs.into_iter();
+        let frame = Frame::new(self);
+        crate::convert::push_map(&mut frame.stack(), pairs.size_hint().0, pairs)?;
+        Ok(Table(Handle::new(self, frame.get(0))))
+    }
+
+    /// A new table with these elements, from 1 on.
+    pub fn create_sequence_from<T: IntoLua>(&self, elements: impl IntoIterator<Item = T>) -> Result<Table> {
+        let elements = elements.into_iter();
+        let frame = Frame::new(self);
+        crate::convert::push_sequence(&mut frame.stack(), elements.size_hint().0, elements)?;
+        Ok(Table(Handle::new(self, frame.get(0))))
+    }
+
+    /// A string of any bytes.
+    pub fn create_string(&self, bytes: impl AsRef<[u8]>) -> Result<LuaString> {
+        let bytes = bytes.as_ref();
+        self.safepoint()?;
+        if bytes.len() > LARGE {
+            self.protect(|vm| vm.reserve(bytes.len()))?;
+        }
+        let s = self.inner.string(bytes);
+        Ok(LuaString(Handle::new(self, s)))
+    }
+
+    /// A Lua function that calls a function of Rust.
+    ///
+    /// Arguments and results are whatever implements [`FromLuaMulti`] and [`IntoLuaMulti`], so tuples for several ones.
+    /// Errors become Lua errors, which scripts can catch.
+    ///
+    /// ```
+    /// use perilune::Lua;
+    ///
+    /// let lua = Lua::new();
+    /// let divmod = lua.create_function(|_, (a, b): (i64, i64)| Ok((a.div_euclid(b), a.rem_euclid(b))))?;
+    /// let results: (i64, i64) = divmod.call((17, 5))?;
+    /// assert_eq!(results, (3, 2));
+    /// # Ok::<(), perilune::Error>(())
+    /// ```
+    pub fn create_function<F, A, R>(&self, function: F) -> Result<Function>
+    where
+        F: Fn(&Lua, A) -> Result<R> + 'static,
+        A: FromLuaMulti,
+        R: IntoLuaMulti,
+    {
+        self.native_closure(function_trampoline::<F, A, R>, function, None)
+    }
+
+    /// As [`Lua::create_function`], for a function that changes what it has captured. Calling it while it runs is
+    /// [`Error::RecursiveMutCallback`].
+    pub fn create_function_mut<F, A, R>(&self, function: F) -> Result<Function>
+    where
+        F: FnMut(&Lua, A) -> Result<R> + 'static,
+        A: FromLuaMulti,
+        R: IntoLuaMulti,
+    {
+        self.native_closure(function_mut_trampoline::<F, A, R>, RefCell::new(function), None)
+    }
+
+    /// A coroutine that will run a function.
+    pub fn create_thread(&self, function: Function) -> Result<Thread> {
+        self.safepoint()?;
+        let f = function.0.raw_in(self)?;
+        let thread = self.protect(|vm| vm.new_coroutine(f))?;
+        Ok(Thread(Handle::new(self, Raw::thread(thread))))
+    }
+
+    /// The running coroutine, or the main one.
+    pub fn current_thread(&self) -> Thread {
+        let thread = self.inner.with(|vm| Raw::thread(vm.running().0));
+        Thread(Handle::new(self, thread))
+    }
+
+    /// Converts a value of Rust.
+    pub fn pack(&self, value: impl IntoLua) -> Result<Value> {
+        value.into_lua(self)
+    }
+
+    /// Converts a value of Lua.
+    pub fn unpack<T: FromLua>(&self, value: Value) -> Result<T> {
+        T::from_lua(value, self)
+    }
+
+    /// Converts a list of values of Rust.
+    pub fn pack_multi(&self, values: impl IntoLuaMulti) -> Result<MultiValue> {
+        values.into_lua_multi(self)
+    }
+
+    /// Converts a list of values of Lua.
+    pub fn unpack_multi<T: FromLuaMulti>(&self, values: MultiValue) -> Result<T> {
+        T::from_lua_multi(values, self)
+    }
+
+    /// The string that a value is, or that a number is as text.
+    pub fn coerce_string(&self, value: Value) -> Result<Option<LuaString>> {
+        self.coerce(value)
+    }
+
+    /// The integer that a value is, equals, or spells.
+    pub fn coerce_integer(&self, value: Value) -> Result<Option<i64>> {
+        self.coerce(value)
+    }
+
+    /// The number that a value is or spells.
+    pub fn coerce_number(&self, value: Value) -> Result<Option<f64>> {
+        self.coerce(value)
+    }
+
+    fn coerce<T: FromLua>(&self, value: Value) -> Result<Option<T>> {
+        match T::from_lua(value, self) {
+            Ok(v) => Ok(Some(v)),
+            Err(Error::FromLuaConversionError { .. }) => Ok(None),
+            Err(e) => Err(e),
+        }
+    }
+}
+
+/// Strings above this size are checked against the limit of memory before they are made.
+const LARGE: usize = 4 << 10;
+
+/// Metatables of types.
+impl Lua {
+    /// The metatable shared by all values of a type: `bool`, `f64` (all numbers), [`LuaString`], [`Function`], [`Thread`],
+    /// or [`LightUserData`](crate::LightUserData).
+    ///
+    /// ```
+    /// use perilune::{Function, Lua, LuaString};
+    ///
+    /// let lua = Lua::new();
+    /// let strings = lua.type_metatable::<LuaString>().expect("the string library sets it");
+    /// let index: perilune::Table = strings.get("__index")?;
+    /// index.set("shout", lua.load("function(s) return s:upper() .. '!' end").eval::<Function>()?)?;
+    /// assert_eq!(lua.load("('moon'):shout()").eval::<String>()?, "MOON!");
+    /// # Ok::<(), perilune::Error>(())
+    /// ```
+    pub fn type_metatable<T: SharedMetatable>(&self) -> Option<Table> {
+        let probe = T::probe();
+        let metatable = self.inner.metatable(probe);
+        (!metatable.is_nil()).then(|| Table(Handle::new(self, metatable)))
+    }
+
+    /// Sets or removes the metatable shared by all values of a type.
+    pub fn set_type_metatable<T: SharedMetatable>(&self, metatable: Option<Table>) -> Result<()> {
+        let metatable = metatable.map(|t| t.0.raw_in(self)).transpose()?.and_then(Raw::as_table);
+        self.inner.with(|vm| vm.set_type_metatable(T::probe().tag, metatable));
+        Ok(())
+    }
+}
+
+/// Types whose values share a metatable.
+pub trait SharedMetatable: sealed::Sealed {}
+
+mod sealed {
+    use crate::raw::Raw;
+    use perilune_runtime::value::Tag;
+
+    pub trait Sealed {
+        /// A value with the type's tag; its payload is not looked at.
+        #[doc(hidden)]
+        fn probe() -> Raw;
+    }
+
+    macro_rules! shared {
+        ($($type:ty: $tag:ident)*) => {$(
+            impl Sealed for $type {
+                fn probe() -> Raw {
+                    Raw { payload: 0, tag: Tag::$tag }
+                }
+            }
+
+            impl super::SharedMetatable for $type {}
+        )*};
+    }
+    shared! {
+        bool: True
+        f64: Float
+        crate::LightUserData: Light
+        crate::LuaString: Str
+        crate::Function: NativeFn
+        crate::Thread: Thread
+    }
+}
+
+/// Functions of Rust.
+impl Lua {
+    /// A native function with a Rust closure behind it.
+    pub(crate) fn native_closure<F: 'static>(
+        &self,
+        trampoline: perilune_vm::native::NativeFn,
+        function: F,
+        name: Option<Box<str>>,
+    ) -> Result<Function> {
+        self.safepoint()?;
+        let closure = Rc::new(Closure { function: Guarded::new(self, function), owner: self.inner.downgrade(), name });
+        let f = self.protect(|vm| {
+            let data = vm.userdata(Box::new(closure), None, 0)?;
+            Ok(vm.native(trampoline, Intrinsic::None, &[Raw::userdata(data)]))
+        })?;
+        Ok(Function(Handle::new(self, f)))
+    }
+}
+
+/// What a native function of this crate has as its first upvalue.
+pub(crate) struct Closure<F> {
+    pub(crate) function: Guarded<F>,
+    pub(crate) owner: Weak<Inner>,
+    /// What errors call it.
+    pub(crate) name: Option<Box<str>>,
+}
+
+/// The closure of the running native function.
+///
+/// The count keeps it alive while it runs, whatever happens to the upvalue.
+#[inline]
+pub(crate) fn running_closure<F: 'static>(vm: &Vm) -> Option<Rc<Closure<F>>> {
+    vm.upvalue(1).as_userdata()?.downcast_ref::<Rc<Closure<F>>>().cloned()
+}
+
+/// The host's typed data.
+impl Lua {
+    /// Keeps a value with the VM, one for each type, and gives the one before. While the one before is borrowed, the new
+    /// one takes its place for later borrows, and `None` is returned.
+    ///
+    /// ```
+    /// struct Config { verbose: bool }
+    ///
+    /// let lua = perilune::Lua::new();
+    /// lua.set_app_data(Config { verbose: true });
+    /// let is_verbose = lua.create_function(|lua, ()| {
+    ///     Ok(lua.app_data_ref::<Config>().is_some_and(|config| config.verbose))
+    /// })?;
+    /// assert!(is_verbose.call::<bool>(())?);
+    /// # Ok::<(), perilune::Error>(())
+    /// ```
+    pub fn set_app_data<T: 'static>(&self, data: T) -> Option<T> {
+        let cell: Rc<dyn Any> = Rc::new(RefCell::new(data));
+        let before = self.inner.app_data.borrow_mut().insert(TypeId::of::<T>(), cell);
+        before.and_then(owned_data)
+    }
+
+    /// The value of a type. `None` if there is none, or it is borrowed exclusively.
+    pub fn app_data_ref<T: 'static>(&self) -> Option<AppDataRef<T>> {
+        let cell = self.app_data_cell::<T>()?;
+        let borrow = OwnedRef::new::<RefCell<T>, BorrowError>(cell, |cell| cell.try_borrow())?;
+        borrow.ok().map(AppDataRef)
+    }
+
+    /// The value of a type, to change it. `None` if there is none, or it is borrowed.
+    pub fn app_data_mut<T: 'static>(&self) -> Option<AppDataRefMut<T>> {
+        let cell = self.app_data_cell::<T>()?;
+        let borrow = OwnedRefMut::new::<RefCell<T>, BorrowMutError>(cell, |cell| cell.try_borrow_mut())?;
+        borrow.ok().map(AppDataRefMut)
+    }
+
+    /// Takes the value of a type out. `None` if there is none, or it is borrowed.
+    pub fn remove_app_data<T: 'static>(&self) -> Option<T> {
+        drop(self.app_data_mut::<T>()?);
+        let cell = self.inner.app_data.borrow_mut().remove(&TypeId::of::<T>())?;
+        owned_data(cell)
+    }
+
+    fn app_data_cell<T: 'static>(&self) -> Option<Rc<RefCell<T>>> {
+        let cell = self.inner.app_data.borrow().get(&TypeId::of::<T>())?.clone();
+        cell.downcast().ok()
+    }
+}
+
+fn owned_data<T: 'static>(cell: Rc<dyn Any>) -> Option<T> {
+    let cell = cell.downcast::<RefCell<T>>().ok()?;
+    Rc::into_inner(cell).map(RefCell::into_inner)
+}
+
+/// A borrow of [typed data](Lua::set_app_data).
+pub struct AppDataRef<T: 'static>(OwnedRef<T, Rc<RefCell<T>>>);
+
+impl<T> std::ops::Deref for AppDataRef<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.0
+    }
+}
+
+/// An exclusive borrow of [typed data](Lua::set_app_data).
+pub struct AppDataRefMut<T: 'static>(OwnedRefMut<T, Rc<RefCell<T>>>);
+
+impl<T> std::ops::Deref for AppDataRefMut<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.0
+    }
+}
+
+impl<T> std::ops::DerefMut for AppDataRefMut<T> {
+    fn deref_mut(&mut self) -> &mut T {
+        &mut self.0
+    }
+}
+
+impl fmt::Debug for Lua {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Lua").finish_non_exhaustive()
+    }
+}

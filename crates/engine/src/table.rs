@@ -1,0 +1,306 @@
+//! Tables.
+
+use std::fmt;
+use std::marker::PhantomData;
+
+use perilune_runtime::object::TableRef;
+use perilune_runtime::table::Cursor;
+
+use crate::error::{Error, Result};
+use crate::raw::{Handle, Raw};
+use crate::stack::{Frame, Slot};
+use crate::value::Value;
+use crate::{FromLua, IntoLua};
+
+/// A Lua table.
+///
+/// ```
+/// use perilune::{Lua, Table};
+///
+/// let lua = Lua::new();
+/// let ship = lua.create_table()?;
+/// ship.set("name", "Luna 2")?;
+/// ship.set("mass", 390.2)?;
+/// lua.globals().set("ship", &ship)?;
+/// lua.load("ship.crew = {'-'}; ship.mass = ship.mass - 0.2").exec()?;
+///
+/// assert_eq!(ship.get::<f64>("mass")?, 390.0);
+/// assert_eq!(ship.get::<Table>("crew")?.raw_len(), 1);
+/// assert_eq!(ship.get::<Option<String>>("captain")?, None);
+/// # Ok::<(), perilune::Error>(())
+/// ```
+#[derive(Clone, PartialEq)]
+pub struct Table(pub(crate) Handle);
+
+/// Access with metamethods.
+impl Table {
+    /// The value of a key, through `__index`.
+    pub fn get<V: FromLua>(&self, key: impl IntoLua) -> Result<V> {
+        let lua = self.0.lua();
+        let frame = Frame::new(lua);
+        let key = frame.push(key)?;
+        let t = self.0.raw();
+        let mut raw = self.table_ref().get(key);
+        if raw.is_nil() && self.table_ref().metatable().is_some() {
+            raw = lua.protect(|vm| vm.index(t, key))?;
+        }
+        V::from_slot(Slot { lua, raw })
+    }
+
+    /// Stores a value under a key, through `__newindex`.
+    pub fn set(&self, key: impl IntoLua, value: impl IntoLua) -> Result<()> {
+        let lua = self.0.lua();
+        lua.safepoint()?;
+        let frame = Frame::new(lua);
+        frame.push(key)?;
+        let value = frame.push(value)?;
+        let (t, key) = (self.0.raw(), frame.get(0));
+        lua.protect(|vm| vm.set_index(t, key, value))
+    }
+
+    /// Whether there is a value under a key, through `__index`.
+    pub fn contains_key(&self, key: impl IntoLua) -> Result<bool> {
+        Ok(!self.get::<Value>(key)?.is_nil())
+    }
+
+    /// The length, through `__len`.
+    pub fn len(&self) -> Result<i64> {
+        let t = self.0.raw();
+        self.0.lua().protect(|vm| vm.len_int(t))
+    }
+
+    /// Whether there is nothing in it; metamethods are not asked.
+    pub fn is_empty(&self) -> bool {
+        self.table_ref().next_at(Cursor::START).is_none()
+    }
+
+    /// Appends a value to the sequence, through `__len` and `__newindex`.
+    pub fn push(&self, value: impl IntoLua) -> Result<()> {
+        let next = self.len()?.wrapping_add(1);
+        self.set(next, value)
+    }
+
+    /// Takes the last value off the sequence, through `__len`, `__index` and `__newindex`. `nil` if there is none.
+    pub fn pop<V: FromLua>(&self) -> Result<V> {
+        let last = self.len()?;
+        let value: Value = self.get(last)?;
+        self.set(last, Value::Nil)?;
+        V::from_lua(value, self.0.lua())
+    }
+
+    /// Equality as `==` has it in Lua, with `__eq`. (The `PartialEq` of Rust is identity.)
+    pub fn equals(&self, other: &Table) -> Result<bool> {
+        let lua = self.0.lua();
+        let (a, b) = (self.0.raw(), other.0.raw_in(lua)?);
+        lua.protect(|vm| vm.equals(a, b))
+    }
+}
+
+/// Access without metamethods.
+impl Table {
+    /// The value of a key.
+    #[inline]
+    pub fn raw_get<V: FromLua>(&self, key: impl IntoLua) -> Result<V> {
+        let lua = self.0.lua();
+        let frame = Frame::new(lua);
+        let key = frame.push(key)?;
+        V::from_slot(Slot { lua, raw: self.table_ref().get(key) })
+    }
+
+    /// Stores a value under a key.
+    pub fn raw_set(&self, key: impl IntoLua, value: impl IntoLua) -> Result<()> {
+        let lua = self.0.lua();
+        lua.safepoint()?;
+        let frame = Frame::new(lua);
+        frame.push(key)?;
+        let value = frame.push(value)?;
+        let (t, key) = (self.table_ref(), frame.get(0));
+        lua.protect(|vm| vm.raw_set(t, key, value))
+    }
+
+    /// The length: a border.
+    pub fn raw_len(&self) -> usize {
+        self.table_ref().length() as usize
+    }
+
+    /// Appends a value to the sequence.
+    pub fn raw_push(&self, value: impl IntoLua) -> Result<()> {
+        self.raw_set(self.raw_len() as i64 + 1, value)
+    }
+
+    /// Takes the last value off the sequence. `nil` if there is none.
+    pub fn raw_pop<V: FromLua>(&self) -> Result<V> {
+        let last = self.raw_len() as i64;
+        let value: Value = self.raw_get(last)?;
+        self.raw_set(last, Value::Nil)?;
+        V::from_lua(value, self.0.lua())
+    }
+
+    /// Inserts a value into the sequence, moving those from there on up. The position is from 1 to one past the length.
+    pub fn raw_insert(&self, position: i64, value: impl IntoLua) -> Result<()> {
+        let length = self.raw_len() as i64;
+        if position < 1 || position > length + 1 {
+            return Err(Error::runtime("position out of bounds"));
+        }
+        if position == length + 1 {
+            return self.raw_push(value);
+        }
+        let lua = self.0.lua();
+        lua.safepoint()?;
+        let frame = Frame::new(lua);
+        let value = frame.push(value)?;
+        let t = self.table_ref();
+        lua.protect(|vm| {
+            let stored = t.array_insert(vm.heap_mut(), position as u32, value);
+            stored.map_err(|e| vm.set_error(e))
+        })
+    }
+
+    /// Removes a value from the sequence, moving those above down, and gives it.
+    pub fn raw_remove<V: FromLua>(&self, position: i64) -> Result<V> {
+        let length = self.raw_len() as i64;
+        if position < 1 || position > length {
+            return Err(Error::runtime("position out of bounds"));
+        }
+        let value: Value = self.raw_get(position)?;
+        self.table_ref().array_remove(position as u32);
+        V::from_lua(value, self.0.lua())
+    }
+
+    /// Removes everything; the metatable stays.
+    pub fn clear(&self) -> Result<()> {
+        let t = self.table_ref();
+        self.0.lua().protect(|vm| {
+            while t.array_len() > 0 {
+                t.array_remove(t.array_len());
+            }
+            let mut cursor = Cursor::START;
+            while let Some((next, key, _)) = t.next_at(cursor) {
+                vm.raw_set(t, key, Raw::NIL)?;
+                cursor = next;
+            }
+            Ok(())
+        })
+    }
+
+    /// The metatable.
+    pub fn metatable(&self) -> Option<Table> {
+        let meta = self.table_ref().metatable()?;
+        Some(Table(Handle::new(self.0.lua(), Raw::table(meta))))
+    }
+
+    /// Sets or removes the metatable.
+    pub fn set_metatable(&self, metatable: Option<Table>) -> Result<()> {
+        let lua = self.0.lua();
+        let meta = metatable.map(|m| m.0.raw_in(lua)).transpose()?.and_then(Raw::as_table);
+        let t = self.0.raw();
+        lua.inner.with(|vm| vm.set_metatable(t, meta));
+        Ok(())
+    }
+
+    /// The fields, in the order of `next`, each converted.
+    ///
+    /// As in Lua, fields may be assigned to during the traversal, and removed, but new ones may make others appear twice
+    /// or not at all.
+    ///
+    /// ```
+    /// let lua = perilune::Lua::new();
+    /// let t = lua.create_table_from([("a", 1), ("b", 2)])?;
+    /// let mut sum = 0;
+    /// for pair in t.pairs::<String, i64>() {
+    ///     let (_, n) = pair?;
+    ///     sum += n;
+    /// }
+    /// assert_eq!(sum, 3);
+    /// # Ok::<(), perilune::Error>(())
+    /// ```
+    pub fn pairs<K: FromLua, V: FromLua>(&self) -> TablePairs<'_, K, V> {
+        TablePairs { table: self, cursor: Cursor::START, types: PhantomData }
+    }
+
+    /// The elements of the sequence up to the first `nil`, each converted.
+    ///
+    /// ```
+    /// let lua = perilune::Lua::new();
+    /// let t = lua.create_sequence_from([2, 3, 5, 7])?;
+    /// let product: i64 = t.sequence_values::<i64>().product::<perilune::Result<i64>>()?;
+    /// assert_eq!(product, 210);
+    /// # Ok::<(), perilune::Error>(())
+    /// ```
+    pub fn sequence_values<V: FromLua>(&self) -> TableSequence<'_, V> {
+        TableSequence { table: self, index: 1, types: PhantomData }
+    }
+
+    /// Calls a function with each field.
+    pub fn for_each<K: FromLua, V: FromLua>(&self, mut f: impl FnMut(K, V) -> Result<()>) -> Result<()> {
+        for pair in self.pairs() {
+            let (k, v) = pair?;
+            f(k, v)?;
+        }
+        Ok(())
+    }
+
+    /// The address, which tells tables apart while they live.
+    pub fn to_pointer(&self) -> usize {
+        self.0.raw().payload as usize
+    }
+}
+
+impl Table {
+    /// The table. The handle keeps it alive.
+    #[inline]
+    pub(crate) fn table_ref(&self) -> TableRef {
+        self.0.raw().as_table().expect("this is a bug: the handle of a table has another value")
+    }
+}
+
+/// An iterator over the fields of a [`Table`].
+pub struct TablePairs<'a, K, V> {
+    table: &'a Table,
+    cursor: Cursor,
+    types: PhantomData<fn() -> (K, V)>,
+}
+
+impl<K: FromLua, V: FromLua> Iterator for TablePairs<'_, K, V> {
+    type Item = Result<(K, V)>;
+
+    fn next(&mut self) -> Option<Result<(K, V)>> {
+        let (cursor, key, value) = self.table.table_ref().next_at(self.cursor)?;
+        self.cursor = cursor;
+        let lua = self.table.0.lua();
+        let pair = || {
+            // The value may have to survive the conversion of its key.
+            let frame = Frame::new(lua);
+            frame.stack().push(value)?;
+            let key = K::from_slot(Slot { lua, raw: key })?;
+            Ok((key, V::from_slot(Slot { lua, raw: frame.get(0) })?))
+        };
+        Some(pair())
+    }
+}
+
+/// An iterator over the elements of a [`Table`]'s sequence.
+pub struct TableSequence<'a, V> {
+    table: &'a Table,
+    index: i64,
+    types: PhantomData<fn() -> V>,
+}
+
+impl<V: FromLua> Iterator for TableSequence<'_, V> {
+    type Item = Result<V>;
+
+    fn next(&mut self) -> Option<Result<V>> {
+        let raw = self.table.table_ref().get_int(self.index);
+        if raw.is_nil() {
+            return None;
+        }
+        self.index += 1;
+        Some(V::from_slot(Slot { lua: self.table.0.lua(), raw }))
+    }
+}
+
+impl fmt::Debug for Table {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Table(0x{:x})", self.to_pointer())
+    }
+}

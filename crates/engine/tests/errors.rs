@@ -1,0 +1,171 @@
+//! Errors on their way between Lua and Rust.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use perilune::prelude::*;
+use perilune::Result;
+
+#[derive(Debug)]
+struct Custom(i32);
+impl std::fmt::Display for Custom {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "custom {}", self.0)
+    }
+}
+impl std::error::Error for Custom {}
+
+#[test]
+fn lua_errors_have_message_and_traceback() {
+    let lua = Lua::new();
+    let error = lua.load("local function inner() error('oh') end\ninner()").set_name("=chunk").exec().unwrap_err();
+    let Error::RuntimeError(text) = error else { panic!("{error:?}") };
+    assert!(text.starts_with("chunk:1: oh\nstack traceback:\n"), "{text}");
+    assert!(text.contains("chunk:2: in main chunk"), "{text}");
+}
+
+#[test]
+fn errors_that_are_no_strings_have_some_text() {
+    let lua = Lua::new();
+    let message = |code: &str| lua.load(code).exec().unwrap_err().to_string().lines().next().unwrap().to_owned();
+    assert_eq!(message("error({})"), "(error object is a table value)");
+    assert_eq!(message("error(nil)"), "(error object is a nil value)");
+    assert_eq!(message("error(12)"), "12");
+    assert_eq!(message("error(setmetatable({}, {__tostring = function() return 'text' end}))"), "text");
+    assert_eq!(message("error(setmetatable({}, {__tostring = function() error 'x' end}))"), "(error object is a table value)");
+}
+
+#[test]
+fn a_rust_error_goes_through_lua_unchanged() -> Result<()> {
+    let lua = Lua::new();
+    lua.globals().set("fail", Function::wrap(|_, n: i32| -> Result<()> { Err(Error::external(Custom(n))) }))?;
+    let error = lua.load("local function f() fail(7) end f()").exec().unwrap_err();
+    assert!(matches!(error, Error::CallbackError { .. }));
+    assert_eq!(error.downcast_ref::<Custom>().unwrap().0, 7);
+    assert!(error.to_string().starts_with("custom 7\nstack traceback:"), "{error}");
+
+    // Through two layers of Rust, and rethrown by a script.
+    lua.globals().set("again", Function::wrap(|_, f: Function| f.call::<()>(8)))?;
+    let error = lua.load("local ok, e = pcall(again, fail); assert(not ok); error(e)").exec().unwrap_err();
+    assert_eq!(error.downcast_ref::<Custom>().unwrap().0, 8);
+
+    let value: Value = lua.load("select(2, pcall(fail, 9))").eval()?;
+    assert_eq!((value.type_name(), value.to_string()?.as_str()), ("error", "custom 9"));
+    let back: Value = lua.load("return ...").call(value)?;
+    assert_eq!(back.as_error().unwrap().downcast_ref::<Custom>().unwrap().0, 9);
+    Ok(())
+}
+
+#[test]
+fn contexts_are_put_in_front() -> Result<()> {
+    let lua = Lua::new();
+    let f = lua.create_function(|_, ()| -> Result<()> { Err(Error::runtime("inner")).context("outer") })?;
+    let error = f.call::<()>(()).unwrap_err();
+    assert!(error.to_string().starts_with("outer: inner\n"), "{error}");
+    assert_eq!(error.root_cause().to_string(), "inner");
+    let e: Error = Error::external(Box::new(Error::MemoryError) as Box<dyn std::error::Error + Send + Sync>);
+    assert!(matches!(e, Error::MemoryError));
+    let wrapped = Error::CallbackError { traceback: String::new(), cause: Arc::new(Error::external(Custom(1))) };
+    assert!(wrapped.downcast_ref::<Custom>().is_some());
+    Ok(())
+}
+
+#[test]
+fn syntax_errors_tell_incomplete_input() {
+    let lua = Lua::new();
+    for (code, incomplete) in [("x = ", true), ("if x then", true), ("x = = 1", false), ("x = 'abc", true), ("end", false)] {
+        match lua.load(code).exec() {
+            Err(Error::SyntaxError { incomplete_input, message }) => {
+                assert_eq!(incomplete_input, incomplete, "{code}: {message}");
+            }
+            other => panic!("{code}: {other:?}"),
+        }
+    }
+}
+
+#[test]
+fn exit_is_for_the_host() -> Result<()> {
+    let lua = Lua::new();
+    for code in ["os.exit(3)", "pcall(os.exit, 3)", "coroutine.wrap(function() pcall(os.exit, 3) end)()"] {
+        assert!(matches!(lua.load(code).exec(), Err(Error::Exit { code: 3, .. })), "{code}");
+    }
+    // A Rust function in between passes it on, and the VM can be used afterwards.
+    lua.globals().set("call", Function::wrap(|_, f: Function| f.call::<()>(())))?;
+    assert!(matches!(
+        lua.load("pcall(call, function() os.exit(true, true) end)").exec(),
+        Err(Error::Exit { code: 0, close: true })
+    ));
+    assert_eq!(lua.load("1 + 1").eval::<i64>()?, 2);
+    Ok(())
+}
+
+#[test]
+fn panics_pass_lua_and_nothing_breaks() -> Result<()> {
+    let lua = Lua::new();
+    lua.globals().set("boom", Function::wrap(|_, ()| -> Result<()> { panic!("boom") }))?;
+    lua.globals().set("call", Function::wrap(|_, f: Function| f.call::<()>(())))?;
+    for code in ["boom()", "pcall(boom)", "coroutine.wrap(function() pcall(call, boom) end)()", "pcall(call, boom)"] {
+        let caught = catch_unwind(AssertUnwindSafe(|| lua.load(code).exec()));
+        let payload = caught.expect_err("a script must not catch it");
+        assert_eq!(payload.downcast_ref::<&str>(), Some(&"boom"), "{code}");
+        assert_eq!(lua.load("select('#', pcall(error))").eval::<i64>()?, 2);
+    }
+    // Rust in between may catch it.
+    let catcher = lua.create_function(|_, f: Function| {
+        Ok(catch_unwind(AssertUnwindSafe(|| f.call::<()>(()))).is_err())
+    })?;
+    lua.globals().set("catcher", catcher)?;
+    assert!(lua.load("catcher(boom)").eval::<bool>()?);
+    Ok(())
+}
+
+#[test]
+fn panics_of_destructors_reach_the_host() -> Result<()> {
+    struct Bomb;
+    impl UserData for Bomb {}
+    impl Drop for Bomb {
+        fn drop(&mut self) {
+            panic!("bomb")
+        }
+    }
+    let lua = Lua::new();
+    drop(lua.create_userdata(Bomb)?);
+    let caught = catch_unwind(AssertUnwindSafe(|| lua.gc_collect()));
+    assert_eq!(caught.unwrap_err().downcast_ref::<&str>(), Some(&"bomb"));
+    lua.gc_collect()?;
+    lua.globals().set("b", Bomb)?;
+    drop(lua);
+    Ok(())
+}
+
+#[test]
+fn deep_recursion_is_an_error() {
+    // Unoptimised builds need much of the host's stack for each level.
+    let test = || -> Result<()> {
+        let lua = Lua::new();
+        let error = lua.load("local function f() return 1 + f() end f()").exec().unwrap_err();
+        assert!(error.to_string().contains("stack overflow"), "{error}");
+        lua.globals().set("call", Function::wrap(|_, f: Function| f.call::<()>(())))?;
+        let error = lua.load("local function f() call(f) end f()").exec().unwrap_err();
+        assert!(error.to_string().contains("stack overflow"), "{error}");
+        assert_eq!(lua.load("1 + 1").eval::<i64>()?, 2);
+        Ok(())
+    };
+    std::thread::Builder::new().stack_size(64 << 20).spawn(test).unwrap().join().unwrap().unwrap();
+}
+
+#[test]
+fn calling_what_cannot_be_called_is_an_error() -> Result<()> {
+    let lua = Lua::new();
+    struct Plain;
+    impl UserData for Plain {
+        fn add_fields<F: UserDataFields<Self>>(fields: &mut F) {
+            fields.add_field("number", 1);
+        }
+    }
+    let u = lua.create_userdata(Plain)?;
+    lua.globals().set("f", Function::wrap(move |_, u: AnyUserData| u.call_method::<()>("number", ())))?;
+    let (ok, message): (bool, Value) = lua.load("return pcall(f, ...)").call(u)?;
+    assert!(!ok && message.to_string()?.starts_with("attempt to call a number value"), "{message:?}");
+    Ok(())
+}

@@ -1,0 +1,116 @@
+//! What scripts may spend.
+
+use std::time::Duration;
+
+use perilune::prelude::*;
+use perilune::{DeterministicHost, Libraries, LimitKind, Limits, NullHost, Result, Violation};
+
+#[test]
+fn no_script_catches_a_violation() -> Result<()> {
+    for code in [
+        "while true do end",
+        "pcall(function() while true do end end)",
+        "while true do pcall(string.rep, 'x', 1e6) end",
+        "coroutine.wrap(function() while true do pcall(function() while true do end end) end end)()",
+        "local t = setmetatable({}, {__index = function(t, k) while true do end end}) return t.x",
+    ] {
+        let lua = Lua::builder().limits(Limits::new().with_instructions(50_000)).build()?;
+        match lua.load(code).exec() {
+            Err(Error::LimitReached(Violation { kind: LimitKind::Instructions, limit: 50_000, .. })) => {}
+            other => panic!("{code}: {other:?}"),
+        }
+        // Nothing is left, until the host gives more.
+        assert!(matches!(lua.load("return 1").eval::<i64>(), Err(Error::LimitReached(_))));
+        assert!(matches!(lua.load("pcall(print)").exec(), Err(Error::LimitReached(_))));
+        lua.set_limits(Limits::new().with_instructions(1000));
+        assert_eq!(lua.load("return 1").eval::<i64>()?, 1);
+    }
+    Ok(())
+}
+
+#[test]
+fn rust_in_between_passes_violations_on() -> Result<()> {
+    let lua = Lua::builder().limits(Limits::new().with_instructions(10_000)).build()?;
+    lua.globals().set("call", Function::wrap(|_, f: Function| f.call::<()>(())))?;
+    lua.globals().set("swallow", Function::wrap(|_, f: Function| Ok(f.call::<()>(()).is_ok())))?;
+    let endless = "function() while true do end end";
+    for code in [format!("pcall(call, {endless})"), format!("while true do swallow({endless}) end")] {
+        lua.set_limits(Limits::new().with_instructions(10_000));
+        assert!(matches!(lua.load(code).exec(), Err(Error::LimitReached(_))));
+    }
+    Ok(())
+}
+
+#[test]
+fn time_is_limited() -> Result<()> {
+    let lua = Lua::builder().limits(Limits::new().with_time(Duration::from_millis(20))).build()?;
+    match lua.load("while true do end").exec() {
+        Err(Error::LimitReached(Violation { kind: LimitKind::Time, .. })) => Ok(()),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn memory_is_limited() -> Result<()> {
+    let lua = Lua::builder().limits(Limits::new().with_memory(4 << 20)).build()?;
+    let hog = "local t = {} for i = 1, 1e9 do t[i] = 'number ' .. i end";
+    assert!(matches!(lua.load(hog).exec(), Err(Error::MemoryError)));
+    // A script may catch it; its memory is given back then.
+    assert!(!lua.load(format!("(pcall(function() {hog} end))")).eval::<bool>()?);
+    let mut kept = Vec::new();
+    let error = loop {
+        match lua.create_string(vec![b'x'; 10_000]) {
+            Ok(s) => kept.push(s),
+            Err(e) => break e,
+        }
+    };
+    assert!(matches!(error, Error::MemoryError) && kept.len() > 200 && kept.len() < 420, "{}", kept.len());
+    kept.clear();
+    assert_eq!(lua.set_memory_limit(0), 4 << 20);
+    lua.create_string(vec![b'x'; 10 << 20])?;
+    Ok(())
+}
+
+#[test]
+fn fuel_is_the_same_on_every_run() -> Result<()> {
+    let spent = || -> Result<u64> {
+        let lua = Lua::new();
+        lua.globals().set("f", Function::wrap(|_, n: i64| Ok(n + 1)))?;
+        lua.load("local s = 0 for i = 1, 1000 do s = f(s) end").exec()?;
+        Ok(lua.fuel_used())
+    };
+    assert_eq!(spent()?, spent()?);
+    Ok(())
+}
+
+#[test]
+fn libraries_and_worlds_are_of_choice() -> Result<()> {
+    let lua = Lua::builder().libraries(Libraries::BASE.union(Libraries::MATH)).host(Box::new(NullHost::new())).build()?;
+    assert!(lua.load("math and not string and not os").eval::<bool>()?);
+    let seeded = || -> Result<Vec<i64>> {
+        let host = DeterministicHost::new(Box::new(NullHost::new()), 7);
+        let lua = Lua::builder().host(Box::new(host)).build()?;
+        lua.load("local t = {} for i = 1, 5 do t[i] = math.random(1000) end return t").eval()
+    };
+    assert_eq!(seeded()?, seeded()?);
+    assert!(matches!(
+        Lua::builder().version(perilune::LuaVersion::Lua51).build(),
+        Err(Error::Unsupported(_))
+    ));
+    Ok(())
+}
+
+#[test]
+fn the_collector_obeys() -> Result<()> {
+    let lua = Lua::new();
+    assert!(lua.gc_is_running());
+    lua.gc_stop();
+    lua.load("for i = 1, 1e5 do local t = {} end").exec()?;
+    let full = lua.used_memory();
+    assert!(!lua.gc_is_running());
+    lua.gc_restart();
+    while !lua.gc_step()? {}
+    assert!(lua.used_memory() < full / 2);
+    lua.gc_inc(150, 0, 0);
+    Ok(())
+}

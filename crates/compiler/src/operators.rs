@@ -175,14 +175,14 @@ impl FuncState<'_> {
         }
     }
 
-    /// `-`: `x - 3` is `x + -3`. Not so `x - 0`: adding zero would turn a negative zero into a positive one.
+    /// `-`: `x - 3` is `x + -3`. As in the reference, so is `x - 0`, which makes a negative zero positive.
     fn subtraction(&mut self, e1: Exp, e2: Exp, line: u32) -> Res<Exp> {
         match small(&e2).and_then(i32::checked_neg) {
-            Some(negated) if negated != 0 => {
+            Some(negated) => {
                 let mut e1 = e1;
                 self.binary(Op::AddI, &mut e1, &e2, Operand::Imm(negated), 1, line)
             }
-            _ => self.arithmetic(Binop::Sub, e1, e2, false, line),
+            None => self.arithmetic(Binop::Sub, e1, e2, false, line),
         }
     }
 

@@ -167,9 +167,9 @@ impl Error {
     /// The cause of it all: looks through [`Error::CallbackError`], [`Error::WithContext`] and [`Error::BadArgument`].
     pub fn root_cause(&self) -> &Error {
         match self {
-            Error::CallbackError { cause, .. } | Error::WithContext { cause, .. } | Error::BadArgument { cause, .. } => {
-                cause.root_cause()
-            }
+            Error::CallbackError { cause, .. }
+            | Error::WithContext { cause, .. }
+            | Error::BadArgument { cause, .. } => cause.root_cause(),
             other => other,
         }
     }
@@ -228,9 +228,9 @@ impl StdError for Error {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
         match self {
             // Their texts have the causes' in them already.
-            Error::CallbackError { cause, .. } | Error::WithContext { cause, .. } | Error::BadArgument { cause, .. } => {
-                cause.source()
-            }
+            Error::CallbackError { cause, .. }
+            | Error::WithContext { cause, .. }
+            | Error::BadArgument { cause, .. } => cause.source(),
             Error::ExternalError(e) => e.source(),
             _ => None,
         }

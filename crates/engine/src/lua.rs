@@ -248,11 +248,9 @@ impl Lua {
     /// is.
     pub fn gc_inc(&self, pause: u32, step_multiplier: u32, step_size: u32) {
         self.inner.with(|vm| {
-            for (param, value) in [
-                (Param::Pause, pause),
-                (Param::StepMul, step_multiplier),
-                (Param::StepSize, step_size),
-            ] {
+            for (param, value) in
+                [(Param::Pause, pause), (Param::StepMul, step_multiplier), (Param::StepSize, step_size)]
+            {
                 if value != 0 {
                     vm.heap_mut().set_param(param, value);
                 }

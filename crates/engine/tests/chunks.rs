@@ -1,7 +1,7 @@
 //! Loading code.
 
-use perilune::prelude::*;
 use perilune::Result;
+use perilune::prelude::*;
 
 #[test]
 fn expressions_are_tried_first() -> Result<()> {
@@ -47,7 +47,8 @@ fn names_are_in_messages() -> Result<()> {
 #[test]
 fn damaged_binaries_are_refused() -> Result<()> {
     let lua = Lua::new();
-    let good = lua.load("local t = {...} for i = 1, #t do t[i] = t[i] * 2 end return t").into_function()?.dump(false).unwrap();
+    let good =
+        lua.load("local t = {...} for i = 1, #t do t[i] = t[i] * 2 end return t").into_function()?.dump(false).unwrap();
     for at in 0..good.len() {
         let mut bad = good.clone();
         bad[at] ^= 0x55;

@@ -3,8 +3,8 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use perilune::prelude::*;
 use perilune::Result;
+use perilune::prelude::*;
 
 #[derive(Debug)]
 struct Custom(i32);
@@ -32,7 +32,10 @@ fn errors_that_are_no_strings_have_some_text() {
     assert_eq!(message("error(nil)"), "(error object is a nil value)");
     assert_eq!(message("error(12)"), "12");
     assert_eq!(message("error(setmetatable({}, {__tostring = function() return 'text' end}))"), "text");
-    assert_eq!(message("error(setmetatable({}, {__tostring = function() error 'x' end}))"), "(error object is a table value)");
+    assert_eq!(
+        message("error(setmetatable({}, {__tostring = function() error 'x' end}))"),
+        "(error object is a table value)"
+    );
 }
 
 #[test]
@@ -73,7 +76,9 @@ fn contexts_are_put_in_front() -> Result<()> {
 #[test]
 fn syntax_errors_tell_incomplete_input() {
     let lua = Lua::new();
-    for (code, incomplete) in [("x = ", true), ("if x then", true), ("x = = 1", false), ("x = 'abc", true), ("end", false)] {
+    for (code, incomplete) in
+        [("x = ", true), ("if x then", true), ("x = = 1", false), ("x = 'abc", true), ("end", false)]
+    {
         match lua.load(code).exec() {
             Err(Error::SyntaxError { incomplete_input, message }) => {
                 assert_eq!(incomplete_input, incomplete, "{code}: {message}");
@@ -111,9 +116,8 @@ fn panics_pass_lua_and_nothing_breaks() -> Result<()> {
         assert_eq!(lua.load("select('#', pcall(error))").eval::<i64>()?, 2);
     }
     // Rust in between may catch it.
-    let catcher = lua.create_function(|_, f: Function| {
-        Ok(catch_unwind(AssertUnwindSafe(|| f.call::<()>(()))).is_err())
-    })?;
+    let catcher =
+        lua.create_function(|_, f: Function| Ok(catch_unwind(AssertUnwindSafe(|| f.call::<()>(()))).is_err()))?;
     lua.globals().set("catcher", catcher)?;
     assert!(lua.load("catcher(boom)").eval::<bool>()?);
     Ok(())

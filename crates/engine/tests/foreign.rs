@@ -1,7 +1,7 @@
 //! Values of one VM in another, and the ends of VMs.
 
-use perilune::prelude::*;
 use perilune::Result;
+use perilune::prelude::*;
 
 #[test]
 fn foreign_values_are_refused_everywhere() -> Result<()> {

@@ -85,7 +85,8 @@ fn fuel_is_the_same_on_every_run() -> Result<()> {
 
 #[test]
 fn libraries_and_worlds_are_of_choice() -> Result<()> {
-    let lua = Lua::builder().libraries(Libraries::BASE.union(Libraries::MATH)).host(Box::new(NullHost::new())).build()?;
+    let lua =
+        Lua::builder().libraries(Libraries::BASE.union(Libraries::MATH)).host(Box::new(NullHost::new())).build()?;
     assert!(lua.load("math and not string and not os").eval::<bool>()?);
     let seeded = || -> Result<Vec<i64>> {
         let host = DeterministicHost::new(Box::new(NullHost::new()), 7);
@@ -93,10 +94,7 @@ fn libraries_and_worlds_are_of_choice() -> Result<()> {
         lua.load("local t = {} for i = 1, 5 do t[i] = math.random(1000) end return t").eval()
     };
     assert_eq!(seeded()?, seeded()?);
-    assert!(matches!(
-        Lua::builder().version(perilune::LuaVersion::Lua51).build(),
-        Err(Error::Unsupported(_))
-    ));
+    assert!(matches!(Lua::builder().version(perilune::LuaVersion::Lua51).build(), Err(Error::Unsupported(_))));
     Ok(())
 }
 

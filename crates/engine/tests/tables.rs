@@ -1,7 +1,7 @@
 //! Tables.
 
-use perilune::prelude::*;
 use perilune::Result;
+use perilune::prelude::*;
 
 #[test]
 fn metamethods_are_asked_unless_it_is_raw() -> Result<()> {

@@ -67,7 +67,8 @@ fn yielding_across_rust_is_an_error() -> Result<()> {
     let lua = Lua::new();
     lua.globals().set("call", Function::wrap(|_, f: Function| f.call::<Value>(())))?;
     let thread = lua.create_thread(lua.load("return pcall(call, coroutine.yield)").into_function()?)?;
-    let (ok, message): (bool, String) = thread.resume::<(bool, Value)>(()).and_then(|(ok, e)| Ok((ok, e.to_string()?)))?;
+    let (ok, message): (bool, String) =
+        thread.resume::<(bool, Value)>(()).and_then(|(ok, e)| Ok((ok, e.to_string()?)))?;
     assert!(!ok && message.starts_with("attempt to yield across a C-call boundary"), "{message}");
     Ok(())
 }

@@ -31,7 +31,10 @@ fn integers_out_of_range_are_errors() -> Result<()> {
         assert!(matches!(result, Err(Error::FromLuaConversionError { .. })), "{text}: {result:?}");
     }
     assert!(matches!(same.call::<Value>(u64::MAX), Err(Error::ToLuaConversionError { .. })));
-    assert_eq!(same.call::<Value>(u64::MAX).unwrap_err().to_string(), "cannot convert u64 to Lua integer (out of range)");
+    assert_eq!(
+        same.call::<Value>(u64::MAX).unwrap_err().to_string(),
+        "cannot convert u64 to Lua integer (out of range)"
+    );
     Ok(())
 }
 

@@ -37,12 +37,7 @@ const ABOUT_COLLECTION: &[&str] = &[
 
 const ROWS: [Row; 3] = [
     Row { mode: Mode::Plain, name: "plain", budget: None, except: &[] },
-    Row {
-        mode: Mode::Stress,
-        name: "stress",
-        budget: Some(Duration::from_millis(1000)),
-        except: ABOUT_COLLECTION,
-    },
+    Row { mode: Mode::Stress, name: "stress", budget: Some(Duration::from_millis(1000)), except: ABOUT_COLLECTION },
     Row { mode: Mode::Hooked, name: "hooked", budget: None, except: &[] },
 ];
 

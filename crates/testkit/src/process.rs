@@ -67,7 +67,8 @@ mod tests {
 
     #[test]
     fn both_streams_are_kept() {
-        let run = run(Command::new("sh").args(["-c", "echo out; echo err >&2; exit 7"]), Duration::from_secs(20)).unwrap();
+        let run =
+            run(Command::new("sh").args(["-c", "echo out; echo err >&2; exit 7"]), Duration::from_secs(20)).unwrap();
         assert_eq!((&run.output[..], &run.errors[..]), (&b"out\n"[..], &b"err\n"[..]));
         assert_eq!(run.status.and_then(|s| s.code()), Some(7));
     }

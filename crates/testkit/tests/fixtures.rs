@@ -89,7 +89,8 @@ fn compare(fixture: &Fixture, run: &Run) -> Result<(), String> {
         return Err(errors.into_owned());
     }
     let with_errors = |problem: String| {
-        let end: String = errors.lines().rev().take(8).collect::<Vec<_>>().into_iter().rev().collect::<Vec<_>>().join("\n");
+        let end: String =
+            errors.lines().rev().take(8).collect::<Vec<_>>().into_iter().rev().collect::<Vec<_>>().join("\n");
         if end.is_empty() { problem } else { format!("{problem}standard error ends with:\n{end}\n") }
     };
     verdict::same("output", &expected_output(fixture)?, &run.output).map_err(with_errors)?;

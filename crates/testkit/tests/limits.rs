@@ -10,20 +10,35 @@ const PROGRAMS: &[(&str, &str)] = &[
     ("recursion", "local function fib(n) return n < 2 and n or fib(n - 1) + fib(n - 2) end return fib(12)"),
     ("tail calls", "local function f(n) if n > 0 then return f(n - 1) end end return f(3000)"),
     ("closures", "local t = {} for i = 1, 200 do t[i] = function() return i end end return t[7]()"),
-    ("coroutines", "local co = coroutine.wrap(function() for i = 1, 300 do coroutine.yield(i) end end)
-        local s = 0 for i = 1, 300 do s = s + co() end return s"),
+    (
+        "coroutines",
+        "local co = coroutine.wrap(function() for i = 1, 300 do coroutine.yield(i) end end)
+        local s = 0 for i = 1, 300 do s = s + co() end return s",
+    ),
     ("pcall", "local n = 0 for i = 1, 200 do if not pcall(error, i) then n = n + 1 end end return n"),
     ("strings", "local s = '' for i = 1, 100 do s = s .. i end return #s:rep(3), s:find('99'), s:gsub('%d', '%0%0')"),
-    ("sort", "local t = {} for i = 1, 200 do t[i] = (i * 7919) % 1009 end
-        table.sort(t) table.sort(t, function(a, b) return a > b end) return t[1]"),
-    ("pairs", "local t, n = {}, 0 for i = 1, 100 do t['k' .. i] = i end
-        for k, v in pairs(t) do n = n + v end for i, v in ipairs{1, 2, 3} do n = n + v end return n"),
-    ("metamethods", "local mt = {} mt.__add = function(a, b) return a.v + b.v end mt.__index = function(t, k) return k end
-        local a = setmetatable({v = 2}, mt) local s = 0 for i = 1, 100 do s = s + (a + a) + #a.name end return s"),
+    (
+        "sort",
+        "local t = {} for i = 1, 200 do t[i] = (i * 7919) % 1009 end
+        table.sort(t) table.sort(t, function(a, b) return a > b end) return t[1]",
+    ),
+    (
+        "pairs",
+        "local t, n = {}, 0 for i = 1, 100 do t['k' .. i] = i end
+        for k, v in pairs(t) do n = n + v end for i, v in ipairs{1, 2, 3} do n = n + v end return n",
+    ),
+    (
+        "metamethods",
+        "local mt = {} mt.__add = function(a, b) return a.v + b.v end mt.__index = function(t, k) return k end
+        local a = setmetatable({v = 2}, mt) local s = 0 for i = 1, 100 do s = s + (a + a) + #a.name end return s",
+    ),
     ("load", "local n = 0 for i = 1, 20 do n = n + load('local a = ' .. i .. ' return a * 2')() end return n"),
     ("collector", "for i = 1, 2000 do local t = {i, {}} end collectgarbage() return 1"),
-    ("close", "local n = 0 for i = 1, 50 do local x <close> = setmetatable({}, {__close = function() n = n + 1 end}) end
-        return n"),
+    (
+        "close",
+        "local n = 0 for i = 1, 50 do local x <close> = setmetatable({}, {__close = function() n = n + 1 end}) end
+        return n",
+    ),
 ];
 
 /// Programs that never end, or not within the lifetime of a test.
@@ -45,17 +60,29 @@ const ENDLESS: &[(&str, &str)] = &[
     ("coroutine.wrap", "while true do coroutine.wrap(function() while true do end end)() end"),
     ("coroutine.resume", "while true do coroutine.resume(coroutine.create(function() while true do end end)) end"),
     ("yields", "local co = coroutine.wrap(function() while true do coroutine.yield() end end) while true do co() end"),
-    ("pcall in a coroutine", "coroutine.wrap(function() while true do pcall(function() while true do end end) end end)()"),
-    ("coroutine.close", "while true do
+    (
+        "pcall in a coroutine",
+        "coroutine.wrap(function() while true do pcall(function() while true do end end) end end)()",
+    ),
+    (
+        "coroutine.close",
+        "while true do
         local co = coroutine.create(function()
             local x <close> = setmetatable({}, {__close = function() while true do end end})
             coroutine.yield()
         end)
-        coroutine.resume(co) coroutine.close(co) end"),
-    ("__close", "while true do
-        local x <close> = setmetatable({}, {__close = function() while true do end end}) end"),
-    ("__close while unwinding", "while true do pcall(function()
-        local x <close> = setmetatable({}, {__close = function() while true do end end}) error('x') end) end"),
+        coroutine.resume(co) coroutine.close(co) end",
+    ),
+    (
+        "__close",
+        "while true do
+        local x <close> = setmetatable({}, {__close = function() while true do end end}) end",
+    ),
+    (
+        "__close while unwinding",
+        "while true do pcall(function()
+        local x <close> = setmetatable({}, {__close = function() while true do end end}) error('x') end) end",
+    ),
     ("string.rep", "while true do local s = ('x'):rep(100000) end"),
     ("string.find", "local s = ('a'):rep(200) while true do s:find('a-b') end"),
     ("string.find plain", "local s = ('a'):rep(5000) while true do s:find(('a'):rep(20) .. 'b', 1, true) end"),
@@ -68,18 +95,30 @@ const ENDLESS: &[(&str, &str)] = &[
     ("string.byte and string.char", "while true do string.char(('abc'):rep(50):byte(1, -1)) end"),
     ("string.reverse and string.upper", "local s = ('x'):rep(100000) while true do s:reverse() s:upper() end"),
     ("string.pack", "while true do string.unpack('i4', string.pack('i4', 1)) end"),
-    ("table.sort", "local t = {} for i = 1, 2000 do t[i] = -i end while true do table.sort(t, function(a, b) return a < b end)
-        table.sort(t) end"),
+    (
+        "table.sort",
+        "local t = {} for i = 1, 2000 do t[i] = -i end while true do table.sort(t, function(a, b) return a < b end)
+        table.sort(t) end",
+    ),
     ("an endless comparison", "table.sort({3, 2, 1}, function() while true do end end)"),
     ("table.concat", "local t = {} for i = 1, 2000 do t[i] = 'x' end while true do table.concat(t, ',') end"),
     ("table.insert in front", "local t = {} while true do table.insert(t, 1, 1) if #t > 2000 then t = {} end end"),
-    ("table.remove in front", "local t = {} while true do for i = 1, 2000 do t[i] = i end
-        while #t > 0 do table.remove(t, 1) end end"),
+    (
+        "table.remove in front",
+        "local t = {} while true do for i = 1, 2000 do t[i] = i end
+        while #t > 0 do table.remove(t, 1) end end",
+    ),
     ("table.move", "local t = {} for i = 1, 2000 do t[i] = i end while true do table.move(t, 1, 2000, 2) end"),
     ("table.unpack", "local t = {} for i = 1, 200 do t[i] = i end while true do table.pack(table.unpack(t)) end"),
-    ("table.move over a large range", "table.move(setmetatable({}, {__index = function() return nil end}), 1, 1 << 40, 2)"),
-    ("table.concat with __index", "table.concat(setmetatable({}, {__index = function() return '' end,
-        __len = function() return 1 << 40 end}))"),
+    (
+        "table.move over a large range",
+        "table.move(setmetatable({}, {__index = function() return nil end}), 1, 1 << 40, 2)",
+    ),
+    (
+        "table.concat with __index",
+        "table.concat(setmetatable({}, {__index = function() return '' end,
+        __len = function() return 1 << 40 end}))",
+    ),
     ("utf8", "local s = ('é'):rep(1000) while true do utf8.len(s) for p, c in utf8.codes(s) do end end"),
     ("load", "while true do load('return 1 + 1') end"),
     ("load with an endless reader", "load(function() return ' ' end)"),
@@ -88,8 +127,11 @@ const ENDLESS: &[(&str, &str)] = &[
     ("__gc in a loop", "while true do setmetatable({}, {__gc = function() end}) end"),
     ("collectgarbage", "while true do collectgarbage('step') end"),
     ("__index", "local t = setmetatable({}, {__index = function(t, k) while true do end end}) return t.x"),
-    ("__eq", "local mt = {__eq = function() while true do end end}
-        return setmetatable({}, mt) == setmetatable({}, mt)"),
+    (
+        "__eq",
+        "local mt = {__eq = function() while true do end end}
+        return setmetatable({}, mt) == setmetatable({}, mt)",
+    ),
     ("__lt", "local mt = {__lt = function() while true do end end} return setmetatable({}, mt) < setmetatable({}, mt)"),
     ("__concat", "local mt = {__concat = function() while true do end end} return setmetatable({}, mt) .. 'x'"),
     ("__len", "return #setmetatable({}, {__len = function() while true do end end})"),
@@ -97,10 +139,13 @@ const ENDLESS: &[(&str, &str)] = &[
     ("__tostring", "return tostring(setmetatable({}, {__tostring = function() while true do end end}))"),
     ("__pairs", "for k in pairs(setmetatable({}, {__pairs = function() while true do end end})) do end"),
     ("__newindex", "setmetatable({}, {__newindex = function() while true do end end}).x = 1"),
-    ("debug.sethook", "coroutine.wrap(function()
+    (
+        "debug.sethook",
+        "coroutine.wrap(function()
         debug.sethook(function() while true do end end, 'l')
         local x = 1
-        local y = 2 end)()"),
+        local y = 2 end)()",
+    ),
     ("require", "package.preload.x = function() while true do end end require 'x'"),
 ];
 
@@ -160,28 +205,55 @@ fn fuel_may_strike_at_any_point() {
 /// Lua code that native functions call.
 const CALLBACKS: &[(&str, &str)] = &[
     ("gsub", "return (('abc'):gsub('.', function(c) return c:upper() end))"),
-    ("a tail call in gsub", "local function up(c) return c:upper() end
-        local function f(c) return up(c) end return (('abc'):gsub('.', f))"),
+    (
+        "a tail call in gsub",
+        "local function up(c) return c:upper() end
+        local function f(c) return up(c) end return (('abc'):gsub('.', f))",
+    ),
     ("pcall in gsub", "return (('abc'):gsub('.', function(c) return select(2, pcall(error, c)) end))"),
     ("gsub calls pcall", "return (('abc'):gsub('.', pcall))"),
-    ("sort", "local t = {3, 1, 2} table.sort(t, function(a, b) return (function() return a < b end)() end) return t[1]"),
+    (
+        "sort",
+        "local t = {3, 1, 2} table.sort(t, function(a, b) return (function() return a < b end)() end) return t[1]",
+    ),
     ("load", "local n = 0 return load(function() n = n + 1 return n == 1 and 'return 7' or nil end)()"),
     ("tostring", "return tostring(setmetatable({}, {__tostring = function() return 'x' end}))"),
-    ("concat", "return table.concat(setmetatable({}, {__index = function(_, i) return 'v' .. i end,
-        __len = function() return 5 end}))"),
+    (
+        "concat",
+        "return table.concat(setmetatable({}, {__index = function(_, i) return 'v' .. i end,
+        __len = function() return 5 end}))",
+    ),
     ("require", "package.loaded.x = nil package.preload.x = function() return 'loaded' end return (require 'x')"),
-    ("coroutine in gsub", "return (('abc'):gsub('.', function(c)
-        return coroutine.wrap(function() coroutine.yield(c .. c) end)() end))"),
-    ("closing a coroutine", "local log = '' local co = coroutine.create(function()
+    (
+        "coroutine in gsub",
+        "return (('abc'):gsub('.', function(c)
+        return coroutine.wrap(function() coroutine.yield(c .. c) end)() end))",
+    ),
+    (
+        "closing a coroutine",
+        "local log = '' local co = coroutine.create(function()
         local x <close> = setmetatable({}, {__close = function() log = log .. 'closed' end}) coroutine.yield() end)
-        coroutine.resume(co) coroutine.close(co) return log"),
-    ("a handler", "return select(2, xpcall(function() local x = nil; return x.y end, function(m) return (m:gsub('.*:', '')) end))"),
-    ("errors while closing", "return select(2, pcall(function()
-        local a <close> = setmetatable({}, {__close = function(_, e) error(e .. 'b', 0) end}) error('a', 0) end))"),
-    ("a finalizer", "local n = 0 for i = 1, 3 do setmetatable({}, {__gc = function() n = n + 1 end}) end
-        collectgarbage() return n"),
-    ("a hook", "local n = 0 local function count() n = n + 1 end
-        debug.sethook(count, '', 10) for i = 1, 50 do end debug.sethook() return n > 0"),
+        coroutine.resume(co) coroutine.close(co) return log",
+    ),
+    (
+        "a handler",
+        "return select(2, xpcall(function() local x = nil; return x.y end, function(m) return (m:gsub('.*:', '')) end))",
+    ),
+    (
+        "errors while closing",
+        "return select(2, pcall(function()
+        local a <close> = setmetatable({}, {__close = function(_, e) error(e .. 'b', 0) end}) error('a', 0) end))",
+    ),
+    (
+        "a finalizer",
+        "local n = 0 for i = 1, 3 do setmetatable({}, {__gc = function() n = n + 1 end}) end
+        collectgarbage() return n",
+    ),
+    (
+        "a hook",
+        "local n = 0 local function count() n = n + 1 end
+        debug.sethook(count, '', 10) for i = 1, 50 do end debug.sethook() return n > 0",
+    ),
 ];
 
 #[test]
@@ -276,20 +348,38 @@ const HUNGRY: &[(&str, &str)] = &[
     ("table with float keys", "local t = {} for i = 1, math.huge do t[i + 0.5] = i end"),
     ("closures", "local t = {} for i = 1, math.huge do t[i] = function() return i end end"),
     ("coroutines", "local t = {} for i = 1, math.huge do t[i] = coroutine.create(print) end"),
-    ("started coroutines", "local t = {} for i = 1, math.huge do
-        local co = coroutine.wrap(function() coroutine.yield() end) co() t[i] = co end"),
+    (
+        "started coroutines",
+        "local t = {} for i = 1, math.huge do
+        local co = coroutine.wrap(function() coroutine.yield() end) co() t[i] = co end",
+    ),
     ("a linked list", "local l while true do l = {next = l, value = 1} end"),
-    ("strings", "local t = {} for i = 1, math.huge do t[i] = 'string number ' .. i .. ' which is rather long, so not interned' end"),
-    ("table.concat", "local t = {} for i = 1, 1000 do t[i] = ('x'):rep(1000) end
-        local s = table.concat(t) for i = 1, 1000 do t[i] = s end return table.concat(t)"),
+    (
+        "strings",
+        "local t = {} for i = 1, math.huge do t[i] = 'string number ' .. i .. ' which is rather long, so not interned' end",
+    ),
+    (
+        "table.concat",
+        "local t = {} for i = 1, 1000 do t[i] = ('x'):rep(1000) end
+        local s = table.concat(t) for i = 1, 1000 do t[i] = s end return table.concat(t)",
+    ),
     ("string.gsub", "return (('x'):rep(10000)):gsub('x', ('y'):rep(10000))"),
-    ("string.format", "local s = ('x'):rep(1 << 20) return ('%s'):rep(90):format(table.unpack((function()
-        local t = {} for i = 1, 90 do t[i] = s end return t end)()))"),
+    (
+        "string.format",
+        "local s = ('x'):rep(1 << 20) return ('%s'):rep(90):format(table.unpack((function()
+        local t = {} for i = 1, 90 do t[i] = s end return t end)()))",
+    ),
     ("table.unpack", "local t = {} for i = 1, 100 do t[i] = i end local f f = function(...) return f(1, ...) end f()"),
     ("table.pack", "local t = {} while true do t[#t + 1] = table.pack(1, 2, 3, 4, 5, 6, 7, 8) end"),
     ("table.move", "local t = {1} while true do table.move(t, 1, #t, #t + 1) end"),
-    ("string.pack", "local s = ('x'):rep(1 << 20) local t = {} while true do t[#t + 1] = string.pack('s4', s) .. #t end"),
-    ("load", "local t = {} for i = 1, math.huge do t[i] = load('local a = ' .. i .. ' return function() return a end') end"),
+    (
+        "string.pack",
+        "local s = ('x'):rep(1 << 20) local t = {} while true do t[#t + 1] = string.pack('s4', s) .. #t end",
+    ),
+    (
+        "load",
+        "local t = {} for i = 1, math.huge do t[i] = load('local a = ' .. i .. ' return function() return a end') end",
+    ),
     ("load of a long source", "local p = ('x = 1 '):rep(1000) load(function() return p end)"),
     ("finalizers", "local t = {} for i = 1, math.huge do t[i] = setmetatable({}, {__gc = function() end}) end"),
     ("weak tables", "local t = {} for i = 1, math.huge do t[i] = setmetatable({i}, {__mode = 'k'}) end"),

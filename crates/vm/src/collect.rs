@@ -73,7 +73,7 @@ impl Vm {
     fn drain_finalizers(&mut self) -> Result<(), Raised> {
         while let Some(object) = self.heap.next_finalizable() {
             let handler = meta::metamethod(self, object, Event::Gc);
-            if !handler.is_function() {
+            if handler.is_nil() {
                 continue;
             }
             // What is on its way stays there while the finalizer runs; it may happen between any two instructions.
@@ -108,7 +108,7 @@ impl Vm {
     }
 
     fn warn_about_finalizer(&mut self, error: Value) {
-        let text = match self.number_to_str(error) {
+        let text = match error.as_str() {
             Some(s) => s.as_bytes().to_vec(),
             None => b"error object is not a string".to_vec(),
         };

@@ -33,7 +33,7 @@ pub(crate) fn type_name(vm: &mut Vm, v: Value) -> Vec<u8> {
         && let Some(m) = meta::metatable(vm, v)
         && let Some(name) = m.get_str(vm.event_name(Event::Name)).as_str()
     {
-        return name.as_bytes().to_vec();
+        return names::shown(name.as_bytes()).to_vec();
     }
     v.type_name().as_bytes().to_vec()
 }
@@ -202,7 +202,7 @@ pub(crate) fn argument_type(vm: &mut Vm, i: usize, expected: &str) -> Raised {
     } else {
         // Any type's metatable may name it here, not only a table's.
         match vm.metafield(v, "__name").as_str() {
-            Some(s) => s.as_bytes().to_vec(),
+            Some(s) => names::shown(s.as_bytes()).to_vec(),
             None => v.type_name().as_bytes().to_vec(),
         }
     };
@@ -221,9 +221,10 @@ impl Vm {
     /// [`Vm::run_error`] for a message of any bytes.
     #[cold]
     pub fn run_error_bytes(&mut self, message: &[u8]) -> Raised {
-        // SAFETY: the current frame is alive.
-        let is_lua = unsafe { (*(*self.thread).frame).kind == crate::frame::LUA };
-        let mut text = if is_lua { self.position(0) } else { Vec::new() };
+        // SAFETY: the current frame is alive; what raises errors in a Lua frame has stored its `pc`.
+        let mut text = unsafe {
+            if (*(*self.thread).frame).kind == crate::frame::LUA { self.running_position() } else { Vec::new() }
+        };
         text.extend_from_slice(message);
         let v = self.string(&text);
         self.raise(v)

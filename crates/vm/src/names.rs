@@ -72,6 +72,11 @@ fn cache_key(p: &Plain, cache: i32) -> &[u8] {
     p.caches.get(cache as usize).and_then(|&k| string_constant(p, k as usize)).unwrap_or(b"?")
 }
 
+/// The part of a text that the reference shows where it formats C strings: what is before the first zero byte.
+pub(crate) fn shown(text: &[u8]) -> &[u8] {
+    text.split(|&byte| byte == 0).next().unwrap_or_default()
+}
+
 /// Does the instruction write register `reg`?
 fn writes(i: Instr, op: Op, reg: usize) -> bool {
     let a = i.a() as usize;
@@ -154,11 +159,11 @@ pub(crate) fn register_name(p: &Plain, code: &[Instr], last: usize, reg: usize) 
         Op::Move if i.b() < i.a() => register_name(p, code, pc, i.b() as usize),
         Op::GetTabUp => {
             let env = upvalue_name(p, i.b() as usize) == b"_ENV";
-            Some((field_kind(env), cache_key(p, i.d()).to_vec()))
+            Some((field_kind(env), shown(cache_key(p, i.d())).to_vec()))
         }
         Op::GetField => {
             let env = local_name(p, i.b() as usize + 1, pc) == Some(b"_ENV");
-            Some((field_kind(env), cache_key(p, i.d()).to_vec()))
+            Some((field_kind(env), shown(cache_key(p, i.d())).to_vec()))
         }
         Op::GetTable => {
             let name = match register_name(p, code, pc, i.c() as usize) {
@@ -168,10 +173,12 @@ pub(crate) fn register_name(p: &Plain, code: &[Instr], last: usize, reg: usize) 
             let env = local_name(p, i.b() as usize + 1, pc) == Some(b"_ENV");
             Some((field_kind(env), name))
         }
-        Op::GetInt => Some(("field", b"integer index".to_vec())),
+        // The reference has such an instruction for the integers of a byte only.
+        Op::GetInt if (0..=0xff).contains(&i.d()) => Some(("field", b"integer index".to_vec())),
+        Op::GetInt => Some(("field", b"?".to_vec())),
         Op::GetUpval => Some(("upvalue", upvalue_name(p, i.b() as usize).to_vec())),
-        Op::LoadK => Some(("constant", string_constant(p, i.d() as usize)?.to_vec())),
-        Op::SelfField => Some(("method", cache_key(p, i.d()).to_vec())),
+        Op::LoadK => Some(("constant", shown(string_constant(p, i.d() as usize)?).to_vec())),
+        Op::SelfField => Some(("method", shown(cache_key(p, i.d())).to_vec())),
         _ => None,
     }
 }
@@ -290,7 +297,7 @@ pub(crate) unsafe fn operand_name(f: *mut Frame, v: Value) -> Option<Named> {
         if op.format() == Format::ABK
             && let Some(name) = string_constant(p, i.d() as usize)
         {
-            return Some(("constant", name.to_vec()));
+            return Some(("constant", shown(name).to_vec()));
         }
         None
     }

@@ -73,13 +73,13 @@ pub(crate) fn global_name(vm: &mut Vm, function: Value) -> Option<Vec<u8>> {
             let Some(name) = name.as_str() else { continue };
             if v.raw_equals(function) {
                 if module_name.as_bytes() == b"_G" {
-                    return Some(name.as_bytes().to_vec());
+                    return Some(names::shown(name.as_bytes()).to_vec());
                 }
                 if best.is_none() {
                     let mut full = module_name.as_bytes().to_vec();
                     full.push(b'.');
                     full.extend_from_slice(name.as_bytes());
-                    best = Some(full);
+                    best = Some(names::shown(&full).to_vec());
                 }
             }
         }
@@ -106,6 +106,22 @@ impl Vm {
                 }
                 _ => Vec::new(),
             }
+        }
+    }
+
+    /// `chunk:line: ` in front of the errors of the running Lua function's own instructions; `?:-1: ` if it was stripped.
+    ///
+    /// # Safety
+    /// The current frame is a Lua frame, with `pc` stored.
+    pub(crate) unsafe fn running_position(&self) -> Vec<u8> {
+        // SAFETY: the caller's duty.
+        unsafe {
+            let f = (*self.thread).frame;
+            let (_, proto, _) = names::code_of(f);
+            let line = current_line(f).map_or(-1, i64::from);
+            let mut text = short_source(proto);
+            text.extend_from_slice(format!(":{line}: ").as_bytes());
+            text
         }
     }
 

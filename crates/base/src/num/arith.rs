@@ -157,11 +157,28 @@ pub fn float_idiv(a: f64, b: f64) -> f64 {
     (a / b).floor()
 }
 
+/// C's `fmod`: the exact remainder with the sign of `a`.
+///
+/// The general algorithm takes a step for each bit by which the exponents differ. Integral operands, by far the most
+/// common, are divided as integers instead.
+#[inline]
+fn fmod(a: f64, b: f64) -> f64 {
+    const EXACT: f64 = (1i64 << 53) as f64;
+    if a.abs() < EXACT && b.abs() < EXACT {
+        let (x, y) = (a as i64, b as i64);
+        if x as f64 == a && y as f64 == b && y != 0 {
+            let remainder = x % y;
+            return if remainder == 0 { 0.0f64.copysign(a) } else { remainder as f64 };
+        }
+    }
+    a % b
+}
+
 /// `a % b` on floats: C's `fmod`, moved to the sign of `b`.
 #[inline]
 #[must_use]
 pub fn float_mod(a: f64, b: f64) -> f64 {
-    let remainder = a % b;
+    let remainder = fmod(a, b);
     let has_wrong_sign = if remainder > 0.0 {
         b < 0.0
     } else {

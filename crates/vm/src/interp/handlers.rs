@@ -49,11 +49,38 @@ unsafe fn constant(consts: *const Value, n: usize) -> Value {
     unsafe { *consts.add(n) }
 }
 
-/// `pc` behind a conditional jump.
+/// Goes on behind a conditional jump.
+///
+/// The two ways must stay two ways. Merged into a conditional move they would make the address of the next instruction
+/// wait for the operands; as a branch it is predicted.
 #[inline(always)]
-unsafe fn branch(pc: *const Instr, i: Instr, outcome: bool) -> *const Instr {
+unsafe fn branch<M: Handlers>(
+    vm: *mut Vm,
+    pc: *const Instr,
+    base: *mut Value,
+    consts: *const Value,
+    frame: *mut Frame,
+    i: Instr,
+    outcome: bool,
+) -> Exit {
     // SAFETY: jumps stay in the function, by verification.
-    unsafe { if outcome == i.cond() { pc.offset(i.cond_offset() as isize) } else { pc } }
+    unsafe {
+        if outcome == i.cond() {
+            keep_apart();
+            return next::<M>(vm, pc.offset(i.cond_offset() as isize), base, consts, frame);
+        }
+        next::<M>(vm, pc, base, consts, frame)
+    }
+}
+
+/// Does nothing, in a way that keeps the code around it from being merged with other code.
+#[inline(always)]
+fn keep_apart() {
+    #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+    // SAFETY: no instruction is emitted.
+    unsafe {
+        std::arch::asm!("", options(nomem, nostack, preserves_flags));
+    }
 }
 
 /// Takes a back-edge over `offset` (negative) instructions: fuel, hot counter.
@@ -355,16 +382,13 @@ handler!(set_list(vm, pc, _base, consts, frame, i) {
 
 // Arithmetic.
 
-/// The right operand of a binary operator: a register, a constant, or an immediate.
+/// Where the right operand of a binary operator is: in a register or among the constants.
 macro_rules! right {
     (register, $base:ident, $consts:ident, $i:ident) => {
-        *reg($base, $i.c())
+        reg($base, $i.c()).cast_const()
     };
     (constant, $base:ident, $consts:ident, $i:ident) => {
-        constant($consts, $i.d() as usize)
-    };
-    (immediate, $base:ident, $consts:ident, $i:ident) => {
-        Value::int($i.d() as i64)
+        $consts.add($i.d() as usize)
     };
 }
 
@@ -373,41 +397,40 @@ macro_rules! binary_cold {
     ($cold:ident, $right:ident, $slow:path) => {
         handler!(#[cold] #[inline(never)] $cold(vm, pc, base, consts, frame, i) {
             (*frame).pc = pc;
-            let (x, y) = (*reg(base, i.b()), right!($right, base, consts, i));
+            let (x, y) = (*reg(base, i.b()), *right!($right, base, consts, i));
             after::<M>(vm, consts, $slow(vm, i, x, y))
         });
     };
 }
 
-/// Operators with a result for two integers and for two floats.
+/// Operators with a result for two integers and for two floats. Tags are compared before payloads are read, and mixed
+/// operands are left to the cold side: then the fast path needs no register that it would have to save.
 macro_rules! int_float {
     ($($name:ident $cold:ident $right:ident $int:path, $float:expr, $slow:path;)*) => {
         $(
             handler!($name(vm, pc, base, consts, frame, i) {
-                let (x, y) = (*reg(base, i.b()), right!($right, base, consts, i));
-                if x.tag == Tag::Int && y.tag == Tag::Int {
-                    *reg(base, i.a()) = Value::int($int(x.raw_int(), y.raw_int()));
+                let (x, y) = (reg(base, i.b()), right!($right, base, consts, i));
+                if (*x).tag == Tag::Int && (*y).tag == Tag::Int {
+                    *reg(base, i.a()) = Value::int($int((*x).raw_int(), (*y).raw_int()));
                     return next::<M>(vm, pc, base, consts, frame);
                 }
-                let a = if x.tag == Tag::Float {
-                    x.raw_float()
-                } else if x.tag == Tag::Int {
-                    x.raw_int() as f64
-                } else {
-                    return $cold::<M>(vm, pc, base, consts, frame, i);
-                };
-                let b = if y.tag == Tag::Float {
-                    y.raw_float()
-                } else if y.tag == Tag::Int {
-                    y.raw_int() as f64
-                } else {
-                    return $cold::<M>(vm, pc, base, consts, frame, i);
-                };
-                let operate: fn(f64, f64) -> f64 = $float;
-                *reg(base, i.a()) = Value::float(operate(a, b));
-                next::<M>(vm, pc, base, consts, frame)
+                if (*x).tag == Tag::Float && (*y).tag == Tag::Float {
+                    let operate: fn(f64, f64) -> f64 = $float;
+                    *reg(base, i.a()) = Value::float(operate((*x).raw_float(), (*y).raw_float()));
+                    return next::<M>(vm, pc, base, consts, frame);
+                }
+                $cold::<M>(vm, pc, base, consts, frame, i)
             });
-            binary_cold!($cold, $right, $slow);
+            handler!(#[inline(never)] $cold(vm, pc, base, consts, frame, i) {
+                let (x, y) = (*reg(base, i.b()), *right!($right, base, consts, i));
+                if x.is_number() && y.is_number() {
+                    let operate: fn(f64, f64) -> f64 = $float;
+                    *reg(base, i.a()) = Value::float(operate(arith::as_float(x), arith::as_float(y)));
+                    return next::<M>(vm, pc, base, consts, frame);
+                }
+                (*frame).pc = pc;
+                after::<M>(vm, consts, $slow(vm, i, x, y))
+            });
         )*
     };
 }
@@ -443,15 +466,24 @@ macro_rules! float_only {
     ($($name:ident $cold:ident $right:ident $float:expr, $slow:path;)*) => {
         $(
             handler!($name(vm, pc, base, consts, frame, i) {
-                let (x, y) = (*reg(base, i.b()), right!($right, base, consts, i));
+                let (x, y) = (reg(base, i.b()), right!($right, base, consts, i));
+                if (*x).tag == Tag::Float && (*y).tag == Tag::Float {
+                    let operate: fn(f64, f64) -> f64 = $float;
+                    *reg(base, i.a()) = Value::float(operate((*x).raw_float(), (*y).raw_float()));
+                    return next::<M>(vm, pc, base, consts, frame);
+                }
+                $cold::<M>(vm, pc, base, consts, frame, i)
+            });
+            handler!(#[inline(never)] $cold(vm, pc, base, consts, frame, i) {
+                let (x, y) = (*reg(base, i.b()), *right!($right, base, consts, i));
                 if x.is_number() && y.is_number() {
                     let operate: fn(f64, f64) -> f64 = $float;
                     *reg(base, i.a()) = Value::float(operate(arith::as_float(x), arith::as_float(y)));
                     return next::<M>(vm, pc, base, consts, frame);
                 }
-                $cold::<M>(vm, pc, base, consts, frame, i)
+                (*frame).pc = pc;
+                after::<M>(vm, consts, $slow(vm, i, x, y))
             });
-            binary_cold!($cold, $right, $slow);
         )*
     };
 }
@@ -467,19 +499,25 @@ macro_rules! division {
     ($($name:ident $cold:ident $right:ident $int:path, $float:path, $slow:path;)*) => {
         $(
             handler!($name(vm, pc, base, consts, frame, i) {
-                let (x, y) = (*reg(base, i.b()), right!($right, base, consts, i));
-                if x.tag == Tag::Int && y.tag == Tag::Int {
-                    if let Some(r) = $int(x.raw_int(), y.raw_int()) {
-                        *reg(base, i.a()) = Value::int(r);
-                        return next::<M>(vm, pc, base, consts, frame);
-                    }
-                } else if x.is_number() && y.is_number() {
-                    *reg(base, i.a()) = Value::float($float(arith::as_float(x), arith::as_float(y)));
+                let (x, y) = (reg(base, i.b()), right!($right, base, consts, i));
+                if (*x).tag == Tag::Int
+                    && (*y).tag == Tag::Int
+                    && let Some(r) = $int((*x).raw_int(), (*y).raw_int())
+                {
+                    *reg(base, i.a()) = Value::int(r);
                     return next::<M>(vm, pc, base, consts, frame);
                 }
                 $cold::<M>(vm, pc, base, consts, frame, i)
             });
-            binary_cold!($cold, $right, $slow);
+            handler!(#[inline(never)] $cold(vm, pc, base, consts, frame, i) {
+                (*frame).pc = pc;
+                let (x, y) = (*reg(base, i.b()), *right!($right, base, consts, i));
+                if x.tag == Tag::Float && y.tag == Tag::Float {
+                    *reg(base, i.a()) = Value::float($float(x.raw_float(), y.raw_float()));
+                    return next::<M>(vm, pc, base, consts, frame);
+                }
+                after::<M>(vm, consts, $slow(vm, i, x, y))
+            });
         )*
     };
 }
@@ -495,10 +533,10 @@ macro_rules! bitwise {
     ($($name:ident $cold:ident $right:ident $int:expr, $slow:path;)*) => {
         $(
             handler!($name(vm, pc, base, consts, frame, i) {
-                let (x, y) = (*reg(base, i.b()), right!($right, base, consts, i));
-                if x.tag == Tag::Int && y.tag == Tag::Int {
+                let (x, y) = (reg(base, i.b()), right!($right, base, consts, i));
+                if (*x).tag == Tag::Int && (*y).tag == Tag::Int {
                     let operate: fn(i64, i64) -> i64 = $int;
-                    *reg(base, i.a()) = Value::int(operate(x.raw_int(), y.raw_int()));
+                    *reg(base, i.a()) = Value::int(operate((*x).raw_int(), (*y).raw_int()));
                     return next::<M>(vm, pc, base, consts, frame);
                 }
                 $cold::<M>(vm, pc, base, consts, frame, i)
@@ -516,8 +554,29 @@ bitwise! {
     band_k band_k_cold constant |x, y| x & y, arith::band;
     bor_k bor_k_cold constant |x, y| x | y, arith::bor;
     bxor_k bxor_k_cold constant |x, y| x ^ y, arith::bxor;
-    shl_i shl_i_cold immediate num::shift_left, arith::shl;
-    shr_i shr_i_cold immediate num::shift_right, arith::shr;
+}
+
+macro_rules! shift_by_immediate {
+    ($($name:ident $cold:ident $shift:path, $slow:path;)*) => {
+        $(
+            handler!($name(vm, pc, base, consts, frame, i) {
+                let x = reg(base, i.b());
+                if (*x).tag == Tag::Int {
+                    *reg(base, i.a()) = Value::int($shift((*x).raw_int(), i.d() as i64));
+                    return next::<M>(vm, pc, base, consts, frame);
+                }
+                $cold::<M>(vm, pc, base, consts, frame, i)
+            });
+            handler!(#[cold] #[inline(never)] $cold(vm, pc, base, consts, frame, i) {
+                (*frame).pc = pc;
+                after::<M>(vm, consts, $slow(vm, i, *reg(base, i.b()), Value::int(i.d() as i64)))
+            });
+        )*
+    };
+}
+shift_by_immediate! {
+    shl_i shl_i_cold num::shift_left, arith::shl;
+    shr_i shr_i_cold num::shift_right, arith::shr;
 }
 
 handler!(unm(vm, pc, base, consts, frame, i) {
@@ -590,17 +649,16 @@ handler!(loop_(vm, pc, base, consts, frame, i) {
 });
 
 handler!(test(vm, pc, base, consts, frame, i) {
-    pc = branch(pc, i, (*reg(base, i.a())).is_truthy());
-    next::<M>(vm, pc, base, consts, frame)
+    branch::<M>(vm, pc, base, consts, frame, i, (*reg(base, i.a())).is_truthy())
 });
 
 handler!(test_set(vm, pc, base, consts, frame, i) {
     let v = *reg(base, i.b());
-    if v.is_truthy() == i.cond() {
+    let outcome = v.is_truthy();
+    if outcome == i.cond() {
         *reg(base, i.a()) = v;
-        pc = pc.offset(i.cond_offset() as isize);
     }
-    next::<M>(vm, pc, base, consts, frame)
+    branch::<M>(vm, pc, base, consts, frame, i, outcome)
 });
 
 handler!(eq(vm, pc, base, consts, frame, i) {
@@ -618,7 +676,7 @@ handler!(eq(vm, pc, base, consts, frame, i) {
     } else {
         x.is_number() && y.is_number() && x.raw_equals(y)
     };
-    next::<M>(vm, branch(pc, i, outcome), base, consts, frame)
+    branch::<M>(vm, pc, base, consts, frame, i, outcome)
 });
 
 handler!(#[inline(never)] eq_cold(vm, pc, base, consts, frame, i) {
@@ -629,7 +687,7 @@ handler!(#[inline(never)] eq_cold(vm, pc, base, consts, frame, i) {
 handler!(eq_k(vm, pc, base, consts, frame, i) {
     let (x, y) = (*reg(base, i.a()), constant(consts, i.bc() as usize));
     let outcome = x.tag == y.tag && x.payload == y.payload && x.tag != Tag::Float || x.raw_equals(y);
-    next::<M>(vm, branch(pc, i, outcome), base, consts, frame)
+    branch::<M>(vm, pc, base, consts, frame, i, outcome)
 });
 
 handler!(eq_i(vm, pc, base, consts, frame, i) {
@@ -639,7 +697,7 @@ handler!(eq_i(vm, pc, base, consts, frame, i) {
     } else {
         x.tag == Tag::Float && x.raw_float() == i.imm() as f64
     };
-    next::<M>(vm, branch(pc, i, outcome), base, consts, frame)
+    branch::<M>(vm, pc, base, consts, frame, i, outcome)
 });
 
 /// The right operand of an ordering.
@@ -662,11 +720,11 @@ macro_rules! orders {
                 let (x, y) = (*reg(base, i.a()), ordered!($right, base, consts, i));
                 if x.tag == Tag::Int && y.tag == Tag::Int {
                     let outcome = x.raw_int() $op y.raw_int();
-                    return next::<M>(vm, branch(pc, i, outcome), base, consts, frame);
+                    return branch::<M>(vm, pc, base, consts, frame, i, outcome);
                 }
                 if x.tag == Tag::Float && y.tag == Tag::Float {
                     let outcome = x.raw_float() $op y.raw_float();
-                    return next::<M>(vm, branch(pc, i, outcome), base, consts, frame);
+                    return branch::<M>(vm, pc, base, consts, frame, i, outcome);
                 }
                 $cold::<M>(vm, pc, base, consts, frame, i)
             });

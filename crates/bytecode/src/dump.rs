@@ -31,6 +31,9 @@ pub const SIGNATURE: &[u8] = b"\x1bLua";
 /// The version of this format. The reference has the version of the language here, 0x51 to 0x55.
 const FORMAT: u8 = 0xa1;
 
+/// The source of a function without debug information.
+const UNKNOWN_SOURCE: &[u8] = b"=?";
+
 /// Bytes that a transfer as text would change.
 const CHECK: &[u8] = b"\x19\x93\r\n\x1a\n";
 
@@ -137,7 +140,7 @@ impl Writer {
     }
 
     fn function(&mut self, proto: &Proto, enclosing_source: Option<&[u8]>) {
-        let source: &[u8] = if self.strip { b"" } else { &proto.source };
+        let source: &[u8] = if self.strip { UNKNOWN_SOURCE } else { &proto.source };
         if enclosing_source == Some(source) {
             self.u8(0);
         } else {
@@ -412,7 +415,7 @@ mod tests {
     fn a_stripped_dump_has_no_names_and_lines() {
         let bytes = dump(&sample(), LuaVersion::Lua54, true);
         let proto = undump(&bytes, LuaVersion::Lua54).unwrap();
-        assert!(proto.source.is_empty() && proto.lines.is_empty() && proto.upvals[0].name.is_empty());
+        assert!(&*proto.source == UNKNOWN_SOURCE && proto.lines.is_empty() && proto.upvals[0].name.is_empty());
         assert!(proto.protos[0].locals.is_empty());
         assert_eq!(proto.code, sample().code);
         assert!(!bytes.windows(4).any(|window| window == b"_ENV"));

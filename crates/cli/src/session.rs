@@ -178,13 +178,14 @@ impl Session {
     }
 
     /// Ends the program: closes the VM if asked to, and writes all that waits.
-    pub fn exit(mut self, code: i32, close: bool) -> ! {
+    pub fn exit(mut self, mut code: i32, close: bool) -> ! {
         if close {
             // Finalizers close all files. The memory goes with the process.
-            self.vm.close();
+            let asked = self.vm.close();
             for which in [StandardStream::Output, StandardStream::Error] {
                 let _ = self.vm.host().stream(which).flush();
             }
+            code = asked.unwrap_or(code);
         } else {
             // Dropped files write their buffers, as `exit` does in C.
             self.vm.abandon();

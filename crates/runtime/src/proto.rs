@@ -3,17 +3,22 @@
 //! The tree is loaded from the leaves up, without recursion: dumped code may nest deeper than a native stack. Nothing is
 //! collected meanwhile, so that a half-loaded tree needs no roots.
 //!
-//! A child with the source of its parent (or with none) shares the parent's; its own copy of the name is dropped.
+//! A child with the source of its parent (or with none) shares the parent's; its own copy of the name is dropped. Equal long
+//! strings among the constants of a tree are one object.
 
+use std::collections::HashMap;
 use std::ptr;
 
 use perilune_bytecode::ops::Instr;
 use perilune_bytecode::proto::{Const, LocVar, Proto as Plain, UpvalDesc};
 
 use crate::heap::Heap;
-use crate::object::{cache_of, Cache, Gc, GcHeader, Kind, Proto, ProtoInfo};
+use crate::object::{cache_of, Cache, Gc, GcHeader, Kind, Proto, ProtoInfo, Str};
 use crate::table::Shape;
 use crate::value::Value;
+
+/// The long strings among the constants loaded so far.
+type LongStrings = HashMap<Box<[u8]>, Value>;
 
 /// A prototype whose children are being loaded.
 struct Pending {
@@ -28,6 +33,7 @@ impl Heap {
     /// of range panics.
     pub fn new_proto(&mut self, plain: Plain) -> Gc<Proto> {
         let mut outer: Vec<Pending> = Vec::new();
+        let mut long_strings = LongStrings::new();
         let mut current = self.begin(plain, Value::NIL);
         loop {
             if let Some(child) = current.children.next() {
@@ -35,7 +41,7 @@ impl Heap {
                 outer.push(std::mem::replace(&mut current, child));
                 continue;
             }
-            let proto = self.finish(current.plain, current.loaded, current.source);
+            let proto = self.finish(current.plain, current.loaded, current.source, &mut long_strings);
             match outer.pop() {
                 None => return proto,
                 Some(mut parent) => {
@@ -58,8 +64,14 @@ impl Heap {
         Pending { loaded: Vec::with_capacity(children.len()), children: children.into_iter(), plain, source }
     }
 
-    fn finish(&mut self, plain: Plain, protos: Vec<*mut Proto>, source: Value) -> Gc<Proto> {
-        let consts: Box<[Value]> = plain.consts.iter().map(|c| self.constant(c)).collect();
+    fn finish(
+        &mut self,
+        plain: Plain,
+        protos: Vec<*mut Proto>,
+        source: Value,
+        long_strings: &mut LongStrings,
+    ) -> Gc<Proto> {
+        let consts: Box<[Value]> = plain.consts.iter().map(|c| self.constant(c, long_strings)).collect();
         let cache_count = plain.caches.len();
         let mut pool = vec![0u64; cache_count * ProtoInfo::CACHE_WORDS + consts.len() * 2].into_boxed_slice();
         // SAFETY: the buffer has room for the caches and, behind them, the constants; both are plain words.
@@ -109,13 +121,14 @@ impl Heap {
         }
     }
 
-    fn constant(&mut self, c: &Const) -> Value {
+    fn constant(&mut self, c: &Const, long_strings: &mut LongStrings) -> Value {
         match c {
             Const::Nil => Value::NIL,
             Const::Bool(b) => Value::bool(*b),
             Const::Int(i) => Value::int(*i),
             Const::Float(f) => Value::float(*f),
-            Const::Str(bytes) => Value::str(self.new_str(bytes)),
+            Const::Str(bytes) if bytes.len() <= Str::MAX_SHORT => Value::str(self.new_str(bytes)),
+            Const::Str(bytes) => *long_strings.entry(bytes.clone()).or_insert_with(|| Value::str(self.new_str(bytes))),
         }
     }
 

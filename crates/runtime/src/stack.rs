@@ -20,6 +20,9 @@ pub const INITIAL_SLOTS: usize = 24;
 /// Most slots that a coroutine's stack may have, as in the reference.
 pub const MAX_SLOTS: usize = 1_000_000;
 
+/// Slots of the largest stack that are left for what handles its overflow. A stack takes them only when it is asked to.
+pub const HANDLER_ROOM: usize = 1000;
+
 /// One call in progress.
 #[derive(Clone, Copy, Debug)]
 #[repr(C)]

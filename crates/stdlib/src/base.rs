@@ -71,6 +71,8 @@ fn error(vm: &mut Vm) -> NativeResult {
     // C's `int`: what does not fit is cut.
     let level = vm.opt_int(2, 1)? as i32;
     let value = vm.arg(1);
+    // What looks at this frame finds no values in it, as in the reference, where the error has left it.
+    vm.set_top(0);
     Err(throw_from(vm, value, level))
 }
 

@@ -32,6 +32,12 @@ pub const ROWS: &[Row] = &[
 /// Opens the library.
 pub fn open(vm: &mut Vm) {
     crate::new_library(vm, "debug", ROWS);
+    // `LUA_RIDX_MAINTHREAD` and `LUA_RIDX_GLOBALS`: the library is what shows the registry to scripts.
+    let registry = vm.registry();
+    for (i, value) in [(1, Value::thread(vm.main_thread())), (2, Value::table(vm.globals()))] {
+        let stored = vm.raw_set_int(registry, i, value);
+        debug_assert!(stored.is_ok());
+    }
 }
 
 /// The optional thread in front of the other arguments, and how many arguments it takes.
@@ -183,7 +189,7 @@ fn getmetatable(vm: &mut Vm) -> NativeResult {
 
 fn setmetatable(vm: &mut Vm) -> NativeResult {
     let meta = vm.arg(2);
-    if !meta.is_nil() && meta.as_table().is_none() {
+    if vm.nargs() < 2 || !meta.is_nil() && meta.as_table().is_none() {
         return Err(vm.type_error(2, "nil or table"));
     }
     let v = vm.arg(1);
@@ -281,6 +287,9 @@ fn setcstacklimit(vm: &mut Vm) -> NativeResult {
     vm.ret(Value::int(perilune_base::limits::MAX_C_CALLS as i64))
 }
 
+/// The field of the registry with the table of hooks by thread.
+const HOOKS: &str = "_HOOKKEY";
+
 /// The letters of a hook's mask.
 const MASKS: [(u8, u8); 3] = [(b'c', hooks::CALL), (b'r', hooks::RETURN), (b'l', hooks::LINE)];
 
@@ -288,7 +297,7 @@ fn sethook(vm: &mut Vm) -> NativeResult {
     let (thread, n) = thread_argument(vm);
     if vm.arg(n + 1).is_nil() {
         vm.set_hook(thread, Value::NIL, 0, 0);
-        return Ok(0);
+        return show_hook(vm, thread, Value::NIL);
     }
     let letters = vm.check_str(n + 2)?;
     let function = vm.check_function(n + 1)?;
@@ -304,6 +313,25 @@ fn sethook(vm: &mut Vm) -> NativeResult {
         mask |= hooks::COUNT;
     }
     vm.set_hook(thread, function, mask, count);
+    show_hook(vm, thread, function)
+}
+
+/// Puts a thread's hook into the table that shows hooks in the registry.
+fn show_hook(vm: &mut Vm, thread: ThreadRef, hook: Value) -> NativeResult {
+    let registry = vm.registry();
+    let hooks = match vm.get_field(registry, HOOKS).as_table() {
+        Some(hooks) => hooks,
+        None => {
+            let hooks = vm.table(0, 0);
+            vm.set_field(registry, HOOKS, Value::table(hooks));
+            // It is its own metatable, and keeps no thread alive.
+            let mode = string(vm, b"k");
+            vm.set_field(hooks, "__mode", mode);
+            vm.set_metatable(Value::table(hooks), Some(hooks));
+            hooks
+        }
+    };
+    vm.raw_set(hooks, Value::thread(thread), hook)?;
     Ok(0)
 }
 

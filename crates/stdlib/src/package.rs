@@ -2,6 +2,7 @@
 //!
 //! There are no dynamic libraries here: their searchers find files, and then say that they cannot be loaded.
 
+use perilune_runtime::object::StrRef;
 use perilune_runtime::value::Value;
 use perilune_vm::host::OpenMode;
 use perilune_vm::native::{Intrinsic, NativeFn, NativeResult, Raised, Row, row};
@@ -92,7 +93,7 @@ fn with_default(path: &[u8], default: &[u8]) -> Vec<u8> {
 fn require(vm: &mut Vm) -> NativeResult {
     const LOADER: usize = 2;
     const DATA: usize = 3;
-    let name = Value::str(vm.check_str(1)?);
+    let name = Value::str(name_argument(vm, 1)?);
     vm.set_top(1);
     let loaded = Value::table(crate::registry_table(vm, crate::LOADED));
     let module = vm.index(loaded, name)?;
@@ -159,8 +160,18 @@ fn find_loader(vm: &mut Vm) -> Result<(), Raised> {
     Err(vm.error_bytes(&message))
 }
 
+/// A string argument, which ends at the first zero byte and is replaced by what is before it: to the reference, names and
+/// paths are C strings.
+fn name_argument(vm: &mut Vm, i: usize) -> Result<StrRef, Raised> {
+    let name = vm.check_str(i)?;
+    let Some(end) = name.as_bytes().iter().position(|&byte| byte == 0) else { return Ok(name) };
+    let name = vm.string(&name.as_bytes()[..end]);
+    vm.set_arg(i, name);
+    vm.check_str(i)
+}
+
 fn search_preload(vm: &mut Vm) -> NativeResult {
-    let name = vm.check_str(1)?;
+    let name = name_argument(vm, 1)?;
     let preload = Value::table(crate::registry_table(vm, PRELOAD));
     let loader = vm.index(preload, Value::str(name))?;
     if loader.is_nil() {
@@ -175,7 +186,7 @@ fn search_preload(vm: &mut Vm) -> NativeResult {
 }
 
 fn search_lua(vm: &mut Vm) -> NativeResult {
-    let name = vm.check_str(1)?;
+    let name = name_argument(vm, 1)?;
     let file = match find_in_field(vm, name.as_bytes(), "path")? {
         Ok(file) => file,
         Err(message) => return return_bytes(vm, &message),
@@ -194,13 +205,13 @@ fn search_lua(vm: &mut Vm) -> NativeResult {
 }
 
 fn search_native(vm: &mut Vm) -> NativeResult {
-    let name = vm.check_str(1)?;
+    let name = name_argument(vm, 1)?;
     search_native_file(vm, name.as_bytes(), name.as_bytes())
 }
 
 /// Looks for the library of the module's outermost package.
 fn search_native_root(vm: &mut Vm) -> NativeResult {
-    let name = vm.check_str(1)?;
+    let name = name_argument(vm, 1)?;
     let name = name.as_bytes();
     match name.iter().position(|&b| b == b'.') {
         Some(dot) => search_native_file(vm, name, &name[..dot]),
@@ -270,8 +281,8 @@ fn replace(text: &[u8], from: &[u8], to: &[u8]) -> Vec<u8> {
 }
 
 fn searchpath(vm: &mut Vm) -> NativeResult {
-    let name = vm.check_str(1)?;
-    let path = vm.check_str(2)?;
+    let name = name_argument(vm, 1)?;
+    let path = name_argument(vm, 2)?;
     let separator = vm.opt_str(3)?;
     let replacement = vm.opt_str(4)?;
     let separator = separator.as_ref().map_or(&b"."[..], |text| text.as_bytes());
@@ -286,12 +297,23 @@ fn searchpath(vm: &mut Vm) -> NativeResult {
     }
 }
 
+/// What fails is opening the library if there is no such file, as everywhere; else it is our lack of a loader.
 fn loadlib(vm: &mut Vm) -> NativeResult {
-    vm.check_str(1)?;
+    let path = name_argument(vm, 1)?;
     vm.check_str(2)?;
+    let opened = vm.host().open(path.as_bytes(), OpenMode::READ);
     vm.push(Value::NIL);
-    return_bytes(vm, NO_LIBRARIES.as_bytes())?;
-    return_bytes(vm, b"absent")?;
+    match opened {
+        Ok(_) => {
+            return_bytes(vm, NO_LIBRARIES.as_bytes())?;
+            return_bytes(vm, b"absent")?;
+        }
+        Err(error) => {
+            let reason = format!(": cannot open shared object file: {error}");
+            return_bytes(vm, &[path.as_bytes(), reason.as_bytes()].concat())?;
+            return_bytes(vm, b"open")?;
+        }
+    }
     Ok(3)
 }
 

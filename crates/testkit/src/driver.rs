@@ -71,7 +71,7 @@ pub fn requested() -> Option<(Mode, OsString)> {
 /// Runs a script as the command would, and ends the process.
 pub fn serve(mode: Mode, file: &OsString) -> ! {
     let mut vm = prepare(mode, file);
-    let (code, close) = match execute(&mut vm, file) {
+    let (mut code, close) = match execute(&mut vm, file) {
         Ok(()) => (0, true),
         Err(End::Exit { code, close }) => (code, close),
         Err(End::OutOfTime) => (CUT_SHORT, false),
@@ -89,7 +89,8 @@ pub fn serve(mode: Mode, file: &OsString) -> ! {
     }
     if close {
         vm.set_limits(Limits::default());
-        vm.close();
+        // A finalizer may ask for another code.
+        code = vm.close().unwrap_or(code);
     }
     for which in [StandardStream::Output, StandardStream::Error] {
         // Nobody is left to tell that this failed.

@@ -33,6 +33,7 @@ const ABOUT_COLLECTION: &[&str] = &[
     "collector/gc-inside-finalizer",
     "collector/resurrect-and-remark",
     "hostile/infinite-gc-resurrection",
+    "traps/finalizer-changes-assumptions",
 ];
 
 const ROWS: [Row; 3] = [

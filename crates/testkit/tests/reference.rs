@@ -1,6 +1,7 @@
 //! The recorded outputs of the fixtures are what the reference interpreter prints.
 //!
 //! Nothing is tested where there is no `lua5.4`; a line says so.
+#![expect(clippy::disallowed_methods, reason = "the reference interpreter is another process")]
 
 use std::os::unix::process::CommandExt;
 use std::process::{Command, ExitCode};

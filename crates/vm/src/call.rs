@@ -21,7 +21,7 @@ use std::ptr;
 use perilune_bytecode::ops::Instr;
 use perilune_runtime::heap::{GrowError, OutOfMemory};
 use perilune_runtime::object::{LuaClosure, NativeClosure, Thread};
-use perilune_runtime::stack::{Frame, MAX_SLOTS};
+use perilune_runtime::stack::{Frame, HANDLER_ROOM, MAX_SLOTS};
 use perilune_runtime::value::{Tag, Value};
 
 use crate::control;
@@ -46,9 +46,6 @@ pub(crate) enum Step {
     /// In another instance of the loop.
     Switch,
 }
-
-/// Slots at the end of the largest stack that only the handling of an overflow may use.
-pub(crate) const HANDLER_ROOM: usize = 1000;
 
 /// Results that are wanted: all of them.
 pub(crate) const ALL: i32 = -1;
@@ -310,6 +307,8 @@ unsafe fn collect_after_call(vm: *mut Vm, wanted: i32) -> Step {
     unsafe {
         let th = (*vm).thread;
         if wanted >= 0 {
+            // Results are put on top of all live registers.
+            crate::collect::forget(th, (*th).top);
             (*th).top = (*(*th).frame).top;
         }
         let top = (*th).top.offset_from((*th).stack);
@@ -333,6 +332,9 @@ pub(crate) unsafe fn collect_in_lua(vm: *mut Vm) -> Step {
     // SAFETY: all live values are in the frame's registers.
     unsafe {
         let th = (*vm).thread;
+        if let Some(end) = crate::collect::live_registers((*th).frame) {
+            crate::collect::forget(th, end);
+        }
         (*th).top = (*(*th).frame).top;
         match (*vm).safepoint() {
             Ok(()) => Step::Next,
@@ -702,11 +704,27 @@ impl Vm {
     #[cold]
     #[inline(never)]
     fn grow_frames(&mut self) -> Result<(), Raised> {
+        if self.is_nested_too_deep() {
+            return Err(self.run_error("C stack overflow"));
+        }
         // SAFETY: the current thread is alive; callers read their frame pointers again.
         match unsafe { self.heap.grow_frames(self.thread) } {
             Ok(()) => Ok(()),
             Err(OutOfMemory) => Err(self.memory_error()),
         }
+    }
+}
+
+impl Vm {
+    /// Whether more protected calls and handlers of metamethods wait for one another than the reference, where they use
+    /// the stack of C, allows by far.
+    ///
+    /// They use no such stack here. But a runaway recursion through them should end like one: a handler that adds to the
+    /// message on each of a million levels would not end in reasonable time. It is enough to look when frames grow.
+    fn is_nested_too_deep(&self) -> bool {
+        // SAFETY: the current thread is alive.
+        let nested = unsafe { frames_down(self.thread).filter(|&f| (*f).flags & frame::HANDLED != 0).count() };
+        nested >= perilune_base::limits::MAX_C_CALLS as usize
     }
 }
 

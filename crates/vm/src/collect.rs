@@ -3,12 +3,52 @@
 //! A safepoint is the only place where objects are freed. Everything live must then be reachable: registers of Lua frames
 //! and values of native frames are, because `top` is set above them before.
 
+use perilune_bytecode::ops::Op;
+use perilune_runtime::object::Thread;
+use perilune_runtime::stack::Frame;
 use perilune_runtime::value::Value;
 
 use crate::frame;
 use crate::meta::{self, Event};
+use crate::names;
 use crate::native::Raised;
-use crate::vm::Vm;
+use crate::vm::{Abort, Vm};
+
+/// Where the live registers of a Lua frame end, if the instruction at which it stands tells: instructions that build
+/// something do so on top of them.
+///
+/// # Safety
+/// `f` is a Lua frame of a live thread, with `pc` stored.
+pub(crate) unsafe fn live_registers(f: *mut Frame) -> Option<*mut Value> {
+    // SAFETY: the registers of an instruction are slots of the frame.
+    unsafe {
+        let (p, _, pc) = names::code_of(f);
+        let i = *p.code.get(pc)?;
+        let end = match i.op()? {
+            Op::NewTable | Op::NewRecord | Op::SetList | Op::Closure => usize::from(i.a()) + 1,
+            // The operands, which the result need not replace.
+            Op::Concat => usize::from(i.b()).max(usize::from(i.a()) + 1),
+            _ => return None,
+        };
+        Some((*f).base.add(end))
+    }
+}
+
+/// Clears the dead registers of the current Lua frame, from `end` on. What calls left in them would be kept alive for as
+/// long as the function runs.
+///
+/// # Safety
+/// `th` is the current thread, and `end` a slot of its stack above everything that lives.
+pub(crate) unsafe fn forget(th: *mut Thread, end: *mut Value) {
+    // SAFETY: the caller's duty; the registers end inside the stack.
+    unsafe {
+        let mut slot = end;
+        while slot < (*(*th).frame).top {
+            *slot = Value::NIL;
+            slot = slot.add(1);
+        }
+    }
+}
 
 impl Vm {
     /// Lets the collector work if it is due. **(safepoint)**
@@ -87,7 +127,7 @@ impl Vm {
             let result = self.call_flagged(1, 0, frame::FINALIZER);
             let failed = result.is_err();
             if failed {
-                self.drop_frames_above(height);
+                self.drop_failed_above(height);
             }
             // SAFETY: as above; the stack may have moved.
             unsafe {
@@ -134,32 +174,48 @@ impl Vm {
         self.closed = true;
     }
 
-    /// Closes the variables that wait for it and calls all finalizers: the end of a VM's life.
-    pub fn close(&mut self) {
+    /// Closes the variables that wait for it and calls all finalizers: the end of a VM's life. `Some` is the exit code
+    /// that one of them has asked for with `os.exit`.
+    pub fn close(&mut self) -> Option<i32> {
         if self.closed {
-            return;
+            return None;
         }
         self.closed = true;
         self.abort = None;
-        // Variables of the main program that wait to be closed are closed first.
         // SAFETY: no Lua code is running when a host closes its VM, so the main thread's frames may be dropped.
         unsafe {
             self.thread = self.main;
             (*self.main).frame = (*self.main).frames;
             (*self.main).top = (*(*self.main).frame).base;
         }
-        let _ = self.close_all(1, None);
-        self.abort = None;
-        // Finalizers may create more objects with finalizers; a few rounds are enough for any honest program.
-        for _ in 0..10 {
-            self.heap.finalize_all();
-            if !self.heap.has_finalizable() {
-                break;
-            }
-            if self.run_finalizers().is_err() {
-                break;
+        let mut code = None;
+        // Variables of the main program that wait to be closed are closed first.
+        for stage in [Vm::close_variables, Vm::finalize_everything] {
+            loop {
+                stage(self);
+                match self.abort.take() {
+                    None => break,
+                    Some(Abort::Exit { code: asked, close }) => {
+                        code = Some(asked);
+                        if !close {
+                            return code;
+                        }
+                    }
+                    Some(Abort::Limit(_)) => return code,
+                }
             }
         }
+        code
+    }
+
+    fn close_variables(&mut self) {
+        let _ = self.close_all(1, None);
+    }
+
+    fn finalize_everything(&mut self) {
+        self.heap.finalize_all();
+        // What stops it is looked at by the caller.
+        let _ = self.run_finalizers();
     }
 }
 

@@ -124,7 +124,8 @@ pub(crate) unsafe fn catch(vm: *mut Vm, f: *mut Frame) -> Step {
     unsafe {
         let th = (*vm).thread;
         let at = f.offset_from((*th).frames);
-        if (*f).kind == frame::XPCALL && (*f).flags & frame::CAUGHT == 0 && !call_message_handler(vm, *(*f).base) {
+        // Errors of `__close` handlers that run because of an error go to the message handler too.
+        if (*f).kind == frame::XPCALL && (*vm).call_message_handler(*(*f).base).is_err() {
             return Step::Raise;
         }
         // The handler may have made the buffers move.
@@ -132,61 +133,115 @@ pub(crate) unsafe fn catch(vm: *mut Vm, f: *mut Frame) -> Step {
         (*th).frame = f;
         (*f).flags |= frame::CAUGHT;
         // Flags of frames above are dead with them. Upvalues are closed before any `__close` handler runs.
-        close::close_upvalues(vm, (*f).base.add(1));
-        *(*f).base = (*vm).error;
+        let slot = error_slot(f);
+        close::close_upvalues(vm, slot.add(1));
+        *slot = (*vm).error;
         (*vm).error = Value::NIL;
         (*vm).overflowing = false;
-        (*vm).handler_tries = 0;
         go_on_closing(vm, f)
     }
 }
 
-/// Calls the message handler with the error; false when something uncatchable came up.
-unsafe fn call_message_handler(vm: *mut Vm, handler: Value) -> bool {
-    // SAFETY: the frames of what failed are still in place; the handler runs above them.
-    unsafe {
-        let th = (*vm).thread;
-        if (*(*th).frame).kind == frame::LUA {
-            (*th).top = (*(*th).frame).top;
-        }
-        // An error in the handler is handled by the handler again, until there is no room for another try.
-        loop {
-            let error = (*vm).error;
-            let deep = (*vm).host_depth;
-            if !(*vm).nesting_handler(1) {
-                (*vm).nesting_handler(-1);
-                return true;
-            }
-            let result = (*vm).call_value(handler, &[error]);
-            (*vm).nesting_handler(-1);
-            debug_assert_eq!(deep, (*vm).host_depth);
-            match result {
-                Ok(v) => {
-                    (*vm).error = v;
-                    return true;
-                }
-                Err(Raised(())) if (*vm).abort.is_some() => return false,
-                Err(Raised(())) => {
-                    let tries = &mut (*vm).handler_tries;
-                    *tries += 1;
-                    if *tries > 10 {
-                        *tries = 0;
-                        (*vm).error = (*vm).string(b"error in error handling");
-                        return true;
-                    }
-                }
+/// Where a protected call keeps the error that it caught: in the slot of the function that failed, so that the message
+/// handler of `xpcall` stays in place.
+///
+/// # Safety
+/// `f` is a protected call's frame.
+unsafe fn error_slot(f: *mut Frame) -> *mut Value {
+    // SAFETY: the function that was called is in a slot of the frame.
+    unsafe { if (*f).kind == frame::XPCALL { (*f).base.add(1) } else { (*f).base } }
+}
+
+impl Vm {
+    /// Lets a message handler replace the error on its way. `Err` when something that cannot be caught came up instead.
+    ///
+    /// The frames of what failed are still in place; the handler runs above them.
+    fn call_message_handler(&mut self, handler: Value) -> Result<(), Raised> {
+        // SAFETY: the current frame is alive.
+        unsafe {
+            let th = self.thread;
+            if (*(*th).frame).kind == frame::LUA {
+                (*th).top = (*(*th).frame).top;
             }
         }
+        let depth = self.host_depth;
+        // An error in the handler goes to the handler again. As in the reference, where these calls are nested, that ends
+        // with the errors for a call stack that is too deep.
+        while !self.unhandled {
+            let error = self.error;
+            match self.call_value(handler, &[error]) {
+                Ok(value) => {
+                    self.error = value;
+                    break;
+                }
+                Err(raised) if self.abort.is_some() => {
+                    self.host_depth = depth;
+                    return Err(raised);
+                }
+                Err(_) => self.host_depth += 1,
+            }
+        }
+        self.host_depth = depth;
+        Ok(())
+    }
+
+    /// The message handler that errors of the running function meet: that of the innermost protected call.
+    fn message_handler(&self) -> Option<Value> {
+        // SAFETY: the current thread is alive; the first slot of an `xpcall` frame holds the handler.
+        unsafe {
+            for f in call::frames_down(self.thread) {
+                match (*f).kind {
+                    frame::XPCALL => return Some(*(*f).base),
+                    frame::PCALL => return None,
+                    // The collector catches the errors of finalizers.
+                    _ if (*f).flags & frame::FINALIZER != 0 => return None,
+                    _ => {}
+                }
+            }
+            None
+        }
+    }
+
+    /// Calls the function below the topmost `nargs` values for a native function that deals with its errors: `Ok(Err(_))`
+    /// is what the message handler in force made of one. **(safepoint)**
+    pub fn call_caught(&mut self, nargs: usize, nresults: i32) -> Result<Result<(), Value>, Raised> {
+        let handler = self.message_handler();
+        let depth = self.frame_depth();
+        let height = self.stack_height() - nargs - 1;
+        match self.call(nargs, nresults) {
+            Ok(()) => return Ok(Ok(())),
+            Err(raised) if self.abort.is_some() => return Err(raised),
+            Err(_) => {}
+        }
+        if let Some(handler) = handler {
+            self.call_message_handler(handler)?;
+        }
+        self.drop_failed(depth, height);
+        if self.abort.is_some() {
+            return Err(Raised(()));
+        }
+        Ok(Err(std::mem::replace(&mut self.error, Value::NIL)))
+    }
+
+    /// What the message handler in force makes of an error that the running native function is about to return as a
+    /// value. **(safepoint)**
+    pub fn handled_error(&mut self, error: Value) -> Result<Value, Raised> {
+        let _ = self.raise(error);
+        if let Some(handler) = self.message_handler() {
+            self.call_message_handler(handler)?;
+        }
+        Ok(std::mem::replace(&mut self.error, Value::NIL))
     }
 }
 
 /// Closes the next variables of a failed protected call, then delivers `false` and the error.
 unsafe fn go_on_closing(vm: *mut Vm, f: *mut Frame) -> Step {
-    // SAFETY: `f` is the current frame; its base slot holds the error.
+    // SAFETY: `f` is the current frame.
     unsafe {
         let th = (*vm).thread;
-        let level = (*f).base.offset_from((*th).stack) as usize + 1;
-        let error = *(*f).base;
+        let slot = error_slot(f);
+        let level = slot.offset_from((*th).stack) as usize + 1;
+        let error = *slot;
         if close::has_pending(th, level) {
             match close::call_pending(vm, level, Some(error), Again::ProtectedCall) {
                 Step::Next => {}
@@ -196,8 +251,12 @@ unsafe fn go_on_closing(vm: *mut Vm, f: *mut Frame) -> Step {
         let f = (*th).frame;
         let func = (*f).base.sub(1);
         *func = Value::FALSE;
+        *func.add(1) = error;
         (*th).top = func.add(2);
-        call::deliver(vm, func, 2)
+        // What a runaway recursion has used is given back, which also makes room for the handling of the next overflow.
+        (*vm).heap.shrink_frames(th);
+        (*vm).heap.shrink_stack(th);
+        call::deliver(vm, (*th).top.sub(2), 2)
     }
 }
 
@@ -400,12 +459,10 @@ pub(crate) unsafe fn coroutine_failed(vm: *mut Vm) -> Step {
             Ok(None) => Value::NIL,
             Err(_) => return Step::Raise,
         };
-        (*vm).error = error;
-        if let Some(s) = error.as_str() {
-            let mut text = (*vm).position(1);
-            text.extend_from_slice(s.as_bytes());
-            (*vm).error = (*vm).string(&text);
-        }
+        let _ = match error.as_str() {
+            Some(s) => (*vm).error_bytes(s.as_bytes()),
+            None => (*vm).throw(error),
+        };
         Step::Raise
     }
 }
@@ -486,12 +543,6 @@ impl Vm {
         }
         self.call(args.len(), ALL)?;
         Ok(self.pop_above(below))
-    }
-
-    /// Counts message handlers that wait for one another; false when there are too many.
-    fn nesting_handler(&mut self, change: i32) -> bool {
-        self.handler_depth = self.handler_depth.wrapping_add_signed(change);
-        self.handler_depth < 32
     }
 
     /// Whether a value is a coroutine that is the running one or waits for it.

@@ -71,7 +71,7 @@ impl Vm {
                     (&info.plain, info.source, short_source(proto), (*c).header.word)
                 };
                 info.what = if p.line_defined == 0 { "main" } else { "Lua" };
-                info.source = source.as_str().map_or_else(|| b"=?".to_vec(), |s| s.as_bytes().to_vec());
+                info.source = source.as_str().map_or_else(Vec::new, |s| s.as_bytes().to_vec());
                 info.short_source = short;
                 info.line_defined = i64::from(p.line_defined);
                 info.last_line_defined = i64::from(p.last_line);

@@ -109,7 +109,7 @@ impl Vm {
         let depth = self.frame_depth();
         match operation(self) {
             Ok(r) => Ok(r),
-            Err(Raised(())) => Err(self.leave_failed(depth, height)),
+            Err(Raised(())) => Err(self.leave_failed(depth, height, true)),
         }
     }
 
@@ -121,37 +121,6 @@ impl Vm {
         }
         let text = format!("attempt to call a {} value", f.type_name());
         Err(self.run_error(&text))
-    }
-
-    /// Drops the frames of a failed operation, closing their variables, and takes the error.
-    #[cold]
-    #[inline(never)]
-    fn leave_failed(&mut self, depth: usize, height: usize) -> VmError {
-        if self.abort.is_some() {
-            self.drop_frames_to(depth, height);
-            return self.take_error(false);
-        }
-        let (running, _) = self.running();
-        let traceback = self.traceback(running, None, 0);
-        let error = self.error;
-        let place = self.pin(error);
-        // SAFETY: the current thread is alive and has a frame at `depth`; those above belong to what failed.
-        unsafe { (*self.thread).frame = (*self.thread).frames.add(depth) };
-        let closed = self.close_all(height, Some(error));
-        // SAFETY: as above; the values above `height` belong to what failed.
-        unsafe {
-            let th = self.thread;
-            (*th).frame = (*th).frames.add(depth);
-            (*th).top = (*th).stack.add(height);
-        }
-        self.unpin(place);
-        self.overflowing = false;
-        self.handler_tries = 0;
-        if self.abort.is_some() {
-            return self.take_error(false);
-        }
-        self.error = Value::NIL;
-        VmError::Lua { value: closed.unwrap_or(error), traceback: Some(traceback) }
     }
 
     /// Lets a violation that a host function was told of go on to the next host.

@@ -234,19 +234,26 @@ impl Vm {
     #[cold]
     pub(crate) fn raise(&mut self, error: Value) -> Raised {
         self.error = error;
+        self.unhandled = false;
         Raised(())
+    }
+
+    /// Raises a value that no message handler sees.
+    fn raise_unhandled(&mut self, error: &[u8]) -> Raised {
+        let error = self.string(error);
+        let raised = self.raise(error);
+        self.unhandled = true;
+        raised
     }
 
     /// Raises the error for exhausted memory.
     #[cold]
     pub fn memory_error(&mut self) -> Raised {
-        let v = self.string(b"not enough memory");
-        self.raise(v)
+        self.raise_unhandled(b"not enough memory")
     }
 
     #[cold]
     pub(crate) fn error_in_error_handling(&mut self) -> Raised {
-        let v = self.string(b"error in error handling");
-        self.raise(v)
+        self.raise_unhandled(b"error in error handling")
     }
 }

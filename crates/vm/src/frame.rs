@@ -8,9 +8,9 @@
 pub const LUA: u8 = 0;
 /// A native function.
 pub const NATIVE: u8 = 1;
-/// `pcall` waiting for its function: base[0] is the function, then the error once one was caught.
+/// `pcall` waiting for its function, which is base[0]; once an error was caught, that is the error.
 pub const PCALL: u8 = 2;
-/// `xpcall` waiting for its function: base[0] is the handler, base[1] the function.
+/// `xpcall` waiting for its function: base[0] is the handler, base[1] the function, or the error once one was caught.
 pub const XPCALL: u8 = 3;
 /// `coroutine.resume` waiting for its coroutine.
 pub const RESUME: u8 = 4;

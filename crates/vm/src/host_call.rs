@@ -43,11 +43,7 @@ impl Vm {
         };
         match call(self) {
             Ok(()) => Ok(self.pop_above(height)),
-            Err(Raised(())) => {
-                let error = self.take_error(with_traceback);
-                self.drop_frames_to(frame, height);
-                Err(error)
-            }
+            Err(Raised(())) => Err(self.leave_failed(frame, height, with_traceback)),
         }
     }
 
@@ -81,6 +77,21 @@ impl Vm {
         }
     }
 
+    /// After a failed call: drops its frames, closing their variables, and takes the error.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn leave_failed(&mut self, depth: usize, height: usize, with_traceback: bool) -> VmError {
+        let trace = (with_traceback && self.abort.is_none()).then(|| {
+            let (running, _) = self.running();
+            self.traceback(running, None, 0)
+        });
+        self.drop_failed(depth, height);
+        match self.take_error(false) {
+            VmError::Lua { value, .. } => VmError::Lua { value, traceback: trace },
+            stopped => stopped,
+        }
+    }
+
     /// Values on the current thread's stack.
     pub fn stack_height(&self) -> usize {
         // SAFETY: the current thread is alive.
@@ -106,28 +117,40 @@ impl Vm {
         unsafe { (*self.thread).frame.offset_from((*self.thread).frames) as usize }
     }
 
-    /// After a failed call: closes what the dropped frames left open, and drops them.
-    pub(crate) fn drop_frames_to(&mut self, depth: usize, height: usize) {
+    /// After a failed call: closes what its frames left open, and drops them. The error on its way may be another one then.
+    pub(crate) fn drop_failed(&mut self, depth: usize, height: usize) {
         let vm: *mut Vm = self;
-        // SAFETY: the frames above `depth` belong to the failed call.
+        // SAFETY: the frames above `depth` and the values above `height` belong to the failed call.
         unsafe {
             let th = self.thread;
             if self.abort.is_none() {
                 (*th).frame = (*th).frames.add(depth);
-                let error = self.error;
-                let _ = self.close_all(height, Some(error));
-            } else {
-                crate::interp::close::close_upvalues(vm, (*th).stack.add(height));
-                (*th).to_close.retain(|&at| (at as usize) < height);
+                if let Some(error) = self.close_all(height, Some(self.error)) {
+                    let _ = self.raise(error);
+                }
             }
-            let th = self.thread;
+            // Leaving with `os.exit(code, true)` closes variables too. Another `os.exit` in a handler changes the code.
+            while let Some(Abort::Exit { close: true, .. }) = self.abort
+                && crate::interp::close::has_pending(th, height)
+            {
+                let exit = self.abort.take();
+                (*th).frame = (*th).frames.add(depth);
+                let _ = self.close_all(height, None);
+                if self.abort.is_none() {
+                    self.abort = exit;
+                }
+            }
+            // Nothing is closed if the script was stopped.
+            crate::interp::close::close_upvalues(vm, (*th).stack.add(height));
+            (*th).to_close.retain(|&at| (at as usize) < height);
             (*th).frame = (*th).frames.add(depth);
             (*th).top = (*th).stack.add(height);
+            self.overflowing = false;
         }
     }
 
-    /// As [`Vm::drop_frames_to`] for the frames whose function lies at or above a stack offset.
-    pub(crate) fn drop_frames_above(&mut self, height: isize) {
+    /// As [`Vm::drop_failed`] for the frames whose function lies at or above a stack offset.
+    pub(crate) fn drop_failed_above(&mut self, height: isize) {
         // SAFETY: the current thread is alive; its bottom frame's function is the first slot.
         let depth = unsafe {
             let th = self.thread;
@@ -137,7 +160,7 @@ impl Vm {
             }
             f.offset_from((*th).frames) as usize
         };
-        self.drop_frames_to(depth, height as usize);
+        self.drop_failed(depth, height as usize);
     }
 
     /// The text that `tostring` gives, with `__tostring` and `__name`. **(safepoint)**

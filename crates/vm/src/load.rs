@@ -31,6 +31,9 @@ impl LoadMode {
     }
 }
 
+/// The message about source that is nested too deeply. It has no position, and is the only one that message handlers see.
+pub const TOO_DEEP: &[u8] = b"C stack overflow";
+
 /// First byte of a binary chunk.
 const BINARY_MARK: u8 = 0x1b;
 

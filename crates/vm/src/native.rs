@@ -165,7 +165,7 @@ impl Vm {
 
     /// Whether the stack may grow by `n` slots.
     pub fn has_stack_for(&self, n: usize) -> bool {
-        n < perilune_runtime::stack::MAX_SLOTS - crate::call::HANDLER_ROOM - self.stack_height()
+        n < perilune_runtime::stack::MAX_SLOTS - perilune_runtime::stack::HANDLER_ROOM - self.stack_height()
     }
 
     /// Argument `i`, which must be present (nil counts): else `bad argument #i to 'f' (value expected)`.

@@ -51,10 +51,10 @@ pub(crate) unsafe fn current_line(f: *mut Frame) -> Option<u32> {
 /// # Safety
 /// `proto` is alive.
 pub(crate) unsafe fn short_source(proto: *mut Proto) -> Vec<u8> {
-    // SAFETY: the caller's duty; the source is kept alive by the prototype.
+    // SAFETY: the caller's duty; the source is kept alive by the prototype. An empty name is left out.
     match unsafe { (*proto).info.source.as_str() } {
         Some(s) => chunkid(s.as_bytes()),
-        None => b"?".to_vec(),
+        None => chunkid(b""),
     }
 }
 

@@ -33,6 +33,8 @@ pub struct Vm {
     pub(crate) thread: *mut Thread,
     /// The heap.
     pub(crate) heap: Heap,
+    /// Inline caches of instructions that meet many shapes; see `interp::index`.
+    pub(crate) lookups: [perilune_runtime::object::Cache; crate::interp::index::SHARED_CACHES],
     /// The interpreter's state between two instructions, in builds that keep it there.
     pub(crate) registers: crate::interp::Registers,
     /// Whether any thread has a hook: then the interpreter runs its hooked instance.
@@ -45,12 +47,10 @@ pub struct Vm {
     pub(crate) host_depth: u32,
     /// Coroutines that wait for one another.
     pub(crate) resume_depth: u32,
-    /// Message handlers that wait for one another.
-    pub(crate) handler_depth: u32,
     /// Whether a stack overflow is on its way: what handles it may use the room kept for that.
     pub(crate) overflowing: bool,
-    /// Errors in a row in the same message handler.
-    pub(crate) handler_tries: u32,
+    /// Whether the error on its way bypasses message handlers: calling one might raise it again.
+    pub(crate) unhandled: bool,
     /// The main coroutine.
     pub(crate) main: *mut Thread,
     /// Metatables of the types that share one, by tag.
@@ -133,15 +133,15 @@ impl Vm {
             fuel: 0,
             thread: main,
             heap,
+            lookups: [crate::interp::index::EMPTY_CACHE; crate::interp::index::SHARED_CACHES],
             registers: crate::interp::Registers::EMPTY,
             hooked: false,
             hooked_threads: 0,
             transfer: crate::hooks::Transfer::default(),
             host_depth: 0,
             resume_depth: 0,
-            handler_depth: 0,
-            handler_tries: 0,
             overflowing: false,
+            unhandled: false,
             main,
             type_metatables: [None; Tag::Thread as usize + 1],
             event_names,

@@ -36,6 +36,28 @@ fn entry(hash: u32, s: *mut Str) -> u64 {
     fragment(hash) << ADDRESS_BITS | a
 }
 
+/// Whether two short strings are equal. They nearly always are when their hashes are, so the comparison is done here, in
+/// a few words, without the call that comparing slices makes.
+#[inline]
+fn same_short(a: &[u8], b: &[u8]) -> bool {
+    let word = |s: &[u8], at: usize| u64::from_ne_bytes(s[at..at + 8].try_into().expect("eight bytes"));
+    let n = a.len();
+    if n != b.len() {
+        return false;
+    }
+    if n < 8 {
+        return a.iter().zip(b).all(|(x, y)| x == y);
+    }
+    let mut at = 0;
+    while at + 8 <= n {
+        if word(a, at) != word(b, at) {
+            return false;
+        }
+        at += 8;
+    }
+    word(a, n - 8) == word(b, n - 8)
+}
+
 impl InternTable {
     pub fn new() -> InternTable {
         InternTable { slots: Box::new([]), live: 0, tombstones: 0 }
@@ -68,7 +90,7 @@ impl InternTable {
                 let s = address(e);
                 // SAFETY: the table holds live or not yet swept strings only: the sweep removes what it frees.
                 unsafe {
-                    if (*s).header.word == hash && bytes_of(s) == bytes {
+                    if (*s).header.word == hash && same_short(bytes_of(s), bytes) {
                         return Some(s);
                     }
                 }

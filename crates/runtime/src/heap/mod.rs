@@ -134,6 +134,8 @@ pub struct Heap {
 
     raw: RawPool,
     interned: InternTable,
+    /// The strings of one byte that were made so far; they are never freed.
+    one_byte: Box<[Option<StrRef>; 256]>,
     seed: u64,
     /// The shapes of tables.
     pub shapes: ShapeTree,
@@ -201,6 +203,7 @@ impl Heap {
             graveyard: Vec::new(),
             raw: RawPool::new(),
             interned: InternTable::new(),
+            one_byte: Box::new([None; 256]),
             seed,
             shapes: ShapeTree::new(),
             gray: Vec::new(),

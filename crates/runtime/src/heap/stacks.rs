@@ -10,7 +10,7 @@ use std::ptr;
 use super::{Heap, OutOfMemory};
 use crate::object::mark::{BLACK, WHITES};
 use crate::object::{Kind, Thread, ThreadRef, ThreadStatus, UpVal};
-use crate::stack::{EXTRA_SLOTS, Frame, MAX_SLOTS};
+use crate::stack::{EXTRA_SLOTS, HANDLER_ROOM, Frame, MAX_SLOTS};
 use crate::value::Value;
 
 /// Frames of a new thread.
@@ -148,7 +148,7 @@ impl Heap {
             return Ok(());
         }
         // SAFETY: the caller's duty.
-        unsafe { self.resize_stack(th, (size * 2).clamp(wanted, MAX_SLOTS)) }
+        unsafe { self.resize_stack(th, (size * 2).min(MAX_SLOTS - HANDLER_ROOM).max(wanted)) }
     }
 
     /// Gives back most of a stack that is much larger than what is in use. Returns whether the stack has moved.
@@ -235,6 +235,31 @@ impl Heap {
             (*th).frames_limit = frames.add(n * 2 - 1);
         }
         Ok(())
+    }
+
+    /// Gives back most of a buffer of frames that is much larger than what is in use.
+    ///
+    /// # Safety
+    /// As for [`Heap::grow_frames`].
+    pub unsafe fn shrink_frames(&mut self, th: *mut Thread) {
+        // SAFETY: the caller's duty; the frames up to the current one are kept.
+        unsafe {
+            let n = frame_count(th);
+            let current = (*th).frame.offset_from_unsigned((*th).frames);
+            let wanted = ((current + 1) * 2).max(INITIAL_FRAMES);
+            if n / 4 < wanted {
+                return;
+            }
+            let (old, new) = (n * size_of::<Frame>(), wanted * size_of::<Frame>());
+            let frames: *mut Frame = self.realloc_raw((*th).frames.cast(), old, new).cast();
+            if frames.is_null() {
+                // The larger buffer serves as well.
+                return;
+            }
+            (*th).frames = frames;
+            (*th).frame = frames.add(current);
+            (*th).frames_limit = frames.add(wanted - 1);
+        }
     }
 
     /// Frees the stack and the frames of a thread that is dead for good: `stack`, `frames` and what points into them

@@ -150,6 +150,11 @@ impl Heap {
 
     #[inline]
     fn intern(&mut self, bytes: &[u8]) -> StrRef {
+        if let [byte] = bytes
+            && let Some(s) = self.one_byte[*byte as usize]
+        {
+            return s;
+        }
         let hash = hash_bytes(self.seed, bytes);
         if let Some(s) = self.interned.find(hash, bytes) {
             // SAFETY: the table holds strings that are not freed.
@@ -171,7 +176,13 @@ impl Heap {
             std::ptr::copy_nonoverlapping(bytes.as_ptr(), bytes_ptr(s), bytes.len());
             let grown = self.interned.insert(hash, s);
             self.add_bytes(grown);
-            StrRef::from_ptr(s)
+            let s = StrRef::from_ptr(s);
+            if let [byte] = bytes {
+                // Programs that look at text byte by byte make these again and again: they stay.
+                self.fix(s);
+                self.one_byte[*byte as usize] = Some(s);
+            }
+            s
         }
     }
 }

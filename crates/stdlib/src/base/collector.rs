@@ -35,7 +35,11 @@ pub(super) fn collectgarbage(vm: &mut Vm) -> NativeResult {
             Value::int(0)
         }
         "count" => Value::float(vm.heap().bytes as f64 / 1024.0),
-        "step" => Value::bool(vm.collect_step(usize::try_from(numbers[0]).unwrap_or(0))?),
+        "step" => {
+            let finished = vm.collect_step(usize::try_from(numbers[0]).unwrap_or(0))?;
+            // In the reference, a collection of the young generation ends no cycle.
+            Value::bool(finished && vm.heap().mode() == Mode::Incremental)
+        }
         "setpause" => set_param(vm, Param::Pause, numbers[0]),
         "setstepmul" => set_param(vm, Param::StepMul, numbers[0]),
         "isrunning" => Value::bool(vm.heap().is_running()),

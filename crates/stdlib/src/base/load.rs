@@ -1,9 +1,8 @@
 //! `load`, `loadfile` and `dofile`.
 
 use perilune_runtime::value::Value;
-use perilune_vm::control::Control;
 use perilune_vm::host::{HostError, OpenMode, StandardStream, Stream};
-use perilune_vm::load::LoadMode;
+use perilune_vm::load::{LoadMode, TOO_DEEP};
 use perilune_vm::native::{NativeResult, Raised};
 use perilune_vm::vm::Vm;
 
@@ -23,13 +22,18 @@ pub(super) fn load(vm: &mut Vm) -> NativeResult {
             // A number has become a string that nothing else holds.
             vm.set_arg(1, Value::str(source));
             let name = vm.opt_str(2)?.unwrap_or(source);
-            load_chunk(vm, source.as_bytes(), name.as_bytes(), mode, environment)
+            let loaded = load_chunk(vm, source.as_bytes(), name.as_bytes(), mode, environment);
+            with_handler(vm, loaded)?
         }
         None => {
             let name = optional_bytes(vm, 2)?;
             let reader = vm.check_function(1)?;
             match read_pieces(vm, reader)? {
-                Ok(source) => load_chunk(vm, &source, name.as_deref().unwrap_or(b"=(load)"), mode, environment),
+                Ok(source) => {
+                    let name = name.as_deref().unwrap_or(b"=(load)");
+                    let loaded = load_chunk(vm, &source, name, mode, environment);
+                    with_handler(vm, loaded)?
+                }
                 Err(error) => Err(error),
             }
         }
@@ -42,6 +46,7 @@ pub(super) fn loadfile(vm: &mut Vm) -> NativeResult {
     let mode = optional_bytes(vm, 2)?;
     let environment = (vm.nargs() >= 3).then(|| vm.arg(3));
     let loaded = load_file(vm, path.as_deref(), mode.as_deref(), environment);
+    let loaded = with_handler(vm, loaded)?;
     return_loaded(vm, loaded)
 }
 
@@ -53,6 +58,17 @@ pub(super) fn dofile(vm: &mut Vm) -> NativeResult {
             vm.return_call(0)
         }
         Err(message) => Err(vm.throw(message)),
+    }
+}
+
+/// Shows a stack overflow of the compiler to the message handler, as the reference does. Other errors of chunks are none of
+/// its business.
+fn with_handler(vm: &mut Vm, loaded: Result<Value, Value>) -> Result<Result<Value, Value>, Raised> {
+    match loaded {
+        Err(message) if message.as_str().is_some_and(|text| text.as_bytes() == TOO_DEEP) => {
+            Ok(Err(vm.handled_error(message)?))
+        }
+        loaded => Ok(loaded),
     }
 }
 
@@ -74,26 +90,20 @@ fn optional_bytes(vm: &mut Vm, i: usize) -> Result<Option<Vec<u8>>, Raised> {
 /// All pieces that a reader function returns, or the error with which it ended.
 fn read_pieces(vm: &mut Vm, reader: Value) -> Result<Result<Vec<u8>, Value>, Raised> {
     let mut source = Vec::new();
-    let protected = vm.control_function(Control::PCall, &[]);
-    vm.push(protected);
-    let place = vm.nargs();
     loop {
-        let protected = vm.arg(place);
-        vm.push(protected);
         vm.push(reader);
-        vm.call(1, 2)?;
-        let piece = vm.pop();
-        let succeeded = vm.pop();
-        if !succeeded.is_truthy() {
-            return Ok(Err(piece));
+        if let Err(error) = vm.call_caught(0, 1)? {
+            return Ok(Err(error));
         }
+        let piece = vm.pop();
         if piece.is_nil() {
             return Ok(Ok(source));
         }
         let Some(text) = vm.number_to_str(piece) else {
             let mut message = vm.position(1);
             message.extend_from_slice(b"reader function must return a string");
-            return Ok(Err(vm.string(&message)));
+            let message = vm.string(&message);
+            return Ok(Err(vm.handled_error(message)?));
         };
         if text.as_bytes().is_empty() {
             return Ok(Ok(source));

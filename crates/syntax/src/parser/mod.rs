@@ -14,7 +14,7 @@ mod stat;
 
 use perilune_base::dialect::LuaVersion;
 use perilune_base::index::{Pool, Slice};
-use perilune_base::limits::{MAX_C_CALLS, MAX_SOURCE};
+use perilune_base::limits::{MAX_C_CALLS, MAX_LOCALS, MAX_SOURCE};
 
 use crate::ast::{
     Arm, Attrib, Binding, Block, Chunk, Expr, ExprId, ExprKind, Field, FuncBody, Name, Stat,
@@ -73,6 +73,10 @@ struct Parser<'s> {
     level: u32,
     /// Whether the innermost function has a variable number of arguments.
     is_vararg: bool,
+    /// The line of the innermost function; 0 for the chunk.
+    function_line: u32,
+    /// Variables of the innermost function that are declared and not yet out of scope.
+    locals: usize,
 
     exprs: Pool<Expr>,
     expr_lists: Pool<ExprId>,
@@ -101,6 +105,8 @@ impl<'s> Parser<'s> {
             last_end: 0,
             level: 0,
             is_vararg: true,
+            function_line: 0,
+            locals: 0,
             exprs: Pool::new(),
             expr_lists: Pool::new(),
             stats: Pool::new(),
@@ -289,12 +295,28 @@ impl<'s> Parser<'s> {
     /// Consumes a name that declares a local variable without attribute.
     fn plain_binding(&mut self) -> Result<Binding> {
         let name = self.expect_name()?;
+        self.declare_locals(1)?;
         Ok(Binding {
             name,
             attrib: Attrib::None,
             line: self.line(),
             end: self.last_end,
         })
+    }
+
+    /// Counts variables. Their number is limited here, and not where registers run out, so that the error comes before
+    /// those that follow in the source.
+    fn declare_locals(&mut self, count: usize) -> Result<()> {
+        self.locals += count;
+        if self.locals <= MAX_LOCALS {
+            return Ok(());
+        }
+        let place = match self.function_line {
+            0 => "main function".to_owned(),
+            line => format!("function at line {line}"),
+        };
+        let what = format!("too many local variables (limit is {MAX_LOCALS}) in {place}");
+        Err(self.error(what.as_bytes()))
     }
 
     /// Whether the current token ends a block. `until` does so only for the statements themselves: a label
@@ -311,6 +333,7 @@ impl<'s> Parser<'s> {
     /// Parses statements up to the token that closes the block, which stays.
     fn block(&mut self) -> Result<Block> {
         let height = self.open_stats.len();
+        let locals = self.locals;
         while !self.ends_block(true) {
             let is_return = self.token == Token::Return;
             self.statement()?;
@@ -318,6 +341,7 @@ impl<'s> Parser<'s> {
                 break;
             }
         }
+        self.locals = locals;
         Ok(Block {
             stats: self.stats.take_tail(&mut self.open_stats, height),
             last_line: self.last_line,
@@ -329,9 +353,12 @@ impl<'s> Parser<'s> {
     /// Parses parameters and body of a function, up to and with its `end`.
     fn function_body(&mut self, has_self: bool, line: u32) -> Result<ExprId> {
         let outer_is_vararg = std::mem::replace(&mut self.is_vararg, false);
+        let outer_line = std::mem::replace(&mut self.function_line, line);
+        let outer_locals = std::mem::replace(&mut self.locals, 0);
         self.expect(Token::Char(b'('))?;
         let params = self.open_bindings.len();
         if has_self {
+            self.declare_locals(1)?;
             let name = self.lexer.names.intern(b"self");
             let (line, end) = (self.line(), self.last_end);
             self.open_bindings.push(Binding {
@@ -348,6 +375,8 @@ impl<'s> Parser<'s> {
         let last_line_defined = self.line();
         self.expect_closing(Token::End, Token::Function, line)?;
         let is_vararg = std::mem::replace(&mut self.is_vararg, outer_is_vararg);
+        self.function_line = outer_line;
+        self.locals = outer_locals;
         let body = FuncBody {
             params,
             is_vararg,

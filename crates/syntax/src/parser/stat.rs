@@ -4,6 +4,12 @@ use super::{Parser, Result};
 use crate::ast::{Arm, Attrib, Binding, Block, ExprId, ExprKind, ExprList, Stat, StatKind};
 use crate::token::Token;
 
+/// Hidden variables of a numeric loop.
+const NUMERIC_FOR_STATE: usize = 3;
+
+/// Hidden variables of a generic loop.
+const GENERIC_FOR_STATE: usize = 4;
+
 impl Parser<'_> {
     /// Parses one statement onto `open_stats`. An empty statement adds nothing.
     pub(super) fn statement(&mut self) -> Result<()> {
@@ -99,6 +105,7 @@ impl Parser<'_> {
     }
 
     fn for_statement(&mut self, line: u32) -> Result<StatKind> {
+        let locals = self.locals;
         self.advance()?;
         let first = self.plain_binding()?;
         let stat = match self.token {
@@ -106,11 +113,13 @@ impl Parser<'_> {
             Token::Char(b',') | Token::In => self.generic_for(first)?,
             _ => return Err(self.error(b"'=' or 'in' expected")),
         };
+        self.locals = locals;
         self.expect_closing(Token::End, Token::For, line)?;
         Ok(stat)
     }
 
     fn numeric_for(&mut self, var: Binding) -> Result<StatKind> {
+        self.declare_locals(NUMERIC_FOR_STATE)?;
         self.advance()?;
         let start = self.expr()?;
         self.expect(Token::Char(b','))?;
@@ -132,6 +141,7 @@ impl Parser<'_> {
     }
 
     fn generic_for(&mut self, first: Binding) -> Result<StatKind> {
+        self.declare_locals(GENERIC_FOR_STATE)?;
         let height = self.open_bindings.len();
         self.open_bindings.push(first);
         while self.accept(Token::Char(b','))? {

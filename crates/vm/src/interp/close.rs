@@ -146,6 +146,8 @@ impl Vm {
     /// The error on the way, or the one of a handler, comes back.
     pub(crate) fn close_all(&mut self, level: usize, mut error: Option<Value>) -> Option<Value> {
         let vm: *mut Vm = self;
+        // A handler may forget the error, its argument, which the next one gets too.
+        let place = self.pin(error.unwrap_or(Value::NIL));
         // SAFETY: the current thread is alive; handlers are called by nested loops.
         unsafe {
             let th = self.thread;
@@ -161,8 +163,10 @@ impl Vm {
                         break;
                     }
                     error = Some(self.error);
+                    self.replace_pin(place, self.error);
                 }
             }
+            self.unpin(place);
             error
         }
     }

@@ -43,6 +43,28 @@ unsafe fn reg(base: *mut Value, n: u8) -> *mut Value {
     unsafe { base.add(n as usize) }
 }
 
+/// Operand `a` of the instruction in front of `pc`. Reading the byte from memory takes fewer instructions than taking it
+/// out of the word that the handler was given.
+#[inline(always)]
+unsafe fn a_of(pc: *const Instr) -> u8 {
+    // SAFETY: a handler's `pc` is behind the instruction that it runs.
+    unsafe { *pc.cast::<u8>().sub(7) }
+}
+
+/// As [`a_of`], for operand `b`.
+#[inline(always)]
+unsafe fn b_of(pc: *const Instr) -> u8 {
+    // SAFETY: as in `a_of`.
+    unsafe { *pc.cast::<u8>().sub(6) }
+}
+
+/// As [`a_of`], for operand `c`.
+#[inline(always)]
+unsafe fn c_of(pc: *const Instr) -> u8 {
+    // SAFETY: as in `a_of`.
+    unsafe { *pc.cast::<u8>().sub(5) }
+}
+
 #[inline(always)]
 unsafe fn constant(consts: *const Value, n: usize) -> Value {
     // SAFETY: operands name constants of the prototype, by verification.
@@ -124,57 +146,57 @@ unsafe fn out_of_fuel<M: Handlers>(
 
 // Moves and constants.
 
-handler!(move_(vm, pc, base, consts, frame, i) {
-    *reg(base, i.a()) = *reg(base, i.b());
+handler!(move_(vm, pc, base, consts, frame, _i) {
+    *reg(base, a_of(pc)) = *reg(base, b_of(pc));
     next::<M>(vm, pc, base, consts, frame)
 });
 
 handler!(load_i(vm, pc, base, consts, frame, i) {
-    *reg(base, i.a()) = Value::int(i.d() as i64);
+    *reg(base, a_of(pc)) = Value::int(i.d() as i64);
     next::<M>(vm, pc, base, consts, frame)
 });
 
 handler!(load_f(vm, pc, base, consts, frame, i) {
-    *reg(base, i.a()) = Value::float(i.d() as f64);
+    *reg(base, a_of(pc)) = Value::float(i.d() as f64);
     next::<M>(vm, pc, base, consts, frame)
 });
 
 handler!(load_k(vm, pc, base, consts, frame, i) {
-    *reg(base, i.a()) = constant(consts, i.d() as usize);
+    *reg(base, a_of(pc)) = constant(consts, i.d() as usize);
     next::<M>(vm, pc, base, consts, frame)
 });
 
 handler!(load_nil(vm, pc, base, consts, frame, i) {
     for n in 0..=i.b() as usize {
-        *reg(base, i.a()).add(n) = Value::NIL;
+        *reg(base, a_of(pc)).add(n) = Value::NIL;
     }
     next::<M>(vm, pc, base, consts, frame)
 });
 
-handler!(load_false(vm, pc, base, consts, frame, i) {
-    *reg(base, i.a()) = Value::FALSE;
+handler!(load_false(vm, pc, base, consts, frame, _i) {
+    *reg(base, a_of(pc)) = Value::FALSE;
     next::<M>(vm, pc, base, consts, frame)
 });
 
-handler!(load_true(vm, pc, base, consts, frame, i) {
-    *reg(base, i.a()) = Value::TRUE;
+handler!(load_true(vm, pc, base, consts, frame, _i) {
+    *reg(base, a_of(pc)) = Value::TRUE;
     next::<M>(vm, pc, base, consts, frame)
 });
 
-handler!(load_false_skip(vm, pc, base, consts, frame, i) {
-    *reg(base, i.a()) = Value::FALSE;
+handler!(load_false_skip(vm, pc, base, consts, frame, _i) {
+    *reg(base, a_of(pc)) = Value::FALSE;
     next::<M>(vm, pc.add(1), base, consts, frame)
 });
 
 handler!(get_upval(vm, pc, base, consts, frame, i) {
     let up = *LuaClosure::upvals((*frame).closure).add(i.b() as usize);
-    *reg(base, i.a()) = *(*up).slot;
+    *reg(base, a_of(pc)) = *(*up).slot;
     next::<M>(vm, pc, base, consts, frame)
 });
 
 handler!(set_upval(vm, pc, base, consts, frame, i) {
     let up = *LuaClosure::upvals((*frame).closure).add(i.b() as usize);
-    let v = *reg(base, i.a());
+    let v = *reg(base, a_of(pc));
     *(*up).slot = v;
     if (*up).header.mark & mark::BLACK != 0 && v.is_object() {
         (*vm).heap.barrier_forward(up.cast(), v);
@@ -204,7 +226,7 @@ handler!(get_tab_up(vm, pc, base, consts, frame, i) {
     if v.is_nil() {
         return get_tab_up_cold::<M>(vm, pc, base, consts, frame, i);
     }
-    *reg(base, i.a()) = v;
+    *reg(base, a_of(pc)) = v;
     next::<M>(vm, pc, base, consts, frame)
 });
 
@@ -215,26 +237,26 @@ handler!(#[inline(never)] get_tab_up_cold(vm, pc, _base, consts, frame, i) {
 });
 
 handler!(get_field(vm, pc, base, consts, frame, i) {
-    let v = own_field!(*reg(base, i.b()), cache_of(consts, i.d() as usize));
+    let v = own_field!(*reg(base, b_of(pc)), cache_of(consts, i.d() as usize));
     if v.is_nil() {
         return get_field_cold::<M>(vm, pc, base, consts, frame, i);
     }
-    *reg(base, i.a()) = v;
+    *reg(base, a_of(pc)) = v;
     next::<M>(vm, pc, base, consts, frame)
 });
 
 handler!(#[inline(never)] get_field_cold(vm, pc, base, consts, frame, i) {
     (*frame).pc = pc;
-    after::<M>(vm, consts, index::get_field(vm, i, cache_of(consts, i.d() as usize), *reg(base, i.b())))
+    after::<M>(vm, consts, index::get_field(vm, i, cache_of(consts, i.d() as usize), *reg(base, b_of(pc))))
 });
 
 handler!(self_field(vm, pc, base, consts, frame, i) {
-    let object = *reg(base, i.b());
+    let object = *reg(base, b_of(pc));
     if object.tag == Tag::Table {
         let v = index::cached_method(pointer::<Table>(object), cache_of(consts, i.d() as usize));
         if !v.is_nil() {
-            *reg(base, i.a()).add(1) = object;
-            *reg(base, i.a()) = v;
+            *reg(base, a_of(pc)).add(1) = object;
+            *reg(base, a_of(pc)) = v;
             return next::<M>(vm, pc, base, consts, frame);
         }
     }
@@ -243,7 +265,7 @@ handler!(self_field(vm, pc, base, consts, frame, i) {
 
 handler!(#[inline(never)] self_field_cold(vm, pc, base, consts, frame, i) {
     (*frame).pc = pc;
-    after::<M>(vm, consts, index::get_method(vm, i, cache_of(consts, i.d() as usize), *reg(base, i.b())))
+    after::<M>(vm, consts, index::get_method(vm, i, cache_of(consts, i.d() as usize), *reg(base, b_of(pc))))
 });
 
 /// The element `n` (from 0) of a table's array part, nil when there is none.
@@ -265,12 +287,19 @@ macro_rules! element {
     }};
 }
 
+/// Whether an integer key that is not in the array part of `t` is absent for sure.
+#[inline(always)]
+unsafe fn has_nothing_else(t: *mut Table) -> bool {
+    // SAFETY: `t` is alive.
+    unsafe { (*t).meta.is_null() && (*t).hash.is_null() }
+}
+
 handler!(get_table(vm, pc, base, consts, frame, i) {
-    let (object, key) = (*reg(base, i.b()), *reg(base, i.c()));
+    let (object, key) = (*reg(base, b_of(pc)), *reg(base, c_of(pc)));
     if object.tag == Tag::Table && key.tag == Tag::Int {
         let v = element!(object, key.payload.wrapping_sub(1));
-        if !v.is_nil() {
-            *reg(base, i.a()) = v;
+        if !v.is_nil() || has_nothing_else(pointer(object)) {
+            *reg(base, a_of(pc)) = v;
             return next::<M>(vm, pc, base, consts, frame);
         }
     }
@@ -279,15 +308,15 @@ handler!(get_table(vm, pc, base, consts, frame, i) {
 
 handler!(#[inline(never)] get_table_cold(vm, pc, base, consts, frame, i) {
     (*frame).pc = pc;
-    after::<M>(vm, consts, index::get_table(vm, i, *reg(base, i.b()), *reg(base, i.c())))
+    after::<M>(vm, consts, index::get_table(vm, i, *reg(base, b_of(pc)), *reg(base, c_of(pc))))
 });
 
 handler!(get_int(vm, pc, base, consts, frame, i) {
-    let object = *reg(base, i.b());
+    let object = *reg(base, b_of(pc));
     if object.tag == Tag::Table {
         let v = element!(object, (i.d() as i64 as u64).wrapping_sub(1));
-        if !v.is_nil() {
-            *reg(base, i.a()) = v;
+        if !v.is_nil() || has_nothing_else(pointer(object)) {
+            *reg(base, a_of(pc)) = v;
             return next::<M>(vm, pc, base, consts, frame);
         }
     }
@@ -296,13 +325,13 @@ handler!(get_int(vm, pc, base, consts, frame, i) {
 
 handler!(#[inline(never)] get_int_cold(vm, pc, base, consts, frame, i) {
     (*frame).pc = pc;
-    after::<M>(vm, consts, index::get_table(vm, i, *reg(base, i.b()), Value::int(i.d() as i64)))
+    after::<M>(vm, consts, index::get_table(vm, i, *reg(base, b_of(pc)), Value::int(i.d() as i64)))
 });
 
 handler!(set_tab_up(vm, pc, base, consts, frame, i) {
     let up = *LuaClosure::upvals((*frame).closure).add(i.b() as usize);
     let object = *(*up).slot;
-    let v = *reg(base, i.c());
+    let v = *reg(base, c_of(pc));
     if object.tag == Tag::Table && index::store_cached(vm, pointer(object), cache_of(consts, i.d() as usize), v) {
         return next::<M>(vm, pc, base, consts, frame);
     }
@@ -312,12 +341,12 @@ handler!(set_tab_up(vm, pc, base, consts, frame, i) {
 handler!(#[inline(never)] set_tab_up_cold(vm, pc, base, consts, frame, i) {
     (*frame).pc = pc;
     let up = *LuaClosure::upvals((*frame).closure).add(i.b() as usize);
-    after::<M>(vm, consts, index::set_field(vm, cache_of(consts, i.d() as usize), *(*up).slot, *reg(base, i.c())))
+    after::<M>(vm, consts, index::set_field(vm, cache_of(consts, i.d() as usize), *(*up).slot, *reg(base, c_of(pc))))
 });
 
 handler!(set_field(vm, pc, base, consts, frame, i) {
-    let object = *reg(base, i.a());
-    let v = *reg(base, i.c());
+    let object = *reg(base, a_of(pc));
+    let v = *reg(base, c_of(pc));
     if object.tag == Tag::Table && index::store_cached(vm, pointer(object), cache_of(consts, i.d() as usize), v) {
         return next::<M>(vm, pc, base, consts, frame);
     }
@@ -326,11 +355,11 @@ handler!(set_field(vm, pc, base, consts, frame, i) {
 
 handler!(#[inline(never)] set_field_cold(vm, pc, base, consts, frame, i) {
     (*frame).pc = pc;
-    after::<M>(vm, consts, index::set_field(vm, cache_of(consts, i.d() as usize), *reg(base, i.a()), *reg(base, i.c())))
+    after::<M>(vm, consts, index::set_field(vm, cache_of(consts, i.d() as usize), *reg(base, a_of(pc)), *reg(base, c_of(pc))))
 });
 
 handler!(set_table(vm, pc, base, consts, frame, i) {
-    let (object, key, v) = (*reg(base, i.a()), *reg(base, i.b()), *reg(base, i.c()));
+    let (object, key, v) = (*reg(base, a_of(pc)), *reg(base, b_of(pc)), *reg(base, c_of(pc)));
     if object.tag == Tag::Table
         && key.tag == Tag::Int
         && index::store_element(vm, pointer(object), key.payload.wrapping_sub(1), v)
@@ -340,13 +369,13 @@ handler!(set_table(vm, pc, base, consts, frame, i) {
     set_table_cold::<M>(vm, pc, base, consts, frame, i)
 });
 
-handler!(#[inline(never)] set_table_cold(vm, pc, base, consts, frame, i) {
+handler!(#[inline(never)] set_table_cold(vm, pc, base, consts, frame, _i) {
     (*frame).pc = pc;
-    after::<M>(vm, consts, index::set_table(vm, *reg(base, i.a()), *reg(base, i.b()), *reg(base, i.c())))
+    after::<M>(vm, consts, index::set_table(vm, *reg(base, a_of(pc)), *reg(base, b_of(pc)), *reg(base, c_of(pc))))
 });
 
 handler!(set_int(vm, pc, base, consts, frame, i) {
-    let (object, v) = (*reg(base, i.a()), *reg(base, i.c()));
+    let (object, v) = (*reg(base, a_of(pc)), *reg(base, c_of(pc)));
     if object.tag == Tag::Table
         && index::store_element(vm, pointer(object), (i.d() as i64 as u64).wrapping_sub(1), v)
     {
@@ -357,7 +386,7 @@ handler!(set_int(vm, pc, base, consts, frame, i) {
 
 handler!(#[inline(never)] set_int_cold(vm, pc, base, consts, frame, i) {
     (*frame).pc = pc;
-    after::<M>(vm, consts, index::set_table(vm, *reg(base, i.a()), Value::int(i.d() as i64), *reg(base, i.c())))
+    after::<M>(vm, consts, index::set_table(vm, *reg(base, a_of(pc)), Value::int(i.d() as i64), *reg(base, c_of(pc))))
 });
 
 handler!(new_table(vm, pc, _base, consts, frame, i) {
@@ -384,10 +413,10 @@ handler!(set_list(vm, pc, _base, consts, frame, i) {
 
 /// Where the right operand of a binary operator is: in a register or among the constants.
 macro_rules! right {
-    (register, $base:ident, $consts:ident, $i:ident) => {
-        reg($base, $i.c()).cast_const()
+    (register, $base:ident, $consts:ident, $i:ident, $pc:ident) => {
+        reg($base, c_of($pc)).cast_const()
     };
-    (constant, $base:ident, $consts:ident, $i:ident) => {
+    (constant, $base:ident, $consts:ident, $i:ident, $pc:ident) => {
         $consts.add($i.d() as usize)
     };
 }
@@ -397,7 +426,7 @@ macro_rules! binary_cold {
     ($cold:ident, $right:ident, $slow:path) => {
         handler!(#[cold] #[inline(never)] $cold(vm, pc, base, consts, frame, i) {
             (*frame).pc = pc;
-            let (x, y) = (*reg(base, i.b()), *right!($right, base, consts, i));
+            let (x, y) = (*reg(base, b_of(pc)), *right!($right, base, consts, i, pc));
             after::<M>(vm, consts, $slow(vm, i, x, y))
         });
     };
@@ -409,23 +438,29 @@ macro_rules! int_float {
     ($($name:ident $cold:ident $right:ident $int:path, $float:expr, $slow:path;)*) => {
         $(
             handler!($name(vm, pc, base, consts, frame, i) {
-                let (x, y) = (reg(base, i.b()), right!($right, base, consts, i));
+                let (x, y) = (reg(base, b_of(pc)), right!($right, base, consts, i, pc));
                 if (*x).tag == Tag::Int && (*y).tag == Tag::Int {
-                    *reg(base, i.a()) = Value::int($int((*x).raw_int(), (*y).raw_int()));
+                    *reg(base, a_of(pc)) = Value::int($int((*x).raw_int(), (*y).raw_int()));
                     return next::<M>(vm, pc, base, consts, frame);
                 }
-                if (*x).tag == Tag::Float && (*y).tag == Tag::Float {
+                if (*x).tag == Tag::Float {
                     let operate: fn(f64, f64) -> f64 = $float;
-                    *reg(base, i.a()) = Value::float(operate((*x).raw_float(), (*y).raw_float()));
-                    return next::<M>(vm, pc, base, consts, frame);
+                    if (*y).tag == Tag::Float {
+                        *reg(base, a_of(pc)) = Value::float(operate((*x).raw_float(), (*y).raw_float()));
+                        return next::<M>(vm, pc, base, consts, frame);
+                    }
+                    if (*y).tag == Tag::Int {
+                        *reg(base, a_of(pc)) = Value::float(operate((*x).raw_float(), (*y).raw_int() as f64));
+                        return next::<M>(vm, pc, base, consts, frame);
+                    }
                 }
                 $cold::<M>(vm, pc, base, consts, frame, i)
             });
             handler!(#[inline(never)] $cold(vm, pc, base, consts, frame, i) {
-                let (x, y) = (*reg(base, i.b()), *right!($right, base, consts, i));
+                let (x, y) = (*reg(base, b_of(pc)), *right!($right, base, consts, i, pc));
                 if x.is_number() && y.is_number() {
                     let operate: fn(f64, f64) -> f64 = $float;
-                    *reg(base, i.a()) = Value::float(operate(arith::as_float(x), arith::as_float(y)));
+                    *reg(base, a_of(pc)) = Value::float(operate(arith::as_float(x), arith::as_float(y)));
                     return next::<M>(vm, pc, base, consts, frame);
                 }
                 (*frame).pc = pc;
@@ -444,13 +479,13 @@ int_float! {
 }
 
 handler!(add_i(vm, pc, base, consts, frame, i) {
-    let x = *reg(base, i.b());
+    let x = *reg(base, b_of(pc));
     if x.tag == Tag::Int {
-        *reg(base, i.a()) = Value::int(x.raw_int().wrapping_add(i.d() as i64));
+        *reg(base, a_of(pc)) = Value::int(x.raw_int().wrapping_add(i.d() as i64));
         return next::<M>(vm, pc, base, consts, frame);
     }
     if x.tag == Tag::Float {
-        *reg(base, i.a()) = Value::float(x.raw_float() + i.d() as f64);
+        *reg(base, a_of(pc)) = Value::float(x.raw_float() + i.d() as f64);
         return next::<M>(vm, pc, base, consts, frame);
     }
     add_i_cold::<M>(vm, pc, base, consts, frame, i)
@@ -458,7 +493,7 @@ handler!(add_i(vm, pc, base, consts, frame, i) {
 
 handler!(#[cold] #[inline(never)] add_i_cold(vm, pc, base, consts, frame, i) {
     (*frame).pc = pc;
-    after::<M>(vm, consts, arith::add_immediate(vm, i, *reg(base, i.b())))
+    after::<M>(vm, consts, arith::add_immediate(vm, i, *reg(base, b_of(pc))))
 });
 
 /// Operators whose result is a float whatever the operands.
@@ -466,19 +501,19 @@ macro_rules! float_only {
     ($($name:ident $cold:ident $right:ident $float:expr, $slow:path;)*) => {
         $(
             handler!($name(vm, pc, base, consts, frame, i) {
-                let (x, y) = (reg(base, i.b()), right!($right, base, consts, i));
+                let (x, y) = (reg(base, b_of(pc)), right!($right, base, consts, i, pc));
                 if (*x).tag == Tag::Float && (*y).tag == Tag::Float {
                     let operate: fn(f64, f64) -> f64 = $float;
-                    *reg(base, i.a()) = Value::float(operate((*x).raw_float(), (*y).raw_float()));
+                    *reg(base, a_of(pc)) = Value::float(operate((*x).raw_float(), (*y).raw_float()));
                     return next::<M>(vm, pc, base, consts, frame);
                 }
                 $cold::<M>(vm, pc, base, consts, frame, i)
             });
             handler!(#[inline(never)] $cold(vm, pc, base, consts, frame, i) {
-                let (x, y) = (*reg(base, i.b()), *right!($right, base, consts, i));
+                let (x, y) = (*reg(base, b_of(pc)), *right!($right, base, consts, i, pc));
                 if x.is_number() && y.is_number() {
                     let operate: fn(f64, f64) -> f64 = $float;
-                    *reg(base, i.a()) = Value::float(operate(arith::as_float(x), arith::as_float(y)));
+                    *reg(base, a_of(pc)) = Value::float(operate(arith::as_float(x), arith::as_float(y)));
                     return next::<M>(vm, pc, base, consts, frame);
                 }
                 (*frame).pc = pc;
@@ -499,21 +534,21 @@ macro_rules! division {
     ($($name:ident $cold:ident $right:ident $int:path, $float:path, $slow:path;)*) => {
         $(
             handler!($name(vm, pc, base, consts, frame, i) {
-                let (x, y) = (reg(base, i.b()), right!($right, base, consts, i));
+                let (x, y) = (reg(base, b_of(pc)), right!($right, base, consts, i, pc));
                 if (*x).tag == Tag::Int
                     && (*y).tag == Tag::Int
                     && let Some(r) = $int((*x).raw_int(), (*y).raw_int())
                 {
-                    *reg(base, i.a()) = Value::int(r);
+                    *reg(base, a_of(pc)) = Value::int(r);
                     return next::<M>(vm, pc, base, consts, frame);
                 }
                 $cold::<M>(vm, pc, base, consts, frame, i)
             });
             handler!(#[inline(never)] $cold(vm, pc, base, consts, frame, i) {
                 (*frame).pc = pc;
-                let (x, y) = (*reg(base, i.b()), *right!($right, base, consts, i));
+                let (x, y) = (*reg(base, b_of(pc)), *right!($right, base, consts, i, pc));
                 if x.tag == Tag::Float && y.tag == Tag::Float {
-                    *reg(base, i.a()) = Value::float($float(x.raw_float(), y.raw_float()));
+                    *reg(base, a_of(pc)) = Value::float($float(x.raw_float(), y.raw_float()));
                     return next::<M>(vm, pc, base, consts, frame);
                 }
                 after::<M>(vm, consts, $slow(vm, i, x, y))
@@ -533,10 +568,10 @@ macro_rules! bitwise {
     ($($name:ident $cold:ident $right:ident $int:expr, $slow:path;)*) => {
         $(
             handler!($name(vm, pc, base, consts, frame, i) {
-                let (x, y) = (reg(base, i.b()), right!($right, base, consts, i));
+                let (x, y) = (reg(base, b_of(pc)), right!($right, base, consts, i, pc));
                 if (*x).tag == Tag::Int && (*y).tag == Tag::Int {
                     let operate: fn(i64, i64) -> i64 = $int;
-                    *reg(base, i.a()) = Value::int(operate((*x).raw_int(), (*y).raw_int()));
+                    *reg(base, a_of(pc)) = Value::int(operate((*x).raw_int(), (*y).raw_int()));
                     return next::<M>(vm, pc, base, consts, frame);
                 }
                 $cold::<M>(vm, pc, base, consts, frame, i)
@@ -560,16 +595,16 @@ macro_rules! shift_by_immediate {
     ($($name:ident $cold:ident $shift:path, $slow:path;)*) => {
         $(
             handler!($name(vm, pc, base, consts, frame, i) {
-                let x = reg(base, i.b());
+                let x = reg(base, b_of(pc));
                 if (*x).tag == Tag::Int {
-                    *reg(base, i.a()) = Value::int($shift((*x).raw_int(), i.d() as i64));
+                    *reg(base, a_of(pc)) = Value::int($shift((*x).raw_int(), i.d() as i64));
                     return next::<M>(vm, pc, base, consts, frame);
                 }
                 $cold::<M>(vm, pc, base, consts, frame, i)
             });
             handler!(#[cold] #[inline(never)] $cold(vm, pc, base, consts, frame, i) {
                 (*frame).pc = pc;
-                after::<M>(vm, consts, $slow(vm, i, *reg(base, i.b()), Value::int(i.d() as i64)))
+                after::<M>(vm, consts, $slow(vm, i, *reg(base, b_of(pc)), Value::int(i.d() as i64)))
             });
         )*
     };
@@ -580,13 +615,13 @@ shift_by_immediate! {
 }
 
 handler!(unm(vm, pc, base, consts, frame, i) {
-    let x = *reg(base, i.b());
+    let x = *reg(base, b_of(pc));
     if x.tag == Tag::Int {
-        *reg(base, i.a()) = Value::int(x.raw_int().wrapping_neg());
+        *reg(base, a_of(pc)) = Value::int(x.raw_int().wrapping_neg());
         return next::<M>(vm, pc, base, consts, frame);
     }
     if x.tag == Tag::Float {
-        *reg(base, i.a()) = Value::float(-x.raw_float());
+        *reg(base, a_of(pc)) = Value::float(-x.raw_float());
         return next::<M>(vm, pc, base, consts, frame);
     }
     unm_cold::<M>(vm, pc, base, consts, frame, i)
@@ -594,13 +629,13 @@ handler!(unm(vm, pc, base, consts, frame, i) {
 
 handler!(#[cold] #[inline(never)] unm_cold(vm, pc, base, consts, frame, i) {
     (*frame).pc = pc;
-    after::<M>(vm, consts, arith::unm(vm, i, *reg(base, i.b())))
+    after::<M>(vm, consts, arith::unm(vm, i, *reg(base, b_of(pc))))
 });
 
 handler!(bnot(vm, pc, base, consts, frame, i) {
-    let x = *reg(base, i.b());
+    let x = *reg(base, b_of(pc));
     if x.tag == Tag::Int {
-        *reg(base, i.a()) = Value::int(!x.raw_int());
+        *reg(base, a_of(pc)) = Value::int(!x.raw_int());
         return next::<M>(vm, pc, base, consts, frame);
     }
     bnot_cold::<M>(vm, pc, base, consts, frame, i)
@@ -608,20 +643,20 @@ handler!(bnot(vm, pc, base, consts, frame, i) {
 
 handler!(#[cold] #[inline(never)] bnot_cold(vm, pc, base, consts, frame, i) {
     (*frame).pc = pc;
-    after::<M>(vm, consts, arith::bnot(vm, i, *reg(base, i.b())))
+    after::<M>(vm, consts, arith::bnot(vm, i, *reg(base, b_of(pc))))
 });
 
-handler!(not(vm, pc, base, consts, frame, i) {
-    *reg(base, i.a()) = Value::bool(!(*reg(base, i.b())).is_truthy());
+handler!(not(vm, pc, base, consts, frame, _i) {
+    *reg(base, a_of(pc)) = Value::bool(!(*reg(base, b_of(pc))).is_truthy());
     next::<M>(vm, pc, base, consts, frame)
 });
 
 handler!(len(vm, pc, base, consts, frame, i) {
-    let x = *reg(base, i.b());
+    let x = *reg(base, b_of(pc));
     if x.tag == Tag::Table {
         let t = pointer::<Table>(x);
         if (*t).meta.is_null() {
-            *reg(base, i.a()) = Value::int(Gc::from_ptr(t).length());
+            *reg(base, a_of(pc)) = Value::int(Gc::from_ptr(t).length());
             return next::<M>(vm, pc, base, consts, frame);
         }
     }
@@ -630,7 +665,7 @@ handler!(len(vm, pc, base, consts, frame, i) {
 
 handler!(#[inline(never)] len_cold(vm, pc, base, consts, frame, i) {
     (*frame).pc = pc;
-    after::<M>(vm, consts, index::len(vm, i, *reg(base, i.b())))
+    after::<M>(vm, consts, index::len(vm, i, *reg(base, b_of(pc))))
 });
 
 handler!(concat_(vm, pc, _base, consts, frame, i) {
@@ -649,20 +684,20 @@ handler!(loop_(vm, pc, base, consts, frame, i) {
 });
 
 handler!(test(vm, pc, base, consts, frame, i) {
-    branch::<M>(vm, pc, base, consts, frame, i, (*reg(base, i.a())).is_truthy())
+    branch::<M>(vm, pc, base, consts, frame, i, (*reg(base, a_of(pc))).is_truthy())
 });
 
 handler!(test_set(vm, pc, base, consts, frame, i) {
-    let v = *reg(base, i.b());
+    let v = *reg(base, b_of(pc));
     let outcome = v.is_truthy();
     if outcome == i.cond() {
-        *reg(base, i.a()) = v;
+        *reg(base, a_of(pc)) = v;
     }
     branch::<M>(vm, pc, base, consts, frame, i, outcome)
 });
 
 handler!(eq(vm, pc, base, consts, frame, i) {
-    let (x, y) = (*reg(base, i.a()), *reg(base, i.b()));
+    let (x, y) = (*reg(base, a_of(pc)), *reg(base, b_of(pc)));
     let outcome = if x.tag == y.tag {
         if x.tag == Tag::Float {
             x.raw_float() == y.raw_float()
@@ -681,17 +716,17 @@ handler!(eq(vm, pc, base, consts, frame, i) {
 
 handler!(#[inline(never)] eq_cold(vm, pc, base, consts, frame, i) {
     (*frame).pc = pc;
-    after::<M>(vm, consts, compare::eq(vm, i, *reg(base, i.a()), *reg(base, i.b())))
+    after::<M>(vm, consts, compare::eq(vm, i, *reg(base, a_of(pc)), *reg(base, b_of(pc))))
 });
 
 handler!(eq_k(vm, pc, base, consts, frame, i) {
-    let (x, y) = (*reg(base, i.a()), constant(consts, i.bc() as usize));
+    let (x, y) = (*reg(base, a_of(pc)), constant(consts, i.bc() as usize));
     let outcome = x.tag == y.tag && x.payload == y.payload && x.tag != Tag::Float || x.raw_equals(y);
     branch::<M>(vm, pc, base, consts, frame, i, outcome)
 });
 
 handler!(eq_i(vm, pc, base, consts, frame, i) {
-    let x = *reg(base, i.a());
+    let x = *reg(base, a_of(pc));
     let outcome = if x.tag == Tag::Int {
         x.raw_int() == i.imm() as i64
     } else {
@@ -702,14 +737,11 @@ handler!(eq_i(vm, pc, base, consts, frame, i) {
 
 /// The right operand of an ordering.
 macro_rules! ordered {
-    (register, $base:ident, $consts:ident, $i:ident) => {
-        *reg($base, $i.b())
+    (register, $base:ident, $consts:ident, $i:ident, $pc:ident) => {
+        *reg($base, b_of($pc))
     };
-    (constant, $base:ident, $consts:ident, $i:ident) => {
+    (constant, $base:ident, $consts:ident, $i:ident, $pc:ident) => {
         constant($consts, $i.bc() as usize)
-    };
-    (immediate, $base:ident, $consts:ident, $i:ident) => {
-        Value::int($i.imm() as i64)
     };
 }
 
@@ -717,7 +749,7 @@ macro_rules! orders {
     ($($name:ident $cold:ident $right:ident $op:tt $slow:path;)*) => {
         $(
             handler!($name(vm, pc, base, consts, frame, i) {
-                let (x, y) = (*reg(base, i.a()), ordered!($right, base, consts, i));
+                let (x, y) = (*reg(base, a_of(pc)), ordered!($right, base, consts, i, pc));
                 if x.tag == Tag::Int && y.tag == Tag::Int {
                     let outcome = x.raw_int() $op y.raw_int();
                     return branch::<M>(vm, pc, base, consts, frame, i, outcome);
@@ -730,7 +762,7 @@ macro_rules! orders {
             });
             handler!(#[inline(never)] $cold(vm, pc, base, consts, frame, i) {
                 (*frame).pc = pc;
-                let (x, y) = (*reg(base, i.a()), ordered!($right, base, consts, i));
+                let (x, y) = (*reg(base, a_of(pc)), ordered!($right, base, consts, i, pc));
                 after::<M>(vm, consts, $slow(vm, i, x, y))
             });
         )*
@@ -743,16 +775,41 @@ orders! {
     le_k le_k_cold constant <= compare::le;
     gt_k gt_k_cold constant > compare::gt;
     ge_k ge_k_cold constant >= compare::ge;
-    lt_i lt_i_cold immediate < compare::lt;
-    le_i le_i_cold immediate <= compare::le;
-    gt_i gt_i_cold immediate > compare::gt;
-    ge_i ge_i_cold immediate >= compare::ge;
+}
+
+macro_rules! orders_immediate {
+    ($($name:ident $cold:ident $op:tt $slow:path;)*) => {
+        $(
+            handler!($name(vm, pc, base, consts, frame, i) {
+                let x = reg(base, a_of(pc));
+                if (*x).tag == Tag::Int {
+                    let outcome = (*x).raw_int() $op i.imm() as i64;
+                    return branch::<M>(vm, pc, base, consts, frame, i, outcome);
+                }
+                if (*x).tag == Tag::Float {
+                    let outcome = (*x).raw_float() $op i.imm() as f64;
+                    return branch::<M>(vm, pc, base, consts, frame, i, outcome);
+                }
+                $cold::<M>(vm, pc, base, consts, frame, i)
+            });
+            handler!(#[cold] #[inline(never)] $cold(vm, pc, base, consts, frame, i) {
+                (*frame).pc = pc;
+                after::<M>(vm, consts, $slow(vm, i, *reg(base, a_of(pc)), Value::int(i.imm() as i64)))
+            });
+        )*
+    };
+}
+orders_immediate! {
+    lt_i lt_i_cold < compare::lt;
+    le_i le_i_cold <= compare::le;
+    gt_i gt_i_cold > compare::gt;
+    ge_i ge_i_cold >= compare::ge;
 }
 
 // Calls.
 
 handler!(call_(vm, pc, base, consts, frame, i) {
-    let func = reg(base, i.a());
+    let func = reg(base, a_of(pc));
     let callee = *func;
     if callee.tag != Tag::LuaFn {
         return call_cold::<M>(vm, pc, base, consts, frame, i);
@@ -794,7 +851,7 @@ handler!(call_(vm, pc, base, consts, frame, i) {
 
 handler!(#[inline(never)] call_cold(vm, pc, base, consts, frame, i) {
     (*frame).pc = pc;
-    after::<M>(vm, consts, call::call_instruction(vm, i, reg(base, i.a())))
+    after::<M>(vm, consts, call::call_instruction(vm, i, reg(base, a_of(pc))))
 });
 
 handler!(tail_call(vm, pc, _base, consts, frame, i) {
@@ -841,7 +898,7 @@ handler!(return_1(vm, pc, base, consts, frame, i) {
     }
     let func = (*frame).func;
     if wanted != 0 {
-        *func = *reg(base, i.a());
+        *func = *reg(base, a_of(pc));
         if wanted < 0 {
             (*(*vm).thread).top = func.add(1);
         }
@@ -849,9 +906,9 @@ handler!(return_1(vm, pc, base, consts, frame, i) {
     to_caller::<M>(vm, frame)
 });
 
-handler!(#[inline(never)] return_1_cold(vm, pc, base, consts, frame, i) {
+handler!(#[inline(never)] return_1_cold(vm, pc, base, consts, frame, _i) {
     (*frame).pc = pc;
-    after::<M>(vm, consts, call::return_values(vm, reg(base, i.a()), 1))
+    after::<M>(vm, consts, call::return_values(vm, reg(base, a_of(pc)), 1))
 });
 
 handler!(closure_(vm, pc, _base, consts, frame, i) {
@@ -868,7 +925,7 @@ handler!(var_arg(vm, pc, _base, consts, frame, i) {
 
 handler!(for_prep(vm, pc, base, consts, frame, i) {
     (*frame).pc = pc;
-    match loops::prepare(vm, reg(base, i.a())) {
+    match loops::prepare(vm, reg(base, a_of(pc))) {
         Ok(true) => next::<M>(vm, pc, base, consts, frame),
         Ok(false) => next::<M>(vm, pc.offset(i.d() as isize), base, consts, frame),
         Err(_) => raise::<M>(vm),
@@ -876,7 +933,7 @@ handler!(for_prep(vm, pc, base, consts, frame, i) {
 });
 
 handler!(for_loop(vm, pc, base, consts, frame, i) {
-    let ra = reg(base, i.a());
+    let ra = reg(base, a_of(pc));
     if (*ra.add(2)).tag == Tag::Int {
         let count = (*ra.add(1)).payload;
         if count == 0 {
@@ -900,7 +957,7 @@ handler!(for_loop(vm, pc, base, consts, frame, i) {
 });
 
 handler!(t_for_prep(vm, pc, base, consts, frame, i) {
-    let closing = reg(base, i.a()).add(3);
+    let closing = reg(base, a_of(pc)).add(3);
     if (*closing).is_nil() {
         // A nil carries the cursor of a traversal by `next` in its payload.
         (*closing).payload = 0;
@@ -914,7 +971,7 @@ handler!(t_for_prep(vm, pc, base, consts, frame, i) {
 });
 
 handler!(t_for_call(vm, pc, base, consts, frame, i) {
-    let ra = reg(base, i.a());
+    let ra = reg(base, a_of(pc));
     let iterator = *ra;
     if iterator.tag == Tag::NativeFn && (*ra.add(1)).tag == Tag::Table && !M::INSPECTS {
         let known = (*pointer::<NativeClosure>(iterator)).intrinsic;
@@ -940,7 +997,7 @@ handler!(t_for_call(vm, pc, base, consts, frame, i) {
 
 handler!(#[inline(never)] t_for_call_cold(vm, pc, base, consts, frame, i) {
     (*frame).pc = pc;
-    let ra = reg(base, i.a());
+    let ra = reg(base, a_of(pc));
     for n in 0..3 {
         *ra.add(4 + n) = *ra.add(n);
     }
@@ -948,7 +1005,7 @@ handler!(#[inline(never)] t_for_call_cold(vm, pc, base, consts, frame, i) {
 });
 
 handler!(t_for_loop(vm, pc, base, consts, frame, i) {
-    let ra = reg(base, i.a());
+    let ra = reg(base, a_of(pc));
     if (*ra.add(4)).is_nil() {
         return next::<M>(vm, pc, base, consts, frame);
     }
@@ -958,9 +1015,9 @@ handler!(t_for_loop(vm, pc, base, consts, frame, i) {
 
 // Scopes.
 
-handler!(tbc(vm, pc, base, consts, frame, i) {
+handler!(tbc(vm, pc, base, consts, frame, _i) {
     (*frame).pc = pc;
-    if close::mark_to_be_closed(vm, reg(base, i.a())).is_err() {
+    if close::mark_to_be_closed(vm, reg(base, a_of(pc))).is_err() {
         return raise::<M>(vm);
     }
     next::<M>(vm, pc, base, consts, frame)

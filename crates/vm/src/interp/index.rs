@@ -14,6 +14,22 @@ use crate::vm::Vm;
 /// Longest chain of `__index` or `__newindex` values, as in the reference.
 const MAX_CHAIN: usize = 2000;
 
+/// Caches that all instructions share.
+pub(crate) const SHARED_CACHES: usize = 256;
+
+/// A cache that knows nothing.
+pub(crate) const EMPTY_CACHE: Cache = Cache {
+    key: Value::NIL,
+    shape: std::ptr::null_mut(),
+    outer_shape: std::ptr::null_mut(),
+    meta_shape: std::ptr::null_mut(),
+    holder_shape: std::ptr::null_mut(),
+    slot: 0,
+    holder_slot: 0,
+    index_slot: 0,
+    misses: 0,
+};
+
 /// What a lookup came to.
 enum Found {
     Value(Value),
@@ -50,13 +66,47 @@ pub(crate) unsafe fn cached_method(t: *mut Table, cache: *mut Cache) -> Value {
     }
 }
 
-/// Fills a cache for a load of its key from `t`.
+/// Misses after which an instruction's own cache is left as it is: the instruction meets many shapes.
+const MAX_MISSES: u32 = 8;
+
+/// The cache that all instructions share, for the shape of `t` and a key: instructions that meet many shapes look here.
+#[inline(always)]
+unsafe fn shared_cache(vm: *mut Vm, t: *mut Table, key: Value) -> *mut Cache {
+    // SAFETY: `t` is alive; the index is below the number of caches.
+    unsafe {
+        let mix = ((*t).shape.addr() as u64 >> 4).wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ key.payload >> 3;
+        let n = (mix ^ mix >> 17) as usize % SHARED_CACHES;
+        (&raw mut (*vm).lookups).cast::<Cache>().add(n)
+    }
+}
+
+/// Remembers where `t` has the key of `cache`: in the cache itself, or in the shared one when it has missed often.
+///
+/// The shared one needs no tracing: it is used only for keys that are found in shapes, which never die.
 #[cold]
 #[inline(never)]
 unsafe fn remember_load(vm: *mut Vm, t: *mut Table, cache: *mut Cache) {
+    // SAFETY: the caches are alive.
+    unsafe {
+        if (*cache).misses < MAX_MISSES {
+            (*cache).misses += 1;
+            return fill_load(vm, t, cache);
+        }
+        let shared = shared_cache(vm, t, (*cache).key);
+        // What it knew was about another key.
+        *shared = EMPTY_CACHE;
+        (*shared).key = (*cache).key;
+        fill_load(vm, t, shared);
+        if (*shared).shape.is_null() && (*shared).outer_shape.is_null() {
+            *shared = EMPTY_CACHE;
+        }
+    }
+}
+
+/// Fills a cache for a load of its key from `t`.
+unsafe fn fill_load(vm: *mut Vm, t: *mut Table, cache: *mut Cache) {
     // SAFETY: `t` and the tables behind its metatable are alive.
     unsafe {
-        (*cache).misses = (*cache).misses.saturating_add(1);
         let Some(key) = (*cache).key.as_str() else { return };
         match lookup_field(t, key) {
             FieldSlot::Own(slot) => {
@@ -68,21 +118,30 @@ unsafe fn remember_load(vm: *mut Vm, t: *mut Table, cache: *mut Cache) {
                 if m.is_null() {
                     return;
                 }
-                let FieldSlot::Own(index_slot) = lookup_field(m, (*vm).event_name(Event::Index)) else { return };
-                let index = *(*m).slots.add(index_slot as usize);
-                if index.tag != Tag::Table {
-                    return;
-                }
-                let holder = pointer::<Table>(index);
-                let FieldSlot::Own(holder_slot) = lookup_field(holder, key) else { return };
-                (*cache).outer_shape = (*t).shape;
-                (*cache).meta_shape = (*m).shape;
-                (*cache).index_slot = index_slot;
-                (*cache).holder_shape = (*holder).shape;
-                (*cache).holder_slot = holder_slot;
+                fill_inherited(vm, (*t).shape, m, cache);
             }
             FieldSlot::Dict => {}
         }
+    }
+}
+
+/// Fills a cache for a load of its key through the metatable `m` of objects with a shape.
+unsafe fn fill_inherited(vm: *mut Vm, outer: *mut Shape, m: *mut Table, cache: *mut Cache) {
+    // SAFETY: `m` is alive.
+    unsafe {
+        let Some(key) = (*cache).key.as_str() else { return };
+        let FieldSlot::Own(index_slot) = lookup_field(m, (*vm).event_name(Event::Index)) else { return };
+        let index = *(*m).slots.add(index_slot as usize);
+        if index.tag != Tag::Table {
+            return;
+        }
+        let holder = pointer::<Table>(index);
+        let FieldSlot::Own(holder_slot) = lookup_field(holder, key) else { return };
+        (*cache).outer_shape = outer;
+        (*cache).meta_shape = (*m).shape;
+        (*cache).index_slot = index_slot;
+        (*cache).holder_shape = (*holder).shape;
+        (*cache).holder_slot = holder_slot;
     }
 }
 
@@ -145,7 +204,13 @@ pub(crate) unsafe fn get_field(vm: *mut Vm, i: Instr, cache: *mut Cache, object:
         let key = (*cache).key;
         if object.tag == Tag::Table {
             let t = pointer::<Table>(object);
-            let v = cached_method(t, cache);
+            let mut v = cached_method(t, cache);
+            if v.is_nil() && (*cache).misses >= MAX_MISSES {
+                let shared = shared_cache(vm, t, key);
+                if (*shared).key.payload == key.payload {
+                    v = cached_method(t, shared);
+                }
+            }
             if !v.is_nil() {
                 *(*(*(*vm).thread).frame).base.add(i.a() as usize) = v;
                 return Step::Next;
@@ -176,19 +241,24 @@ pub(crate) unsafe fn get_method(vm: *mut Vm, i: Instr, cache: *mut Cache, object
     unsafe {
         *(*(*(*vm).thread).frame).base.add(i.a() as usize + 1) = object;
         if object.tag == Tag::Str {
-            // Strings share a metatable, whose `__index` is usually the string library.
-            if let Some(m) = (*vm).type_metatables[Tag::Str as usize]
-                && let Some(lib) = meta::handler(&*vm, m, Event::Index).as_table()
-            {
-                let lib = lib.as_ptr();
-                if (*lib).shape == (*cache).shape {
-                    let v = *(*lib).slots.add((*cache).slot as usize);
-                    if !v.is_nil() {
-                        *(*(*(*vm).thread).frame).base.add(i.a() as usize) = v;
-                        return Step::Next;
+            // Strings share a metatable, whose `__index` is usually the string library. The cache treats a string as
+            // an object with the null shape behind that metatable.
+            if let Some(m) = (*vm).type_metatables[Tag::Str as usize] {
+                let m = m.as_ptr();
+                if (*m).shape == (*cache).meta_shape && (*cache).outer_shape.is_null() {
+                    let index = *(*m).slots.add((*cache).index_slot as usize);
+                    if index.tag == Tag::Table && (*pointer::<Table>(index)).shape == (*cache).holder_shape {
+                        let v = *(*pointer::<Table>(index)).slots.add((*cache).holder_slot as usize);
+                        if !v.is_nil() {
+                            *(*(*(*vm).thread).frame).base.add(i.a() as usize) = v;
+                            return Step::Next;
+                        }
                     }
                 }
-                remember_load(vm, lib, cache);
+                if (*cache).misses < MAX_MISSES {
+                    (*cache).misses += 1;
+                    fill_inherited(vm, std::ptr::null_mut(), m, cache);
+                }
             }
         }
         get_field(vm, i, cache, object)
@@ -390,7 +460,17 @@ pub(crate) unsafe fn set_field(vm: *mut Vm, cache: *mut Cache, object: Value, v:
                         return Step::Next;
                     }
                 } else if !(*shape).is_dict() && !v.is_nil() {
-                    remember_store(vm, t, cache);
+                    if (*cache).misses < MAX_MISSES {
+                        remember_store(vm, t, cache);
+                    } else {
+                        let shared = shared_cache(vm, t, key);
+                        if (*shared).key.payload == key.payload && store_cached(vm, t, shared, v) {
+                            return Step::Next;
+                        }
+                        if (*shared).key.payload != key.payload || (*shared).shape != shape {
+                            remember_load(vm, t, cache);
+                        }
+                    }
                 }
                 return store(vm, t, key, v, true);
             }

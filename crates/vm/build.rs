@@ -1,4 +1,5 @@
 //! Decides how the interpreter goes from one instruction to the next; see the module `interp::dispatch`.
+#![expect(clippy::disallowed_methods, reason = "cargo tells a build script its settings through the environment")]
 
 fn main() {
     println!("cargo::rustc-check-cfg=cfg(threaded_dispatch)");

@@ -59,22 +59,13 @@ unsafe fn argument<'a>(argv: *const *mut c_char, index: c_int) -> &'a [u8] {
     // and the strings live as long as the process.
     unsafe {
         let text = *argv.offset(index as isize);
-        if text.is_null() {
-            b""
-        } else {
-            CStr::from_ptr(text).to_bytes()
-        }
+        if text.is_null() { b"" } else { CStr::from_ptr(text).to_bytes() }
     }
 }
 
 /// Reads the options; the error is the index of the one not understood.
 unsafe fn collect_arguments(argc: c_int, argv: *const *mut c_char) -> Result<Arguments, c_int> {
-    let mut found = Arguments {
-        script: 0,
-        version: false,
-        statement: false,
-        no_environment: false,
-    };
+    let mut found = Arguments { script: 0, version: false, statement: false, no_environment: false };
     let mut i = 1;
     while i < argc {
         // SAFETY: `i < argc`.
@@ -115,9 +106,7 @@ unsafe extern "C-unwind" fn message_handler(l: *mut lua_State) -> c_int {
     unsafe {
         let mut message = ffi::lua_tostring(l, 1);
         if message.is_null() {
-            if ffi::luaL_callmeta(l, 1, c"__tostring".as_ptr()) != 0
-                && ffi::lua_type(l, -1) == ffi::LUA_TSTRING
-            {
+            if ffi::luaL_callmeta(l, 1, c"__tostring".as_ptr()) != 0 && ffi::lua_type(l, -1) == ffi::LUA_TSTRING {
                 return 1;
             }
             ffi::lua_pushstring(l, c"(error object is a ".as_ptr());
@@ -162,12 +151,7 @@ unsafe fn report(l: *mut lua_State, name: *const c_char, status: c_int) -> bool 
 }
 
 /// Runs a string as a chunk.
-unsafe fn run_string(
-    l: *mut lua_State,
-    name: *const c_char,
-    text: *const c_char,
-    chunk: &CStr,
-) -> bool {
+unsafe fn run_string(l: *mut lua_State, name: *const c_char, text: *const c_char, chunk: &CStr) -> bool {
     // SAFETY: `text` is a C string that outlives the call.
     unsafe {
         let length = CStr::from_ptr(text).count_bytes();
@@ -180,21 +164,12 @@ unsafe fn run_string(
 }
 
 /// Runs a file, or standard input for a null name, giving it the values of `arg`.
-unsafe fn run_script(
-    l: *mut lua_State,
-    name: *const c_char,
-    file: *const c_char,
-    arguments: &[*mut c_char],
-) -> bool {
+unsafe fn run_script(l: *mut lua_State, name: *const c_char, file: *const c_char, arguments: &[*mut c_char]) -> bool {
     // SAFETY: `file` is null or a C string; the arguments are C strings of `argv`.
     unsafe {
         let mut status = ffi::luaL_loadfile(l, file);
         if status == ffi::LUA_OK {
-            ffi::luaL_checkstack(
-                l,
-                arguments.len() as c_int + 3,
-                c"too many arguments to script".as_ptr(),
-            );
+            ffi::luaL_checkstack(l, arguments.len() as c_int + 3, c"too many arguments to script".as_ptr());
             for argument in arguments {
                 ffi::lua_pushstring(l, *argument);
             }
@@ -322,12 +297,8 @@ unsafe extern "C-unwind" fn protected_main(l: *mut lua_State) -> c_int {
         if found.script > 0 {
             let first = found.script as isize;
             let file = *argv.offset(first);
-            let is_input =
-                argument(argv, found.script) == b"-" && argument(argv, found.script - 1) != b"--";
-            let rest = std::slice::from_raw_parts(
-                argv.offset(first + 1),
-                (argc - found.script - 1) as usize,
-            );
+            let is_input = argument(argv, found.script) == b"-" && argument(argv, found.script - 1) != b"--";
+            let rest = std::slice::from_raw_parts(argv.offset(first + 1), (argc - found.script - 1) as usize);
             let file = if is_input { ptr::null() } else { file };
             if !run_script(l, name, file, rest) {
                 return 0;
@@ -351,13 +322,7 @@ pub unsafe extern "C" fn main(argc: c_int, argv: *mut *mut c_char) -> c_int {
     unsafe {
         let l = ffi::luaL_newstate();
         if l.is_null() {
-            put(
-                stderr,
-                &[
-                    *argv,
-                    c": cannot create state: not enough memory\n".as_ptr(),
-                ],
-            );
+            put(stderr, &[*argv, c": cannot create state: not enough memory\n".as_ptr()]);
             return 1;
         }
         engine::stop_collector(l);

@@ -23,10 +23,7 @@ pub fn chunkid(source: &[u8]) -> Vec<u8> {
             [DOTS, tail].concat()
         }
         _ => {
-            let first_line = source
-                .split(|&byte| byte == b'\n')
-                .next()
-                .unwrap_or_default();
+            let first_line = source.split(|&byte| byte == b'\n').next().unwrap_or_default();
             let is_whole = first_line.len() == source.len();
             let room = room - PREFIX.len() - DOTS.len() - SUFFIX.len();
             if is_whole && first_line.len() < room {
@@ -67,13 +64,7 @@ mod tests {
         assert_eq!(shown("return 1"), "[string \"return 1\"]");
         assert_eq!(shown(""), "[string \"\"]");
         assert_eq!(shown("a\nb"), "[string \"a...\"]");
-        assert_eq!(
-            shown(&"x".repeat(44)),
-            format!("[string \"{}\"]", "x".repeat(44))
-        );
-        assert_eq!(
-            shown(&"x".repeat(45)),
-            format!("[string \"{}...\"]", "x".repeat(45))
-        );
+        assert_eq!(shown(&"x".repeat(44)), format!("[string \"{}\"]", "x".repeat(44)));
+        assert_eq!(shown(&"x".repeat(45)), format!("[string \"{}...\"]", "x".repeat(45)));
     }
 }

@@ -27,13 +27,8 @@ impl LuaVersion {
     pub const LATEST: LuaVersion = LuaVersion::Lua55;
 
     /// All versions, oldest first.
-    pub const ALL: [LuaVersion; 5] = [
-        LuaVersion::Lua51,
-        LuaVersion::Lua52,
-        LuaVersion::Lua53,
-        LuaVersion::Lua54,
-        LuaVersion::Lua55,
-    ];
+    pub const ALL: [LuaVersion; 5] =
+        [LuaVersion::Lua51, LuaVersion::Lua52, LuaVersion::Lua53, LuaVersion::Lua54, LuaVersion::Lua55];
 
     /// The version as the two digits of its number: 54 for Lua 5.4.
     #[inline]

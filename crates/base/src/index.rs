@@ -21,10 +21,7 @@ impl<T> Id<T> {
     #[inline]
     #[must_use]
     pub const fn new(raw: u32) -> Self {
-        Id {
-            raw,
-            element: PhantomData,
-        }
+        Id { raw, element: PhantomData }
     }
 
     /// The position of the element in its pool.
@@ -51,11 +48,7 @@ pub struct Slice<T> {
 
 impl<T> Slice<T> {
     /// The run without elements.
-    pub const EMPTY: Self = Slice {
-        start: 0,
-        len: 0,
-        element: PhantomData,
-    };
+    pub const EMPTY: Self = Slice { start: 0, len: 0, element: PhantomData };
 
     /// The number of elements.
     #[inline]
@@ -89,9 +82,7 @@ impl<T> Pool<T> {
     #[inline]
     #[must_use]
     pub const fn new() -> Self {
-        Pool {
-            elements: Vec::new(),
-        }
+        Pool { elements: Vec::new() }
     }
 
     /// Appends one element.
@@ -112,11 +103,7 @@ impl<T> Pool<T> {
         let start = u32::try_from(self.elements.len()).expect("pool full, this is a bug");
         self.elements.extend(from.drain(at..));
         let end = u32::try_from(self.elements.len()).expect("pool full, this is a bug");
-        Slice {
-            start,
-            len: end - start,
-            element: PhantomData,
-        }
+        Slice { start, len: end - start, element: PhantomData }
     }
 
     /// The number of elements.

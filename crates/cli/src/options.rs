@@ -110,7 +110,12 @@ const OPTIONS: &[Row] = &[
         takes: Takes::Optional("markdown"),
         help: "show this text, or the reference page",
     },
-    Row { id: Id::Version, name: Name::Long("version"), takes: Takes::Nothing, help: "show the version of this program" },
+    Row {
+        id: Id::Version,
+        name: Name::Long("version"),
+        takes: Takes::Nothing,
+        help: "show the version of this program",
+    },
 ];
 
 /// Arguments that are not options but shown with them.
@@ -338,7 +343,8 @@ pub fn usage(program: &str) -> String {
 
 /// The reference page of the command.
 pub fn reference() -> String {
-    let mut text = "# The command\n\n`perilune [options] [script [args]]`\n\n| option | meaning |\n|---|---|\n".to_owned();
+    let mut text =
+        "# The command\n\n`perilune [options] [script [args]]`\n\n| option | meaning |\n|---|---|\n".to_owned();
     for (synopsis, help) in rows() {
         // A bar would end the cell.
         let synopsis = synopsis.replace('|', "\\|");

@@ -13,7 +13,7 @@ use perilune_bytecode::ops::Instr;
 use perilune_bytecode::proto::{Const, LocVar, Proto as Plain, UpvalDesc};
 
 use crate::heap::Heap;
-use crate::object::{cache_of, Cache, Gc, GcHeader, Kind, Proto, ProtoInfo, Str};
+use crate::object::{Cache, Gc, GcHeader, Kind, Proto, ProtoInfo, Str, cache_of};
 use crate::table::Shape;
 use crate::value::Value;
 

@@ -59,9 +59,7 @@ impl UserDataRef {
     /// The `n`-th user value, from 1.
     pub fn user_value(self, n: u32) -> Option<Value> {
         // SAFETY: the index is checked against the count of the buffer.
-        unsafe {
-            (n >= 1 && n <= self.user_value_count()).then(|| *(*self.as_ptr()).user_values.add(n as usize - 1))
-        }
+        unsafe { (n >= 1 && n <= self.user_value_count()).then(|| *(*self.as_ptr()).user_values.add(n as usize - 1)) }
     }
 
     /// Sets the `n`-th user value, from 1; false when there is none.

@@ -261,13 +261,9 @@ impl Value {
                 Tag::Nil | Tag::False | Tag::True => true,
                 Tag::Float => self.raw_float() == other.raw_float(),
                 Tag::Str => self.payload == other.payload || long_strings_equal(self, other),
-                Tag::Int
-                | Tag::Light
-                | Tag::Table
-                | Tag::LuaFn
-                | Tag::NativeFn
-                | Tag::UserData
-                | Tag::Thread => self.payload == other.payload,
+                Tag::Int | Tag::Light | Tag::Table | Tag::LuaFn | Tag::NativeFn | Tag::UserData | Tag::Thread => {
+                    self.payload == other.payload
+                }
             }
         } else {
             match (self.tag, other.tag) {

@@ -399,4 +399,3 @@ fn debug(vm: &mut Vm) -> NativeResult {
         }
     }
 }
-

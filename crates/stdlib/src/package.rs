@@ -46,8 +46,7 @@ pub fn open(vm: &mut Vm) {
         debug_assert!(stored.is_ok());
     }
     vm.set_field(package, "searchers", Value::table(searchers));
-    for (field, variable, default) in
-        [("path", "LUA_PATH", DEFAULT_PATH), ("cpath", "LUA_CPATH", DEFAULT_NATIVE_PATH)]
+    for (field, variable, default) in [("path", "LUA_PATH", DEFAULT_PATH), ("cpath", "LUA_CPATH", DEFAULT_NATIVE_PATH)]
     {
         let path = path_from_environment(vm, variable, default);
         let path = vm.string(&path);
@@ -71,9 +70,7 @@ fn path_from_environment(vm: &mut Vm, variable: &str, default: &[u8]) -> Vec<u8>
         return default.to_vec();
     }
     let host = vm.host();
-    let path = host
-        .variable(format!("{variable}_5_4").as_bytes())
-        .or_else(|| host.variable(variable.as_bytes()));
+    let path = host.variable(format!("{variable}_5_4").as_bytes()).or_else(|| host.variable(variable.as_bytes()));
     match path {
         Some(path) => with_default(&path, default),
         None => default.to_vec(),

@@ -162,10 +162,7 @@ impl ExprKind {
     #[inline]
     #[must_use]
     pub const fn is_multi(self) -> bool {
-        matches!(
-            self,
-            ExprKind::Call { .. } | ExprKind::MethodCall { .. } | ExprKind::Vararg
-        )
+        matches!(self, ExprKind::Call { .. } | ExprKind::MethodCall { .. } | ExprKind::Vararg)
     }
 }
 

@@ -16,17 +16,11 @@ use std::fmt;
 use perilune_base::index::Slice;
 use perilune_base::num::format::write_float;
 
-use crate::ast::{
-    Attrib, Binding, Block, Chunk, ExprId, ExprKind, ExprList, Field, FuncBody, Name, StatKind,
-};
+use crate::ast::{Attrib, Binding, Block, Chunk, ExprId, ExprKind, ExprList, Field, FuncBody, Name, StatKind};
 
 impl fmt::Display for Chunk {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut printer = Printer {
-            chunk: self,
-            out: f,
-            indent: 0,
-        };
+        let mut printer = Printer { chunk: self, out: f, indent: 0 };
         for (index, stat) in self.stats[self.main.block.stats].iter().enumerate() {
             if index > 0 {
                 printer.new_line()?;
@@ -121,11 +115,7 @@ impl Printer<'_, '_> {
                 self.bindings(bindings)?;
                 self.exprs(exprs)?;
             }
-            StatKind::Assign {
-                targets,
-                exprs,
-                line: _,
-            } => {
+            StatKind::Assign { targets, exprs, line: _ } => {
                 self.text("set (")?;
                 for (index, &target) in chunk.expr_lists[targets].iter().enumerate() {
                     if index > 0 {
@@ -167,13 +157,7 @@ impl Printer<'_, '_> {
                     self.block(&block)?;
                 }
             }
-            StatKind::NumericFor {
-                var,
-                start,
-                limit,
-                step,
-                block,
-            } => {
+            StatKind::NumericFor { var, start, limit, step, block } => {
                 self.text("for ")?;
                 self.name(chunk.bindings[var].name)?;
                 for expr in [Some(start), Some(limit), step].into_iter().flatten() {
@@ -209,11 +193,7 @@ impl Printer<'_, '_> {
                 self.text("goto ")?;
                 self.name(name)?;
             }
-            StatKind::Label {
-                name,
-                next_line: _,
-                is_last,
-            } => {
+            StatKind::Label { name, next_line: _, is_last } => {
                 self.text("label ")?;
                 self.name(name)?;
                 self.text(if is_last { " last" } else { "" })?;
@@ -297,19 +277,14 @@ impl Printer<'_, '_> {
                 self.text(")")
             }
             ExprKind::Table { fields, line: _ } => self.table(&chunk.fields[fields]),
-            ExprKind::Unop {
-                op,
-                operand,
-                line: _,
-            } => {
+            ExprKind::Unop { op, operand, line: _ } => {
                 write!(self.out, "({} ", op.text())?;
                 self.expr(operand)?;
                 self.text(")")
             }
-            ExprKind::Binop { .. }
-            | ExprKind::Index { .. }
-            | ExprKind::Call { .. }
-            | ExprKind::MethodCall { .. } => self.expr(expr),
+            ExprKind::Binop { .. } | ExprKind::Index { .. } | ExprKind::Call { .. } | ExprKind::MethodCall { .. } => {
+                self.expr(expr)
+            }
         }
     }
 

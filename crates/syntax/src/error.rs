@@ -29,13 +29,7 @@ impl SyntaxError {
     /// If there is no valid token at that place, the error is about the token itself: the reference
     /// reads ahead by one token and would have stopped there.
     #[must_use]
-    pub fn near(
-        source: &[u8],
-        chunk_name: &[u8],
-        line: u32,
-        offset: u32,
-        what: impl AsRef<[u8]>,
-    ) -> Self {
+    pub fn near(source: &[u8], chunk_name: &[u8], line: u32, offset: u32, what: impl AsRef<[u8]>) -> Self {
         let mut lexer = Lexer::at(source, chunk_name, offset as usize, line);
         match lexer.next_token() {
             Ok(token) => lexer.error_near(what.as_ref(), token),
@@ -44,12 +38,7 @@ impl SyntaxError {
     }
 
     /// An error with `near` and the text of a token, if it has one.
-    pub(crate) fn with_token(
-        chunk_name: &[u8],
-        line: u32,
-        what: &[u8],
-        token: Option<Vec<u8>>,
-    ) -> Self {
+    pub(crate) fn with_token(chunk_name: &[u8], line: u32, what: &[u8], token: Option<Vec<u8>>) -> Self {
         let mut error = SyntaxError::new(chunk_name, line, what);
         if let Some(token) = token {
             error.message.extend_from_slice(b" near ");
@@ -60,9 +49,7 @@ impl SyntaxError {
 
     /// The error that constructs are nested too deeply. It has no position, as in the reference.
     pub(crate) fn too_deep() -> Self {
-        SyntaxError {
-            message: b"C stack overflow".to_vec(),
-        }
+        SyntaxError { message: b"C stack overflow".to_vec() }
     }
 
     /// Whether more source might make the chunk valid, which is how an interactive interpreter knows

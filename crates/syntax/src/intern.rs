@@ -87,10 +87,7 @@ mod tests {
     fn equal_bytes_have_equal_names() {
         let mut interner = Interner::default();
         let texts: Vec<String> = (0..10_000).map(|number| format!("name{number}")).collect();
-        let names: Vec<Name> = texts
-            .iter()
-            .map(|text| interner.intern(text.as_bytes()))
-            .collect();
+        let names: Vec<Name> = texts.iter().map(|text| interner.intern(text.as_bytes())).collect();
         for (text, &name) in texts.iter().zip(&names) {
             assert_eq!(interner.intern(text.as_bytes()), name);
             assert_eq!(interner.name(name), text.as_bytes());

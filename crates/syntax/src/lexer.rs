@@ -89,15 +89,7 @@ impl<'s> Lexer<'s> {
     /// A lexer that starts at an offset, which lies in `line`.
     pub(crate) fn at(source: &'s [u8], chunk_name: &'s [u8], offset: usize, line: u32) -> Self {
         let pos = offset.min(source.len());
-        Lexer {
-            source,
-            chunk_name,
-            pos,
-            start: pos,
-            line,
-            buffer: Vec::new(),
-            names: Interner::default(),
-        }
+        Lexer { source, chunk_name, pos, start: pos, line, buffer: Vec::new(), names: Interner::default() }
     }
 
     /// The line in which the last token ends.
@@ -128,9 +120,7 @@ impl<'s> Lexer<'s> {
             Token::Str(name) => {
                 let delimiter = self.string_delimiter();
                 let closing: Vec<u8> = delimiter.iter().map(|&byte| closing(byte)).collect();
-                Some(quote(
-                    &[delimiter, self.names.name(name), &closing].concat(),
-                ))
+                Some(quote(&[delimiter, self.names.name(name), &closing].concat()))
             }
             token => Some(token.shown()),
         };
@@ -146,12 +136,7 @@ impl<'s> Lexer<'s> {
     /// An error in the middle of a token, of which `text` has been read.
     #[cold]
     fn error_in_token(&self, what: &str, text: &[u8]) -> SyntaxError {
-        SyntaxError::with_token(
-            self.chunk_name,
-            self.line,
-            what.as_bytes(),
-            Some(quote(text)),
-        )
+        SyntaxError::with_token(self.chunk_name, self.line, what.as_bytes(), Some(quote(text)))
     }
 
     /// The source of the last token.
@@ -239,10 +224,7 @@ impl<'s> Lexer<'s> {
             b'[' => match self.long_bracket() {
                 Some(level) => return self.long_string(level),
                 None if self.peek() == Some(b'=') => {
-                    self.pos += self.source[self.pos..]
-                        .iter()
-                        .take_while(|&&b| b == b'=')
-                        .count();
+                    self.pos += self.source[self.pos..].iter().take_while(|&&b| b == b'=').count();
                     return Err(self.error_in_token("invalid long string delimiter", self.raw()));
                 }
                 None => Token::Char(b'['),
@@ -273,10 +255,7 @@ impl<'s> Lexer<'s> {
     #[inline]
     fn name_or_reserved(&mut self) -> Token {
         let rest = &self.source[self.pos..];
-        let len = rest
-            .iter()
-            .position(|&byte| !is(byte, ALPHA | DIGIT))
-            .unwrap_or(rest.len());
+        let len = rest.iter().position(|&byte| !is(byte, ALPHA | DIGIT)).unwrap_or(rest.len());
         self.pos += len;
         let word = &rest[..len];
         Token::reserved(word).unwrap_or_else(|| Token::Name(self.names.intern(word)))
@@ -349,21 +328,14 @@ impl<'s> Lexer<'s> {
 
     /// Reads the text of a long bracket of this level up to behind its end, and gives it away in runs, with
     /// every line end as `\n` and without the line end that begins the text.
-    fn skip_long_text(
-        &mut self,
-        level: usize,
-        what: &str,
-        mut take: impl FnMut(&[u8]),
-    ) -> Result<(), SyntaxError> {
+    fn skip_long_text(&mut self, level: usize, what: &str, mut take: impl FnMut(&[u8])) -> Result<(), SyntaxError> {
         let first_line = self.line;
         if matches!(self.peek(), Some(b'\n' | b'\r')) {
             self.skip_newline();
         }
         loop {
             let rest = &self.source[self.pos..];
-            let run = rest
-                .iter()
-                .position(|byte| matches!(byte, b']' | b'\n' | b'\r'));
+            let run = rest.iter().position(|byte| matches!(byte, b']' | b'\n' | b'\r'));
             let run = run.unwrap_or(rest.len());
             take(&rest[..run]);
             self.pos += run;

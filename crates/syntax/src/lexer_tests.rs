@@ -1,3 +1,5 @@
+//! The tokens of sources, and the messages for what is no token.
+
 use super::*;
 
 /// The tokens of a source, in the form of messages, with the values of names, strings and numbers.
@@ -22,71 +24,41 @@ fn tokens(source: &[u8]) -> String {
 
 #[test]
 fn names_and_reserved_words() {
-    assert_eq!(
-        tokens(b"and _x1 ends end While while"),
-        "'and' _x1 ends 'end' While 'while'"
-    );
+    assert_eq!(tokens(b"and _x1 ends end While while"), "'and' _x1 ends 'end' While 'while'");
     assert_eq!(tokens(b"a\xe9"), "a '<\\233>'");
 }
 
 #[test]
 fn operators_take_as_many_characters_as_they_can() {
-    assert_eq!(
-        tokens(b"===~=~<=<<<>=>>>"),
-        "'==' '=' '~=' '~' '<=' '<<' '<' '>=' '>>' '>'"
-    );
+    assert_eq!(tokens(b"===~=~<=<<<>=>>>"), "'==' '=' '~=' '~' '<=' '<<' '<' '>=' '>>' '>'");
     assert_eq!(tokens(b":::://////."), "'::' '::' '//' '//' '//' '.'");
     assert_eq!(tokens(b"....... .. ."), "'...' '...' '.' '..' '.'");
-    assert_eq!(
-        tokens(b"[ = [] a[b[1]]"),
-        "'[' '=' '[' ']' a '[' b '[' 1 ']' ']'"
-    );
+    assert_eq!(tokens(b"[ = [] a[b[1]]"), "'[' '=' '[' ']' a '[' b '[' 1 ']' ']'");
 }
 
 #[test]
 fn numerals() {
-    assert_eq!(
-        tokens(b"0 42 0xA 0Xff 9223372036854775807"),
-        "0 42 10 255 9223372036854775807"
-    );
+    assert_eq!(tokens(b"0 42 0xA 0Xff 9223372036854775807"), "0 42 10 255 9223372036854775807");
     assert_eq!(tokens(b"9223372036854775808"), "9.223372036854776e18");
     assert_eq!(tokens(b"0xffffffffffffffff"), "-1");
-    assert_eq!(
-        tokens(b"3. .5 3.5e2 1E-2 0x.8p1 0xA.8P-1"),
-        "3.0 0.5 350.0 0.01 1.0 5.25"
-    );
+    assert_eq!(tokens(b"3. .5 3.5e2 1E-2 0x.8p1 0xA.8P-1"), "3.0 0.5 350.0 0.01 1.0 5.25");
     assert_eq!(tokens(b"3-2 3 .. 2"), "3 '-' 2 3 '..' 2");
 }
 
 #[test]
 fn simple_escapes() {
-    assert_eq!(
-        tokens(br#""\a\b\f\n\r\t\v\\\"\'" 'a"b'"#),
-        r#""\x07\x08\x0c\n\r\t\x0b\\\"\'" "a\"b""#
-    );
+    assert_eq!(tokens(br#""\a\b\f\n\r\t\v\\\"\'" 'a"b'"#), r#""\x07\x08\x0c\n\r\t\x0b\\\"\'" "a\"b""#);
 }
 
 #[test]
 fn numeric_escapes() {
     assert_eq!(tokens(br#""\0\65\0651\255""#), r#""\x00AA1\xff""#);
     assert_eq!(tokens(br#""\x41\xfF""#), r#""A\xff""#);
-    assert_eq!(
-        tokens(br#""\u{41}\u{7f}\u{80}\u{7ff}""#),
-        r#""A\x7f\xc2\x80\xdf\xbf""#
-    );
-    assert_eq!(
-        tokens(br#""\u{800}\u{ffff}""#),
-        r#""\xe0\xa0\x80\xef\xbf\xbf""#
-    );
-    assert_eq!(
-        tokens(br#""\u{10000}\u{1fffff}""#),
-        r#""\xf0\x90\x80\x80\xf7\xbf\xbf\xbf""#
-    );
+    assert_eq!(tokens(br#""\u{41}\u{7f}\u{80}\u{7ff}""#), r#""A\x7f\xc2\x80\xdf\xbf""#);
+    assert_eq!(tokens(br#""\u{800}\u{ffff}""#), r#""\xe0\xa0\x80\xef\xbf\xbf""#);
+    assert_eq!(tokens(br#""\u{10000}\u{1fffff}""#), r#""\xf0\x90\x80\x80\xf7\xbf\xbf\xbf""#);
     assert_eq!(tokens(br#""\u{200000}""#), r#""\xf8\x88\x80\x80\x80""#);
-    assert_eq!(
-        tokens(br#""\u{7fffffff}""#),
-        r#""\xfd\xbf\xbf\xbf\xbf\xbf""#
-    );
+    assert_eq!(tokens(br#""\u{7fffffff}""#), r#""\xfd\xbf\xbf\xbf\xbf\xbf""#);
 }
 
 #[test]
@@ -105,10 +77,7 @@ fn long_strings_normalize_line_ends_and_drop_the_first() {
 
 #[test]
 fn comments_are_skipped() {
-    assert_eq!(
-        tokens(b"a --b\nc --[[d\n]] e --[=[ ]] ]=] f --[=g\nh --"),
-        "a c e f h"
-    );
+    assert_eq!(tokens(b"a --b\nc --[[d\n]] e --[=[ ]] ]=] f --[=g\nh --"), "a c e f h");
     assert_eq!(tokens(b"--[==\nx"), "x");
 }
 

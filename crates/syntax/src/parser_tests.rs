@@ -1,3 +1,5 @@
+//! The trees of sources, and syntax errors compared with those of the reference interpreter.
+
 use super::*;
 use crate::ast::{ExprKind, StatKind};
 use crate::recorded_errors::RECORDED;
@@ -24,10 +26,7 @@ fn errors_have_the_texts_of_the_reference() {
         let found = error(source);
         let expected = format!("c:{}", String::from_utf8_lossy(expected));
         if found != expected {
-            wrong.push(format!(
-                "{}\n  {expected}\n  {found}",
-                source.escape_ascii()
-            ));
+            wrong.push(format!("{}\n  {expected}\n  {found}", source.escape_ascii()));
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
@@ -36,27 +35,15 @@ fn errors_have_the_texts_of_the_reference() {
 #[test]
 fn precedence_and_associativity() {
     assert_eq!(dump("return 1+2*3-4"), "(return (- (+ 1 (* 2 3)) 4))");
-    assert_eq!(
-        dump("return a..b..c, 2^3^2"),
-        "(return (.. a (.. b c)) (^ 2 (^ 3 2)))"
-    );
-    assert_eq!(
-        dump("return -x^2, not a == b"),
-        "(return (- (^ x 2)) (== (not a) b))"
-    );
+    assert_eq!(dump("return a..b..c, 2^3^2"), "(return (.. a (.. b c)) (^ 2 (^ 3 2)))");
+    assert_eq!(dump("return -x^2, not a == b"), "(return (- (^ x 2)) (== (not a) b))");
     assert_eq!(dump("return 2^-3, - -x"), "(return (^ 2 (- 3)) (- (- x)))");
     assert_eq!(
         dump("return a or b and c < d | e ~ f & g << h .. i + j"),
         "(return (or a (and b (< c (| d (~ e (& f (<< g (.. h (+ i j))))))))))"
     );
-    assert_eq!(
-        dump("return #t % 2 // 3 / 4"),
-        "(return (/ (// (% (# t) 2) 3) 4))"
-    );
-    assert_eq!(
-        dump("return a >> b ~= c >= d, ~a ~ ~b"),
-        "(return (>= (~= (>> a b) c) d) (~ (~ a) (~ b)))"
-    );
+    assert_eq!(dump("return #t % 2 // 3 / 4"), "(return (/ (// (% (# t) 2) 3) 4))");
+    assert_eq!(dump("return a >> b ~= c >= d, ~a ~ ~b"), "(return (>= (~= (>> a b) c) d) (~ (~ a) (~ b)))");
 }
 
 #[test]
@@ -66,35 +53,20 @@ fn suffixes() {
         "(do-call (call (call (call (. (method (. (. a \"b\") c) \"d\" e) \"f\") \"g\") (table h))))"
     );
     assert_eq!(dump("(f)'x'"), "(do-call (call (paren f) \"x\"))");
-    assert_eq!(
-        dump("return (f()), (...)"),
-        "(return (paren (call f)) (paren ...))"
-    );
+    assert_eq!(dump("return (f()), (...)"), "(return (paren (call f)) (paren ...))");
 }
 
 #[test]
 fn tables() {
-    assert_eq!(
-        dump("return {1, x = 2; [y] = 3, z, f(), ...,}"),
-        "(return (table 1 [\"x\"]=2 [y]=3 z (call f) ...))"
-    );
-    assert_eq!(
-        dump("return {{}, {a == b}}"),
-        "(return (table (table) (table (== a b))))"
-    );
+    assert_eq!(dump("return {1, x = 2; [y] = 3, z, f(), ...,}"), "(return (table 1 [\"x\"]=2 [y]=3 z (call f) ...))");
+    assert_eq!(dump("return {{}, {a == b}}"), "(return (table (table) (table (== a b))))");
 }
 
 #[test]
 fn locals_and_assignments() {
-    assert_eq!(
-        dump("local a <const>, b <close>, c = 1, f()"),
-        "(local (a <const> b <close> c) 1 (call f))"
-    );
+    assert_eq!(dump("local a <const>, b <close>, c = 1, f()"), "(local (a <const> b <close> c) 1 (call f))");
     assert_eq!(dump("local x"), "(local (x))");
-    assert_eq!(
-        dump("a, b.c, d[1] = ..."),
-        "(set (a (. b \"c\") (. d 1)) ...)"
-    );
+    assert_eq!(dump("a, b.c, d[1] = ..."), "(set (a (. b \"c\") (. d 1)) ...)");
 }
 
 #[test]
@@ -103,10 +75,7 @@ fn functions() {
         dump("function a.b:c(x, ...) end"),
         "(set-function (. (. a \"b\") \"c\") (function (self x) ...\n  ()))"
     );
-    assert_eq!(
-        dump("local function f(...) return ... end"),
-        "(local-function f (function () ...\n  ((return ...))))"
-    );
+    assert_eq!(dump("local function f(...) return ... end"), "(local-function f (function () ...\n  ((return ...))))");
     assert_eq!(dump("f = function() end"), "(set (f) (function ()\n  ()))");
 }
 
@@ -117,10 +86,7 @@ fn control_structures() {
         "(if a\n  ((do-call (call b))) c\n  () else\n  ((do-call (call d))\n   (do-call (call e))))"
     );
     assert_eq!(dump("while a do break end"), "(while a\n  ((break)))");
-    assert_eq!(
-        dump("repeat local x until x"),
-        "(repeat\n  ((local (x))) x)"
-    );
+    assert_eq!(dump("repeat local x until x"), "(repeat\n  ((local (x))) x)");
     assert_eq!(dump("for i = 1, 2 do end"), "(for i 1 2\n  ())");
     assert_eq!(dump("for i = 1, 2, 3 do end"), "(for i 1 2 3\n  ())");
     assert_eq!(dump("for a, b in c, d do end"), "(for-in (a b) c d\n  ())");
@@ -129,10 +95,7 @@ fn control_structures() {
 
 #[test]
 fn labels_know_whether_only_void_statements_follow() {
-    assert_eq!(
-        dump("goto a ::a:: x()"),
-        "(goto a)\n(label a)\n(do-call (call x))"
-    );
+    assert_eq!(dump("goto a ::a:: x()"), "(goto a)\n(label a)\n(do-call (call x))");
     assert_eq!(dump("::a:: ; ::b:: ;"), "(label b last)\n(label a last)");
     assert_eq!(dump("repeat ::a:: until x"), "(repeat\n  ((label a)) x)");
     assert_eq!(dump("do ::a:: end"), "(do\n  ((label a last)))");
@@ -141,38 +104,22 @@ fn labels_know_whether_only_void_statements_follow() {
 #[test]
 fn nodes_know_their_lines() {
     let chunk = parsed(b"local x = a\n.b\n+\nc(\n1\n)\n");
-    let [stat] = &chunk.stats[chunk.main.block.stats] else {
-        panic!("one statement")
-    };
+    let [stat] = &chunk.stats[chunk.main.block.stats] else { panic!("one statement") };
     assert_eq!((stat.line, stat.end_line), (1, 6));
-    let StatKind::Local { exprs, .. } = stat.kind else {
-        panic!("a local")
-    };
+    let StatKind::Local { exprs, .. } = stat.kind else { panic!("a local") };
     let sum = &chunk.exprs[chunk.expr_lists[exprs][0]];
-    let ExprKind::Binop { lhs, rhs, line, .. } = sum.kind else {
-        panic!("a sum")
-    };
+    let ExprKind::Binop { lhs, rhs, line, .. } = sum.kind else { panic!("a sum") };
     assert_eq!((sum.line, line, chunk.exprs[lhs].line), (6, 3, 2));
-    let ExprKind::Call { line, .. } = chunk.exprs[rhs].kind else {
-        panic!("a call")
-    };
+    let ExprKind::Call { line, .. } = chunk.exprs[rhs].kind else { panic!("a call") };
     assert_eq!((line, chunk.exprs[rhs].end), (4, 23));
-    assert_eq!(
-        (chunk.main.block.last_line, chunk.main.block.end_line),
-        (6, 7)
-    );
+    assert_eq!((chunk.main.block.last_line, chunk.main.block.end_line), (6, 7));
 }
 
 #[test]
 fn functions_know_their_lines() {
-    let chunk =
-        parsed(b"\nfunction\nf() end local\nfunction g\n(\n)\nend\nx = function\n() \n end");
-    let lines: Vec<_> = chunk
-        .functions
-        .as_slice()
-        .iter()
-        .map(|function| (function.line_defined, function.last_line_defined))
-        .collect();
+    let chunk = parsed(b"\nfunction\nf() end local\nfunction g\n(\n)\nend\nx = function\n() \n end");
+    let lines: Vec<_> =
+        chunk.functions.as_slice().iter().map(|function| (function.line_defined, function.last_line_defined)).collect();
     assert_eq!(lines, [(2, 3), (5, 7), (9, 10)]);
 }
 
@@ -227,14 +174,7 @@ fn nesting_is_limited_where_the_reference_limits_it() {
 #[test]
 fn left_chains_have_no_limit() {
     const LINKS: usize = 100_000;
-    for (start, link) in [
-        ("a", "+a"),
-        ("a", ".b"),
-        ("f", "()"),
-        ("a", "[1]"),
-        ("a", ":b()"),
-        ("a", " and b"),
-    ] {
+    for (start, link) in [("a", "+a"), ("a", ".b"), ("f", "()"), ("a", "[1]"), ("a", ":b()"), ("a", " and b")] {
         let chunk = parsed(format!("x = {start}{}", link.repeat(LINKS)).as_bytes());
         assert!(chunk.exprs.len() > LINKS);
         assert!(chunk.to_string().len() > LINKS);
@@ -247,20 +187,17 @@ fn left_chains_have_no_limit() {
 
 /// A small generator of pseudo-random numbers.
 fn random(state: &mut u64) -> usize {
-    *state = state
-        .wrapping_mul(6_364_136_223_846_793_005)
-        .wrapping_add(1_442_695_040_888_963_407);
+    *state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
     (*state >> 33) as usize
 }
 
 #[test]
 fn no_bytes_make_the_parser_panic() {
     const PIECES: &[&str] = &[
-        "and", "break", "do", "else", "elseif", "end", "false", "for", "function", "goto", "if",
-        "in", "local", "nil", "not", "or", "repeat", "return", "then", "true", "until", "while",
-        "x", "y.z", "(", ")", "{", "}", "[", "]", "[[", "]]", "[=[", "]=]", "--", "--[[", "\n",
-        "\r", "'", "\"", "\\", "\\x", "\\u{", "\\z", "1", "0x", "1e", "1e5", ".", "..", "...",
-        "::", ":", "=", "==", "<const>", ",", ";", "+", "-", "#", "~", "//", "\0", "$", "é",
+        "and", "break", "do", "else", "elseif", "end", "false", "for", "function", "goto", "if", "in", "local", "nil",
+        "not", "or", "repeat", "return", "then", "true", "until", "while", "x", "y.z", "(", ")", "{", "}", "[", "]",
+        "[[", "]]", "[=[", "]=]", "--", "--[[", "\n", "\r", "'", "\"", "\\", "\\x", "\\u{", "\\z", "1", "0x", "1e",
+        "1e5", ".", "..", "...", "::", ":", "=", "==", "<const>", ",", ";", "+", "-", "#", "~", "//", "\0", "$", "é",
     ];
     let mut state = 1;
     for _ in 0..20_000 {
@@ -269,11 +206,7 @@ fn no_bytes_make_the_parser_panic() {
         error(&bytes);
         let text: String = (0..len)
             .map(|_| {
-                let space = if random(&mut state).is_multiple_of(3) {
-                    ""
-                } else {
-                    " "
-                };
+                let space = if random(&mut state).is_multiple_of(3) { "" } else { " " };
                 PIECES[random(&mut state) % PIECES.len()].to_owned() + space
             })
             .collect();
@@ -285,27 +218,19 @@ fn no_bytes_make_the_parser_panic() {
 
 #[test]
 fn errors_can_be_made_near_any_place() {
-    let near = |offset| {
-        SyntaxError::near(b"a = [[b\nc]] ..  'd\\q'", b"@f.lua", 1, offset, "no").to_string()
-    };
+    let near = |offset| SyntaxError::near(b"a = [[b\nc]] ..  'd\\q'", b"@f.lua", 1, offset, "no").to_string();
     assert_eq!(near(0), "f.lua:1: no near 'a'");
     assert_eq!(near(1), "f.lua:1: no near '='");
     assert_eq!(near(3), "f.lua:2: no near '[[b\nc]]'");
     assert_eq!(near(16), "f.lua:1: invalid escape sequence near ''d\\q'");
     assert_eq!(near(1000), "f.lua:1: no near <eof>");
-    assert_eq!(
-        SyntaxError::new(b"x\ny", 3, "no").to_string(),
-        "[string \"x...\"]:3: no"
-    );
+    assert_eq!(SyntaxError::new(b"x\ny", 3, "no").to_string(), "[string \"x...\"]:3: no");
 }
 
 #[test]
 fn an_error_at_the_end_means_that_more_could_follow() {
-    let is_incomplete = |source: &str| {
-        parse(source.as_bytes(), b"=c", LuaVersion::DEFAULT)
-            .unwrap_err()
-            .is_incomplete()
-    };
+    let is_incomplete =
+        |source: &str| parse(source.as_bytes(), b"=c", LuaVersion::DEFAULT).unwrap_err().is_incomplete();
     assert!(is_incomplete("if x then"));
     assert!(is_incomplete("x = [["));
     assert!(!is_incomplete("x = = 1"));

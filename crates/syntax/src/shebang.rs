@@ -8,10 +8,7 @@ pub fn skip_shebang(source: &[u8]) -> &[u8] {
     if text.first() != Some(&b'#') {
         return text;
     }
-    let len = text
-        .iter()
-        .position(|&byte| byte == b'\n')
-        .unwrap_or(text.len());
+    let len = text.iter().position(|&byte| byte == b'\n').unwrap_or(text.len());
     &text[len..]
 }
 

@@ -47,6 +47,9 @@ pub(crate) enum Step {
     Switch,
 }
 
+/// Arguments that a `__call` moves for one unit of fuel.
+const MOVES_PER_UNIT: u64 = 4;
+
 /// Results that are wanted: all of them.
 pub(crate) const ALL: i32 = -1;
 
@@ -151,7 +154,8 @@ pub(crate) unsafe fn call_value(vm: *mut Vm, mut func: *mut Value, nresults: i32
                         let _ = crate::errors::call(&mut *vm, func);
                         return Step::Raise;
                     }
-                    if (*vm).charge(1).is_err() || (*vm).ensure_stack(1).is_err() {
+                    let moved = (*(*vm).thread).top.offset_from(func) as u64;
+                    if (*vm).charge(1 + moved / MOVES_PER_UNIT).is_err() || (*vm).ensure_stack(1).is_err() {
                         return Step::Raise;
                     }
                     let th = (*vm).thread;
@@ -427,7 +431,8 @@ pub(crate) unsafe fn tail_call_instruction(vm: *mut Vm, i: Instr) -> Step {
                 let _ = crate::errors::call(&mut *vm, callee);
                 return Step::Raise;
             }
-            if (*vm).charge(1).is_err() || (*vm).ensure_stack(1).is_err() {
+            let moved = (*th).top.offset_from(callee) as u64;
+            if (*vm).charge(1 + moved / MOVES_PER_UNIT).is_err() || (*vm).ensure_stack(1).is_err() {
                 return Step::Raise;
             }
             callee = (*th).stack.offset(offset);
@@ -440,9 +445,19 @@ pub(crate) unsafe fn tail_call_instruction(vm: *mut Vm, i: Instr) -> Step {
             let step = call_native(vm, callee, ALL, frame::HANDLED);
             return step;
         }
+        // Whatever can fail happens while the frame is still there: unwinding must find its flags. What is reserved here is
+        // what `push_lua_frame` will ask for.
+        let offset = callee.offset_from((*th).stack);
+        let count = (*th).top.offset_from(callee) as usize;
+        let proto = (*pointer::<LuaClosure>(*callee)).proto;
+        let needed = 2 * (count + (*proto).num_params as usize) + (*proto).max_stack as usize;
+        if (*vm).charge(1).is_err() || (*vm).ensure_stack(needed).is_err() {
+            return Step::Raise;
+        }
+        (*vm).fuel += 1;
+        let callee = (*th).stack.offset(offset);
         let f = (*th).frame;
         let func = (*f).func;
-        let count = (*th).top.offset_from(callee) as usize;
         ptr::copy(callee, func, count);
         (*th).top = func.add(count);
         let (nresults, flags) = ((*f).nresults, (*f).flags);
@@ -658,7 +673,7 @@ impl Vm {
     }
 
     fn enter_host_call(&mut self) -> Result<(), Raised> {
-        const LIMIT: u32 = perilune_base::limits::MAX_C_CALLS as u32;
+        const LIMIT: u32 = perilune_base::limits::MAX_C_CALLS;
         // Error handling may go a little deeper than what failed.
         const SLACK: u32 = LIMIT / 10;
         self.host_depth += 1;

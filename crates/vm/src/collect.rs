@@ -122,9 +122,13 @@ impl Vm {
             // SAFETY: the current thread is alive; `top` is above its live values.
             let height = unsafe { (*self.thread).top.offset_from((*self.thread).stack) };
             self.ensure_stack(4)?;
-            self.push(handler);
-            self.push(object);
-            let result = self.call_flagged(1, 0, frame::FINALIZER);
+            let result = if handler.is_function() || !meta::metamethod(self, handler, Event::Call).is_nil() {
+                self.push(handler);
+                self.push(object);
+                self.call_flagged(1, 0, frame::FINALIZER)
+            } else {
+                Err(crate::errors::finalizer_call(self, handler))
+            };
             let failed = result.is_err();
             if failed {
                 self.drop_failed_above(height);

@@ -336,7 +336,7 @@ unsafe fn resume(vm: *mut Vm, co: *mut Thread, args: *mut Value, n: usize) -> St
 }
 
 /// Coroutines that may have resumed one another in a chain.
-const MAX_NESTED_RESUMES: u32 = perilune_base::limits::MAX_C_CALLS as u32 - 4;
+const MAX_NESTED_RESUMES: u32 = perilune_base::limits::MAX_C_CALLS - 4;
 
 /// A resume that cannot happen: an error value for `resume`, an error for a wrapped function.
 unsafe fn refuse_resume(vm: *mut Vm, message: &[u8]) -> Step {

@@ -123,6 +123,20 @@ impl Vm {
 
     /// Sets a frame's local variable; its name when there is one.
     pub fn set_local(&mut self, thread: ThreadRef, id: FrameId, n: i64, v: Value) -> Option<Vec<u8>> {
+        let f = frame_of(thread, id);
+        // Native code relies on its arguments, and a numeric loop on its three hidden registers, staying what they were
+        // checked to be.
+        // SAFETY: the frame is active.
+        unsafe {
+            if (*f).kind != frame::LUA {
+                return None;
+            }
+            let (p, _, pc) = names::code_of(f);
+            let reg = u8::try_from(n).ok().and_then(|n| n.checked_sub(1));
+            if reg.is_some_and(|reg| perilune_bytecode::verify::is_loop_state(p, pc, reg)) {
+                return None;
+            }
+        }
         let (name, slot) = find_local(thread, id, n)?;
         // SAFETY: as in `local`. Stacks are traced again before a cycle ends, so no barrier is needed.
         unsafe {
@@ -156,17 +170,14 @@ impl Vm {
 
     /// Sets a function's upvalue; its name when there is one.
     pub fn set_function_upvalue(&mut self, f: Value, n: i64, v: Value) -> Option<Vec<u8>> {
+        // Native functions rely on what they put into their upvalues.
+        f.as_lua_fn()?;
         let (name, _) = self.function_upvalue(f, n)?;
         // SAFETY: as in `function_upvalue`.
         unsafe {
-            if let Some(c) = f.as_lua_fn() {
-                let up = *lua_upvalue(c.as_ptr(), n)?;
-                *(*up).slot = v;
-                self.heap.barrier_forward(up.cast(), v);
-            } else {
-                *native_upvalue(f, n)? = v;
-                self.heap.barrier_forward(f.header()?, v);
-            }
+            let up = *lua_upvalue(f.as_lua_fn()?.as_ptr(), n)?;
+            *(*up).slot = v;
+            self.heap.barrier_forward(up.cast(), v);
         }
         Some(name)
     }

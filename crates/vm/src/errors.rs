@@ -73,6 +73,12 @@ pub(crate) fn call(vm: &mut Vm, slot: *mut Value) -> Raised {
     }
 }
 
+/// Calling a finalizer that is no function.
+#[cold]
+pub(crate) fn finalizer_call(vm: &mut Vm, handler: Value) -> Raised {
+    type_error(vm, "call", handler, &describe(Some(("metamethod", b"__gc".to_vec()))))
+}
+
 /// Arithmetic without a result.
 #[cold]
 pub(crate) fn arithmetic(vm: &mut Vm, event: Event, x: Value, y: Value) -> Raised {

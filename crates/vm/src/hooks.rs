@@ -43,7 +43,7 @@ unsafe fn run(vm: *mut Vm, event: &str, line: Option<u32>, transfer: Transfer) -
         }
         (*vm).ensure_stack(4)?;
         (*th).in_hook = true;
-        (*vm).transfer = transfer;
+        (*vm).transfer = if transfer.count > 0 { transfer } else { Transfer::default() };
         (*vm).push((*th).hook);
         let name = (*vm).string(event.as_bytes());
         (*vm).push(name);
@@ -97,13 +97,14 @@ unsafe fn count_and_line(vm: *mut Vm, mask: u8) -> Result<(), Raised> {
         }
         if (*th).hook_mask & LINE != 0 {
             let (p, _, pc) = names::code_of((*th).frame);
-            let Some(&line) = p.lines.get(pc) else { return Ok(()) };
+            // Stripped code has no lines, but the hook still sees where it begins and where it jumps back.
+            let line = p.lines.get(pc).copied();
             let old = (*th).hook_pc as usize;
             (*th).hook_pc = pc as u32;
             // A jump back, even to the same line, is a new line too.
-            if pc == 0 || pc <= old || p.lines.get(old) != Some(&line) {
-                (*th).hook_line = line;
-                run(vm, "line", Some(line), Transfer::default())?;
+            if pc == 0 || pc <= old || p.lines.get(old).copied() != line {
+                (*th).hook_line = line.unwrap_or(0);
+                run(vm, "line", line, Transfer::default())?;
             }
         }
         Ok(())
@@ -162,7 +163,8 @@ pub(crate) unsafe fn leave(vm: *mut Vm, first: usize, n: usize) -> Result<(), Ra
         let th = (*vm).thread;
         if (*th).hook_mask & RETURN != 0 && !(*th).in_hook {
             let f = (*th).frame;
-            let at = (*th).stack.add(first).offset_from((*f).func) as u16;
+            // Counted from 1 at the first register, even in a vararg function, where the function is further below.
+            let at = (*th).stack.add(first).offset_from((*f).base) as u16 + 1;
             run(vm, "return", None, Transfer { first: at, count: n as u16 })?;
         }
         let caller = (*th).frame.sub(1);

@@ -63,6 +63,7 @@ impl Vm {
 
     /// The error on its way as a value of Rust. The frames that it passed are still in place.
     pub fn take_error(&mut self, with_traceback: bool) -> VmError {
+        self.overflowing = false;
         match self.abort.take() {
             Some(Abort::Limit(v)) => VmError::Limit(v),
             Some(Abort::Exit { code, close }) => VmError::Exit { code, close },

@@ -123,6 +123,6 @@ pub(crate) fn plain_of<'a>(f: Value) -> Option<&'a Plain> {
     f.as_lua_fn().map(|c| {
         let c: *mut LuaClosure = c.as_ptr();
         // SAFETY: the prototype of a live closure is alive; callers use the reference before the next safepoint.
-        unsafe { &(&(*(*c).proto).info).plain }
+        unsafe { &(*(*c).proto).info.plain }
     })
 }

@@ -24,7 +24,7 @@ pub(crate) unsafe fn code_of<'a>(f: *mut Frame) -> (&'a Plain, *mut Proto, usize
     unsafe {
         let proto = (*pointer::<LuaClosure>(*(*f).func)).proto;
         let at = (*f).pc.offset_from((*proto).code) as usize;
-        (&(&(*proto).info).plain, proto, at.saturating_sub(1))
+        (&(*proto).info.plain, proto, at.saturating_sub(1))
     }
 }
 
@@ -34,7 +34,7 @@ pub(crate) unsafe fn code_of<'a>(f: *mut Frame) -> (&'a Plain, *mut Proto, usize
 /// `proto` is alive.
 unsafe fn code<'a>(proto: *mut Proto) -> &'a [Instr] {
     // SAFETY: `code` points to the plain prototype's instructions.
-    unsafe { &(&(*proto).info).plain.code }
+    unsafe { &(*proto).info.plain.code }
 }
 
 /// The n-th local variable (from 1) alive at instruction `pc`.

@@ -9,6 +9,7 @@
 //! collect. Creating strings and tables is not one. So: push what must survive a call, and read it back after it.
 
 use perilune_runtime::object::{StrRef, TableRef, ThreadRef, UserDataRef};
+use perilune_runtime::stack::{HANDLER_ROOM, MAX_SLOTS};
 use perilune_runtime::table::SetError;
 use perilune_runtime::value::{Tag, Value};
 
@@ -154,7 +155,7 @@ impl Vm {
     /// Makes room for `n` more pushes; a stack overflow is a Lua error (`stack overflow`).
     pub fn ensure_stack(&mut self, n: usize) -> Result<(), Raised> {
         // SAFETY: reads the bounds of the current thread's stack.
-        let room = unsafe { (*self.thread).stack_limit.offset_from((*self.thread).top) } as isize;
+        let room = unsafe { (*self.thread).stack_limit.offset_from((*self.thread).top) };
         if room >= n as isize { Ok(()) } else { self.grow_stack_by(n) }
     }
 
@@ -165,7 +166,8 @@ impl Vm {
 
     /// Whether the stack may grow by `n` slots.
     pub fn has_stack_for(&self, n: usize) -> bool {
-        n < perilune_runtime::stack::MAX_SLOTS - perilune_runtime::stack::HANDLER_ROOM - self.stack_height()
+        let reserved = if self.overflowing { 0 } else { HANDLER_ROOM };
+        n < (MAX_SLOTS - reserved).saturating_sub(self.stack_height())
     }
 
     /// Argument `i`, which must be present (nil counts): else `bad argument #i to 'f' (value expected)`.
@@ -185,9 +187,7 @@ impl Vm {
         let v = self.arg(i);
         match self.to_integer(v) {
             Some(n) => Ok(n),
-            None if self.to_number(v).is_some() => {
-                Err(self.arg_error(i, "number has no integer representation"))
-            }
+            None if self.to_number(v).is_some() => Err(self.arg_error(i, "number has no integer representation")),
             None => Err(self.type_error(i, "number")),
         }
     }

@@ -185,7 +185,7 @@ impl Vm {
                 out.push(b'\'');
             } else if is_lua {
                 let proto = (*pointer::<LuaClosure>(function)).proto;
-                let p = &(&(*proto).info).plain;
+                let p = &(*proto).info.plain;
                 if p.line_defined == 0 {
                     out.extend_from_slice(b"main chunk");
                 } else {

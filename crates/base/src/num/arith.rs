@@ -41,12 +41,7 @@ impl ArithOp {
     #[must_use]
     pub const fn is_bitwise(self) -> bool {
         match self {
-            ArithOp::BAnd
-            | ArithOp::BOr
-            | ArithOp::BXor
-            | ArithOp::Shl
-            | ArithOp::Shr
-            | ArithOp::BNot => true,
+            ArithOp::BAnd | ArithOp::BOr | ArithOp::BXor | ArithOp::Shl | ArithOp::Shr | ArithOp::BNot => true,
             ArithOp::Add
             | ArithOp::Sub
             | ArithOp::Mul
@@ -95,12 +90,7 @@ pub fn arith(op: ArithOp, a: Num, b: Num) -> Option<Num> {
 }
 
 #[inline]
-fn int_or_float(
-    a: Num,
-    b: Num,
-    on_ints: impl FnOnce(i64, i64) -> i64,
-    on_floats: impl FnOnce(f64, f64) -> f64,
-) -> Num {
+fn int_or_float(a: Num, b: Num, on_ints: impl FnOnce(i64, i64) -> i64, on_floats: impl FnOnce(f64, f64) -> f64) -> Num {
     match (a, b) {
         (Num::Int(a), Num::Int(b)) => Num::Int(on_ints(a, b)),
         _ => Num::Float(on_floats(a.to_float(), b.to_float())),
@@ -111,11 +101,7 @@ fn int_or_float(
 #[inline]
 #[must_use]
 pub const fn int_idiv(a: i64, b: i64) -> Option<i64> {
-    if b == 0 {
-        None
-    } else {
-        Some(int_idiv_nonzero(a, b))
-    }
+    if b == 0 { None } else { Some(int_idiv_nonzero(a, b)) }
 }
 
 /// `a // b` on integers. `b` must not be zero.
@@ -131,11 +117,7 @@ pub const fn int_idiv_nonzero(a: i64, b: i64) -> i64 {
 #[inline]
 #[must_use]
 pub const fn int_mod(a: i64, b: i64) -> Option<i64> {
-    if b == 0 {
-        None
-    } else {
-        Some(int_mod_nonzero(a, b))
-    }
+    if b == 0 { None } else { Some(int_mod_nonzero(a, b)) }
 }
 
 /// `a % b` on integers. `b` must not be zero.
@@ -143,11 +125,7 @@ pub const fn int_mod(a: i64, b: i64) -> Option<i64> {
 #[must_use]
 pub const fn int_mod_nonzero(a: i64, b: i64) -> i64 {
     let remainder = a.wrapping_rem(b);
-    if remainder != 0 && (remainder ^ b) < 0 {
-        remainder + b
-    } else {
-        remainder
-    }
+    if remainder != 0 && (remainder ^ b) < 0 { remainder + b } else { remainder }
 }
 
 /// `a // b` on floats.
@@ -179,16 +157,8 @@ fn fmod(a: f64, b: f64) -> f64 {
 #[must_use]
 pub fn float_mod(a: f64, b: f64) -> f64 {
     let remainder = fmod(a, b);
-    let has_wrong_sign = if remainder > 0.0 {
-        b < 0.0
-    } else {
-        remainder < 0.0 && b > 0.0
-    };
-    if has_wrong_sign {
-        remainder + b
-    } else {
-        remainder
-    }
+    let has_wrong_sign = if remainder > 0.0 { b < 0.0 } else { remainder < 0.0 && b > 0.0 };
+    if has_wrong_sign { remainder + b } else { remainder }
 }
 
 /// `a ^ b`.
@@ -282,35 +252,14 @@ mod tests {
     #[test]
     fn arithmetic_keeps_integers_and_mixes_to_floats() {
         let arith = |op, a: Num, b: Num| arith(op, a, b);
-        assert_eq!(
-            arith(ArithOp::Add, Num::Int(i64::MAX), Num::Int(1)),
-            Some(Num::Int(i64::MIN))
-        );
-        assert_eq!(
-            arith(ArithOp::Add, Num::Int(1), Num::Float(0.5)),
-            Some(Num::Float(1.5))
-        );
-        assert_eq!(
-            arith(ArithOp::Div, Num::Int(4), Num::Int(2)),
-            Some(Num::Float(2.0))
-        );
-        assert_eq!(
-            arith(ArithOp::Pow, Num::Int(2), Num::Int(10)),
-            Some(Num::Float(1024.0))
-        );
-        assert_eq!(
-            arith(ArithOp::BOr, Num::Float(2.0), Num::Int(1)),
-            Some(Num::Int(3))
-        );
+        assert_eq!(arith(ArithOp::Add, Num::Int(i64::MAX), Num::Int(1)), Some(Num::Int(i64::MIN)));
+        assert_eq!(arith(ArithOp::Add, Num::Int(1), Num::Float(0.5)), Some(Num::Float(1.5)));
+        assert_eq!(arith(ArithOp::Div, Num::Int(4), Num::Int(2)), Some(Num::Float(2.0)));
+        assert_eq!(arith(ArithOp::Pow, Num::Int(2), Num::Int(10)), Some(Num::Float(1024.0)));
+        assert_eq!(arith(ArithOp::BOr, Num::Float(2.0), Num::Int(1)), Some(Num::Int(3)));
         assert_eq!(arith(ArithOp::BOr, Num::Float(2.5), Num::Int(1)), None);
         assert_eq!(arith(ArithOp::Mod, Num::Int(1), Num::Int(0)), None);
-        assert_eq!(
-            arith(ArithOp::Neg, Num::Int(i64::MIN), Num::Int(0)),
-            Some(Num::Int(i64::MIN))
-        );
-        assert_eq!(
-            arith(ArithOp::BNot, Num::Int(0), Num::Int(0)),
-            Some(Num::Int(-1))
-        );
+        assert_eq!(arith(ArithOp::Neg, Num::Int(i64::MIN), Num::Int(0)), Some(Num::Int(i64::MIN)));
+        assert_eq!(arith(ArithOp::BNot, Num::Int(0), Num::Int(0)), Some(Num::Int(-1)));
     }
 }

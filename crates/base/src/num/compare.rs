@@ -20,9 +20,7 @@ pub fn eq(a: Num, b: Num) -> bool {
     match (a, b) {
         (Num::Int(a), Num::Int(b)) => a == b,
         (Num::Float(a), Num::Float(b)) => a == b,
-        (Num::Int(int), Num::Float(float)) | (Num::Float(float), Num::Int(int)) => {
-            int_eq_float(int, float)
-        }
+        (Num::Int(int), Num::Float(float)) | (Num::Float(float), Num::Int(int)) => int_eq_float(int, float),
     }
 }
 
@@ -113,22 +111,10 @@ mod tests {
         assert!(eq(Num::Int(TWO_POW_53), Num::Float(TWO_POW_53 as f64)));
         assert!(lt(Num::Float(TWO_POW_53 as f64), Num::Int(TWO_POW_53 + 1)));
         assert!(!le(Num::Int(TWO_POW_53 + 1), Num::Float(TWO_POW_53 as f64)));
-        assert!(lt(
-            Num::Int(i64::MAX),
-            Num::Float(9_223_372_036_854_775_808.0)
-        ));
-        assert!(!eq(
-            Num::Int(i64::MAX),
-            Num::Float(9_223_372_036_854_775_808.0)
-        ));
-        assert!(le(
-            Num::Float(-9_223_372_036_854_775_808.0),
-            Num::Int(i64::MIN)
-        ));
-        assert!(!lt(
-            Num::Float(-9_223_372_036_854_775_808.0),
-            Num::Int(i64::MIN)
-        ));
+        assert!(lt(Num::Int(i64::MAX), Num::Float(9_223_372_036_854_775_808.0)));
+        assert!(!eq(Num::Int(i64::MAX), Num::Float(9_223_372_036_854_775_808.0)));
+        assert!(le(Num::Float(-9_223_372_036_854_775_808.0), Num::Int(i64::MIN)));
+        assert!(!lt(Num::Float(-9_223_372_036_854_775_808.0), Num::Int(i64::MIN)));
     }
 
     #[test]

@@ -28,9 +28,7 @@ pub fn float_to_int_ceil(float: f64) -> Option<i64> {
 
 #[inline]
 fn in_range(integral: f64) -> Option<i64> {
-    (-TWO_POW_63..TWO_POW_63)
-        .contains(&integral)
-        .then_some(integral as i64)
+    (-TWO_POW_63..TWO_POW_63).contains(&integral).then_some(integral as i64)
 }
 
 #[cfg(test)]
@@ -44,10 +42,7 @@ mod tests {
         assert_eq!(float_to_int(3.5), None);
         assert_eq!(float_to_int(-TWO_POW_63), Some(i64::MIN));
         assert_eq!(float_to_int(TWO_POW_63), None);
-        assert_eq!(
-            float_to_int(9_223_372_036_854_774_784.0),
-            Some(9_223_372_036_854_774_784)
-        );
+        assert_eq!(float_to_int(9_223_372_036_854_774_784.0), Some(9_223_372_036_854_774_784));
         assert_eq!(float_to_int(f64::NAN), None);
         assert_eq!(float_to_int(f64::INFINITY), None);
         assert_eq!(float_to_int(f64::NEG_INFINITY), None);

@@ -20,11 +20,7 @@ use super::convert::{float_to_int_ceil, float_to_int_floor};
 #[must_use]
 pub fn int_loop_count(start: i64, limit: Num, step: i64) -> Option<u64> {
     let limit = clip_limit(limit, step)?;
-    if if step > 0 {
-        start > limit
-    } else {
-        start < limit
-    } {
+    if if step > 0 { start > limit } else { start < limit } {
         return None;
     }
     Some(if step > 0 {
@@ -41,11 +37,7 @@ fn clip_limit(limit: Num, step: i64) -> Option<i64> {
         Num::Int(limit) => return Some(limit),
         Num::Float(limit) => limit,
     };
-    let rounded = if step < 0 {
-        float_to_int_ceil(float)
-    } else {
-        float_to_int_floor(float)
-    };
+    let rounded = if step < 0 { float_to_int_ceil(float) } else { float_to_int_floor(float) };
     match rounded {
         Some(limit) => Some(limit),
         None if float > 0.0 => (step > 0).then_some(i64::MAX),
@@ -60,11 +52,7 @@ fn clip_limit(limit: Num, step: i64) -> Option<i64> {
 #[inline]
 #[must_use]
 pub fn float_loop_starts(start: f64, limit: f64, step: f64) -> bool {
-    let is_past = if 0.0 < step {
-        limit < start
-    } else {
-        start < limit
-    };
+    let is_past = if 0.0 < step { limit < start } else { start < limit };
     !is_past
 }
 
@@ -74,11 +62,7 @@ pub fn float_loop_starts(start: f64, limit: f64, step: f64) -> bool {
 #[inline]
 #[must_use]
 pub fn float_loop_continues(value: f64, limit: f64, step: f64) -> bool {
-    if 0.0 < step {
-        value <= limit
-    } else {
-        limit <= value
-    }
+    if 0.0 < step { value <= limit } else { limit <= value }
 }
 
 #[cfg(test)]
@@ -92,14 +76,8 @@ mod tests {
         assert_eq!(int_loop_count(10, Num::Int(1), -3), Some(3));
         assert_eq!(int_loop_count(1, Num::Int(0), 1), None);
         assert_eq!(int_loop_count(0, Num::Int(1), -1), None);
-        assert_eq!(
-            int_loop_count(i64::MIN, Num::Int(i64::MAX), 1),
-            Some(u64::MAX)
-        );
-        assert_eq!(
-            int_loop_count(i64::MAX, Num::Int(i64::MIN), i64::MIN),
-            Some(1)
-        );
+        assert_eq!(int_loop_count(i64::MIN, Num::Int(i64::MAX), 1), Some(u64::MAX));
+        assert_eq!(int_loop_count(i64::MAX, Num::Int(i64::MIN), i64::MIN), Some(1));
         assert_eq!(int_loop_count(i64::MAX - 1, Num::Int(i64::MAX), 2), Some(0));
     }
 
@@ -107,10 +85,7 @@ mod tests {
     fn a_float_limit_of_an_integer_loop_is_clipped() {
         assert_eq!(int_loop_count(1, Num::Float(3.9), 1), Some(2));
         assert_eq!(int_loop_count(3, Num::Float(1.1), -1), Some(1));
-        assert_eq!(
-            int_loop_count(1, Num::Float(f64::INFINITY), i64::MAX - 1),
-            Some(1)
-        );
+        assert_eq!(int_loop_count(1, Num::Float(f64::INFINITY), i64::MAX - 1), Some(1));
         assert_eq!(int_loop_count(1, Num::Float(f64::NEG_INFINITY), 1), None);
         assert_eq!(int_loop_count(1, Num::Float(f64::INFINITY), -1), None);
         assert_eq!(int_loop_count(1, Num::Float(f64::NAN), 1), None);

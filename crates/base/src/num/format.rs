@@ -49,10 +49,7 @@ pub fn write_float(out: &mut Vec<u8>, float: f64) {
     write_signed_float(out, float, |out, magnitude| {
         write_general(out, magnitude, FLOAT_DIGITS, false);
     });
-    if out[start..]
-        .iter()
-        .all(|byte| byte.is_ascii_digit() || *byte == b'-')
-    {
+    if out[start..].iter().all(|byte| byte.is_ascii_digit() || *byte == b'-') {
         out.extend_from_slice(b".0");
     }
 }
@@ -137,15 +134,9 @@ pub fn format_int(out: &mut Vec<u8>, spec: &Spec, conversion: IntConversion, int
         if int == 0 && precision == 0 {
             out.truncate(digits);
         }
-        insert_fill(
-            out,
-            digits,
-            precision.saturating_sub(out.len() - digits),
-            b'0',
-        );
+        insert_fill(out, digits, precision.saturating_sub(out.len() - digits), b'0');
     }
-    if conversion == IntConversion::Octal && spec.flags.alternate && out.get(digits) != Some(&b'0')
-    {
+    if conversion == IntConversion::Octal && spec.flags.alternate && out.get(digits) != Some(&b'0') {
         out.insert(digits, b'0');
     }
     // A precision turns zero padding off.
@@ -154,13 +145,7 @@ pub fn format_int(out: &mut Vec<u8>, spec: &Spec, conversion: IntConversion, int
 }
 
 /// Appends a float as C's `printf` would, with letters in upper case for `%E`, `%F`, `%G`, `%A`.
-pub fn format_float(
-    out: &mut Vec<u8>,
-    spec: &Spec,
-    style: FloatStyle,
-    is_upper_case: bool,
-    float: f64,
-) {
+pub fn format_float(out: &mut Vec<u8>, spec: &Spec, style: FloatStyle, is_upper_case: bool, float: f64) {
     const DEFAULT_PRECISION: usize = 6;
     let start = out.len();
     write_sign(out, &spec.flags, float.is_sign_negative());
@@ -197,9 +182,7 @@ pub fn format_float(
 /// Appends bytes as `%s` would: cut to the precision, padded to the width.
 pub fn format_bytes(out: &mut Vec<u8>, spec: &Spec, bytes: &[u8]) {
     let start = out.len();
-    let shown = spec
-        .precision
-        .map_or(bytes.len(), |precision| precision.min(bytes.len()));
+    let shown = spec.precision.map_or(bytes.len(), |precision| precision.min(bytes.len()));
     out.extend_from_slice(&bytes[..shown]);
     pad(out, start, spec, None);
 }
@@ -261,18 +244,12 @@ fn write_digits(out: &mut Vec<u8>, magnitude: f64, count: usize) -> i32 {
     let start = out.len();
     let fraction = count - 1;
     append(out, format_args!("{magnitude:.fraction$e}"));
-    let exponent_at = start
-        + out[start..]
-            .iter()
-            .position(|&byte| byte == b'e')
-            .expect("an exponent, this is a bug");
+    let exponent_at = start + out[start..].iter().position(|&byte| byte == b'e').expect("an exponent, this is a bug");
     let (is_negative, digits) = match &out[exponent_at + 1..] {
         [b'-', digits @ ..] => (true, digits),
         digits => (false, digits),
     };
-    let exponent = digits
-        .iter()
-        .fold(0, |value, digit| value * 10 + i32::from(digit - b'0'));
+    let exponent = digits.iter().fold(0, |value, digit| value * 10 + i32::from(digit - b'0'));
     out.truncate(exponent_at);
     if fraction > 0 {
         out.remove(start + 1);
@@ -417,13 +394,7 @@ mod tests {
             other => panic!("no float conversion: {other}"),
         };
         let mut out = b"<".to_vec();
-        format_float(
-            &mut out,
-            &spec,
-            style,
-            conversion.is_ascii_uppercase(),
-            value,
-        );
+        format_float(&mut out, &spec, style, conversion.is_ascii_uppercase(), value);
         String::from_utf8(out.split_off(1)).unwrap()
     }
 

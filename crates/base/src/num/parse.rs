@@ -55,9 +55,7 @@ pub fn lexical_number(text: &[u8]) -> Option<Num> {
 #[inline]
 fn numeral(text: &[u8], is_negative: bool) -> Option<Num> {
     if let [b'0', b'x' | b'X', digits @ ..] = text {
-        return hex_int(digits)
-            .map(Num::Int)
-            .or_else(|| hex_float(digits).map(Num::Float));
+        return hex_int(digits).map(Num::Int).or_else(|| hex_float(digits).map(Num::Float));
     }
     match decimal_int(text, is_negative) {
         Some(int) => Some(Num::Int(int)),
@@ -183,11 +181,7 @@ fn scale(mantissa: u64, is_inexact: bool, exponent: i64) -> f64 {
     let rounds_up = rest > half || rest == half && (is_inexact || kept & 1 == 1);
     let rounded = kept + u64::from(rounds_up);
     // A carry out of the fraction runs into the exponent field, which is what rounding up means there.
-    f64::from_bits(if is_subnormal {
-        rounded
-    } else {
-        (((magnitude + 1022) as u64) << FRACTION_BITS) + rounded
-    })
+    f64::from_bits(if is_subnormal { rounded } else { (((magnitude + 1022) as u64) << FRACTION_BITS) + rounded })
 }
 
 /// The integer that a text denotes in a base from 2 to 36, with optional whitespace and sign; wraps
@@ -201,16 +195,10 @@ pub fn parse_in_base(text: &[u8], base: u32) -> Option<i64> {
     let mut value: u64 = 0;
     for &byte in digits {
         let digit = char::from(byte).to_digit(base)?;
-        value = value
-            .wrapping_mul(u64::from(base))
-            .wrapping_add(u64::from(digit));
+        value = value.wrapping_mul(u64::from(base)).wrapping_add(u64::from(digit));
     }
     let value = value as i64;
-    Some(if is_negative {
-        value.wrapping_neg()
-    } else {
-        value
-    })
+    Some(if is_negative { value.wrapping_neg() } else { value })
 }
 
 #[cfg(test)]
@@ -234,18 +222,9 @@ mod tests {
 
     #[test]
     fn decimal_integers_that_do_not_fit_become_floats() {
-        assert_eq!(
-            number("9223372036854775808"),
-            Some(Num::Float(9_223_372_036_854_775_808.0))
-        );
-        assert_eq!(
-            number("-9223372036854775809"),
-            Some(Num::Float(-9_223_372_036_854_775_808.0))
-        );
-        assert_eq!(
-            lexical_number(b"9223372036854775808"),
-            Some(Num::Float(2f64.powi(63)))
-        );
+        assert_eq!(number("9223372036854775808"), Some(Num::Float(9_223_372_036_854_775_808.0)));
+        assert_eq!(number("-9223372036854775809"), Some(Num::Float(-9_223_372_036_854_775_808.0)));
+        assert_eq!(lexical_number(b"9223372036854775808"), Some(Num::Float(2f64.powi(63))));
         assert_eq!(number("1e400"), Some(Num::Float(f64::INFINITY)));
     }
 
@@ -272,10 +251,9 @@ mod tests {
     #[test]
     fn malformed_texts_are_no_numbers() {
         for text in [
-            "", " ", ".", "e1", ".e1", "1e", "1e+", "0x", "0x.", "0xp1", "0x.p1", "0x1p", "0x1p+",
-            "1 2", "1a", "0xg", "--1", "+-1", "1-", "inf", "nan", "-inf", "infinity", "NaN",
-            "1.2.3", "0x1.2.3", "1e1.5", "0x1p1.5", "0x1pa", "1\0", "0b1", "- 1", "1_000", "e+1",
-            "1e++1",
+            "", " ", ".", "e1", ".e1", "1e", "1e+", "0x", "0x.", "0xp1", "0x.p1", "0x1p", "0x1p+", "1 2", "1a", "0xg",
+            "--1", "+-1", "1-", "inf", "nan", "-inf", "infinity", "NaN", "1.2.3", "0x1.2.3", "1e1.5", "0x1p1.5",
+            "0x1pa", "1\0", "0b1", "- 1", "1_000", "e+1", "1e++1",
         ] {
             assert_eq!(number(text), None, "{text:?}");
         }
@@ -287,37 +265,19 @@ mod tests {
         assert_eq!(number("0x1.8p-1"), Some(Num::Float(0.75)));
         assert_eq!(number("0xA.8"), Some(Num::Float(10.5)));
         // 2^53 + 1 is a tie and goes to even; the smallest excess breaks it.
-        assert_eq!(
-            number("0x20000000000001p0"),
-            Some(Num::Float(9_007_199_254_740_992.0))
-        );
-        assert_eq!(
-            number("0x20000000000001.0000000000000001p0"),
-            Some(Num::Float(9_007_199_254_740_994.0))
-        );
+        assert_eq!(number("0x20000000000001p0"), Some(Num::Float(9_007_199_254_740_992.0)));
+        assert_eq!(number("0x20000000000001.0000000000000001p0"), Some(Num::Float(9_007_199_254_740_994.0)));
         assert_eq!(number("0x1p-1074"), Some(Num::Float(f64::from_bits(1))));
         assert_eq!(number("0x1p-1075"), Some(Num::Float(0.0)));
-        assert_eq!(
-            number("0x1.00001p-1075"),
-            Some(Num::Float(f64::from_bits(1)))
-        );
+        assert_eq!(number("0x1.00001p-1075"), Some(Num::Float(f64::from_bits(1))));
         assert_eq!(number("0x1p-1076"), Some(Num::Float(0.0)));
         assert_eq!(number("0x1.fffffffffffffp1023"), Some(Num::Float(f64::MAX)));
-        assert_eq!(
-            number("0x1.fffffffffffff8p1023"),
-            Some(Num::Float(f64::INFINITY))
-        );
-        assert_eq!(
-            number("0x1p99999999999999999999"),
-            Some(Num::Float(f64::INFINITY))
-        );
+        assert_eq!(number("0x1.fffffffffffff8p1023"), Some(Num::Float(f64::INFINITY)));
+        assert_eq!(number("0x1p99999999999999999999"), Some(Num::Float(f64::INFINITY)));
         assert_eq!(number("0x1p-99999999999999999999"), Some(Num::Float(0.0)));
         assert_eq!(number("0x0p99999999999999999999"), Some(Num::Float(0.0)));
         let long = format!("0x{}p-4000", "1".repeat(1000));
-        assert_eq!(
-            number(&long),
-            Some(Num::Float(f64::from_bits(0x3fb1_1111_1111_1111)))
-        );
+        assert_eq!(number(&long), Some(Num::Float(f64::from_bits(0x3fb1_1111_1111_1111))));
         let small = format!("0x.{}1p4004", "0".repeat(1000));
         assert_eq!(number(&small), Some(Num::Float(1.0)));
     }

@@ -257,7 +257,7 @@ impl Heap {
             for &child in &info.protos {
                 self.mark_pointer(child);
             }
-            size_of::<Proto>() + info.consts().len() * size_of::<Value>() + info.protos.len() * 8
+            size_of::<Proto>() + size_of_val(info.consts()) + size_of_val(&*info.protos)
         }
     }
 

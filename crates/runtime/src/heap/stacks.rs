@@ -10,7 +10,7 @@ use std::ptr;
 use super::{Heap, OutOfMemory};
 use crate::object::mark::{BLACK, WHITES};
 use crate::object::{Kind, Thread, ThreadRef, ThreadStatus, UpVal};
-use crate::stack::{EXTRA_SLOTS, HANDLER_ROOM, Frame, MAX_SLOTS};
+use crate::stack::{EXTRA_SLOTS, Frame, HANDLER_ROOM, MAX_SLOTS};
 use crate::value::Value;
 
 /// Frames of a new thread.

@@ -109,7 +109,9 @@ fn read_pieces(vm: &mut Vm, reader: Value) -> Result<Result<Vec<u8>, Value>, Rai
             return Ok(Ok(source));
         }
         source.extend_from_slice(text.as_bytes());
-        vm.charge(1)?;
+        // The source lies outside the heap, but counts against its limit.
+        vm.reserve(source.len())?;
+        vm.charge(1 + text.len() as u64 / 64)?;
     }
 }
 

@@ -151,7 +151,10 @@ mod tests {
     #[test]
     fn years_of_any_size_and_sign_are_shown_as_glibc_does() {
         assert_eq!(shown("%Y %C %y %G %g %F %D", -62_135_596_800 - 86_400 * 400), "-1 -1 99 -1 99 -1-11-28 11/28/99");
-        assert_eq!(shown("%Y|%C|%y|%F|%c", -6_213_559_680_000), "-194930|-1950|70|-194930-02-18|Fri Feb 18 00:00:00 -194930");
+        assert_eq!(
+            shown("%Y|%C|%y|%F|%c", -6_213_559_680_000),
+            "-194930|-1950|70|-194930-02-18|Fri Feb 18 00:00:00 -194930"
+        );
         assert_eq!(shown("%F|%Y|%C|%G|%D", -62_135_596_800 + 86_400 * 400), "2-02-05|2|0|2|02/05/02");
     }
 
@@ -171,7 +174,9 @@ mod tests {
     #[test]
     fn wrong_conversions_are_given_back() {
         let date = Calendar::universal(0).unwrap();
-        for (format, rest) in [("%Ez abc", "Ez abc"), ("%", ""), ("x%9", "9"), ("%d%O", "O"), ("%Ea", "Ea"), ("%|", "|")] {
+        for (format, rest) in
+            [("%Ez abc", "Ez abc"), ("%", ""), ("x%9", "9"), ("%d%O", "O"), ("%Ea", "Ea"), ("%|", "|")]
+        {
             assert_eq!(format_date(&mut Vec::new(), format.as_bytes(), &date), Err(rest.as_bytes()), "{format}");
         }
     }

@@ -1,3 +1,5 @@
+//! Pattern matching against calls recorded from the reference interpreter, and what matching costs the meter.
+
 use super::super::meter::testing::{Budget, UsedUp};
 use super::*;
 

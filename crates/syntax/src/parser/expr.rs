@@ -169,21 +169,12 @@ impl Parser<'_> {
                     let method = self.name_as_key()?;
                     let line = self.line();
                     let args = self.call_args()?;
-                    self.expr_node(ExprKind::MethodCall {
-                        obj: expr,
-                        method,
-                        args,
-                        line,
-                    })
+                    self.expr_node(ExprKind::MethodCall { obj: expr, method, args, line })
                 }
                 Token::Char(b'(' | b'{') | Token::Str(_) => {
                     let line = self.line();
                     let args = self.call_args()?;
-                    self.expr_node(ExprKind::Call {
-                        callee: expr,
-                        args,
-                        line,
-                    })
+                    self.expr_node(ExprKind::Call { callee: expr, args, line })
                 }
                 _ => return Ok(expr),
             };

@@ -16,9 +16,7 @@ use perilune_base::dialect::LuaVersion;
 use perilune_base::index::{Pool, Slice};
 use perilune_base::limits::{MAX_C_CALLS, MAX_LOCALS, MAX_SOURCE};
 
-use crate::ast::{
-    Arm, Attrib, Binding, Block, Chunk, Expr, ExprId, ExprKind, Field, FuncBody, Name, Stat,
-};
+use crate::ast::{Arm, Attrib, Binding, Block, Chunk, Expr, ExprId, ExprKind, Field, FuncBody, Name, Stat};
 use crate::error::SyntaxError;
 use crate::lexer::Lexer;
 use crate::token::Token;
@@ -33,11 +31,7 @@ type Result<T> = std::result::Result<T, SyntaxError>;
 /// # Errors
 ///
 /// The first violation of the grammar.
-pub fn parse(
-    source: &[u8],
-    chunk_name: &[u8],
-    _version: LuaVersion,
-) -> std::result::Result<Chunk, SyntaxError> {
+pub fn parse(source: &[u8], chunk_name: &[u8], _version: LuaVersion) -> std::result::Result<Chunk, SyntaxError> {
     if source.len() > MAX_SOURCE {
         return Err(SyntaxError::new(chunk_name, 1, "chunk is too long"));
     }
@@ -126,13 +120,7 @@ impl<'s> Parser<'s> {
         self.advance()?;
         let block = self.block()?;
         self.check(Token::Eof)?;
-        let main = FuncBody {
-            params: Slice::EMPTY,
-            is_vararg: true,
-            block,
-            line_defined: 0,
-            last_line_defined: 0,
-        };
+        let main = FuncBody { params: Slice::EMPTY, is_vararg: true, block, line_defined: 0, last_line_defined: 0 };
         Ok(Chunk {
             main,
             exprs: self.exprs,
@@ -169,11 +157,7 @@ impl<'s> Parser<'s> {
     /// The token behind the current one.
     fn look_ahead(&mut self) -> Result<Token> {
         let token = self.lexer.next_token()?;
-        self.ahead = Some(Ahead {
-            token,
-            start: self.lexer.start(),
-            end: self.lexer.end(),
-        });
+        self.ahead = Some(Ahead { token, start: self.lexer.start(), end: self.lexer.end() });
         Ok(token)
     }
 
@@ -196,11 +180,7 @@ impl<'s> Parser<'s> {
     /// Fails unless the current token is this one.
     #[inline]
     fn check(&self, token: Token) -> Result<()> {
-        if self.token == token {
-            Ok(())
-        } else {
-            Err(self.expected(token))
-        }
+        if self.token == token { Ok(()) } else { Err(self.expected(token)) }
     }
 
     /// Consumes this token.
@@ -213,11 +193,7 @@ impl<'s> Parser<'s> {
     /// Consumes the token that closes what `opener` opened at `line`.
     #[inline]
     fn expect_closing(&mut self, token: Token, opener: Token, line: u32) -> Result<()> {
-        if self.token == token {
-            self.advance()
-        } else {
-            Err(self.not_closed(token, opener, line))
-        }
+        if self.token == token { self.advance() } else { Err(self.not_closed(token, opener, line)) }
     }
 
     /// Consumes a name.
@@ -239,15 +215,7 @@ impl<'s> Parser<'s> {
         }
         let hint = format!(" at line {line})");
         let (token, opener) = (token.shown(), opener.shown());
-        self.error(
-            &[
-                &token[..],
-                b" expected (to close ",
-                &opener,
-                hint.as_bytes(),
-            ]
-            .concat(),
-        )
+        self.error(&[&token[..], b" expected (to close ", &opener, hint.as_bytes()].concat())
     }
 
     #[cold]
@@ -279,11 +247,7 @@ impl<'s> Parser<'s> {
     /// Adds an expression whose last token has just been consumed.
     #[inline]
     fn expr_node(&mut self, kind: ExprKind) -> ExprId {
-        self.exprs.push(Expr {
-            kind,
-            line: self.last_line,
-            end: self.last_end,
-        })
+        self.exprs.push(Expr { kind, line: self.last_line, end: self.last_end })
     }
 
     /// Consumes a name and makes it a string constant.
@@ -296,12 +260,7 @@ impl<'s> Parser<'s> {
     fn plain_binding(&mut self) -> Result<Binding> {
         let name = self.expect_name()?;
         self.declare_locals(1)?;
-        Ok(Binding {
-            name,
-            attrib: Attrib::None,
-            line: self.line(),
-            end: self.last_end,
-        })
+        Ok(Binding { name, attrib: Attrib::None, line: self.line(), end: self.last_end })
     }
 
     /// Counts variables. Their number is limited here, and not where registers run out, so that the error comes before
@@ -361,12 +320,7 @@ impl<'s> Parser<'s> {
             self.declare_locals(1)?;
             let name = self.lexer.names.intern(b"self");
             let (line, end) = (self.line(), self.last_end);
-            self.open_bindings.push(Binding {
-                name,
-                attrib: Attrib::None,
-                line,
-                end,
-            });
+            self.open_bindings.push(Binding { name, attrib: Attrib::None, line, end });
         }
         self.parameters()?;
         let params = self.bindings.take_tail(&mut self.open_bindings, params);
@@ -377,13 +331,7 @@ impl<'s> Parser<'s> {
         let is_vararg = std::mem::replace(&mut self.is_vararg, outer_is_vararg);
         self.function_line = outer_line;
         self.locals = outer_locals;
-        let body = FuncBody {
-            params,
-            is_vararg,
-            block,
-            line_defined: line,
-            last_line_defined,
-        };
+        let body = FuncBody { params, is_vararg, block, line_defined: line, last_line_defined };
         let function = self.functions.push(body);
         Ok(self.expr_node(ExprKind::Function(function)))
     }

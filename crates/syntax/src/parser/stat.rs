@@ -33,11 +33,7 @@ impl Parser<'_> {
             Token::Function => Some(self.function_statement(line)?),
             Token::Local => {
                 self.advance()?;
-                Some(if self.accept(Token::Function)? {
-                    self.local_function()?
-                } else {
-                    self.local_statement()?
-                })
+                Some(if self.accept(Token::Function)? { self.local_function()? } else { self.local_statement()? })
             }
             Token::DoubleColon => Some(self.label()?),
             Token::Return => Some(self.return_statement()?),
@@ -54,11 +50,7 @@ impl Parser<'_> {
             _ => Some(self.expr_statement()?),
         };
         if let Some(kind) = kind {
-            self.open_stats.push(Stat {
-                kind,
-                line,
-                end_line: self.last_line,
-            });
+            self.open_stats.push(Stat { kind, line, end_line: self.last_line });
         }
         self.leave_level();
         Ok(())
@@ -77,11 +69,7 @@ impl Parser<'_> {
                 break;
             }
         }
-        let otherwise = if self.accept(Token::Else)? {
-            Some(self.block()?)
-        } else {
-            None
-        };
+        let otherwise = if self.accept(Token::Else)? { Some(self.block()?) } else { None };
         self.expect_closing(Token::End, Token::If, line)?;
         let arms = self.arms.take_tail(&mut self.open_arms, height);
         Ok(StatKind::If { arms, otherwise })
@@ -124,20 +112,10 @@ impl Parser<'_> {
         let start = self.expr()?;
         self.expect(Token::Char(b','))?;
         let limit = self.expr()?;
-        let step = if self.accept(Token::Char(b','))? {
-            Some(self.expr()?)
-        } else {
-            None
-        };
+        let step = if self.accept(Token::Char(b','))? { Some(self.expr()?) } else { None };
         let var = self.bindings.push(var);
         let block = self.loop_body()?;
-        Ok(StatKind::NumericFor {
-            var,
-            start,
-            limit,
-            step,
-            block,
-        })
+        Ok(StatKind::NumericFor { var, start, limit, step, block })
     }
 
     fn generic_for(&mut self, first: Binding) -> Result<StatKind> {
@@ -195,11 +173,7 @@ impl Parser<'_> {
             }
         }
         let bindings = self.bindings.take_tail(&mut self.open_bindings, height);
-        let exprs = if self.accept(Token::Char(b'='))? {
-            self.expr_list()?
-        } else {
-            ExprList::EMPTY
-        };
+        let exprs = if self.accept(Token::Char(b'='))? { self.expr_list()? } else { ExprList::EMPTY };
         Ok(StatKind::Local { bindings, exprs })
     }
 
@@ -229,20 +203,13 @@ impl Parser<'_> {
         while matches!(self.token, Token::Char(b';') | Token::DoubleColon) {
             self.statement()?;
         }
-        Ok(StatKind::Label {
-            name,
-            next_line: self.line(),
-            is_last: self.ends_block(false),
-        })
+        Ok(StatKind::Label { name, next_line: self.line(), is_last: self.ends_block(false) })
     }
 
     fn return_statement(&mut self) -> Result<StatKind> {
         self.advance()?;
-        let exprs = if self.ends_block(true) || self.token == Token::Char(b';') {
-            ExprList::EMPTY
-        } else {
-            self.expr_list()?
-        };
+        let exprs =
+            if self.ends_block(true) || self.token == Token::Char(b';') { ExprList::EMPTY } else { self.expr_list()? };
         self.accept(Token::Char(b';'))?;
         Ok(StatKind::Return(exprs))
     }
@@ -264,10 +231,7 @@ impl Parser<'_> {
         let level = self.level;
         let mut target = first;
         loop {
-            if !matches!(
-                self.exprs[target].kind,
-                ExprKind::Name(_) | ExprKind::Index { .. }
-            ) {
+            if !matches!(self.exprs[target].kind, ExprKind::Name(_) | ExprKind::Index { .. }) {
                 return Err(self.error(b"syntax error"));
             }
             self.open_lists.push(target);
@@ -283,10 +247,6 @@ impl Parser<'_> {
         let targets = self.expr_lists.take_tail(&mut self.open_lists, height);
         let exprs = self.expr_list()?;
         self.level = level;
-        Ok(StatKind::Assign {
-            targets,
-            exprs,
-            line,
-        })
+        Ok(StatKind::Assign { targets, exprs, line })
     }
 }

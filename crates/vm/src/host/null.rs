@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use super::{
-    Buffering, Host, HostError, HostFile, HostResult, LocalOffset, OpenMode, PipeMode, ProcessEnd, StandardStream, Stream,
+    Buffering, Host, HostError, HostFile, HostResult, LocalOffset, OpenMode, PipeMode, ProcessEnd, StandardStream,
+    Stream,
 };
 
 /// Denies all: no files, variables or processes, clocks that stand still, input at its end, output to nowhere.

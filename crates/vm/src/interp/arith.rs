@@ -58,10 +58,7 @@ fn operator(event: Event) -> Option<num::ArithOp> {
 
 /// Whether the event is a bitwise operator.
 pub(crate) fn is_bitwise(event: Event) -> bool {
-    matches!(
-        event,
-        Event::BAnd | Event::BOr | Event::BXor | Event::Shl | Event::Shr | Event::BNot
-    )
+    matches!(event, Event::BAnd | Event::BOr | Event::BXor | Event::Shl | Event::Shr | Event::BNot)
 }
 
 /// The result of an operator on two numbers, if both are and it has one.
@@ -100,10 +97,7 @@ unsafe fn operate(vm: *mut Vm, i: Instr, event: Event, x: Value, y: Value) -> St
 
 /// Whether the operands of a constant form stand in the other order than in the source.
 fn is_flipped(i: Instr) -> bool {
-    matches!(
-        i.op(),
-        Some(Op::AddK | Op::MulK | Op::BAndK | Op::BOrK | Op::BXorK)
-    ) && i.c() == 1
+    matches!(i.op(), Some(Op::AddK | Op::MulK | Op::BAndK | Op::BOrK | Op::BXorK)) && i.c() == 1
 }
 
 macro_rules! operators {

@@ -36,7 +36,7 @@ pub(crate) unsafe fn close_upvalues(vm: *mut Vm, level: *mut Value) {
 #[inline]
 pub(crate) unsafe fn has_pending(th: *mut Thread, level: usize) -> bool {
     // SAFETY: the caller's duty.
-    unsafe { (&(*th).to_close).last().is_some_and(|&at| at as usize >= level) }
+    unsafe { (*th).to_close.last().is_some_and(|&at| at as usize >= level) }
 }
 
 /// `Tbc`: the value in `slot` will be closed.
@@ -75,7 +75,7 @@ pub(crate) unsafe fn call_pending(vm: *mut Vm, level: usize, error: Option<Value
             if !has_pending(th, level) {
                 return Step::Next;
             }
-            let Some(at) = (&mut (*th).to_close).pop() else { return Step::Next };
+            let Some(at) = (*th).to_close.pop() else { return Step::Next };
             let slot = (*th).stack.add(at as usize);
             let v = *slot;
             if error.is_some() {
@@ -153,7 +153,7 @@ impl Vm {
             let th = self.thread;
             close_upvalues(vm, (*th).stack.add(level));
             while has_pending(th, level) {
-                let Some(at) = (&mut (*th).to_close).pop() else { break };
+                let Some(at) = (*th).to_close.pop() else { break };
                 let slot = (*th).stack.add(at as usize);
                 let v = *slot;
                 (*th).top = (*th).top.max(slot.add(1));

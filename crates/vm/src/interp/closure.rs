@@ -20,7 +20,7 @@ pub(crate) unsafe fn closure(vm: *mut Vm, i: Instr) -> Step {
         let f = (*(*vm).thread).frame;
         let outer = pointer::<LuaClosure>(*(*f).func);
         let proto = *(*(*outer).proto).protos.add(i.d() as usize);
-        let descriptors = &(&(*proto).info).plain.upvals;
+        let descriptors = &(*proto).info.plain.upvals;
         let made = (*vm).heap.new_lua_closure(proto, descriptors.len() as u32);
         let upvals = LuaClosure::upvals(made.as_ptr());
         for (n, d) in descriptors.iter().enumerate() {

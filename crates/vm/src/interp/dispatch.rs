@@ -22,8 +22,7 @@ use crate::vm::Vm;
 
 /// A handler: the VM, the instruction behind the one to run, the frame's registers and constants, the frame, and the
 /// instruction to run.
-pub(super) type Handler =
-    unsafe fn(*mut Vm, *const Instr, *mut Value, *const Value, *mut Frame, Instr) -> Exit;
+pub(super) type Handler = unsafe fn(*mut Vm, *const Instr, *mut Value, *const Value, *mut Frame, Instr) -> Exit;
 
 /// The handlers of a mode, by opcode number.
 pub(super) trait Handlers: Mode {

@@ -131,12 +131,7 @@ unsafe fn back_edge<M: Handlers>(
 
 #[cold]
 #[inline(never)]
-unsafe fn out_of_fuel<M: Handlers>(
-    vm: *mut Vm,
-    pc: *const Instr,
-    consts: *const Value,
-    frame: *mut Frame,
-) -> Exit {
+unsafe fn out_of_fuel<M: Handlers>(vm: *mut Vm, pc: *const Instr, consts: *const Value, frame: *mut Frame) -> Exit {
     // SAFETY: the current frame is a Lua frame.
     unsafe {
         (*frame).pc = pc;
@@ -432,19 +427,24 @@ macro_rules! binary_cold {
     };
 }
 
-/// Operators with a result for two integers and for two floats. Tags are compared before payloads are read, and mixed
-/// operands are left to the cold side: then the fast path needs no register that it would have to save.
+/// Operators with a result for two integers and for two floats. Tags are compared where they are before payloads are
+/// read: then a handler needs no register that it would have to save.
 macro_rules! int_float {
     ($($name:ident $cold:ident $right:ident $int:path, $float:expr, $slow:path;)*) => {
         $(
             handler!($name(vm, pc, base, consts, frame, i) {
                 let (x, y) = (reg(base, b_of(pc)), right!($right, base, consts, i, pc));
-                if (*x).tag == Tag::Int && (*y).tag == Tag::Int {
-                    *reg(base, a_of(pc)) = Value::int($int((*x).raw_int(), (*y).raw_int()));
-                    return next::<M>(vm, pc, base, consts, frame);
-                }
-                if (*x).tag == Tag::Float {
-                    let operate: fn(f64, f64) -> f64 = $float;
+                let operate: fn(f64, f64) -> f64 = $float;
+                if (*x).tag == Tag::Int {
+                    if (*y).tag == Tag::Int {
+                        *reg(base, a_of(pc)) = Value::int($int((*x).raw_int(), (*y).raw_int()));
+                        return next::<M>(vm, pc, base, consts, frame);
+                    }
+                    if (*y).tag == Tag::Float {
+                        *reg(base, a_of(pc)) = Value::float(operate((*x).raw_int() as f64, (*y).raw_float()));
+                        return next::<M>(vm, pc, base, consts, frame);
+                    }
+                } else if (*x).tag == Tag::Float {
                     if (*y).tag == Tag::Float {
                         *reg(base, a_of(pc)) = Value::float(operate((*x).raw_float(), (*y).raw_float()));
                         return next::<M>(vm, pc, base, consts, frame);
@@ -456,16 +456,7 @@ macro_rules! int_float {
                 }
                 $cold::<M>(vm, pc, base, consts, frame, i)
             });
-            handler!(#[inline(never)] $cold(vm, pc, base, consts, frame, i) {
-                let (x, y) = (*reg(base, b_of(pc)), *right!($right, base, consts, i, pc));
-                if x.is_number() && y.is_number() {
-                    let operate: fn(f64, f64) -> f64 = $float;
-                    *reg(base, a_of(pc)) = Value::float(operate(arith::as_float(x), arith::as_float(y)));
-                    return next::<M>(vm, pc, base, consts, frame);
-                }
-                (*frame).pc = pc;
-                after::<M>(vm, consts, $slow(vm, i, x, y))
-            });
+            binary_cold!($cold, $right, $slow);
         )*
     };
 }
@@ -502,10 +493,16 @@ macro_rules! float_only {
         $(
             handler!($name(vm, pc, base, consts, frame, i) {
                 let (x, y) = (reg(base, b_of(pc)), right!($right, base, consts, i, pc));
-                if (*x).tag == Tag::Float && (*y).tag == Tag::Float {
-                    let operate: fn(f64, f64) -> f64 = $float;
-                    *reg(base, a_of(pc)) = Value::float(operate((*x).raw_float(), (*y).raw_float()));
-                    return next::<M>(vm, pc, base, consts, frame);
+                let operate: fn(f64, f64) -> f64 = $float;
+                if (*x).tag == Tag::Float {
+                    if (*y).tag == Tag::Float {
+                        *reg(base, a_of(pc)) = Value::float(operate((*x).raw_float(), (*y).raw_float()));
+                        return next::<M>(vm, pc, base, consts, frame);
+                    }
+                    if (*y).tag == Tag::Int {
+                        *reg(base, a_of(pc)) = Value::float(operate((*x).raw_float(), (*y).raw_int() as f64));
+                        return next::<M>(vm, pc, base, consts, frame);
+                    }
                 }
                 $cold::<M>(vm, pc, base, consts, frame, i)
             });

@@ -82,7 +82,7 @@ unsafe fn shared_cache(vm: *mut Vm, t: *mut Table, key: Value) -> *mut Cache {
 
 /// Remembers where `t` has the key of `cache`: in the cache itself, or in the shared one when it has missed often.
 ///
-/// The shared one needs no tracing: it is used only for keys that are found in shapes, which never die.
+/// The shared one needs no tracing: what it says of where a key *is* is about keys of shapes, which never die.
 #[cold]
 #[inline(never)]
 unsafe fn remember_load(vm: *mut Vm, t: *mut Table, cache: *mut Cache) {
@@ -93,13 +93,29 @@ unsafe fn remember_load(vm: *mut Vm, t: *mut Table, cache: *mut Cache) {
             return fill_load(vm, t, cache);
         }
         let shared = shared_cache(vm, t, (*cache).key);
+        if is_hopeless(shared, t, (*cache).key) {
+            return;
+        }
         // What it knew was about another key.
         *shared = EMPTY_CACHE;
         (*shared).key = (*cache).key;
         fill_load(vm, t, shared);
         if (*shared).shape.is_null() && (*shared).outer_shape.is_null() {
-            *shared = EMPTY_CACHE;
+            (*shared).holder_shape = (*t).shape;
         }
+    }
+}
+
+/// Whether a shared cache says that no cache can help with this key in tables of this shape (it is found further up a
+/// chain, or by a function). Should the key be another one that got the address of a dead one, then only time is lost.
+#[inline(always)]
+unsafe fn is_hopeless(shared: *const Cache, t: *mut Table, key: Value) -> bool {
+    // SAFETY: both are alive.
+    unsafe {
+        (*shared).shape.is_null()
+            && (*shared).outer_shape.is_null()
+            && (*shared).key.payload == key.payload
+            && (*shared).holder_shape == (*t).shape
     }
 }
 

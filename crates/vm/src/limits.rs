@@ -2,7 +2,7 @@
 //!
 //! Fuel is a count of units, charged where a program can spend time without end: one per call, one per instruction of a
 //! loop's body at its back-edge, and in proportion to the work inside long library operations. The running code decrements
-//! one counter, [`Vm::fuel`], which holds a *slice* of what is left; when it goes below zero, [`Vm::fuel_spent`] accounts
+//! one counter, `Vm::fuel`, which holds a *slice* of what is left; when it goes below zero, `Vm::fuel_spent` accounts
 //! for the slice, looks at the limits and the deadline, and hands out the next slice. The count of units of a program is
 //! therefore the same on every run, whatever the slices were.
 

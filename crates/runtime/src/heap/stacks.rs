@@ -147,8 +147,12 @@ impl Heap {
         if wanted <= size {
             return Ok(());
         }
+        // The room kept for the handling of an overflow is taken at once: growing into it call by call would copy a huge
+        // stack each time.
+        let limit = MAX_SLOTS - HANDLER_ROOM;
+        let slots = if wanted > limit { MAX_SLOTS } else { (size * 2).clamp(wanted, limit) };
         // SAFETY: the caller's duty.
-        unsafe { self.resize_stack(th, (size * 2).min(MAX_SLOTS - HANDLER_ROOM).max(wanted)) }
+        unsafe { self.resize_stack(th, slots) }
     }
 
     /// Gives back most of a stack that is much larger than what is in use. Returns whether the stack has moved.

@@ -4,7 +4,7 @@
 //! checked against what is left of the input before anything is allocated for it.
 //!
 //! ```text
-//! chunk     signature ESC "Lua"; FORMAT; version of the language; CHECK; function
+//! chunk     HEADER of the reference's format; FORMAT; version of the language; function
 //! function  source: u8 0 for that of the enclosing function, 1 and string
 //!           line_defined, last_line: u32; num_params, is_vararg, max_stack: u8
 //!           code: list of u64; lines: list of u32
@@ -14,6 +14,9 @@
 //! string    list of bytes
 //! bool      u8 0 or 1
 //! ```
+//!
+//! A chunk begins like one of the reference, byte for byte: programs check that header, and refuse what lacks it. What
+//! follows it tells the two formats apart, so that chunks of the reference are refused with a reason.
 //!
 //! [`undump`] hands out only prototypes that the [verifier](crate::verify) accepts. What follows the function is ignored.
 
@@ -28,14 +31,15 @@ use crate::verify::{MAX_NESTING, VerifyError, verify};
 /// The first bytes of a binary chunk.
 pub const SIGNATURE: &[u8] = b"\x1bLua";
 
-/// The version of this format. The reference has the version of the language here, 0x51 to 0x55.
-const FORMAT: u8 = 0xa1;
+/// The version of this format. A chunk of the reference has a number of upvalues here, and these bytes as one is absurd.
+const FORMAT: &[u8] = b"\xa1Prl\x01";
 
 /// The source of a function without debug information.
 const UNKNOWN_SOURCE: &[u8] = b"=?";
 
-/// Bytes that a transfer as text would change.
-const CHECK: &[u8] = b"\x19\x93\r\n\x1a\n";
+/// The reference's header after the signature: version and format; bytes that a transfer as text would change; the sizes of
+/// instructions, integers and floats; an integer and a float.
+const HEADER: &[u8] = b"\x54\0\x19\x93\r\n\x1a\n\x04\x08\x08\x78\x56\0\0\0\0\0\0\0\0\0\0\0\x28\x77\x40";
 
 /// Why bytes are not a binary chunk that can be loaded.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -81,9 +85,9 @@ pub fn is_binary(chunk: &[u8]) -> bool {
 pub fn dump(proto: &Proto, version: LuaVersion, strip: bool) -> Vec<u8> {
     let mut writer = Writer { out: Vec::new(), strip };
     writer.out.extend_from_slice(SIGNATURE);
-    writer.out.push(FORMAT);
+    writer.out.extend_from_slice(HEADER);
+    writer.out.extend_from_slice(FORMAT);
     writer.out.push(version.as_u8());
-    writer.out.extend_from_slice(CHECK);
     writer.function(proto, None);
     writer.out
 }
@@ -96,9 +100,9 @@ pub fn dump(proto: &Proto, version: LuaVersion, strip: bool) -> Vec<u8> {
 pub fn undump(bytes: &[u8], version: LuaVersion) -> Result<Proto, UndumpError> {
     let mut reader = Reader { rest: bytes };
     reader.expect(SIGNATURE, UndumpError::NotBinary)?;
-    reader.expect(&[FORMAT], UndumpError::Format)?;
+    reader.expect(HEADER, UndumpError::Version)?;
+    reader.expect(FORMAT, UndumpError::Format)?;
     reader.expect(&[version.as_u8()], UndumpError::Version)?;
-    reader.expect(CHECK, UndumpError::Corrupted)?;
     let proto = reader.function(None, 0)?;
     verify(&proto).map_err(UndumpError::Invalid)?;
     Ok(proto)
@@ -445,7 +449,7 @@ mod tests {
     #[test]
     fn a_huge_length_allocates_nothing() {
         let mut bytes = dump(&sample(), LuaVersion::Lua54, false);
-        let code_len = SIGNATURE.len() + 2 + CHECK.len() + 1 + 4 + 2 + 4 + 4 + 3;
+        let code_len = SIGNATURE.len() + HEADER.len() + FORMAT.len() + 1 + 1 + 4 + 2 + 4 + 4 + 3;
         bytes[code_len..code_len + 4].copy_from_slice(&u32::MAX.to_le_bytes());
         assert_eq!(undump(&bytes, LuaVersion::Lua54), Err(UndumpError::Truncated));
     }

@@ -85,14 +85,14 @@ a = a * 2; a = 2 * a; a = a / 2.5; a = a % 3; a = a // 4; a = a ^ 2",
 }
 
 #[test]
-fn zero_is_not_subtracted_by_adding() {
+fn an_integer_zero_is_subtracted_by_adding_it() {
     check(
         r"local a
 a = a - 0
 a = a - 0.0",
         r"main
   0 loadnil r0 0
-  1 subk r0 r0 0
+  1 addi r0 r0 0 1
   2 subk r0 r0 0.0
   3 return0",
     );

@@ -69,3 +69,8 @@ pub mod prelude {
         LuaString, MetaMethod, MultiValue, Table, Thread, UserData, UserDataFields, UserDataMethods, Value, Variadic,
     };
 }
+
+/// The example of the README is compiled and run with the tests of the documentation.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Readme;

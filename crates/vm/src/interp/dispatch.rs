@@ -8,7 +8,7 @@
 //! The call at the end is a *sibling call*, same signature and nothing left to do, which the code generator turns into a
 //! jump in optimised builds. Only those use it (`threaded_dispatch`, set by the build script); a build without that
 //! guarantee, or with debug assertions, returns the state to a loop instead, so that the host's stack cannot grow.
-//! The test `runs_long_without_host_stack` of this module would overflow the stack if a handler's last call were a real one.
+//! The fixture `traps/long-loop-needs-no-host-stack`, in a release build, would overflow the stack if that call were a real one.
 
 use perilune_bytecode::ops::{Instr, Op};
 use perilune_runtime::stack::Frame;

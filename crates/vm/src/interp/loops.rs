@@ -22,15 +22,15 @@ pub(crate) unsafe fn prepare(vm: *mut Vm, ra: *mut Value) -> Result<bool, Raised
     unsafe {
         let (start, limit, step) = (*ra, *ra.add(1), *ra.add(2));
         if start.tag == Tag::Int && step.tag == Tag::Int {
+            if step.raw_int() == 0 {
+                return Err((*vm).run_error("'for' step is zero"));
+            }
             // A string that spells a number is accepted as a limit, as in the reference.
             let limit = match (*vm).to_number(limit) {
                 Some(n) if n.tag == Tag::Int => Num::Int(n.raw_int()),
                 Some(n) => Num::Float(n.raw_float()),
                 None => return Err(crate::errors::for_loop(&mut *vm, "limit", limit)),
             };
-            if step.raw_int() == 0 {
-                return Err((*vm).run_error("'for' step is zero"));
-            }
             let Some(count) = for_loop::int_loop_count(start.raw_int(), limit, step.raw_int()) else {
                 return Ok(false);
             };

@@ -184,6 +184,8 @@ fn print(vm: &mut Vm) -> NativeResult {
     line.push(b'\n');
     write_output(vm, &mut line);
     vm.give_buffer(line);
+    // Each line is out at once, as with the reference: whoever reads a pipe or a log sees how far a program is.
+    let _ = vm.host().stream(StandardStream::Output).flush();
     Ok(0)
 }
 

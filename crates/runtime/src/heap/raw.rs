@@ -4,7 +4,7 @@
 //! ones from the system allocator. The owner remembers the size and gives it back when freeing. All buffers are aligned to
 //! 16. A buffer of no bytes is the null pointer.
 //!
-//! Chunks that became free as a whole go back to the system when more than half of all chunk memory is free
+//! Chunks that became free as a whole go back to the system when more than three quarters of all chunk memory is free
 //! ([`Heap::trim_raw`], at the end of a cycle). That takes a walk over the free lists, hence the threshold.
 
 use std::alloc::{Layout, alloc, dealloc, handle_alloc_error, realloc};
@@ -17,7 +17,7 @@ const CLASSES: usize = MAX_SMALL / ALIGN;
 const FIRST_CHUNK: usize = 4 << 10;
 const LAST_CHUNK: usize = 32 << 10;
 /// Free bytes that are not worth a walk.
-const TRIM_MIN: usize = 256 << 10;
+const TRIM_MIN: usize = 2 << 20;
 
 #[derive(Clone, Copy, Debug)]
 struct Chunk {
@@ -285,7 +285,7 @@ impl Heap {
 
     /// Gives unused chunks back to the system if much of them is unused.
     pub(super) fn trim_raw(&mut self) {
-        if self.raw.free_bytes > TRIM_MIN && self.raw.free_bytes > self.raw.chunk_bytes / 2 {
+        if self.raw.free_bytes > TRIM_MIN && self.raw.free_bytes > self.raw.chunk_bytes / 4 * 3 {
             self.raw.trim();
         }
     }

@@ -1,6 +1,6 @@
 //! Small operations on tables and strings that the interpreter's loop wants inlined.
 
-use crate::heap::{Heap, OutOfMemory};
+use crate::heap::Heap;
 use crate::object::{Str, StrRef, TableRef};
 use crate::table::{Cursor, InvalidKey, Shape, adopt_shape};
 use crate::value::Value;
@@ -63,19 +63,5 @@ impl Heap {
             }
         }
         t
-    }
-
-    /// The shape that a table of `shape` has after gaining `key`; `None` when it must become a dictionary.
-    ///
-    /// # Safety
-    /// `shape` is of this heap's tree and lacks `key`.
-    pub unsafe fn shape_with(&mut self, shape: *mut Shape, key: StrRef) -> Option<*mut Shape> {
-        // SAFETY: the caller's duties.
-        unsafe { self.shapes.transition(shape, key) }
-    }
-
-    /// A string of `len` bytes that `write` fills.
-    pub fn new_str_with(&mut self, len: usize, write: impl FnOnce(&mut [u8])) -> Result<StrRef, OutOfMemory> {
-        self.new_long_with(len, write)
     }
 }

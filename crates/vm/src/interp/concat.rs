@@ -171,7 +171,7 @@ impl Vm {
                 }
             }
         }
-        let made = self.heap.new_str_with(total, |out| {
+        let made = self.heap.new_long_with(total, |out| {
             let mut at = 0;
             for p in parts {
                 let mut digits = NumberText::default();

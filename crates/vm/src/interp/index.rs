@@ -517,7 +517,7 @@ unsafe fn remember_store(vm: *mut Vm, t: *mut Table, cache: *mut Cache) {
             }
             FieldSlot::Absent => {
                 let from: *mut Shape = (*t).shape;
-                if let Some(to) = (*vm).heap.shape_with(from, key) {
+                if let Some(to) = (*vm).heap.shapes.transition(from, key) {
                     (*cache).outer_shape = from;
                     (*cache).holder_shape = to;
                     (*cache).holder_slot = (*from).count;

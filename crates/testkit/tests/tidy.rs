@@ -13,6 +13,7 @@ const RANKS: &[(&str, Option<u8>)] = &[
     ("base", Some(0)),
     ("syntax", Some(1)),
     ("bytecode", Some(1)),
+    ("trace", Some(1)),
     ("compiler", Some(2)),
     ("runtime", Some(2)),
     ("vm", Some(3)),
@@ -23,7 +24,7 @@ const RANKS: &[(&str, Option<u8>)] = &[
 ];
 
 /// Crates without any `unsafe`.
-const SAFE: &[&str] = &["base", "syntax", "bytecode", "compiler", "stdlib", "cli", "testkit"];
+const SAFE: &[&str] = &["base", "syntax", "bytecode", "trace", "compiler", "stdlib", "cli", "testkit"];
 
 /// Where `unsafe` may stand: files, and folders that end with a slash.
 const UNSAFE: &[&str] = &[

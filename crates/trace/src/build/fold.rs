@@ -1,0 +1,163 @@
+//! Folding: what an operation comes to when its operands are constants, or say enough.
+//!
+//! The arithmetic is that of `perilune_base::num`, which the interpreter uses too, so that both cannot disagree.
+//!
+//! Floats fold only where the result is the same for every bit pattern. `x + 0.0` is not `x` when `x` is `-0.0`, and
+//! `x * 0.0` is not `0.0` when `x` is NaN, infinite or negative: neither is folded.
+
+use std::cmp::Ordering;
+
+use perilune_base::num::{arith, convert};
+
+use crate::ir::{Helper, Inst, Op, Ref, Tree};
+
+/// What an operation comes to.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Folded {
+    /// This integer.
+    Int(i64),
+    /// This float.
+    Float(f64),
+    /// This earlier value.
+    Same(Ref),
+    /// Nothing simpler.
+    No,
+}
+
+/// Folds a pure operation, or a checked conversion.
+#[must_use]
+pub fn fold(tree: &Tree, inst: &Inst) -> Folded {
+    match (int_operand(tree, inst.a()), int_operand(tree, inst.b())) {
+        (Some(a), Some(b)) => fold_ints(inst.op, a, b),
+        (Some(a), None) => fold_left_int(inst, a),
+        (None, Some(b)) => fold_right_int(inst, b),
+        (None, None) => fold_floats(tree, inst),
+    }
+}
+
+fn int_operand(tree: &Tree, r: Ref) -> Option<i64> {
+    if r.is_some() { tree.const_int(r) } else { None }
+}
+
+fn float_operand(tree: &Tree, r: Ref) -> Option<f64> {
+    if r.is_some() { tree.const_float(r) } else { None }
+}
+
+fn fold_ints(op: Op, a: i64, b: i64) -> Folded {
+    match op {
+        Op::Add => Folded::Int(a.wrapping_add(b)),
+        Op::Sub => Folded::Int(a.wrapping_sub(b)),
+        Op::Mul => Folded::Int(a.wrapping_mul(b)),
+        Op::IDiv => arith::int_idiv(a, b).map_or(Folded::No, Folded::Int),
+        Op::Mod => arith::int_mod(a, b).map_or(Folded::No, Folded::Int),
+        Op::And => Folded::Int(a & b),
+        Op::Or => Folded::Int(a | b),
+        Op::Xor => Folded::Int(a ^ b),
+        Op::Shl => Folded::Int(arith::shift_left(a, b)),
+        Op::Shr => Folded::Int(arith::shift_right(a, b)),
+        _ => Folded::No,
+    }
+}
+
+fn fold_left_int(inst: &Inst, a: i64) -> Folded {
+    match inst.op {
+        Op::Neg => Folded::Int(a.wrapping_neg()),
+        Op::Not => Folded::Int(!a),
+        Op::IToF => Folded::Float(a as f64),
+        Op::Add | Op::Or | Op::Xor if a == 0 => Folded::Same(inst.b()),
+        Op::Mul if a == 1 => Folded::Same(inst.b()),
+        Op::And if a == -1 => Folded::Same(inst.b()),
+        Op::Mul | Op::And if a == 0 => Folded::Int(0),
+        _ => Folded::No,
+    }
+}
+
+fn fold_right_int(inst: &Inst, b: i64) -> Folded {
+    match inst.op {
+        Op::Add | Op::Sub | Op::Or | Op::Xor | Op::Shl | Op::Shr if b == 0 => Folded::Same(inst.a()),
+        Op::Mul | Op::IDiv if b == 1 => Folded::Same(inst.a()),
+        Op::And if b == -1 => Folded::Same(inst.a()),
+        Op::Mul | Op::And if b == 0 => Folded::Int(0),
+        Op::Mod if b == 1 || b == -1 => Folded::Int(0),
+        _ => Folded::No,
+    }
+}
+
+fn fold_floats(tree: &Tree, inst: &Inst) -> Folded {
+    let Some(a) = float_operand(tree, inst.a()) else { return fold_same(tree, inst) };
+    if !inst.b().is_some() {
+        return match inst.op {
+            Op::FNeg => Folded::Float(-a),
+            Op::FAbs => Folded::Float(a.abs()),
+            Op::FSqrt => Folded::Float(a.sqrt()),
+            Op::FFloor => Folded::Float(a.floor()),
+            Op::FCeil => Folded::Float(a.ceil()),
+            Op::FToI => convert::float_to_int(a).map_or(Folded::No, Folded::Int),
+            _ => Folded::No,
+        };
+    }
+    let Some(b) = float_operand(tree, inst.b()) else { return Folded::No };
+    match inst.op {
+        Op::FAdd => Folded::Float(a + b),
+        Op::FSub => Folded::Float(a - b),
+        Op::FMul => Folded::Float(a * b),
+        Op::FDiv => Folded::Float(a / b),
+        Op::Call if inst.helper() == Some(Helper::Pow) => Folded::Float(arith::pow(a, b)),
+        Op::Call if inst.helper() == Some(Helper::FMod) => Folded::Float(arith::float_mod(a, b)),
+        _ => Folded::No,
+    }
+}
+
+/// Identities that need no constant.
+fn fold_same(tree: &Tree, inst: &Inst) -> Folded {
+    match inst.op {
+        Op::Sub | Op::Xor if inst.a() == inst.b() => Folded::Int(0),
+        Op::And | Op::Or if inst.a() == inst.b() => Folded::Same(inst.a()),
+        // An integer converted to a float has no fraction.
+        Op::FFloor | Op::FCeil if tree.inst(inst.a()).op == Op::IToF => Folded::Same(inst.a()),
+        Op::Neg | Op::Not | Op::FNeg if tree.inst(inst.a()).op == inst.op => Folded::Same(tree.inst(inst.a()).a()),
+        _ => Folded::No,
+    }
+}
+
+/// Whether a guard holds, if that is known.
+#[must_use]
+pub fn decide(tree: &Tree, guard: &Inst) -> Option<bool> {
+    if !guard.b().is_some() {
+        return None;
+    }
+    let (a, b) = (guard.a(), guard.b());
+    if a == b {
+        return match guard.op {
+            Op::Eq | Op::Le | Op::Ge => Some(true),
+            Op::Ne | Op::Lt | Op::Gt | Op::Below => Some(false),
+            // NaN is not equal to itself.
+            _ => None,
+        };
+    }
+    if let (Some(x), Some(y)) = (tree.const_float(a), tree.const_float(b)) {
+        return match guard.op {
+            Op::FEq => Some(x == y),
+            Op::FNe => Some(x != y),
+            Op::FLt => Some(x < y),
+            Op::FLe => Some(x <= y),
+            Op::FNotLt => Some(x.partial_cmp(&y) != Some(Ordering::Less)),
+            Op::FNotLe => Some(matches!(x.partial_cmp(&y), None | Some(Ordering::Greater))),
+            _ => None,
+        };
+    }
+    if !(tree.is_const(a) && tree.is_const(b)) {
+        return None;
+    }
+    let (x, y) = (tree.inst(a).imm as i64, tree.inst(b).imm as i64);
+    match guard.op {
+        Op::Eq => Some(x == y),
+        Op::Ne => Some(x != y),
+        Op::Lt => Some(x < y),
+        Op::Le => Some(x <= y),
+        Op::Gt => Some(x > y),
+        Op::Ge => Some(x >= y),
+        Op::Below => Some((x as u64) < y as u64),
+        _ => None,
+    }
+}

@@ -1,0 +1,423 @@
+//! The builder: appends instructions to a tree while it is recorded, and leaves out those that are not needed.
+//!
+//! Three optimizations happen here, because the recorder then sees their results (a known shape needs no guard):
+//!
+//! * *folding*: operations on constants, and identities ([`fold`]);
+//! * *common subexpressions*: a pure operation, or a guard, that the path has passed is not repeated;
+//! * *forwarding*: a load gives the value that was last loaded from or stored to the same place (`memory`).
+//!
+//! What is known holds along one path: from the header through the lineage of segments to the end of the open one. A
+//! builder that continues a tree at a snapshot learns it by reading that path again.
+//!
+//! ```text
+//! 0  slot #1 tab            t
+//! 1  load shape 0           its shape
+//! 2  eq 1 kptr(S)   snap 1  guard
+//! 3  load slots 0
+//! 4  ldprop 3 #2 int snap 1 t.x
+//! 5  add 4 kint(1)
+//! 6  stprop 3 #2 5          t.x = t.x + 1
+//!    ldprop 3 #2            is 5, and needs no instruction
+//! ```
+
+pub mod fold;
+mod memory;
+
+use std::collections::{HashMap, HashSet};
+
+use self::memory::Memory;
+use crate::ir::{
+    Arg, End, ExitKind, Field, Format, Helper, Inst, Op, Ref, Segment, SegmentId, SnapId, SnapSlot, Snapshot, Tree, Ty,
+};
+
+/// A guard that cannot hold: what was recorded contradicts what is known. The recording is given up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Contradiction;
+
+/// Two instructions with the same key compute the same.
+type Key = (Op, Ty, [Ref; 3], u32, u64);
+
+/// Builds one segment of a tree.
+#[derive(Debug)]
+pub struct Builder {
+    tree: Tree,
+    segment: SegmentId,
+    consts: HashMap<(Op, Ty, u64), Ref>,
+    inputs: HashMap<u32, Ref>,
+    values: HashMap<Key, Ref>,
+    passed: HashSet<(Op, [Ref; 3])>,
+    memory: Memory,
+}
+
+impl Builder {
+    /// Begins the root segment of a new tree whose header is at instruction `pc`.
+    #[must_use]
+    pub fn new(pc: u32) -> Builder {
+        let mut tree = Tree::default();
+        tree.snapshots.push(Snapshot {
+            kind: ExitKind::Guard,
+            segment: SegmentId::ROOT,
+            at: Ref(0),
+            pc,
+            frames: Vec::new(),
+            slots: Vec::new(),
+            fuel: 0,
+        });
+        Builder::open(tree, None)
+    }
+
+    /// Continues a tree with a segment that starts at a snapshot.
+    #[must_use]
+    pub fn resume(tree: Tree, start: SnapId) -> Builder {
+        Builder::open(tree, Some(start))
+    }
+
+    fn open(mut tree: Tree, start: Option<SnapId>) -> Builder {
+        let segment = SegmentId(tree.segments.len() as u32);
+        let first = Ref(tree.insts.len() as u32);
+        tree.segments.push(Segment { start, first, end_at: first, end: End::Open, slots: Vec::new(), fuel: 0 });
+        let mut builder = Builder {
+            tree,
+            segment,
+            consts: HashMap::new(),
+            inputs: HashMap::new(),
+            values: HashMap::new(),
+            passed: HashSet::new(),
+            memory: Memory::default(),
+        };
+        builder.learn();
+        builder
+    }
+
+    /// Reads the path in front of the open segment.
+    fn learn(&mut self) {
+        for at in 0..self.tree.insts.len() {
+            let inst = self.tree.insts[at];
+            match inst.op.format() {
+                Format::Const => drop(self.consts.insert((inst.op, inst.ty, inst.imm), Ref(at as u32))),
+                Format::Slot => drop(self.inputs.insert(inst.aux, Ref(at as u32))),
+                _ => {}
+            }
+        }
+        let line = self.tree.lineage(self.segment);
+        for pair in line.windows(2) {
+            let Some(start) = self.tree.segment(pair[1]).start else { continue };
+            let until = self.tree.snapshot(start).at;
+            let path: Vec<Ref> = self.tree.body(pair[0]).filter(|r| *r < until).collect();
+            for r in path {
+                self.note(r);
+            }
+        }
+    }
+
+    /// Remembers what is known once `r` has run.
+    fn note(&mut self, r: Ref) {
+        let inst = *self.tree.inst(r);
+        let key = (inst.op, inst.ty, inst.args, inst.aux, inst.imm);
+        match inst.op.format() {
+            Format::Const | Format::Slot => {}
+            Format::Unary | Format::GuardUnary => drop(self.values.insert(key, r)),
+            Format::Binary => {
+                if inst.op.is_pure() {
+                    self.values.insert(key, r);
+                }
+            }
+            // Whether a collector step is due changes with every allocation.
+            Format::GuardNullary => {}
+            Format::Guard => drop(self.passed.insert((inst.op, inst.args))),
+            Format::Field => {
+                if inst.field().is_some_and(Field::is_constant) {
+                    self.values.insert(key, r);
+                } else {
+                    self.memory.loaded(&inst, r);
+                }
+            }
+            Format::Prop | Format::Elem | Format::Packed | Format::Up => self.memory.loaded(&inst, r),
+            Format::StoreProp | Format::StoreElem | Format::StoreUp | Format::StoreField => {
+                self.memory.stored(&self.tree, &inst);
+            }
+            Format::Call => {
+                let Some(helper) = inst.helper() else { return };
+                self.memory.clobbered(helper.effects());
+                if helper.effects() == crate::ir::Effects::Pure {
+                    self.values.insert(key, r);
+                }
+            }
+        }
+    }
+
+    /// The tree so far.
+    #[must_use]
+    pub fn tree(&self) -> &Tree {
+        &self.tree
+    }
+
+    /// The segment being built.
+    #[must_use]
+    pub fn segment(&self) -> SegmentId {
+        self.segment
+    }
+
+    /// The type of a value.
+    #[must_use]
+    pub fn ty(&self, r: Ref) -> Ty {
+        self.tree.ty(r)
+    }
+
+    fn push(&mut self, inst: Inst) -> Ref {
+        let r = Ref(self.tree.insts.len() as u32);
+        self.tree.insts.push(inst);
+        self.note(r);
+        r
+    }
+
+    fn constant(&mut self, op: Op, ty: Ty, imm: u64) -> Ref {
+        if let Some(r) = self.consts.get(&(op, ty, imm)) {
+            return *r;
+        }
+        let r = self.push(Inst { imm, ..Inst::new(op, ty) });
+        self.consts.insert((op, ty, imm), r);
+        r
+    }
+
+    /// An integer constant.
+    pub fn int(&mut self, i: i64) -> Ref {
+        self.constant(Op::KInt, Ty::Int, i as u64)
+    }
+
+    /// A float constant.
+    pub fn float(&mut self, f: f64) -> Ref {
+        self.constant(Op::KFloat, Ty::Float, f.to_bits())
+    }
+
+    /// Nil, false or true.
+    pub fn primitive(&mut self, ty: Ty) -> Ref {
+        debug_assert!(ty.is_primitive());
+        self.constant(Op::KPrim, ty, 0)
+    }
+
+    /// An object that the tree's owner keeps alive.
+    pub fn object(&mut self, ty: Ty, address: u64) -> Ref {
+        debug_assert!(ty.is_object() || ty == Ty::Light);
+        self.constant(Op::KObj, ty, address)
+    }
+
+    /// An address that is no Lua value.
+    pub fn pointer(&mut self, address: u64) -> Ref {
+        self.constant(Op::KPtr, Ty::Ptr, address)
+    }
+
+    /// The value of a stack slot at the header. `None` if the tree knows the slot with another type.
+    pub fn slot(&mut self, slot: u32, ty: Ty) -> Option<Ref> {
+        if let Some(r) = self.inputs.get(&slot) {
+            return (self.tree.ty(*r) == ty).then_some(*r);
+        }
+        let r = self.push(Inst { aux: slot, ..Inst::new(Op::Slot, ty) });
+        self.inputs.insert(slot, r);
+        self.tree.inputs.push(r);
+        Some(r)
+    }
+
+    /// A pure operation.
+    pub fn value(&mut self, op: Op, args: &[Ref]) -> Ref {
+        debug_assert!(op.is_pure() && op.format() != Format::Const);
+        let inst = self.shaped(op, args);
+        self.unique(inst)
+    }
+
+    /// An operation without result that checks nothing: a barrier.
+    pub fn effect(&mut self, op: Op, args: &[Ref]) {
+        debug_assert!(matches!(op, Op::Barrier | Op::BarrierUp));
+        let inst = self.shaped(op, args);
+        self.push(inst);
+    }
+
+    fn shaped(&self, op: Op, args: &[Ref]) -> Inst {
+        let ty = match op.result() {
+            crate::ir::ResultType::Is(ty) => ty,
+            crate::ir::ResultType::Given | crate::ir::ResultType::OfField | crate::ir::ResultType::OfHelper => Ty::Void,
+        };
+        let mut inst = Inst::new(op, ty);
+        inst.args[..args.len()].copy_from_slice(args);
+        inst
+    }
+
+    /// `inst`, or what it folds to, or an earlier instruction with the same result.
+    fn unique(&mut self, inst: Inst) -> Ref {
+        match fold::fold(&self.tree, &inst) {
+            fold::Folded::Int(i) => return self.int(i),
+            fold::Folded::Float(f) => return self.float(f),
+            fold::Folded::Same(r) => return r,
+            fold::Folded::No => {}
+        }
+        let key = (inst.op, inst.ty, inst.args, inst.aux, inst.imm);
+        match self.values.get(&key) {
+            Some(r) => *r,
+            None => self.push(inst),
+        }
+    }
+
+    /// A float as an integer, which it must be exactly.
+    pub fn float_to_int(&mut self, a: Ref, snap: SnapId) -> Ref {
+        let mut inst = self.shaped(Op::FToI, &[a]);
+        inst.snap = Some(snap);
+        match self.values.get(&(inst.op, inst.ty, inst.args, inst.aux, inst.imm)) {
+            Some(r) => *r,
+            None => match fold::fold(&self.tree, &inst) {
+                fold::Folded::Int(i) => self.int(i),
+                fold::Folded::Same(r) => r,
+                fold::Folded::Float(_) | fold::Folded::No => self.push(inst),
+            },
+        }
+    }
+
+    /// Lets execution go on only if the condition holds.
+    pub fn guard(&mut self, op: Op, args: &[Ref], snap: SnapId) -> Result<(), Contradiction> {
+        let mut inst = self.shaped(op, args);
+        inst.snap = Some(snap);
+        match fold::decide(&self.tree, &inst) {
+            Some(true) => return Ok(()),
+            Some(false) => return Err(Contradiction),
+            None => {}
+        }
+        if op.format() == Format::Guard && self.passed.contains(&(op, inst.args)) {
+            return Ok(());
+        }
+        if op.format() == Format::GuardUnary
+            && self.values.contains_key(&(inst.op, inst.ty, inst.args, inst.aux, inst.imm))
+        {
+            return Ok(());
+        }
+        self.push(inst);
+        Ok(())
+    }
+
+    /// A field of an object.
+    pub fn load(&mut self, field: Field, a: Ref) -> Ref {
+        self.load_numbered(field, a, 0)
+    }
+
+    /// One of many fields of an object.
+    pub fn load_numbered(&mut self, field: Field, a: Ref, number: u32) -> Ref {
+        let mut inst = self.shaped(Op::Load, &[a]);
+        inst.ty = field.ty();
+        inst.imm = field as u64;
+        inst.aux = number;
+        if field.is_constant() {
+            return self.unique(inst);
+        }
+        match self.memory.known(&inst) {
+            Some(r) => r,
+            None => self.push(inst),
+        }
+    }
+
+    fn load_checked(&mut self, inst: Inst) -> Result<Ref, Contradiction> {
+        match self.memory.known(&inst) {
+            Some(r) if self.tree.ty(r) == inst.ty => Ok(r),
+            Some(_) => Err(Contradiction),
+            None => Ok(self.push(inst)),
+        }
+    }
+
+    /// Property `n` behind a slots pointer.
+    pub fn load_prop(&mut self, slots: Ref, n: u32, ty: Ty, snap: SnapId) -> Result<Ref, Contradiction> {
+        let inst =
+            Inst { args: [slots, Ref::NONE, Ref::NONE], aux: n, snap: Some(snap), ..Inst::new(Op::LoadProp, ty) };
+        self.load_checked(inst)
+    }
+
+    /// Element `n` (from 0) of an array part of whole values.
+    pub fn load_elem(&mut self, array: Ref, n: Ref, ty: Ty, snap: SnapId) -> Result<Ref, Contradiction> {
+        let inst = Inst { args: [array, n, Ref::NONE], snap: Some(snap), ..Inst::new(Op::LoadElem, ty) };
+        self.load_checked(inst)
+    }
+
+    /// Element `n` (from 0) of a packed array part.
+    pub fn load_packed(&mut self, array: Ref, n: Ref, ty: Ty) -> Result<Ref, Contradiction> {
+        let inst = Inst { args: [array, n, Ref::NONE], ..Inst::new(Op::LoadPacked, ty) };
+        self.load_checked(inst)
+    }
+
+    /// The variable at an address.
+    pub fn load_up(&mut self, place: Ref, ty: Ty, snap: SnapId) -> Result<Ref, Contradiction> {
+        let inst = Inst { args: [place, Ref::NONE, Ref::NONE], snap: Some(snap), ..Inst::new(Op::LoadUp, ty) };
+        self.load_checked(inst)
+    }
+
+    /// Property `n` behind a slots pointer becomes `value`.
+    pub fn store_prop(&mut self, slots: Ref, n: u32, value: Ref) {
+        let inst = Inst { args: [slots, value, Ref::NONE], aux: n, ..Inst::new(Op::StoreProp, Ty::Void) };
+        self.push(inst);
+    }
+
+    /// Element `n` (from 0) of an array part of whole values becomes `value`.
+    pub fn store_elem(&mut self, array: Ref, n: Ref, value: Ref) {
+        self.push(Inst { args: [array, n, value], ..Inst::new(Op::StoreElem, Ty::Void) });
+    }
+
+    /// Element `n` (from 0) of a packed array part becomes `value`.
+    pub fn store_packed(&mut self, array: Ref, n: Ref, value: Ref) {
+        self.push(Inst { args: [array, n, value], ..Inst::new(Op::StorePacked, Ty::Void) });
+    }
+
+    /// The variable at an address becomes `value`.
+    pub fn store_up(&mut self, place: Ref, value: Ref) {
+        self.push(Inst { args: [place, value, Ref::NONE], ..Inst::new(Op::StoreUp, Ty::Void) });
+    }
+
+    /// A field of an object becomes `value`.
+    pub fn store_field(&mut self, field: Field, object: Ref, value: Ref) {
+        self.push(Inst { args: [object, value, Ref::NONE], imm: field as u64, ..Inst::new(Op::StoreField, Ty::Void) });
+    }
+
+    /// A call of a helper. `ty` is the expected type of a helper that returns any value, and is not looked at otherwise.
+    pub fn call(&mut self, helper: Helper, args: &[Ref], ty: Ty, snap: Option<SnapId>) -> Ref {
+        debug_assert_eq!(helper.args().len(), args.len());
+        debug_assert!(!helper.can_fail() || snap.is_some());
+        debug_assert!(helper.args().iter().zip(args).all(|(kind, arg)| match kind {
+            Arg::Int => self.ty(*arg) == Ty::Int,
+            Arg::Float => self.ty(*arg) == Ty::Float,
+            Arg::Address => self.ty(*arg) as u8 >= Ty::Light as u8,
+            Arg::Value => self.ty(*arg).is_value(),
+        }));
+        let mut inst = self.shaped(Op::Call, args);
+        inst.ty = helper.result().unwrap_or(ty);
+        inst.imm = helper as u64;
+        inst.snap = snap.filter(|_| helper.can_fail());
+        if helper.effects() == crate::ir::Effects::Pure { self.unique(inst) } else { self.push(inst) }
+    }
+
+    /// States that a field of an object has a value, which the caller has reason to know.
+    pub fn assume(&mut self, field: Field, object: Ref, value: Ref) {
+        let inst = Inst { args: [object, Ref::NONE, Ref::NONE], imm: field as u64, ..Inst::new(Op::Load, field.ty()) };
+        self.memory.loaded(&inst, value);
+    }
+
+    /// Adds a snapshot of the state before the next instruction.
+    pub fn snapshot(
+        &mut self,
+        kind: ExitKind,
+        pc: u32,
+        frames: Vec<crate::ir::InlinedFrame>,
+        slots: Vec<SnapSlot>,
+        fuel: u32,
+    ) -> SnapId {
+        let id = SnapId(self.tree.snapshots.len() as u32);
+        let at = Ref(self.tree.insts.len() as u32);
+        self.tree.snapshots.push(Snapshot { kind, segment: self.segment, at, pc, frames, slots, fuel });
+        id
+    }
+
+    /// Ends the segment, and gives the tree back.
+    #[must_use]
+    pub fn finish(mut self, end: End, slots: Vec<SnapSlot>, fuel: u32) -> Tree {
+        let end_at = Ref(self.tree.insts.len() as u32);
+        let segment = &mut self.tree.segments[self.segment.index()];
+        segment.end_at = end_at;
+        segment.end = end;
+        segment.slots = slots;
+        segment.fuel = fuel;
+        self.tree
+    }
+}

@@ -1,0 +1,167 @@
+//! The runtime functions that compiled code calls: one table of names, operand kinds, results and effects.
+//!
+//! Helpers never run Lua code and never collect. One that can fail has had no effect when it does: the trace leaves, and
+//! the interpreter runs the same instruction again, errors, collections and metamethods included.
+
+use super::inst::{Class, Field, Ty};
+
+/// What a helper takes for an operand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Arg {
+    /// A 64-bit integer.
+    Int,
+    /// A 64-bit float.
+    Float,
+    /// An address: an object or a `Ptr`.
+    Address,
+    /// A Lua value of any type, as two machine arguments: payload and tag.
+    Value,
+}
+
+/// What a helper returns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Returns {
+    /// Nothing, and it cannot fail.
+    Nothing,
+    /// A result of this type, and it cannot fail.
+    Plain(Ty),
+    /// An address of this type; null when it fails.
+    OrNull(Ty),
+    /// True, or false when it fails.
+    Success,
+    /// The tag of a Lua value whose payload it leaves in the VM's scratch place: the trace goes on when the tag is the
+    /// one that `Inst::ty` expects, and otherwise the helper has failed.
+    Value,
+}
+
+/// Memory that a helper may change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Effects {
+    /// None: equal operands give equal results.
+    Pure,
+    /// None, but the result depends on tables.
+    ReadsTables,
+    /// A new object; nothing that exists changes.
+    Allocates,
+    /// Elements of arrays and entries of hash parts, with all that describes them.
+    WritesElements,
+    /// Shapes and property slots.
+    WritesProperties,
+}
+
+impl Effects {
+    /// Whether a helper with these effects may change memory of `class`.
+    #[must_use]
+    pub const fn clobbers(self, class: Class) -> bool {
+        match self {
+            Effects::Pure | Effects::ReadsTables | Effects::Allocates => false,
+            Effects::WritesElements => matches!(
+                class,
+                Class::Any
+                    | Class::Packed(_)
+                    | Class::HashPart
+                    | Class::Field(Field::Array | Field::Hash | Field::Kind | Field::Len)
+            ),
+            Effects::WritesProperties => matches!(
+                class,
+                Class::Prop(_) | Class::HashPart | Class::Field(Field::Shape | Field::Slots | Field::Hash)
+            ),
+        }
+    }
+}
+
+/// Expands to a callback over the whole table, so that every consumer matches the same rows.
+#[macro_export]
+macro_rules! for_each_trace_helper {
+    ($callback:ident) => {
+        $callback! {
+            // Numbers.
+            Pow "pow" (Float, Float) Plain(Ty::Float) Pure "`a ^ b`";
+            FMod "fmod" (Float, Float) Plain(Ty::Float) Pure "`a % b` of floats";
+            Sin "sin" (Float) Plain(Ty::Float) Pure "the sine";
+            Cos "cos" (Float) Plain(Ty::Float) Pure "the cosine";
+            Tan "tan" (Float) Plain(Ty::Float) Pure "the tangent";
+            Exp "exp" (Float) Plain(Ty::Float) Pure "e to the power of the operand";
+            Log "log" (Float) Plain(Ty::Float) Pure "the natural logarithm";
+            Atan "atan" (Float, Float) Plain(Ty::Float) Pure "the angle of the point (b, a)";
+
+            // Tables. All are raw: the recorder has guarded that no metamethod matters.
+            NewRecord "newrecord" (Address) OrNull(Ty::Table) Allocates "a table of this shape with nil properties";
+            NewTable "newtable" (Int, Int) OrNull(Ty::Table) Allocates "a table with room for properties and elements";
+            GetRaw "getraw" (Address, Value) Value ReadsTables "the value of a key";
+            SetRaw "setraw" (Address, Value, Value) Success WritesElements "the value of a key that is no string";
+            SetStr "setstr" (Address, Address, Value) Success WritesProperties "the value of a string key";
+            Border "border" (Address) Plain(Ty::Int) ReadsTables "the length of a table without metamethod";
+
+            // Strings.
+            StrSub "strsub" (Address, Int, Int) OrNull(Ty::Str) Allocates "`string.sub`";
+            StrChar "strchar" (Int) OrNull(Ty::Str) Allocates "the string of one byte";
+            StrCat "strcat" (Address, Address) OrNull(Ty::Str) Allocates "both strings joined";
+            StrOfInt "strofint" (Int) OrNull(Ty::Str) Allocates "the integer as a string";
+            StrOfFloat "stroffloat" (Float) OrNull(Ty::Str) Allocates "the float as a string";
+            StrCompare "strcmp" (Address, Address) Plain(Ty::Int) Pure "negative, zero or positive, as `<` orders strings";
+        }
+    };
+}
+
+macro_rules! define_helpers {
+    ($($name:ident $mnemonic:literal ($($arg:ident),*) $returns:ident $(($ty:expr))? $effects:ident $meaning:literal;)*) => {
+        /// A runtime function.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[repr(u8)]
+        pub enum Helper {
+            $(#[doc = $meaning] $name,)*
+        }
+
+        impl Helper {
+            /// All helpers in the order of their numbers.
+            pub const ALL: &'static [Helper] = &[$(Helper::$name,)*];
+
+            /// The name in the text form.
+            #[must_use]
+            pub const fn name(self) -> &'static str {
+                match self { $(Helper::$name => $mnemonic,)* }
+            }
+
+            /// What it takes.
+            #[must_use]
+            pub const fn args(self) -> &'static [Arg] {
+                match self { $(Helper::$name => &[$(Arg::$arg),*],)* }
+            }
+
+            /// What it returns.
+            #[must_use]
+            pub const fn returns(self) -> Returns {
+                match self { $(Helper::$name => Returns::$returns $(($ty))?,)* }
+            }
+
+            /// What it changes.
+            #[must_use]
+            pub const fn effects(self) -> Effects {
+                match self { $(Helper::$name => Effects::$effects,)* }
+            }
+        }
+    };
+}
+for_each_trace_helper!(define_helpers);
+
+impl Helper {
+    /// Whether execution may leave the trace at the call.
+    #[must_use]
+    pub const fn can_fail(self) -> bool {
+        match self.returns() {
+            Returns::Nothing | Returns::Plain(_) => false,
+            Returns::OrNull(_) | Returns::Success | Returns::Value => true,
+        }
+    }
+
+    /// The type of the result, where the helper alone decides it.
+    #[must_use]
+    pub const fn result(self) -> Option<Ty> {
+        match self.returns() {
+            Returns::Nothing | Returns::Success => Some(Ty::Void),
+            Returns::Plain(ty) | Returns::OrNull(ty) => Some(ty),
+            Returns::Value => None,
+        }
+    }
+}

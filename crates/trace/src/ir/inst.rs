@@ -1,0 +1,535 @@
+//! The instructions: one table, from which the opcode enum, the mnemonics and the typing rules follow.
+
+use super::helper::Helper;
+use super::tree::SnapId;
+
+/// The type of an instruction's result.
+///
+/// Every Lua value in a trace has a statically known tag: a load checks the tag that was seen when the trace was recorded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(u8)]
+pub enum Ty {
+    /// `nil`: no payload.
+    Nil = 0,
+    /// `false`: no payload.
+    False = 1,
+    /// `true`: no payload.
+    True = 2,
+    /// A 64-bit integer.
+    Int = 3,
+    /// A 64-bit float.
+    Float = 4,
+    /// A light userdata.
+    Light = 5,
+    /// A string, by address.
+    Str = 6,
+    /// A table, by address.
+    Table = 7,
+    /// A Lua function, by address.
+    LuaFn = 8,
+    /// A native function, by address.
+    NativeFn = 9,
+    /// A full userdata, by address.
+    UserData = 10,
+    /// A coroutine, by address.
+    Thread = 11,
+    /// A machine address that is no Lua value: a shape, a buffer, an upvalue, null.
+    Ptr = 12,
+    /// No result.
+    Void = 13,
+}
+
+impl Ty {
+    /// All types in the order of their numbers.
+    pub const ALL: [Ty; 14] = [
+        Ty::Nil,
+        Ty::False,
+        Ty::True,
+        Ty::Int,
+        Ty::Float,
+        Ty::Light,
+        Ty::Str,
+        Ty::Table,
+        Ty::LuaFn,
+        Ty::NativeFn,
+        Ty::UserData,
+        Ty::Thread,
+        Ty::Ptr,
+        Ty::Void,
+    ];
+
+    /// The name in the text form.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Ty::Nil => "nil",
+            Ty::False => "fal",
+            Ty::True => "tru",
+            Ty::Int => "int",
+            Ty::Float => "flt",
+            Ty::Light => "lgt",
+            Ty::Str => "str",
+            Ty::Table => "tab",
+            Ty::LuaFn => "lfn",
+            Ty::NativeFn => "nfn",
+            Ty::UserData => "udt",
+            Ty::Thread => "thr",
+            Ty::Ptr => "ptr",
+            Ty::Void => "-",
+        }
+    }
+
+    /// The type of Lua values with the tag number `tag`.
+    #[must_use]
+    pub fn of_tag(tag: u8) -> Option<Ty> {
+        Ty::ALL.get(tag as usize).copied().filter(|ty| ty.is_value())
+    }
+
+    /// Whether it is the type of Lua values; then its number is their tag.
+    #[must_use]
+    pub const fn is_value(self) -> bool {
+        (self as u8) < Ty::Ptr as u8
+    }
+
+    /// Whether the tag says everything: nil, false and true have no payload.
+    #[must_use]
+    pub const fn is_primitive(self) -> bool {
+        (self as u8) <= Ty::True as u8
+    }
+
+    /// Whether values are heap objects.
+    #[must_use]
+    pub const fn is_object(self) -> bool {
+        self as u8 >= Ty::Str as u8 && self.is_value()
+    }
+}
+
+/// An instruction of a tree, which is also the value that it results in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Ref(pub u32);
+
+impl Ref {
+    /// No operand.
+    pub const NONE: Ref = Ref(u32::MAX);
+
+    /// The position in the tree's list of instructions.
+    #[must_use]
+    pub const fn index(self) -> usize {
+        self.0 as usize
+    }
+
+    /// Whether it refers to an instruction.
+    #[must_use]
+    pub const fn is_some(self) -> bool {
+        self.0 != u32::MAX
+    }
+}
+
+/// The parts of objects that loads and stores name. The code generator is told where they are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(u8)]
+pub enum Field {
+    /// Table: its shape.
+    Shape,
+    /// Table: its metatable or null.
+    Meta,
+    /// Table: its property slots.
+    Slots,
+    /// Table: its array elements.
+    Array,
+    /// Table: its hash part or null.
+    Hash,
+    /// Table: element kind of the array part.
+    Kind,
+    /// Table: length of the array part.
+    Len,
+    /// Upvalue: the place of its variable.
+    UpSlot,
+    /// Upvalue array entry of a Lua function; the number is in `Inst::aux`. Never changes.
+    UpVal,
+    /// Lua function: its prototype. Never changes.
+    Proto,
+    /// String: length in bytes. Never changes.
+    StrLen,
+}
+
+impl Field {
+    /// All fields in the order of their numbers.
+    pub const ALL: [Field; 11] = [
+        Field::Shape,
+        Field::Meta,
+        Field::Slots,
+        Field::Array,
+        Field::Hash,
+        Field::Kind,
+        Field::Len,
+        Field::UpSlot,
+        Field::UpVal,
+        Field::Proto,
+        Field::StrLen,
+    ];
+
+    /// The name in the text form.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Field::Shape => "shape",
+            Field::Meta => "meta",
+            Field::Slots => "slots",
+            Field::Array => "array",
+            Field::Hash => "hash",
+            Field::Kind => "kind",
+            Field::Len => "len",
+            Field::UpSlot => "upslot",
+            Field::UpVal => "upval",
+            Field::Proto => "proto",
+            Field::StrLen => "strlen",
+        }
+    }
+
+    /// The type of what is loaded.
+    #[must_use]
+    pub const fn ty(self) -> Ty {
+        match self {
+            Field::Kind | Field::Len | Field::StrLen => Ty::Int,
+            Field::Shape
+            | Field::Meta
+            | Field::Slots
+            | Field::Array
+            | Field::Hash
+            | Field::UpSlot
+            | Field::UpVal
+            | Field::Proto => Ty::Ptr,
+        }
+    }
+
+    /// Whether nothing ever changes it.
+    #[must_use]
+    pub const fn is_constant(self) -> bool {
+        matches!(self, Field::UpVal | Field::Proto | Field::StrLen)
+    }
+}
+
+/// A class of memory: accesses of different classes never touch the same place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Class {
+    /// A field of an object's header or struct.
+    Field(Field),
+    /// Property slots with this number, of all tables.
+    Prop(u32),
+    /// Elements of array parts that hold whole values.
+    Any,
+    /// Elements of array parts of this packed type.
+    Packed(Ty),
+    /// Variables of upvalues.
+    Up,
+    /// Entries of hash parts, as helpers see them.
+    HashPart,
+}
+
+/// How the operands of an instruction are read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// `imm` is the value.
+    Const,
+    /// `aux` is a stack slot relative to the root frame's base.
+    Slot,
+    /// `a`.
+    Unary,
+    /// `a`, `b`.
+    Binary,
+    /// `a`, `b`, checked: execution leaves through `snap` unless it holds.
+    Guard,
+    /// `a`, checked.
+    GuardUnary,
+    /// Checked, no operand.
+    GuardNullary,
+    /// Field `imm` of `a`, `aux` its number if it is one of many.
+    Field,
+    /// Property `aux` behind `a`, of type `ty`, checked.
+    Prop,
+    /// Element `b` behind `a`, of type `ty`, checked.
+    Elem,
+    /// Element `b` behind `a`, of type `ty`; the element kind says so.
+    Packed,
+    /// The value at `a`, of type `ty`, checked.
+    Up,
+    /// Property `aux` behind `a` becomes `b`.
+    StoreProp,
+    /// Element `b` behind `a` becomes `c`.
+    StoreElem,
+    /// The value at `a` becomes `b`.
+    StoreUp,
+    /// Field `imm` of `a` becomes `b`.
+    StoreField,
+    /// Helper `imm` with the operands that are there.
+    Call,
+}
+
+/// The rule for the type of an instruction's result.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ResultType {
+    /// Always this one.
+    Is(Ty),
+    /// What `Inst::ty` says: a Lua type.
+    Given,
+    /// That of the field.
+    OfField,
+    /// That of the helper.
+    OfHelper,
+}
+
+/// Expands to a callback over the whole table, so that every consumer matches the same rows.
+#[macro_export]
+macro_rules! for_each_trace_op {
+    ($callback:ident) => {
+        $callback! {
+            // Constants: one instruction for each value, wherever it is used.
+            KInt "kint" Const Is(Ty::Int) "the integer `imm`";
+            KFloat "kflt" Const Is(Ty::Float) "the float with the bits `imm`";
+            KPrim "kprim" Const Given "nil, false or true";
+            KObj "kobj" Const Given "the object at address `imm`";
+            KPtr "kptr" Const Is(Ty::Ptr) "the address `imm`";
+
+            // Inputs. The entry checks the tag; iterations after the first get the value from the back-edge.
+            Slot "slot" Slot Given "stack slot `aux` at the header";
+
+            // Integers. All wrap around.
+            Add "add" Binary Is(Ty::Int) "`a + b`";
+            Sub "sub" Binary Is(Ty::Int) "`a - b`";
+            Mul "mul" Binary Is(Ty::Int) "`a * b`";
+            IDiv "idiv" Binary Is(Ty::Int) "`a // b`, rounded down; `b` is not zero";
+            Mod "mod" Binary Is(Ty::Int) "`a % b`, with the sign of `b`; `b` is not zero";
+            And "and" Binary Is(Ty::Int) "`a & b`";
+            Or "or" Binary Is(Ty::Int) "`a | b`";
+            Xor "xor" Binary Is(Ty::Int) "`a ~ b`";
+            Shl "shl" Binary Is(Ty::Int) "`a << b` for any `b`, as Lua shifts";
+            Shr "shr" Binary Is(Ty::Int) "`a >> b`, logical, for any `b`, as Lua shifts";
+            Neg "neg" Unary Is(Ty::Int) "`-a`";
+            Not "not" Unary Is(Ty::Int) "`~a`";
+
+            // Floats.
+            FAdd "fadd" Binary Is(Ty::Float) "`a + b`";
+            FSub "fsub" Binary Is(Ty::Float) "`a - b`";
+            FMul "fmul" Binary Is(Ty::Float) "`a * b`";
+            FDiv "fdiv" Binary Is(Ty::Float) "`a / b`";
+            FNeg "fneg" Unary Is(Ty::Float) "`-a`";
+            FAbs "fabs" Unary Is(Ty::Float) "the absolute value of `a`";
+            FSqrt "fsqrt" Unary Is(Ty::Float) "the square root of `a`";
+            FFloor "ffloor" Unary Is(Ty::Float) "`a` rounded down, a float";
+            FCeil "fceil" Unary Is(Ty::Float) "`a` rounded up, a float";
+
+            // Conversions.
+            IToF "itof" Unary Is(Ty::Float) "the integer `a` as a float";
+            FToI "ftoi" GuardUnary Is(Ty::Int) "the float `a` as an integer; leaves unless it is one exactly";
+
+            // Guards: execution goes on when the condition holds.
+            Eq "eq" Guard Is(Ty::Void) "`a == b`: integers, addresses";
+            Ne "ne" Guard Is(Ty::Void) "`a ~= b`: integers, addresses";
+            Lt "lt" Guard Is(Ty::Void) "`a < b`, integers";
+            Le "le" Guard Is(Ty::Void) "`a <= b`, integers";
+            Gt "gt" Guard Is(Ty::Void) "`a > b`, integers";
+            Ge "ge" Guard Is(Ty::Void) "`a >= b`, integers";
+            Below "below" Guard Is(Ty::Void) "`a < b`, both unsigned: a bounds check";
+            FEq "feq" Guard Is(Ty::Void) "`a == b`, floats";
+            FNe "fne" Guard Is(Ty::Void) "`a ~= b`, floats";
+            FLt "flt" Guard Is(Ty::Void) "`a < b`, floats";
+            FLe "fle" Guard Is(Ty::Void) "`a <= b`, floats";
+            FNotLt "fnlt" Guard Is(Ty::Void) "`not (a < b)`, floats";
+            FNotLe "fnle" Guard Is(Ty::Void) "`not (a <= b)`, floats";
+            NoCollect "nocoll" GuardNullary Is(Ty::Void) "no collector step is due";
+            // The slots of the trace live in registers, so that it must not touch them through an upvalue.
+            OffStack "offstack" GuardUnary Is(Ty::Void) "the address `a` is not in the part of the stack that the trace uses";
+
+            // Memory.
+            Load "load" Field OfField "field of `a`";
+            LoadProp "ldprop" Prop Given "property `aux` behind the slots pointer `a`";
+            LoadElem "ldelem" Elem Given "element `b` (from 0) behind the array pointer `a`";
+            LoadPacked "ldpack" Packed Given "packed element `b` (from 0) behind the array pointer `a`";
+            LoadUp "ldup" Up Given "the variable at address `a`";
+            StoreProp "stprop" StoreProp Is(Ty::Void) "property `aux` behind `a` = `b`";
+            StoreElem "stelem" StoreElem Is(Ty::Void) "element `b` behind `a` = `c`";
+            StorePacked "stpack" StoreElem Is(Ty::Void) "packed element `b` behind `a` = `c`";
+            StoreUp "stup" StoreUp Is(Ty::Void) "the variable at `a` = `b`";
+            StoreField "stfield" StoreField Is(Ty::Void) "field of `a` = `b`";
+            // Keeps the collector's invariant after a store of the object `b` into `a`.
+            Barrier "barrier" Binary Is(Ty::Void) "table `a` refers to `b` now";
+            BarrierUp "barrierup" Binary Is(Ty::Void) "upvalue `a` refers to `b` now";
+            LoadByte "ldbyte" Binary Is(Ty::Int) "byte `b` (from 0) of the string `a`";
+
+            // Calls of runtime functions.
+            Call "call" Call OfHelper "the result of a helper; leaves through `snap` when it reports failure";
+        }
+    };
+}
+
+macro_rules! define_ops {
+    ($($name:ident $mnemonic:literal $format:ident $result:ident $(($ty:expr))? $meaning:literal;)*) => {
+        /// An operation.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[repr(u8)]
+        pub enum Op {
+            $(#[doc = $meaning] $name,)*
+        }
+
+        impl Op {
+            /// All operations in the order of their numbers.
+            pub const ALL: &'static [Op] = &[$(Op::$name,)*];
+
+            /// The name in the text form.
+            #[must_use]
+            pub const fn mnemonic(self) -> &'static str {
+                match self { $(Op::$name => $mnemonic,)* }
+            }
+
+            /// How the operands are read.
+            #[must_use]
+            pub const fn format(self) -> Format {
+                match self { $(Op::$name => Format::$format,)* }
+            }
+
+            /// The rule for the type of the result.
+            #[must_use]
+            pub const fn result(self) -> ResultType {
+                match self { $(Op::$name => ResultType::$result $(($ty))?,)* }
+            }
+        }
+    };
+}
+for_each_trace_op!(define_ops);
+
+impl Op {
+    /// Whether two instances with equal operands have equal results whenever they run, and no effect.
+    #[must_use]
+    pub const fn is_pure(self) -> bool {
+        match self.format() {
+            Format::Const | Format::Slot | Format::Unary => true,
+            // The bytes of a string never change.
+            Format::Binary => !matches!(self, Op::Barrier | Op::BarrierUp),
+            Format::Guard | Format::GuardUnary | Format::GuardNullary => false,
+            Format::Field | Format::Prop | Format::Elem | Format::Packed | Format::Up => false,
+            Format::StoreProp | Format::StoreElem | Format::StoreUp | Format::StoreField | Format::Call => false,
+        }
+    }
+
+    /// Whether it can leave the trace (a helper call says so itself).
+    #[must_use]
+    pub const fn is_checked(self) -> bool {
+        matches!(
+            self.format(),
+            Format::Guard | Format::GuardUnary | Format::GuardNullary | Format::Prop | Format::Elem | Format::Up
+        )
+    }
+
+    /// Whether it reads memory that stores or helpers may change.
+    #[must_use]
+    pub const fn is_load(self) -> bool {
+        matches!(self.format(), Format::Field | Format::Prop | Format::Elem | Format::Packed | Format::Up)
+    }
+
+    /// Whether it writes memory (helpers apart).
+    #[must_use]
+    pub const fn is_store(self) -> bool {
+        matches!(self.format(), Format::StoreProp | Format::StoreElem | Format::StoreUp | Format::StoreField)
+            || matches!(self, Op::Barrier | Op::BarrierUp)
+    }
+}
+
+/// One instruction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Inst {
+    /// What it does.
+    pub op: Op,
+    /// The type of its result.
+    pub ty: Ty,
+    /// Operands; [`Ref::NONE`] where there is none.
+    pub args: [Ref; 3],
+    /// A number: stack slot, property slot, number of an upvalue.
+    pub aux: u32,
+    /// A constant's value, a field, a helper.
+    pub imm: u64,
+    /// Where execution leaves when a check fails.
+    pub snap: Option<SnapId>,
+}
+
+impl Inst {
+    /// An instruction without operands.
+    #[must_use]
+    pub const fn new(op: Op, ty: Ty) -> Inst {
+        Inst { op, ty, args: [Ref::NONE; 3], aux: 0, imm: 0, snap: None }
+    }
+
+    /// The operands that are there.
+    pub fn operands(&self) -> impl Iterator<Item = Ref> + '_ {
+        self.args.iter().copied().filter(|r| r.is_some())
+    }
+
+    /// The first operand.
+    #[must_use]
+    pub const fn a(&self) -> Ref {
+        self.args[0]
+    }
+
+    /// The second operand.
+    #[must_use]
+    pub const fn b(&self) -> Ref {
+        self.args[1]
+    }
+
+    /// The third operand.
+    #[must_use]
+    pub const fn c(&self) -> Ref {
+        self.args[2]
+    }
+
+    /// The field of a load or store of one.
+    #[must_use]
+    pub fn field(&self) -> Option<Field> {
+        matches!(self.op, Op::Load | Op::StoreField).then(|| Field::ALL.get(self.imm as usize).copied()).flatten()
+    }
+
+    /// The helper of a call.
+    #[must_use]
+    pub fn helper(&self) -> Option<Helper> {
+        (self.op == Op::Call).then(|| Helper::ALL.get(self.imm as usize).copied()).flatten()
+    }
+
+    /// The memory that a load reads or a store writes; `None` for others.
+    #[must_use]
+    pub fn class(&self) -> Option<Class> {
+        match self.op.format() {
+            Format::Field | Format::StoreField => self.field().map(Class::Field),
+            Format::Prop | Format::StoreProp => Some(Class::Prop(self.aux)),
+            Format::Elem => Some(Class::Any),
+            Format::Packed => Some(Class::Packed(self.ty)),
+            // A store's `ty` is void: its class is that of the element, which the tree knows; see `Tree::store_class`.
+            Format::StoreElem => None,
+            Format::Up | Format::StoreUp => Some(Class::Up),
+            Format::Const
+            | Format::Slot
+            | Format::Unary
+            | Format::Binary
+            | Format::Guard
+            | Format::GuardUnary
+            | Format::GuardNullary
+            | Format::Call => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_of_types_and_fields_are_their_places() {
+        for (n, ty) in Ty::ALL.iter().enumerate() {
+            assert_eq!(*ty as usize, n);
+        }
+        for (n, field) in Field::ALL.iter().enumerate() {
+            assert_eq!(*field as usize, n);
+        }
+        assert_eq!(Ty::of_tag(Ty::Ptr as u8), None);
+        assert_eq!(Ty::of_tag(7), Some(Ty::Table));
+    }
+}

@@ -1,0 +1,9 @@
+//! The data of a trace tree: types, instructions, snapshots, segments.
+
+mod helper;
+mod inst;
+mod tree;
+
+pub use helper::{Arg, Effects, Helper, Returns};
+pub use inst::{Class, Field, Format, Inst, Op, Ref, ResultType, Ty};
+pub use tree::{End, ExitKind, InlinedFrame, ProtoId, Segment, SegmentId, SnapId, SnapSlot, Snapshot, Tree};

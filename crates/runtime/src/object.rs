@@ -401,8 +401,6 @@ pub struct Proto {
     pub is_vararg: bool,
     /// Registers.
     pub max_stack: u8,
-    /// Calls and back-edges counted towards compilation.
-    pub hotness: u16,
     /// What is needed less often.
     pub info: Box<ProtoInfo>,
 }

@@ -108,7 +108,6 @@ impl Heap {
                 num_params: info.plain.num_params,
                 is_vararg: info.plain.is_vararg,
                 max_stack: info.plain.max_stack,
-                hotness: 0,
                 info,
             });
             let info = &mut *(*p).info;

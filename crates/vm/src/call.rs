@@ -29,7 +29,7 @@ use crate::frame;
 use crate::interp::{self, Exit, close, finish, pointer};
 use crate::meta::{self, Event};
 use crate::native::{MIN_STACK, NativeFn, RETURN_CALL, Raised};
-use crate::tier::{Counting, Hooked, Plain};
+use crate::tier::{Counting, Hooked, Plain, Recording};
 use crate::vm::Vm;
 
 /// How the interpreter goes on after a step.
@@ -596,6 +596,8 @@ unsafe fn run(vm: *mut Vm) -> Result<(), Raised> {
         loop {
             let exit = if (*vm).hooked {
                 interp::execute::<Hooked>(vm)
+            } else if (*vm).recording {
+                interp::execute::<Recording>(vm)
             } else if (*vm).tier.counts() {
                 interp::execute::<Counting>(vm)
             } else {

@@ -1,8 +1,30 @@
 //! What a compiler tier is to the interpreter, and what an observer of the interpreter's loop is.
 //!
-//! The VM owns these traits and never knows who implements them.
+//! The VM owns these traits and never knows who implements them. A tier is reached in two ways:
+//!
+//! * at a hot back-edge ([`Tier::hot`]), when a counter in [`HotCounters`] has run down: it may run compiled code, or ask
+//!   to see the instructions that follow;
+//! * while it records ([`Tier::record`]), before each instruction, from an instance of the interpreter's loop made for
+//!   that ([`Recording`]). The plain loop knows nothing of it.
 
-use perilune_runtime::object::Proto;
+use perilune_bytecode::ops::Instr;
+use perilune_runtime::heap::Marker;
+use perilune_runtime::object::{Proto, Thread};
+use perilune_runtime::stack::Frame;
+
+use crate::call::Step;
+use crate::vm::Vm;
+
+/// How the interpreter goes on after a tier has had control.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum After {
+    /// In the current frame, at its `pc`.
+    Interpret,
+    /// As `Interpret`, and each instruction is shown to [`Tier::record`] before it runs.
+    Record,
+    /// As `Interpret`, after the collector step that the last instruction of the compiled code has made due.
+    Collect,
+}
 
 /// A compiler tier: it is told about hot places.
 pub trait Tier {
@@ -10,8 +32,24 @@ pub trait Tier {
     /// nothing.
     fn counts(&self) -> bool;
 
-    /// A back-edge of `proto` at instruction `pc` was taken often, or (with `pc` 0) `proto` was called often.
-    fn hot(&mut self, proto: *mut Proto, pc: u32);
+    /// How many arrivals at a loop header to count down before the next [`Tier::hot`]; asked when the place gets a counter.
+    fn patience(&self, header: *const Instr) -> u32;
+
+    /// The current frame stands at the header of a loop that was reached often. Its back-edge is charged already. The
+    /// tier sets the place's counter for the next time.
+    ///
+    /// # Safety
+    /// `vm` is exclusively the tier's for the call, and its current frame is a Lua frame with `pc` stored.
+    unsafe fn hot(&mut self, vm: *mut Vm) -> After;
+
+    /// The current frame's instruction at `pc` is about to run. False ends the recording.
+    ///
+    /// # Safety
+    /// As [`Tier::hot`].
+    unsafe fn record(&mut self, vm: *mut Vm) -> bool;
+
+    /// Reports the objects that compiled code refers to, the prototypes that it stands for among them.
+    fn trace(&self, marker: &mut Marker<'_>);
 }
 
 /// The tier that compiles nothing.
@@ -23,35 +61,236 @@ impl Tier for NullTier {
         false
     }
 
-    fn hot(&mut self, _proto: *mut Proto, _pc: u32) {}
+    fn patience(&self, _header: *const Instr) -> u32 {
+        u32::MAX
+    }
+
+    unsafe fn hot(&mut self, _vm: *mut Vm) -> After {
+        After::Interpret
+    }
+
+    unsafe fn record(&mut self, _vm: *mut Vm) -> bool {
+        false
+    }
+
+    fn trace(&self, _marker: &mut Marker<'_>) {}
+}
+
+/// The counter of one loop header.
+#[derive(Clone, Copy, Debug)]
+struct HotCounter {
+    header: *const Instr,
+    left: u32,
+}
+
+/// Counters of loop headers, found by the header's address. Two headers may share a place, and then push each other out:
+/// that delays compilation, and nothing else.
+#[derive(Debug)]
+pub struct HotCounters {
+    places: [HotCounter; HotCounters::PLACES],
+}
+
+impl HotCounters {
+    const PLACES: usize = 128;
+
+    /// Counters that know no header.
+    pub(crate) const fn new() -> HotCounters {
+        HotCounters { places: [HotCounter { header: std::ptr::null(), left: 0 }; HotCounters::PLACES] }
+    }
+
+    #[inline(always)]
+    fn place(header: *const Instr) -> usize {
+        // Instructions are eight bytes apart; the upper bits tell the functions apart.
+        let word = header.addr() >> 3;
+        (word ^ word >> 7) % HotCounters::PLACES
+    }
+
+    /// Counts an arrival: whether it is the one that was waited for. `None` when the header has no counter.
+    #[inline(always)]
+    pub(crate) fn count(&mut self, header: *const Instr) -> Option<bool> {
+        let place = &mut self.places[HotCounters::place(header)];
+        if place.header != header {
+            return None;
+        }
+        place.left = place.left.wrapping_sub(1);
+        Some(place.left == 0)
+    }
+
+    /// Gives a header a counter with `arrivals` to go.
+    pub fn set(&mut self, header: *const Instr, arrivals: u32) {
+        self.places[HotCounters::place(header)] = HotCounter { header, left: arrivals };
+    }
+}
+
+/// What a compiler tier needs to know about a VM's inside. Offsets are in bytes from the start of [`Vm`].
+#[derive(Clone, Copy, Debug)]
+pub struct VmOffsets {
+    /// `i64`: units of fuel until the next look at limits.
+    pub fuel: usize,
+    /// `usize`: bytes that the heap has allocated.
+    pub heap_bytes: usize,
+    /// `usize`: with that many bytes the collector has work to do.
+    pub heap_threshold: usize,
+    /// `u64`: the payload of a value that a helper returns.
+    pub scratch: usize,
+}
+
+/// Where compiled code finds the VM's fields.
+pub const VM_OFFSETS: VmOffsets = VmOffsets {
+    fuel: std::mem::offset_of!(Vm, fuel),
+    heap_bytes: std::mem::offset_of!(Vm, heap) + std::mem::offset_of!(perilune_runtime::heap::Heap, bytes),
+    heap_threshold: std::mem::offset_of!(Vm, heap) + std::mem::offset_of!(perilune_runtime::heap::Heap, threshold),
+    scratch: std::mem::offset_of!(Vm, scratch),
+};
+
+impl Vm {
+    /// Attaches a compiler tier, in place of the one before.
+    pub fn set_tier(&mut self, tier: Box<dyn Tier>) {
+        self.tier = tier;
+    }
+
+    /// The running coroutine, for a tier.
+    pub fn current_thread(&self) -> *mut Thread {
+        self.thread
+    }
+
+    /// The counters of loop headers.
+    pub fn hot_counters(&mut self) -> &mut HotCounters {
+        &mut self.hot
+    }
+
+    /// Where helpers leave the payload of a value that they return to compiled code.
+    pub fn set_scratch(&mut self, payload: u64) {
+        self.scratch = payload;
+    }
+
+    /// Units of fuel until the next look at limits.
+    pub fn fuel_left(&self) -> i64 {
+        self.fuel
+    }
+
+    /// Native calls and interpreter loops on the host's stack: a recording belongs to one of them.
+    pub fn loops_on_host(&self) -> u32 {
+        self.host_depth
+    }
+
+    /// Whether hooks watch the instructions.
+    pub fn is_hooked(&self) -> bool {
+        self.hooked
+    }
+
+    /// The flags of a plain Lua frame, and its kind.
+    #[must_use]
+    pub const fn plain_frame(frame: &Frame) -> bool {
+        frame.kind == crate::frame::LUA && frame.flags == 0
+    }
+}
+
+/// The slow side of a back-edge that was counted.
+///
+/// # Safety
+/// The current frame is a Lua frame whose `pc`, stored, is a loop header.
+#[cold]
+#[inline(never)]
+pub(crate) unsafe fn hot(vm: *mut Vm) -> Step {
+    // SAFETY: the tier is taken out of the VM for as long as it works, so that both can be used.
+    unsafe {
+        let mut tier = std::mem::replace(&mut (*vm).tier, Box::new(NullTier));
+        let after = tier.hot(vm);
+        (*vm).tier = tier;
+        match after {
+            After::Interpret => Step::Reload,
+            After::Record => {
+                (*vm).recording = true;
+                Step::Switch
+            }
+            After::Collect => match crate::call::collect_in_lua(vm) {
+                Step::Next => Step::Reload,
+                step => step,
+            },
+        }
+    }
+}
+
+/// A header that has no counter gets one.
+///
+/// # Safety
+/// `vm` is exclusively the caller's.
+#[cold]
+#[inline(never)]
+pub(crate) unsafe fn meet(vm: *mut Vm, header: *const Instr) -> bool {
+    // SAFETY: the caller's duty.
+    unsafe {
+        let patience = (*vm).tier.patience(header);
+        // This arrival counts.
+        (*vm).hot.set(header, patience.saturating_sub(1).max(1));
+        patience <= 1
+    }
+}
+
+/// Shows the next instruction to the recording tier: whether it wants to see more.
+///
+/// # Safety
+/// The current frame is a Lua frame whose `pc` is stored.
+pub(crate) unsafe fn before_instruction(vm: *mut Vm) -> bool {
+    // SAFETY: as in `hot`.
+    unsafe {
+        let mut tier = std::mem::replace(&mut (*vm).tier, Box::new(NullTier));
+        let goes_on = tier.record(vm);
+        (*vm).tier = tier;
+        (*vm).recording = goes_on;
+        goes_on
+    }
 }
 
 /// An instance of the interpreter's loop. The loop's source is one; what a mode does not do costs its instance nothing.
 pub(crate) trait Mode {
     /// Whether something looks at each instruction before it runs.
     const INSPECTS: bool;
-    /// Whether calls and back-edges are counted for the tier.
+    /// Whether debug hooks are called.
+    const HOOKS: bool;
+    /// Whether back-edges are counted for the tier.
     const COUNTS: bool;
 }
 
 /// Nobody looks.
 pub(crate) struct Plain;
-/// Calls and back-edges are counted.
+/// Back-edges are counted.
 pub(crate) struct Counting;
 /// Debug hooks look at each instruction.
 pub(crate) struct Hooked;
+/// The tier looks at each instruction.
+pub(crate) struct Recording;
 
 impl Mode for Plain {
     const INSPECTS: bool = false;
+    const HOOKS: bool = false;
     const COUNTS: bool = false;
 }
 
 impl Mode for Counting {
     const INSPECTS: bool = false;
+    const HOOKS: bool = false;
     const COUNTS: bool = true;
 }
 
 impl Mode for Hooked {
     const INSPECTS: bool = true;
+    const HOOKS: bool = true;
     const COUNTS: bool = false;
+}
+
+impl Mode for Recording {
+    const INSPECTS: bool = true;
+    const HOOKS: bool = false;
+    const COUNTS: bool = false;
+}
+
+/// The prototype that a Lua frame runs.
+///
+/// # Safety
+/// `frame` is a live Lua frame.
+pub unsafe fn proto_of(frame: *const Frame) -> *mut Proto {
+    // SAFETY: the caller's duty.
+    unsafe { (*(*frame).closure).proto }
 }

@@ -35,6 +35,12 @@ pub struct Vm {
     pub(crate) heap: Heap,
     /// Inline caches of instructions that meet many shapes; see `interp::index`.
     pub(crate) lookups: [perilune_runtime::object::Cache; crate::interp::index::SHARED_CACHES],
+    /// Counters of loop headers for the tier.
+    pub(crate) hot: crate::tier::HotCounters,
+    /// The payload of a value that a helper returns to compiled code.
+    pub(crate) scratch: u64,
+    /// Whether the tier looks at each instruction.
+    pub(crate) recording: bool,
     /// The interpreter's state between two instructions, in builds that keep it there.
     pub(crate) registers: crate::interp::Registers,
     /// Whether any thread has a hook: then the interpreter runs its hooked instance.
@@ -134,6 +140,9 @@ impl Vm {
             thread: main,
             heap,
             lookups: [crate::interp::index::EMPTY_CACHE; crate::interp::index::SHARED_CACHES],
+            hot: crate::tier::HotCounters::new(),
+            scratch: 0,
+            recording: false,
             registers: crate::interp::Registers::EMPTY,
             hooked: false,
             hooked_threads: 0,
@@ -292,6 +301,7 @@ impl Vm {
                 globals: self.globals,
                 error: self.error,
                 pins: &self.pins,
+                tier: &*self.tier,
             },
         )
     }
@@ -326,6 +336,7 @@ pub(crate) struct VmRoots<'a> {
     globals: TableRef,
     error: Value,
     pins: &'a [Value],
+    tier: &'a dyn Tier,
 }
 
 impl Roots for VmRoots<'_> {
@@ -348,5 +359,6 @@ impl Roots for VmRoots<'_> {
         for v in self.pins {
             marker.value(*v);
         }
+        self.tier.trace(marker);
     }
 }

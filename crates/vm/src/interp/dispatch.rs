@@ -151,6 +151,14 @@ pub(crate) unsafe fn execute<M: Handlers>(vm: *mut Vm) -> Exit {
             let Registers { pc, base, consts, frame } = (*vm).registers;
             if M::INSPECTS {
                 (*frame).pc = pc;
+                if !M::HOOKS {
+                    // The tier has the last word before each instruction; it changes nothing.
+                    if !crate::tier::before_instruction(vm) {
+                        return Exit::SwitchMode;
+                    }
+                    exit = jump::<M>(vm, pc, base, consts, frame);
+                    continue;
+                }
                 match crate::hooks::before_instruction(vm) {
                     Step::Next => {
                         // The hook may have made stack and frames move.

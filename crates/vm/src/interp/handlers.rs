@@ -14,7 +14,7 @@ use super::{Exit, arith, close, closure, compare, concat, index, loops, pointer,
 use crate::call;
 use crate::frame;
 use crate::native::Intrinsic;
-use crate::tier::{Counting, Hooked, Plain};
+use crate::tier::{self, Counting, Hooked, Plain, Recording};
 use crate::vm::Vm;
 
 /// Defines handlers. The names of the state's parts are given at each use, because a macro's own names are invisible to
@@ -118,12 +118,20 @@ unsafe fn back_edge<M: Handlers>(
     // SAFETY: jumps stay in the function, by verification.
     unsafe {
         let pc = pc.offset(offset as isize);
-        if M::COUNTS {
-            loops::count(vm, (*frame).closure, pc);
-        }
         (*vm).fuel += offset as i64;
         if (*vm).fuel < 0 {
             return out_of_fuel::<M>(vm, pc, consts, frame);
+        }
+        if M::COUNTS {
+            match (*vm).hot.count(pc) {
+                Some(false) => {}
+                Some(true) => return hot::<M>(vm, pc, consts, frame),
+                None => {
+                    if tier::meet(vm, pc) {
+                        return hot::<M>(vm, pc, consts, frame);
+                    }
+                }
+            }
         }
         next::<M>(vm, pc, base, consts, frame)
     }
@@ -136,6 +144,16 @@ unsafe fn out_of_fuel<M: Handlers>(vm: *mut Vm, pc: *const Instr, consts: *const
     unsafe {
         (*frame).pc = pc;
         after::<M>(vm, consts, loops::fuel_spent(vm))
+    }
+}
+
+#[cold]
+#[inline(never)]
+unsafe fn hot<M: Handlers>(vm: *mut Vm, pc: *const Instr, consts: *const Value, frame: *mut Frame) -> Exit {
+    // SAFETY: the current frame is a Lua frame.
+    unsafe {
+        (*frame).pc = pc;
+        after::<M>(vm, consts, tier::hot(vm))
     }
 }
 
@@ -836,10 +854,7 @@ handler!(call_(vm, pc, base, consts, frame, i) {
     (*callee_frame).flags = 0;
     (*th).frame = callee_frame;
     let pc = (*proto).code;
-    if M::COUNTS {
-        loops::count(vm, target, pc);
-    }
-    if M::INSPECTS {
+    if M::HOOKS {
         (*callee_frame).pc = pc;
         return after::<M>(vm, consts, crate::hooks::call(vm));
     }
@@ -874,7 +889,7 @@ unsafe fn to_caller<M: Handlers>(vm: *mut Vm, frame: *mut Frame) -> Exit {
 }
 
 handler!(return_0(vm, pc, base, consts, frame, i) {
-    if M::INSPECTS || (*frame).flags != 0 || (*frame).nresults > 0 {
+    if M::HOOKS || (*frame).flags != 0 || (*frame).nresults > 0 {
         return return_0_cold::<M>(vm, pc, base, consts, frame, i);
     }
     if (*frame).nresults < 0 {
@@ -890,7 +905,7 @@ handler!(#[inline(never)] return_0_cold(vm, pc, base, consts, frame, _i) {
 
 handler!(return_1(vm, pc, base, consts, frame, i) {
     let wanted = (*frame).nresults;
-    if M::INSPECTS || (*frame).flags != 0 || wanted > 1 {
+    if M::HOOKS || (*frame).flags != 0 || wanted > 1 {
         return return_1_cold::<M>(vm, pc, base, consts, frame, i);
     }
     let func = (*frame).func;
@@ -970,7 +985,7 @@ handler!(t_for_prep(vm, pc, base, consts, frame, i) {
 handler!(t_for_call(vm, pc, base, consts, frame, i) {
     let ra = reg(base, a_of(pc));
     let iterator = *ra;
-    if iterator.tag == Tag::NativeFn && (*ra.add(1)).tag == Tag::Table && !M::INSPECTS {
+    if iterator.tag == Tag::NativeFn && (*ra.add(1)).tag == Tag::Table && !M::HOOKS {
         let known = (*pointer::<NativeClosure>(iterator)).intrinsic;
         let advance = if known == Intrinsic::Next as u32 {
             loops::next_pair(ra, i.c())
@@ -1134,4 +1149,8 @@ impl Handlers for Counting {
 
 impl Handlers for Hooked {
     const TABLE: &'static [Handler; 256] = &table::<Hooked>();
+}
+
+impl Handlers for Recording {
+    const TABLE: &'static [Handler; 256] = &table::<Recording>();
 }

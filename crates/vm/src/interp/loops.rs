@@ -1,8 +1,7 @@
 //! Loops: preparation, the two known iterators, counting and fuel.
 
 use perilune_base::num::{Num, for_loop};
-use perilune_bytecode::ops::Instr;
-use perilune_runtime::object::{Gc, LuaClosure, Table};
+use perilune_runtime::object::{Gc, Table};
 use perilune_runtime::value::{Tag, Value};
 
 use super::pointer;
@@ -154,22 +153,6 @@ pub(crate) unsafe fn fuel_spent(vm: *mut Vm) -> Step {
         match (*vm).fuel_spent() {
             Ok(()) => Step::Next,
             Err(_) => Step::Raise,
-        }
-    }
-}
-
-/// Counts a call or a back-edge towards compilation.
-///
-/// # Safety
-/// `closure` is alive; `pc` points into its code.
-#[inline]
-pub(crate) unsafe fn count(vm: *mut Vm, closure: *mut LuaClosure, pc: *const Instr) {
-    // SAFETY: the caller's duty.
-    unsafe {
-        let proto = (*closure).proto;
-        (*proto).hotness = (*proto).hotness.wrapping_add(1);
-        if (*proto).hotness == 0 {
-            (*vm).tier.hot(proto, pc.offset_from((*proto).code) as u32);
         }
     }
 }

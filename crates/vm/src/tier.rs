@@ -5,7 +5,7 @@
 //! * at a hot back-edge ([`Tier::hot`]), when a counter in [`HotCounters`] has run down: it may run compiled code, or ask
 //!   to see the instructions that follow;
 //! * while it records ([`Tier::record`]), before each instruction, from an instance of the interpreter's loop made for
-//!   that ([`Recording`]). The plain loop knows nothing of it.
+//!   that. The plain loop knows nothing of it.
 
 use perilune_bytecode::ops::Instr;
 use perilune_runtime::heap::Marker;

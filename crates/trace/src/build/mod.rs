@@ -315,15 +315,22 @@ impl Builder {
     fn load_checked(&mut self, inst: Inst) -> Result<Ref, Contradiction> {
         match self.memory.known(&inst) {
             Some(r) if self.tree.ty(r) == inst.ty => Ok(r),
+            // All that is known is that it is not nil.
+            Some(r) if self.tree.ty(r) == Ty::Void && inst.ty != Ty::Nil => Ok(self.push(inst)),
             Some(_) => Err(Contradiction),
             None => Ok(self.push(inst)),
         }
     }
 
-    /// Property `n` behind a slots pointer.
-    pub fn load_prop(&mut self, slots: Ref, n: u32, ty: Ty, snap: SnapId) -> Result<Ref, Contradiction> {
-        let inst =
-            Inst { args: [slots, Ref::NONE, Ref::NONE], aux: n, snap: Some(snap), ..Inst::new(Op::LoadProp, ty) };
+    /// Property `n` behind the slots pointer of a table with a shape.
+    pub fn load_prop(&mut self, slots: Ref, n: u32, shape: u64, ty: Ty, snap: SnapId) -> Result<Ref, Contradiction> {
+        let inst = Inst {
+            args: [slots, Ref::NONE, Ref::NONE],
+            aux: n,
+            imm: shape,
+            snap: Some(snap),
+            ..Inst::new(Op::LoadProp, ty)
+        };
         self.load_checked(inst)
     }
 
@@ -345,9 +352,36 @@ impl Builder {
         self.load_checked(inst)
     }
 
-    /// Property `n` behind a slots pointer becomes `value`.
-    pub fn store_prop(&mut self, slots: Ref, n: u32, value: Ref) {
-        let inst = Inst { args: [slots, value, Ref::NONE], aux: n, ..Inst::new(Op::StoreProp, Ty::Void) };
+    /// Checks that property `n` behind the slots pointer of a table with a shape is not nil.
+    pub fn has_prop(&mut self, slots: Ref, n: u32, shape: u64, snap: SnapId) -> Result<(), Contradiction> {
+        self.present(Inst {
+            args: [slots, Ref::NONE, Ref::NONE],
+            aux: n,
+            imm: shape,
+            snap: Some(snap),
+            ..Inst::new(Op::HasProp, Ty::Void)
+        })
+    }
+
+    /// Checks that element `n` (from 0) of an array part of whole values is not nil.
+    pub fn has_elem(&mut self, array: Ref, n: Ref, snap: SnapId) -> Result<(), Contradiction> {
+        self.present(Inst { args: [array, n, Ref::NONE], snap: Some(snap), ..Inst::new(Op::HasElem, Ty::Void) })
+    }
+
+    fn present(&mut self, inst: Inst) -> Result<(), Contradiction> {
+        match self.memory.known(&inst).map(|value| self.tree.ty(value)) {
+            Some(Ty::Nil) => Err(Contradiction),
+            Some(_) => Ok(()),
+            None => {
+                self.push(inst);
+                Ok(())
+            }
+        }
+    }
+
+    /// Property `n` behind the slots pointer of a table with a shape becomes `value`.
+    pub fn store_prop(&mut self, slots: Ref, n: u32, shape: u64, value: Ref) {
+        let inst = Inst { args: [slots, value, Ref::NONE], aux: n, imm: shape, ..Inst::new(Op::StoreProp, Ty::Void) };
         self.push(inst);
     }
 

@@ -64,7 +64,7 @@ impl Effects {
             ),
             Effects::WritesProperties => matches!(
                 class,
-                Class::Prop(_) | Class::HashPart | Class::Field(Field::Shape | Field::Slots | Field::Hash)
+                Class::Prop(..) | Class::HashPart | Class::Field(Field::Shape | Field::Slots | Field::Hash)
             ),
         }
     }

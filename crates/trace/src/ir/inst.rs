@@ -215,8 +215,9 @@ impl Field {
 pub enum Class {
     /// A field of an object's header or struct.
     Field(Field),
-    /// Property slots with this number, of all tables.
-    Prop(u32),
+    /// Property slots with this number, of the tables that have this shape. Tables of different shapes are different
+    /// tables, and whatever changes a shape changes all of these classes.
+    Prop(u32, u64),
     /// Elements of array parts that hold whole values.
     Any,
     /// Elements of array parts of this packed type.
@@ -246,7 +247,7 @@ pub enum Format {
     GuardNullary,
     /// Field `imm` of `a`, `aux` its number if it is one of many.
     Field,
-    /// Property `aux` behind `a`, of type `ty`, checked.
+    /// Property `aux` behind `a`, of type `ty`, checked; `imm` is the shape of the table.
     Prop,
     /// Element `b` behind `a`, of type `ty`, checked.
     Elem,
@@ -254,7 +255,7 @@ pub enum Format {
     Packed,
     /// The value at `a`, of type `ty`, checked.
     Up,
-    /// Property `aux` behind `a` becomes `b`.
+    /// Property `aux` behind `a` becomes `b`; `imm` is the shape of the table.
     StoreProp,
     /// Element `b` behind `a` becomes `c`.
     StoreElem,
@@ -344,6 +345,8 @@ macro_rules! for_each_trace_op {
             // Memory.
             Load "load" Field OfField "field of `a`";
             LoadProp "ldprop" Prop Given "property `aux` behind the slots pointer `a`";
+            HasProp "hasprop" Prop Is(Ty::Void) "property `aux` behind the slots pointer `a` is not nil";
+            HasElem "haselem" Elem Is(Ty::Void) "element `b` (from 0) behind the array pointer `a` is not nil";
             LoadElem "ldelem" Elem Given "element `b` (from 0) behind the array pointer `a`";
             LoadPacked "ldpack" Packed Given "packed element `b` (from 0) behind the array pointer `a`";
             LoadUp "ldup" Up Given "the variable at address `a`";
@@ -446,7 +449,7 @@ pub struct Inst {
     pub args: [Ref; 3],
     /// A number: stack slot, property slot, number of an upvalue.
     pub aux: u32,
-    /// A constant's value, a field, a helper.
+    /// A constant's value, a field, a helper, a shape.
     pub imm: u64,
     /// Where execution leaves when a check fails.
     pub snap: Option<SnapId>,
@@ -499,7 +502,7 @@ impl Inst {
     pub fn class(&self) -> Option<Class> {
         match self.op.format() {
             Format::Field | Format::StoreField => self.field().map(Class::Field),
-            Format::Prop | Format::StoreProp => Some(Class::Prop(self.aux)),
+            Format::Prop | Format::StoreProp => Some(Class::Prop(self.aux, self.imm)),
             Format::Elem => Some(Class::Any),
             Format::Packed => Some(Class::Packed(self.ty)),
             // A store's `ty` is void: its class is that of the element, which the tree knows; see `Tree::store_class`.

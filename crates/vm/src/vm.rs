@@ -176,7 +176,7 @@ impl Vm {
 
     /// The interned name of an event.
     #[inline]
-    pub(crate) fn event_name(&self, event: Event) -> StrRef {
+    pub fn event_name(&self, event: Event) -> StrRef {
         self.event_names[event as usize]
     }
 

@@ -22,6 +22,9 @@ enum Id {
     NoEnvironment,
     Warnings,
     Jit,
+    Hot,
+    Stats,
+    TraceLog,
     LuaVersion,
     MaxInstructions,
     MaxMemory,
@@ -74,6 +77,24 @@ const OPTIONS: &[Row] = &[
     Row { id: Id::NoEnvironment, name: Name::Short('E'), takes: Takes::Nothing, help: "ignore environment variables" },
     Row { id: Id::Warnings, name: Name::Short('W'), takes: Takes::Nothing, help: "turn warnings on" },
     Row { id: Id::Jit, name: Name::Short('j'), takes: Takes::Value("on|off"), help: "trace compiler on or off" },
+    Row {
+        id: Id::Hot,
+        name: Name::Long("hot"),
+        takes: Takes::Value("N"),
+        help: "rounds of a loop before it is compiled",
+    },
+    Row {
+        id: Id::Stats,
+        name: Name::Long("stats"),
+        takes: Takes::Nothing,
+        help: "show what the trace compiler did, on standard error",
+    },
+    Row {
+        id: Id::TraceLog,
+        name: Name::Long("trace-log"),
+        takes: Takes::Optional("1..3"),
+        help: "show what the trace compiler does, with traces (2) and machine code (3)",
+    },
     Row {
         id: Id::LuaVersion,
         name: Name::Long("lua-version"),
@@ -145,6 +166,14 @@ pub struct Command {
     pub show_version: bool,
     /// `-E`
     pub no_environment: bool,
+    /// `-j`
+    pub jit: bool,
+    /// `--hot`
+    pub hot: Option<u32>,
+    /// `--stats`
+    pub stats: bool,
+    /// `--trace-log`
+    pub trace_log: u8,
     /// `--max-instructions`
     pub max_instructions: Option<u64>,
     /// `--max-memory`
@@ -181,7 +210,7 @@ pub struct UsageError(pub String);
 
 /// Reads a command line; the program's own name comes first.
 pub fn parse(arguments: &[OsString]) -> Result<Request, UsageError> {
-    let mut command = Command::default();
+    let mut command = Command { jit: true, ..Command::default() };
     if let Some(version) = version_of_program(arguments.first()) {
         check_version(version)?;
     }
@@ -264,9 +293,15 @@ impl Command {
             Id::NoEnvironment => self.no_environment = true,
             // There is no compiler to switch: both are as it is.
             Id::Jit => match text().as_str() {
-                "on" | "off" => {}
+                "on" => self.jit = true,
+                "off" => self.jit = false,
                 _ => return Err(invalid()),
             },
+            Id::Hot => self.hot = Some(text().parse().map_err(|_| invalid())?),
+            Id::Stats => self.stats = true,
+            Id::TraceLog => {
+                self.trace_log = if value.is_some() { text().parse().map_err(|_| invalid())? } else { 1 };
+            }
             Id::LuaVersion => {
                 check_version(text().parse().map_err(|unknown| UsageError(format!("{unknown}")))?)?;
             }

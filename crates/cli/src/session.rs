@@ -10,6 +10,9 @@ use perilune_vm::host_call::VmError;
 use perilune_vm::limits::Limits;
 use perilune_vm::meta::Event;
 use perilune_vm::native::{Intrinsic, NativeResult};
+use std::rc::Rc;
+
+use perilune_jit::{Jit, JitOptions};
 use perilune_vm::vm::{Vm, VmOptions};
 
 use crate::options::Command;
@@ -19,6 +22,10 @@ pub struct Session {
     vm: Box<Vm>,
     /// Whether running out of memory counts as reaching a limit.
     is_memory_limited: bool,
+    /// The trace compiler, unless it is off.
+    jit: Option<Rc<Jit>>,
+    /// Whether to show what it did.
+    stats: bool,
 }
 
 /// Why Lua code did not end well.
@@ -40,6 +47,17 @@ pub enum Failure {
 /// A Lua value on its way from one call of a [`Session`] into the next.
 pub type Chunk = Value;
 
+/// Attaches the trace compiler.
+fn attach_jit(vm: &mut Vm, command: &Command) -> Rc<Jit> {
+    let mut options = JitOptions { log: command.trace_log, log_code: command.trace_log >= 3, ..JitOptions::default() };
+    if let Some(hot) = command.hot {
+        options.hot = hot;
+    }
+    let jit = Jit::new(options);
+    vm.set_tier(jit.clone());
+    jit
+}
+
 impl Session {
     /// A VM as the options want it.
     pub fn new(command: &Command) -> Session {
@@ -59,7 +77,8 @@ impl Session {
         perilune_stdlib::open_all(&mut vm);
         // As `lua` does; it shows only in what `collectgarbage` returns.
         vm.heap_mut().set_mode(Mode::Generational);
-        Session { vm, is_memory_limited: command.max_memory.is_some() }
+        let jit = command.jit.then(|| attach_jit(&mut vm, command));
+        Session { vm, is_memory_limited: command.max_memory.is_some(), jit, stats: command.stats }
     }
 
     /// Sets the global `arg`: the command line, with index 0 at the script, or at the program if there is none.
@@ -186,6 +205,12 @@ impl Session {
                 let _ = self.vm.host().stream(which).flush();
             }
             code = asked.unwrap_or(code);
+            if self.stats
+                && let Some(jit) = &self.jit
+            {
+                let text = jit.stats().to_string();
+                self.report(text.as_bytes());
+            }
         } else {
             // Dropped files write their buffers, as `exit` does in C.
             self.vm.abandon();

@@ -620,6 +620,9 @@ impl Vm {
     }
 
     pub(crate) fn call_flagged(&mut self, nargs: usize, nresults: i32, flags: u16) -> Result<(), Raised> {
+        if self.frozen {
+            return Err(Raised(()));
+        }
         let th = self.thread;
         let vm: *mut Vm = self;
         // SAFETY: function and arguments were pushed, so they lie below `top`. A native frame has MIN_STACK slots above its
@@ -696,6 +699,9 @@ impl Vm {
     #[cold]
     #[inline(never)]
     pub(crate) fn grow_stack_by(&mut self, n: usize) -> Result<(), Raised> {
+        if self.frozen {
+            return Err(Raised(()));
+        }
         // SAFETY: the thread is alive; the heap rewrites every pointer into its stack.
         unsafe {
             let th = self.thread;

@@ -54,7 +54,7 @@ impl Vm {
     /// Lets the collector work if it is due. **(safepoint)**
     #[inline]
     pub fn safepoint(&mut self) -> Result<(), Raised> {
-        if self.heap.step_due() { self.collector_step() } else { Ok(()) }
+        if self.heap.step_due() && !self.frozen { self.collector_step() } else { Ok(()) }
     }
 
     #[cold]
@@ -71,6 +71,9 @@ impl Vm {
 
     /// A full collection, with the finalizers of what it found. **(safepoint)**
     pub fn collect(&mut self) -> Result<(), Raised> {
+        if self.frozen {
+            return Err(Raised(()));
+        }
         let (heap, mut roots) = self.roots();
         heap.full(&mut roots);
         self.run_finalizers()
@@ -78,6 +81,9 @@ impl Vm {
 
     /// A collector step as `collectgarbage("step", kib)`: whether it ended a cycle. **(safepoint)**
     pub fn collect_step(&mut self, kib: usize) -> Result<bool, Raised> {
+        if self.frozen {
+            return Err(Raised(()));
+        }
         let (heap, mut roots) = self.roots();
         let done = heap.step_kbytes(&mut roots, kib);
         self.run_finalizers()?;
@@ -86,6 +92,9 @@ impl Vm {
 
     /// A full collection without finalizers, because memory for what is being done is short. **(safepoint)**
     pub fn emergency_collect(&mut self) {
+        if self.frozen {
+            return;
+        }
         let (heap, mut roots) = self.roots();
         heap.full(&mut roots);
     }

@@ -22,12 +22,13 @@
 
 mod call;
 mod collect;
+pub mod compiled;
 pub mod control;
 pub mod debug;
 mod display;
 pub mod embed;
 mod errors;
-mod frame;
+pub mod frame;
 pub mod hooks;
 pub mod host;
 pub mod host_call;

@@ -124,6 +124,9 @@ impl Vm {
     #[cold]
     #[inline(never)]
     pub(crate) fn fuel_spent(&mut self) -> Result<(), Raised> {
+        if self.frozen {
+            return Err(Raised(()));
+        }
         let used = (self.limits.state.slice - self.fuel) as u64;
         self.limits.state.units += used;
         self.limits.state.slice = 0;

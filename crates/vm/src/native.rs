@@ -62,6 +62,15 @@ macro_rules! intrinsics {
         #[repr(u32)]
         #[expect(missing_docs, reason = "each is the library function of its name")]
         pub enum Intrinsic { None = 0, $($name,)* }
+
+        impl Intrinsic {
+            /// The intrinsic with this number; what has none is `None`.
+            #[must_use]
+            pub fn of(number: u32) -> Intrinsic {
+                const ALL: &[Intrinsic] = &[Intrinsic::None, $(Intrinsic::$name,)*];
+                ALL.get(number as usize).copied().unwrap_or(Intrinsic::None)
+            }
+        }
     };
 }
 intrinsics! {

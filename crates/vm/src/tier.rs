@@ -7,6 +7,8 @@
 //! * while it records ([`Tier::record`]), before each instruction, from an instance of the interpreter's loop made for
 //!   that. The plain loop knows nothing of it.
 
+use std::rc::Rc;
+
 use perilune_bytecode::ops::Instr;
 use perilune_runtime::heap::Marker;
 use perilune_runtime::object::{Proto, Thread};
@@ -24,6 +26,8 @@ pub enum After {
     Record,
     /// As `Interpret`, after the collector step that the last instruction of the compiled code has made due.
     Collect,
+    /// As a call out of compiled code has left it.
+    LeftOver,
 }
 
 /// A compiler tier: it is told about hot places.
@@ -40,13 +44,16 @@ pub trait Tier {
     ///
     /// # Safety
     /// `vm` is exclusively the tier's for the call, and its current frame is a Lua frame with `pc` stored.
-    unsafe fn hot(&mut self, vm: *mut Vm) -> After;
+    unsafe fn hot(&self, vm: *mut Vm) -> After;
 
     /// The current frame's instruction at `pc` is about to run. False ends the recording.
     ///
     /// # Safety
     /// As [`Tier::hot`].
-    unsafe fn record(&mut self, vm: *mut Vm) -> bool;
+    unsafe fn record(&self, vm: *mut Vm) -> bool;
+
+    /// Something has changed that compiled code relies on without looking: it must not be entered any more.
+    fn flush(&self);
 
     /// Reports the objects that compiled code refers to, the prototypes that it stands for among them.
     fn trace(&self, marker: &mut Marker<'_>);
@@ -65,13 +72,15 @@ impl Tier for NullTier {
         u32::MAX
     }
 
-    unsafe fn hot(&mut self, _vm: *mut Vm) -> After {
+    unsafe fn hot(&self, _vm: *mut Vm) -> After {
         After::Interpret
     }
 
-    unsafe fn record(&mut self, _vm: *mut Vm) -> bool {
+    unsafe fn record(&self, _vm: *mut Vm) -> bool {
         false
     }
+
+    fn flush(&self) {}
 
     fn trace(&self, _marker: &mut Marker<'_>) {}
 }
@@ -145,7 +154,7 @@ pub const VM_OFFSETS: VmOffsets = VmOffsets {
 
 impl Vm {
     /// Attaches a compiler tier, in place of the one before.
-    pub fn set_tier(&mut self, tier: Box<dyn Tier>) {
+    pub fn set_tier(&mut self, tier: Rc<dyn Tier>) {
         self.tier = tier;
     }
 
@@ -162,6 +171,11 @@ impl Vm {
     /// Where helpers leave the payload of a value that they return to compiled code.
     pub fn set_scratch(&mut self, payload: u64) {
         self.scratch = payload;
+    }
+
+    /// Whether a collector step is due.
+    pub fn collector_is_due(&self) -> bool {
+        self.heap.bytes >= self.heap.threshold
     }
 
     /// Units of fuel until the next look at limits.
@@ -193,12 +207,10 @@ impl Vm {
 #[cold]
 #[inline(never)]
 pub(crate) unsafe fn hot(vm: *mut Vm) -> Step {
-    // SAFETY: the tier is taken out of the VM for as long as it works, so that both can be used.
+    // SAFETY: the tier is not part of the VM while it works: it is shared with it.
     unsafe {
-        let mut tier = std::mem::replace(&mut (*vm).tier, Box::new(NullTier));
-        let after = tier.hot(vm);
-        (*vm).tier = tier;
-        match after {
+        let tier = (*vm).tier.clone();
+        match tier.hot(vm) {
             After::Interpret => Step::Reload,
             After::Record => {
                 (*vm).recording = true;
@@ -208,6 +220,7 @@ pub(crate) unsafe fn hot(vm: *mut Vm) -> Step {
                 Step::Next => Step::Reload,
                 step => step,
             },
+            After::LeftOver => (*vm).left_over,
         }
     }
 }
@@ -235,9 +248,8 @@ pub(crate) unsafe fn meet(vm: *mut Vm, header: *const Instr) -> bool {
 pub(crate) unsafe fn before_instruction(vm: *mut Vm) -> bool {
     // SAFETY: as in `hot`.
     unsafe {
-        let mut tier = std::mem::replace(&mut (*vm).tier, Box::new(NullTier));
+        let tier = (*vm).tier.clone();
         let goes_on = tier.record(vm);
-        (*vm).tier = tier;
         (*vm).recording = goes_on;
         goes_on
     }

@@ -1,12 +1,14 @@
 //! The VM: one Lua state with everything that its coroutines share.
 
 use std::ptr;
+use std::rc::Rc;
 
 use perilune_runtime::heap::{GrowError, Heap, Marker, Roots};
 use perilune_runtime::object::{Gc, StrRef, TableRef, Thread, ThreadRef, ThreadStatus};
 use perilune_runtime::stack::INITIAL_SLOTS;
 use perilune_runtime::value::{Tag, Value};
 
+use crate::call::Step;
 use crate::frame;
 use crate::host::Host;
 use crate::limits::{Limits, Violation};
@@ -88,7 +90,11 @@ pub struct Vm {
     /// Finalizers switched off while the VM is built and after it is closed.
     pub(crate) closed: bool,
     pub(crate) host: Box<dyn Host>,
-    pub(crate) tier: Box<dyn Tier>,
+    pub(crate) tier: Rc<dyn Tier>,
+    /// How the interpreter goes on after a call out of compiled code that did not come back.
+    pub(crate) left_over: Step,
+    /// Whether compiled code holds references in registers: nothing may be collected, and no Lua code may run.
+    pub(crate) frozen: bool,
     /// Distinguishes this VM's handles from those of others.
     pub(crate) id: u64,
 }
@@ -167,7 +173,9 @@ impl Vm {
             finalizing: false,
             closed: false,
             host,
-            tier: Box::new(NullTier),
+            tier: Rc::new(NullTier),
+            left_over: Step::Reload,
+            frozen: false,
             id: seed.1,
         });
         vm.refill_fuel();

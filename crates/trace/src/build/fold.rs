@@ -55,6 +55,9 @@ fn fold_ints(op: Op, a: i64, b: i64) -> Folded {
         Op::Xor => Folded::Int(a ^ b),
         Op::Shl => Folded::Int(arith::shift_left(a, b)),
         Op::Shr => Folded::Int(arith::shift_right(a, b)),
+        Op::Sar => Folded::Int(a >> (b & 63)),
+        Op::IMax => Folded::Int(a.max(b)),
+        Op::IMin => Folded::Int(a.min(b)),
         _ => Folded::No,
     }
 }
@@ -102,6 +105,8 @@ fn fold_floats(tree: &Tree, inst: &Inst) -> Folded {
         Op::FSub => Folded::Float(a - b),
         Op::FMul => Folded::Float(a * b),
         Op::FDiv => Folded::Float(a / b),
+        Op::FMax => Folded::Float(if a < b { b } else { a }),
+        Op::FMin => Folded::Float(if b < a { b } else { a }),
         Op::Call if inst.helper() == Some(Helper::Pow) => Folded::Float(arith::pow(a, b)),
         Op::Call if inst.helper() == Some(Helper::FMod) => Folded::Float(arith::float_mod(a, b)),
         _ => Folded::No,
@@ -131,6 +136,7 @@ pub fn decide(tree: &Tree, guard: &Inst) -> Option<bool> {
         return match guard.op {
             Op::Eq | Op::Le | Op::Ge => Some(true),
             Op::Ne | Op::Lt | Op::Gt | Op::Below => Some(false),
+            Op::NotBelow => Some(true),
             // NaN is not equal to itself.
             _ => None,
         };
@@ -158,6 +164,7 @@ pub fn decide(tree: &Tree, guard: &Inst) -> Option<bool> {
         Op::Gt => Some(x > y),
         Op::Ge => Some(x >= y),
         Op::Below => Some((x as u64) < y as u64),
+        Op::NotBelow => Some(x as u64 >= y as u64),
         _ => None,
     }
 }

@@ -27,7 +27,8 @@ use std::collections::{HashMap, HashSet};
 
 use self::memory::Memory;
 use crate::ir::{
-    Arg, End, ExitKind, Field, Format, Helper, Inst, Op, Ref, Segment, SegmentId, SnapId, SnapSlot, Snapshot, Tree, Ty,
+    Arg, Effects, End, ExitKind, Field, Format, Header, HeaderId, Helper, Inst, Op, Ref, ResultType, Segment,
+    SegmentId, SnapId, SnapSlot, Snapshot, Start, Tree, Ty,
 };
 
 /// A guard that cannot hold: what was recorded contradicts what is known. The recording is given up.
@@ -37,71 +38,103 @@ pub struct Contradiction;
 /// Two instructions with the same key compute the same.
 type Key = (Op, Ty, [Ref; 3], u32, u64);
 
-/// Builds one segment of a tree.
-#[derive(Debug)]
+/// Builds segments of a tree, one at a time.
+#[derive(Debug, Default)]
 pub struct Builder {
     tree: Tree,
-    segment: SegmentId,
+    segment: Option<SegmentId>,
+    header: Option<HeaderId>,
     consts: HashMap<(Op, Ty, u64), Ref>,
     inputs: HashMap<u32, Ref>,
     values: HashMap<Key, Ref>,
     passed: HashSet<(Op, [Ref; 3])>,
     memory: Memory,
+    calls_out: bool,
 }
 
 impl Builder {
-    /// Begins the root segment of a new tree whose header is at instruction `pc`.
+    /// Goes on with a tree.
     #[must_use]
-    pub fn new(pc: u32) -> Builder {
-        let mut tree = Tree::default();
-        tree.snapshots.push(Snapshot {
-            kind: ExitKind::Guard,
-            segment: SegmentId::ROOT,
-            at: Ref(0),
-            pc,
-            frames: Vec::new(),
-            slots: Vec::new(),
-            fuel: 0,
-        });
-        Builder::open(tree, None)
-    }
-
-    /// Continues a tree with a segment that starts at a snapshot.
-    #[must_use]
-    pub fn resume(tree: Tree, start: SnapId) -> Builder {
-        Builder::open(tree, Some(start))
-    }
-
-    fn open(mut tree: Tree, start: Option<SnapId>) -> Builder {
-        let segment = SegmentId(tree.segments.len() as u32);
-        let first = Ref(tree.insts.len() as u32);
-        tree.segments.push(Segment { start, first, end_at: first, end: End::Open, slots: Vec::new(), fuel: 0 });
-        let mut builder = Builder {
-            tree,
-            segment,
-            consts: HashMap::new(),
-            inputs: HashMap::new(),
-            values: HashMap::new(),
-            passed: HashSet::new(),
-            memory: Memory::default(),
-        };
-        builder.learn();
+    pub fn new(tree: Tree) -> Builder {
+        let mut builder = Builder { tree, ..Builder::default() };
+        for (at, inst) in builder.tree.insts.iter().enumerate() {
+            if inst.op.format() == Format::Const {
+                builder.consts.insert((inst.op, inst.ty, inst.imm), Ref(at as u32));
+            }
+        }
         builder
     }
 
-    /// Reads the path in front of the open segment.
-    fn learn(&mut self) {
-        for at in 0..self.tree.insts.len() {
-            let inst = self.tree.insts[at];
-            match inst.op.format() {
-                Format::Const => drop(self.consts.insert((inst.op, inst.ty, inst.imm), Ref(at as u32))),
-                Format::Slot => drop(self.inputs.insert(inst.aux, Ref(at as u32))),
-                _ => {}
-            }
+    /// Adds a header with inputs of these types, and begins its segment.
+    pub fn begin_at_header(
+        &mut self,
+        pc: u32,
+        frames: Vec<crate::ir::InlinedFrame>,
+        live: Vec<u32>,
+        inputs: &[(u32, Ty)],
+    ) -> HeaderId {
+        let id = HeaderId(self.tree.headers.len() as u32);
+        let snap = SnapId(self.tree.snapshots.len() as u32);
+        let segment = SegmentId(self.tree.segments.len() as u32);
+        self.tree.snapshots.push(Snapshot {
+            kind: ExitKind::Guard,
+            segment,
+            at: Ref(self.tree.insts.len() as u32),
+            pc,
+            frames: frames.clone(),
+            slots: Vec::new(),
+            fuel: 0,
+            top: None,
+            calls_out: false,
+            in_place: Vec::new(),
+        });
+        self.tree.headers.push(Header {
+            pc,
+            frames,
+            live,
+            inputs: Vec::new(),
+            snap,
+            hoisted: Vec::new(),
+            stale: Vec::new(),
+            is_pinned: false,
+        });
+        self.begin(Start::Header(id));
+        for (slot, ty) in inputs {
+            let _ = self.slot(*slot, *ty);
         }
-        let line = self.tree.lineage(self.segment);
+        id
+    }
+
+    /// Begins a segment at a snapshot.
+    pub fn begin_at_snapshot(&mut self, snap: SnapId) {
+        self.begin(Start::Snapshot(snap));
+    }
+
+    fn begin(&mut self, start: Start) {
+        let segment = SegmentId(self.tree.segments.len() as u32);
+        let first = Ref(self.tree.insts.len() as u32);
+        self.tree.segments.push(Segment {
+            start,
+            first,
+            end_at: first,
+            end: End::Open,
+            end_snap: None,
+            calls_out: false,
+        });
+        let header = self.tree.header_of(segment);
+        self.segment = Some(segment);
+        self.header = Some(header);
+        self.inputs.clear();
+        self.values.clear();
+        self.passed.clear();
+        self.memory = Memory::default();
+        self.calls_out = false;
+        for input in &self.tree.header(header).inputs {
+            self.inputs.insert(self.tree.inst(*input).aux, *input);
+        }
+        let line = self.tree.lineage(segment);
         for pair in line.windows(2) {
-            let Some(start) = self.tree.segment(pair[1]).start else { continue };
+            let Start::Snapshot(start) = self.tree.segment(pair[1]).start else { continue };
             let until = self.tree.snapshot(start).at;
             let path: Vec<Ref> = self.tree.body(pair[0]).filter(|r| *r < until).collect();
             for r in path {
@@ -115,8 +148,13 @@ impl Builder {
         let inst = *self.tree.inst(r);
         let key = (inst.op, inst.ty, inst.args, inst.aux, inst.imm);
         match inst.op.format() {
-            Format::Const | Format::Slot => {}
-            Format::Unary | Format::GuardUnary => drop(self.values.insert(key, r)),
+            Format::Const | Format::Slot | Format::Place | Format::LoadPlace | Format::StorePlace => {}
+            Format::CallOut => {
+                self.memory = Memory::default();
+                self.values.retain(|key, _| key.0 != Op::UpIsPlace);
+                self.calls_out = true;
+            }
+            Format::Unary | Format::GuardUnary | Format::GuardPlace => drop(self.values.insert(key, r)),
             Format::Binary => {
                 if inst.op.is_pure() {
                     self.values.insert(key, r);
@@ -139,7 +177,10 @@ impl Builder {
             Format::Call => {
                 let Some(helper) = inst.helper() else { return };
                 self.memory.clobbered(helper.effects());
-                if helper.effects() == crate::ir::Effects::Pure {
+                if helper.effects() == Effects::Closes {
+                    self.values.retain(|key, _| !matches!(key.0, Op::UpIsPlace | Op::OffStack));
+                }
+                if helper.effects() == Effects::Pure {
                     self.values.insert(key, r);
                 }
             }
@@ -152,10 +193,16 @@ impl Builder {
         &self.tree
     }
 
-    /// The segment being built.
+    /// The header that the open segment's path comes from.
     #[must_use]
-    pub fn segment(&self) -> SegmentId {
-        self.segment
+    pub fn header(&self) -> Option<HeaderId> {
+        self.header
+    }
+
+    /// Whether the path from the header has called out of the tree.
+    #[must_use]
+    pub fn calls_out(&self) -> bool {
+        self.calls_out
     }
 
     /// The type of a value.
@@ -207,15 +254,26 @@ impl Builder {
         self.constant(Op::KPtr, Ty::Ptr, address)
     }
 
-    /// The value of a stack slot at the header. `None` if the tree knows the slot with another type.
+    /// The value of a stack slot at the header. `None` if the header knows the slot with another type.
     pub fn slot(&mut self, slot: u32, ty: Ty) -> Option<Ref> {
         if let Some(r) = self.inputs.get(&slot) {
             return (self.tree.ty(*r) == ty).then_some(*r);
         }
-        let r = self.push(Inst { aux: slot, ..Inst::new(Op::Slot, ty) });
+        let header = self.header?;
+        let r = self.push(Inst { aux: slot, imm: u64::from(header.0), ..Inst::new(Op::Slot, ty) });
         self.inputs.insert(slot, r);
-        self.tree.inputs.push(r);
+        let header = &mut self.tree.headers[header.index()];
+        header.inputs.push(r);
+        if let Err(at) = header.live.binary_search(&slot) {
+            header.live.insert(at, slot);
+        }
         Some(r)
+    }
+
+    /// The header's input for a slot.
+    #[must_use]
+    pub fn input(&self, slot: u32) -> Option<Ref> {
+        self.inputs.get(&slot).copied()
     }
 
     /// A pure operation.
@@ -234,8 +292,8 @@ impl Builder {
 
     fn shaped(&self, op: Op, args: &[Ref]) -> Inst {
         let ty = match op.result() {
-            crate::ir::ResultType::Is(ty) => ty,
-            crate::ir::ResultType::Given | crate::ir::ResultType::OfField | crate::ir::ResultType::OfHelper => Ty::Void,
+            ResultType::Is(ty) => ty,
+            ResultType::Given | ResultType::OfField | ResultType::OfHelper => Ty::Void,
         };
         let mut inst = Inst::new(op, ty);
         inst.args[..args.len()].copy_from_slice(args);
@@ -290,6 +348,35 @@ impl Builder {
         }
         self.push(inst);
         Ok(())
+    }
+
+    /// Lets execution go on only if the variable of an upvalue is a stack slot.
+    pub fn up_is_place(&mut self, upvalue: Ref, slot: u32, snap: SnapId) {
+        let inst = Inst { aux: slot, snap: Some(snap), ..self.shaped(Op::UpIsPlace, &[upvalue]) };
+        if !self.values.contains_key(&(inst.op, inst.ty, inst.args, inst.aux, inst.imm)) {
+            self.push(inst);
+        }
+    }
+
+    /// The address of a stack slot.
+    pub fn place(&mut self, slot: u32) -> Ref {
+        self.push(Inst { aux: slot, ..Inst::new(Op::PlaceAddr, Ty::Ptr) })
+    }
+
+    /// The value in the place of a stack slot.
+    pub fn load_place(&mut self, slot: u32, ty: Ty, snap: SnapId) -> Ref {
+        self.push(Inst { aux: slot, snap: Some(snap), ..Inst::new(Op::LoadPlace, ty) })
+    }
+
+    /// Puts a value into the place of a stack slot.
+    pub fn store_place(&mut self, slot: u32, value: Ref) {
+        self.push(Inst { aux: slot, args: [value, Ref::NONE, Ref::NONE], ..Inst::new(Op::StorePlace, Ty::Void) });
+    }
+
+    /// A call of the native function in a slot, out of the tree, with `nargs` arguments for `nresults` results.
+    pub fn call_out(&mut self, func: u32, nargs: u32, nresults: u32, snap: SnapId) {
+        let imm = u64::from(nargs) | u64::from(nresults) << 32;
+        self.push(Inst { aux: func, imm, snap: Some(snap), ..Inst::new(Op::CallOut, Ty::Void) });
     }
 
     /// A field of an object.
@@ -419,7 +506,7 @@ impl Builder {
         inst.ty = helper.result().unwrap_or(ty);
         inst.imm = helper as u64;
         inst.snap = snap.filter(|_| helper.can_fail());
-        if helper.effects() == crate::ir::Effects::Pure { self.unique(inst) } else { self.push(inst) }
+        if helper.effects() == Effects::Pure { self.unique(inst) } else { self.push(inst) }
     }
 
     /// States that a field of an object has a value, which the caller has reason to know.
@@ -435,23 +522,71 @@ impl Builder {
         pc: u32,
         frames: Vec<crate::ir::InlinedFrame>,
         slots: Vec<SnapSlot>,
+        top: Option<u32>,
         fuel: u32,
     ) -> SnapId {
         let id = SnapId(self.tree.snapshots.len() as u32);
         let at = Ref(self.tree.insts.len() as u32);
-        self.tree.snapshots.push(Snapshot { kind, segment: self.segment, at, pc, frames, slots, fuel });
+        // Without an open segment there is no path to be the state of.
+        let segment = self.segment.unwrap_or(SegmentId(0));
+        let calls_out = self.calls_out;
+        self.tree.snapshots.push(Snapshot {
+            kind,
+            segment,
+            at,
+            pc,
+            frames,
+            slots,
+            fuel,
+            top,
+            calls_out,
+            in_place: Vec::new(),
+        });
         id
     }
 
-    /// Ends the segment, and gives the tree back.
-    #[must_use]
-    pub fn finish(mut self, end: End, slots: Vec<SnapSlot>, fuel: u32) -> Tree {
+    /// States that slots are in their places when execution leaves through a snapshot.
+    pub fn keep_in_place(&mut self, snap: SnapId, slots: impl Iterator<Item = u32>) {
+        self.tree.snapshots[snap.index()].in_place.extend(slots);
+    }
+
+    /// As [`Builder::call`], of a helper that pays fuel after the path has cost `fuel`.
+    pub fn call_paying(&mut self, helper: Helper, args: &[Ref], fuel: u32) -> Ref {
+        debug_assert!(helper.pays());
+        let inst = Inst {
+            ty: helper.result().unwrap_or(Ty::Void),
+            imm: helper as u64,
+            aux: fuel,
+            ..self.shaped(Op::Call, args)
+        };
+        self.push(inst)
+    }
+
+    /// States the value of a property, which the caller has reason to know.
+    pub fn assume_prop(&mut self, slots: Ref, n: u32, shape: u64, value: Ref) {
+        let inst = Inst {
+            args: [slots, Ref::NONE, Ref::NONE],
+            aux: n,
+            imm: shape,
+            ..Inst::new(Op::LoadProp, self.tree.ty(value))
+        };
+        self.memory.loaded(&inst, value);
+    }
+
+    /// Ends the open segment.
+    pub fn end(&mut self, end: End, end_snap: Option<SnapId>) {
+        let Some(open) = self.segment.take() else { return };
         let end_at = Ref(self.tree.insts.len() as u32);
-        let segment = &mut self.tree.segments[self.segment.index()];
+        let segment = &mut self.tree.segments[open.index()];
         segment.end_at = end_at;
         segment.end = end;
-        segment.slots = slots;
-        segment.fuel = fuel;
+        segment.end_snap = end_snap;
+        segment.calls_out = self.calls_out;
+    }
+
+    /// Gives the tree back, whose segments are all ended.
+    #[must_use]
+    pub fn into_tree(self) -> Tree {
         self.tree
     }
 }

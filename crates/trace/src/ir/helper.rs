@@ -47,6 +47,14 @@ pub enum Effects {
     WritesElements,
     /// Shapes and property slots.
     WritesProperties,
+    /// A property that was not there: shapes, and where slots are, but no slot that exists.
+    AddsProperty,
+    /// Metatables.
+    WritesMeta,
+    /// Stack slots that the trace has handed over: their places.
+    WritesPlaces,
+    /// Upvalues are closed: their variables move off the stack.
+    Closes,
 }
 
 impl Effects {
@@ -54,13 +62,16 @@ impl Effects {
     #[must_use]
     pub const fn clobbers(self, class: Class) -> bool {
         match self {
-            Effects::Pure | Effects::ReadsTables | Effects::Allocates => false,
+            Effects::Pure | Effects::ReadsTables | Effects::Allocates | Effects::WritesPlaces => false,
+            Effects::AddsProperty => matches!(class, Class::Field(Field::Shape | Field::Slots)),
+            Effects::WritesMeta => matches!(class, Class::Field(Field::Meta)),
+            Effects::Closes => matches!(class, Class::Up | Class::Field(Field::UpSlot)),
             Effects::WritesElements => matches!(
                 class,
                 Class::Any
                     | Class::Packed(_)
                     | Class::HashPart
-                    | Class::Field(Field::Array | Field::Hash | Field::Kind | Field::Len)
+                    | Class::Field(Field::Array | Field::Hash | Field::Kind | Field::Len | Field::Cap)
             ),
             Effects::WritesProperties => matches!(
                 class,
@@ -78,28 +89,42 @@ macro_rules! for_each_trace_helper {
             // Numbers.
             Pow "pow" (Float, Float) Plain(Ty::Float) Pure "`a ^ b`";
             FMod "fmod" (Float, Float) Plain(Ty::Float) Pure "`a % b` of floats";
+            FRem "frem" (Float, Float) Plain(Ty::Float) Pure "the remainder with the sign of `a`";
             Sin "sin" (Float) Plain(Ty::Float) Pure "the sine";
             Cos "cos" (Float) Plain(Ty::Float) Pure "the cosine";
             Tan "tan" (Float) Plain(Ty::Float) Pure "the tangent";
             Exp "exp" (Float) Plain(Ty::Float) Pure "e to the power of the operand";
             Log "log" (Float) Plain(Ty::Float) Pure "the natural logarithm";
-            Atan "atan" (Float, Float) Plain(Ty::Float) Pure "the angle of the point (b, a)";
 
             // Tables. All are raw: the recorder has guarded that no metamethod matters.
-            NewRecord "newrecord" (Address) OrNull(Ty::Table) Allocates "a table of this shape with nil properties";
-            NewTable "newtable" (Int, Int) OrNull(Ty::Table) Allocates "a table with room for properties and elements";
+            NewRecord "newrecord" (Address, Address, Int) OrNull(Ty::Table) Allocates "a table of this shape with the values of consecutive places";
+            NewTable "newtable" (Int, Int) OrNull(Ty::Table) Allocates "a table with room for elements and properties";
             GetRaw "getraw" (Address, Value) Value ReadsTables "the value of a key";
+            GetInt "getint" (Address, Int) Value ReadsTables "the value of an integer key";
+            GetStr "getstr" (Address, Address) Value ReadsTables "the value of a string key";
             SetRaw "setraw" (Address, Value, Value) Success WritesElements "the value of a key that is no string";
-            SetStr "setstr" (Address, Address, Value) Success WritesProperties "the value of a string key";
-            Border "border" (Address) Plain(Ty::Int) ReadsTables "the length of a table without metamethod";
+            SetInt "setint" (Address, Int, Value) Success WritesElements "the value of an integer key";
+            SetStr "setstr" (Address, Address, Value) Success WritesProperties "the value of a constant string key";
+            SetDynamic "setdynamic" (Address, Address, Value) Success WritesProperties "the value of a string key that was computed";
+            AddProp "addprop" (Address, Address, Value) Success AddsProperty "the property that this shape adds to a table's";
+            SetList "setlist" (Address, Address, Int) Success WritesElements "elements from 1 on, of consecutive places";
+            NextPair "nextpair" (Address, Address, Int) Plain(Ty::Int) WritesPlaces "a step of `next` in the registers of a loop";
 
             // Strings.
             StrSub "strsub" (Address, Int, Int) OrNull(Ty::Str) Allocates "`string.sub`";
             StrChar "strchar" (Int) OrNull(Ty::Str) Allocates "the string of one byte";
             StrCat "strcat" (Address, Address) OrNull(Ty::Str) Allocates "both strings joined";
-            StrOfInt "strofint" (Int) OrNull(Ty::Str) Allocates "the integer as a string";
-            StrOfFloat "stroffloat" (Float) OrNull(Ty::Str) Allocates "the float as a string";
+            Concat "concat" (Address, Int) OrNull(Ty::Str) Allocates "the texts in consecutive places joined";
             StrCompare "strcmp" (Address, Address) Plain(Ty::Int) Pure "negative, zero or positive, as `<` orders strings";
+            StrEq "streq" (Address, Address) Plain(Ty::Int) Pure "1 if two strings are equal, else 0";
+
+            // Functions.
+            NewClosure "newclosure" (Address, Address, Address) OrNull(Ty::LuaFn) Allocates "a function of this prototype";
+            Close "close" (Address) Success Closes "the upvalues from a place up are closed";
+            // The function is in the first of consecutive places; the second operand holds the numbers of arguments and of
+            // results, see `calls`. -1 if it failed, or wanted to run Lua code: then nothing has happened.
+            CallPure "callpure" (Address, Int) Plain(Ty::Int) WritesPlaces "the number of results of a native function without effects";
+            CallOnTable "callontable" (Address, Int) Plain(Ty::Int) WritesElements "as `callpure`, of one that changes elements";
         }
     };
 }
@@ -146,6 +171,12 @@ macro_rules! define_helpers {
 for_each_trace_helper!(define_helpers);
 
 impl Helper {
+    /// Whether it pays fuel: `Inst::aux` is then what the path from the header has cost before.
+    #[must_use]
+    pub const fn pays(self) -> bool {
+        matches!(self, Helper::CallPure | Helper::CallOnTable)
+    }
+
     /// Whether execution may leave the trace at the call.
     #[must_use]
     pub const fn can_fail(self) -> bool {

@@ -143,6 +143,8 @@ pub enum Field {
     Kind,
     /// Table: length of the array part.
     Len,
+    /// Table: room of the array part.
+    Cap,
     /// Upvalue: the place of its variable.
     UpSlot,
     /// Upvalue array entry of a Lua function; the number is in `Inst::aux`. Never changes.
@@ -155,7 +157,7 @@ pub enum Field {
 
 impl Field {
     /// All fields in the order of their numbers.
-    pub const ALL: [Field; 11] = [
+    pub const ALL: [Field; 12] = [
         Field::Shape,
         Field::Meta,
         Field::Slots,
@@ -163,6 +165,7 @@ impl Field {
         Field::Hash,
         Field::Kind,
         Field::Len,
+        Field::Cap,
         Field::UpSlot,
         Field::UpVal,
         Field::Proto,
@@ -180,6 +183,7 @@ impl Field {
             Field::Hash => "hash",
             Field::Kind => "kind",
             Field::Len => "len",
+            Field::Cap => "cap",
             Field::UpSlot => "upslot",
             Field::UpVal => "upval",
             Field::Proto => "proto",
@@ -191,7 +195,7 @@ impl Field {
     #[must_use]
     pub const fn ty(self) -> Ty {
         match self {
-            Field::Kind | Field::Len | Field::StrLen => Ty::Int,
+            Field::Kind | Field::Len | Field::Cap | Field::StrLen => Ty::Int,
             Field::Shape
             | Field::Meta
             | Field::Slots
@@ -222,7 +226,7 @@ pub enum Class {
     Any,
     /// Elements of array parts of this packed type.
     Packed(Ty),
-    /// Variables of upvalues.
+    /// Variables of upvalues that are not slots of the trace.
     Up,
     /// Entries of hash parts, as helpers see them.
     HashPart,
@@ -233,7 +237,7 @@ pub enum Class {
 pub enum Format {
     /// `imm` is the value.
     Const,
-    /// `aux` is a stack slot relative to the root frame's base.
+    /// `aux` is a stack slot, `imm` the header.
     Slot,
     /// `a`.
     Unary,
@@ -265,6 +269,16 @@ pub enum Format {
     StoreField,
     /// Helper `imm` with the operands that are there.
     Call,
+    /// `aux` is a stack slot, counted as in snapshots.
+    Place,
+    /// `a`, checked against stack slot `aux`.
+    GuardPlace,
+    /// Stack slot `aux`, of type `ty`, checked.
+    LoadPlace,
+    /// Stack slot `aux` becomes `a`.
+    StorePlace,
+    /// A call out of the tree: `aux` is the function's slot, `imm` the number of arguments and of results.
+    CallOut,
 }
 
 /// The rule for the type of an instruction's result.
@@ -293,7 +307,7 @@ macro_rules! for_each_trace_op {
             KPtr "kptr" Const Is(Ty::Ptr) "the address `imm`";
 
             // Inputs. The entry checks the tag; iterations after the first get the value from the back-edge.
-            Slot "slot" Slot Given "stack slot `aux` at the header";
+            Slot "slot" Slot Given "stack slot `aux` at header `imm`";
 
             // Integers. All wrap around.
             Add "add" Binary Is(Ty::Int) "`a + b`";
@@ -306,6 +320,9 @@ macro_rules! for_each_trace_op {
             Xor "xor" Binary Is(Ty::Int) "`a ~ b`";
             Shl "shl" Binary Is(Ty::Int) "`a << b` for any `b`, as Lua shifts";
             Shr "shr" Binary Is(Ty::Int) "`a >> b`, logical, for any `b`, as Lua shifts";
+            Sar "sar" Binary Is(Ty::Int) "`a >> b`, with the sign; `b` is a constant from 0 to 63";
+            IMax "imax" Binary Is(Ty::Int) "`b` if `a < b`, else `a`";
+            IMin "imin" Binary Is(Ty::Int) "`b` if `b < a`, else `a`";
             Neg "neg" Unary Is(Ty::Int) "`-a`";
             Not "not" Unary Is(Ty::Int) "`~a`";
 
@@ -314,6 +331,8 @@ macro_rules! for_each_trace_op {
             FSub "fsub" Binary Is(Ty::Float) "`a - b`";
             FMul "fmul" Binary Is(Ty::Float) "`a * b`";
             FDiv "fdiv" Binary Is(Ty::Float) "`a / b`";
+            FMax "fmax" Binary Is(Ty::Float) "`b` if `a < b`, else `a`";
+            FMin "fmin" Binary Is(Ty::Float) "`b` if `b < a`, else `a`";
             FNeg "fneg" Unary Is(Ty::Float) "`-a`";
             FAbs "fabs" Unary Is(Ty::Float) "the absolute value of `a`";
             FSqrt "fsqrt" Unary Is(Ty::Float) "the square root of `a`";
@@ -332,15 +351,23 @@ macro_rules! for_each_trace_op {
             Gt "gt" Guard Is(Ty::Void) "`a > b`, integers";
             Ge "ge" Guard Is(Ty::Void) "`a >= b`, integers";
             Below "below" Guard Is(Ty::Void) "`a < b`, both unsigned: a bounds check";
+            NotBelow "nbelow" Guard Is(Ty::Void) "`a >= b`, both unsigned";
             FEq "feq" Guard Is(Ty::Void) "`a == b`, floats";
             FNe "fne" Guard Is(Ty::Void) "`a ~= b`, floats";
             FLt "flt" Guard Is(Ty::Void) "`a < b`, floats";
             FLe "fle" Guard Is(Ty::Void) "`a <= b`, floats";
             FNotLt "fnlt" Guard Is(Ty::Void) "`not (a < b)`, floats";
             FNotLe "fnle" Guard Is(Ty::Void) "`not (a <= b)`, floats";
+            Fuel "fuel" GuardNullary Is(Ty::Void) "there is fuel left for the longest path";
             NoCollect "nocoll" GuardNullary Is(Ty::Void) "no collector step is due";
             // The slots of the trace live in registers, so that it must not touch them through an upvalue.
             OffStack "offstack" GuardUnary Is(Ty::Void) "the address `a` is not in the part of the stack that the trace uses";
+
+            // The stack. A slot's place is used for what helpers read or write, and after calls out of the tree.
+            PlaceAddr "place" Place Is(Ty::Ptr) "the address of slot `aux`";
+            UpIsPlace "upisplace" GuardPlace Is(Ty::Void) "the variable of upvalue `a` is slot `aux`";
+            LoadPlace "ldplace" LoadPlace Given "the value in the place of slot `aux`";
+            StorePlace "stplace" StorePlace Is(Ty::Void) "the place of slot `aux` = `a`";
 
             // Memory.
             Load "load" Field OfField "field of `a`";
@@ -362,6 +389,8 @@ macro_rules! for_each_trace_op {
 
             // Calls of runtime functions.
             Call "call" Call OfHelper "the result of a helper; leaves through `snap` when it reports failure";
+            // May run anything: all slots are in their places, and all memory is new afterwards.
+            CallOut "callout" CallOut Is(Ty::Void) "the native function in slot `aux` is called in the state that `snap` tells";
         }
     };
 }
@@ -412,6 +441,8 @@ impl Op {
             Format::Guard | Format::GuardUnary | Format::GuardNullary => false,
             Format::Field | Format::Prop | Format::Elem | Format::Packed | Format::Up => false,
             Format::StoreProp | Format::StoreElem | Format::StoreUp | Format::StoreField | Format::Call => false,
+            // An address of the stack is good until a call moves it.
+            Format::Place | Format::GuardPlace | Format::LoadPlace | Format::StorePlace | Format::CallOut => false,
         }
     }
 
@@ -420,7 +451,14 @@ impl Op {
     pub const fn is_checked(self) -> bool {
         matches!(
             self.format(),
-            Format::Guard | Format::GuardUnary | Format::GuardNullary | Format::Prop | Format::Elem | Format::Up
+            Format::Guard
+                | Format::GuardUnary
+                | Format::GuardNullary
+                | Format::GuardPlace
+                | Format::LoadPlace
+                | Format::Prop
+                | Format::Elem
+                | Format::Up
         )
     }
 
@@ -515,7 +553,12 @@ impl Inst {
             | Format::Guard
             | Format::GuardUnary
             | Format::GuardNullary
-            | Format::Call => None,
+            | Format::Call
+            | Format::Place
+            | Format::GuardPlace
+            | Format::LoadPlace
+            | Format::StorePlace
+            | Format::CallOut => None,
         }
     }
 }

@@ -2,8 +2,11 @@
 
 mod helper;
 mod inst;
+mod text;
 mod tree;
 
 pub use helper::{Arg, Effects, Helper, Returns};
 pub use inst::{Class, Field, Format, Inst, Op, Ref, ResultType, Ty};
-pub use tree::{End, ExitKind, InlinedFrame, ProtoId, Segment, SegmentId, SnapId, SnapSlot, Snapshot, Tree};
+pub use tree::{
+    End, ExitKind, Header, HeaderId, InlinedFrame, ProtoId, Segment, SegmentId, SnapId, SnapSlot, Snapshot, Start, Tree,
+};

@@ -2,14 +2,11 @@
 
 use super::inst::{Class, Format, Inst, Op, Ref, Ty};
 
-/// A snapshot of a tree. Number 0 is the header itself: nothing to store, go on there.
+/// A snapshot of a tree.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SnapId(pub u32);
 
 impl SnapId {
-    /// The snapshot of the loop's header.
-    pub const HEADER: SnapId = SnapId(0);
-
     /// The position in the tree's list.
     #[must_use]
     pub const fn index(self) -> usize {
@@ -17,13 +14,25 @@ impl SnapId {
     }
 }
 
-/// A segment of a tree. Number 0 is the root.
+/// A segment of a tree. Number 0 is the one that was recorded first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SegmentId(pub u32);
 
 impl SegmentId {
-    /// The segment that starts at the header.
-    pub const ROOT: SegmentId = SegmentId(0);
+    /// The position in the tree's list.
+    #[must_use]
+    pub const fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+/// A header of a tree: a place where paths meet. Number 0 is the root.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct HeaderId(pub u32);
+
+impl HeaderId {
+    /// The header where the recording of the tree began.
+    pub const ROOT: HeaderId = HeaderId(0);
 
     /// The position in the tree's list.
     #[must_use]
@@ -39,8 +48,14 @@ pub struct ProtoId(pub u32);
 /// A call that the trace runs inside its own frame: what its frame must look like when execution leaves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct InlinedFrame {
-    /// The slot of the called function, relative to the root frame's base. Registers follow it.
+    /// The slot of the called function. Slot 0 is the root frame's function.
     pub func: u32,
+    /// The slot of register 0: behind the function, or behind the extra arguments of a vararg function.
+    pub base: u32,
+    /// Extra arguments of a vararg function, directly below `base`.
+    pub extra: u32,
+    /// The flags of its frame, as the interpreter means them.
+    pub flags: u16,
     /// The function's prototype.
     pub proto: ProtoId,
     /// Where its caller goes on.
@@ -52,7 +67,7 @@ pub struct InlinedFrame {
 /// A stack slot that must be written before the interpreter goes on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct SnapSlot {
-    /// Relative to the root frame's base.
+    /// Counted from the root frame's function.
     pub slot: u32,
     /// Its value.
     pub value: Ref,
@@ -86,6 +101,21 @@ pub struct Snapshot {
     pub slots: Vec<SnapSlot>,
     /// Fuel that the path from the header to here costs.
     pub fuel: u32,
+    /// The slot behind the last one of an open list of values, if there is one.
+    pub top: Option<u32>,
+    /// Whether the path has called out of the tree: slots that are not named here are in their places.
+    pub calls_out: bool,
+    /// Further slots that are in their places.
+    pub in_place: Vec<u32>,
+}
+
+/// Where a segment begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Start {
+    /// At a header: each header has one such segment.
+    Header(HeaderId),
+    /// Where a guard of another segment failed.
+    Snapshot(SnapId),
 }
 
 /// How a segment ends.
@@ -93,45 +123,66 @@ pub struct Snapshot {
 pub enum End {
     /// Still being recorded.
     Open,
-    /// At the header, by a back-edge of the loop itself.
-    Loop,
-    /// At the header, having entered the loop anew: what is invariant in the loop may have changed.
-    Enter,
+    /// At a header, by a back-edge of the header's own loop: what is invariant in the loop has not changed.
+    Around(HeaderId),
+    /// At a header, from outside of its loop.
+    Enter(HeaderId),
     /// Leaves.
     Exit(SnapId),
+}
+
+/// A place where paths meet: the first instruction of a loop, with the types of the values that are known there.
+///
+/// A slot that is live at the header is in one of two places: in the header's input for it, or, if it has none, in its
+/// place on the stack. Whatever jumps to the header sees to that.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Header {
+    /// The instruction, in the innermost frame's prototype.
+    pub pc: u32,
+    /// The inlined calls, outermost first.
+    pub frames: Vec<InlinedFrame>,
+    /// The slots that hold something at the header, in ascending order.
+    pub live: Vec<u32>,
+    /// The `Slot` instructions, in the order of their making.
+    pub inputs: Vec<Ref>,
+    /// The state at the header, before anything there has run. Its slots are the inputs.
+    pub snap: SnapId,
+    /// Instructions of the header's own segment that run once before the loop, in order. Filled by `opt::hoist`.
+    pub hoisted: Vec<Ref>,
+    /// Slots of inputs whose places may hold something older, in ascending order. Filled by `opt::places`.
+    pub stale: Vec<u32>,
+    /// Whether nothing may be hoisted: a hoisted guard has failed too often.
+    pub is_pinned: bool,
 }
 
 /// A straight path through the bytecode.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Segment {
-    /// The snapshot where it continues another segment; `None` for the root.
-    pub start: Option<SnapId>,
+    /// Where it begins.
+    pub start: Start,
     /// Position of its first instruction.
     pub first: Ref,
     /// Position behind its last one.
     pub end_at: Ref,
     /// How it ends.
     pub end: End,
-    /// The slots that the path from the header to the end has written and that are live at the header; empty for an
-    /// exit, whose snapshot says it.
-    pub slots: Vec<SnapSlot>,
-    /// Fuel that the path from the header to the end costs.
-    pub fuel: u32,
+    /// The state at its end, if that is a header.
+    pub end_snap: Option<SnapId>,
+    /// Whether the path from the header calls out of the tree: then slots that it has not written may have changed.
+    pub calls_out: bool,
 }
 
-/// A loop as a tree of paths.
+/// Paths through bytecode that are compiled together.
 #[derive(Clone, Debug, Default)]
 pub struct Tree {
     /// All instructions. Those of a segment are consecutive, constants and inputs may stand among them.
     pub insts: Vec<Inst>,
     /// The ways out.
     pub snapshots: Vec<Snapshot>,
-    /// The paths; the root first, parents before children.
+    /// Where paths meet.
+    pub headers: Vec<Header>,
+    /// The paths; parents before children.
     pub segments: Vec<Segment>,
-    /// The `Slot` instructions, in the order of their making.
-    pub inputs: Vec<Ref>,
-    /// Instructions of the root that run once before the loop, in order. Filled by the pass `opt::hoist`.
-    pub hoisted: Vec<Ref>,
 }
 
 impl Tree {
@@ -184,27 +235,75 @@ impl Tree {
         if let Some(helper) = inst.helper() {
             return helper.effects().clobbers(class);
         }
+        if inst.op == Op::CallOut {
+            return true;
+        }
         self.store_class(inst) == Some(class)
+    }
+
+    /// A header.
+    #[must_use]
+    pub fn header(&self, id: HeaderId) -> &Header {
+        &self.headers[id.index()]
+    }
+
+    /// All segments.
+    pub fn segment_ids(&self) -> impl Iterator<Item = SegmentId> + use<> {
+        (0..self.segments.len() as u32).map(SegmentId)
+    }
+
+    /// All headers.
+    pub fn header_ids(&self) -> impl Iterator<Item = HeaderId> + use<> {
+        (0..self.headers.len() as u32).map(HeaderId)
     }
 
     /// The segment that continues at a snapshot.
     #[must_use]
     pub fn continuation(&self, snap: SnapId) -> Option<SegmentId> {
-        let at = self.segments.iter().position(|s| s.start == Some(snap))?;
-        Some(SegmentId(at as u32))
+        self.starting(Start::Snapshot(snap))
     }
 
-    /// The segments from the root to `id`, root first.
+    /// The segment that begins at a place.
+    #[must_use]
+    pub fn starting(&self, start: Start) -> Option<SegmentId> {
+        self.segment_ids().find(|id| self.segment(*id).start == start)
+    }
+
+    /// The segments from that of the header to `id`, the header's first.
     #[must_use]
     pub fn lineage(&self, id: SegmentId) -> Vec<SegmentId> {
         let mut line = vec![id];
         let mut at = id;
-        while let Some(snap) = self.segment(at).start {
+        while let Start::Snapshot(snap) = self.segment(at).start {
             at = self.snapshot(snap).segment;
             line.push(at);
         }
         line.reverse();
         line
+    }
+
+    /// The header that the path to a segment comes from.
+    #[must_use]
+    pub fn header_of(&self, id: SegmentId) -> HeaderId {
+        let mut at = id;
+        loop {
+            match self.segment(at).start {
+                Start::Header(header) => return header,
+                Start::Snapshot(snap) => at = self.snapshot(snap).segment,
+            }
+        }
+    }
+
+    /// The input of a header for a slot.
+    #[must_use]
+    pub fn input(&self, header: HeaderId, slot: u32) -> Option<Ref> {
+        self.header(header).inputs.iter().copied().find(|r| self.inst(*r).aux == slot)
+    }
+
+    /// The most fuel that any path from a header to a header, or out, costs.
+    #[must_use]
+    pub fn most_fuel(&self) -> u32 {
+        self.snapshots.iter().map(|snapshot| snapshot.fuel).max().unwrap_or(0)
     }
 
     /// The constant integer behind a reference.

@@ -1,20 +1,21 @@
 //! Moves invariants of the loop in front of it.
 //!
-//! The loop of a tree is its root segment and the side segments that come back to the header by the loop's own
-//! back-edge ([`End::Loop`]). What enters the loop anew (from outside, or from a segment that ends in [`End::Enter`], as the
-//! body of an outer loop does) passes the preheader, where the hoisted instructions run again.
+//! The loop of a header is all segments on paths that come back to it by the loop's own back-edge ([`End::Around`]), inner
+//! loops included. What enters the loop anew (from outside, or from a segment that ends in [`End::Enter`], as the body of an
+//! outer loop does) passes the preheader, where the hoisted instructions run again.
 //!
-//! An instruction of the root is hoisted when
+//! An instruction of the header's own segment is hoisted when
 //!
 //! * its operands are hoisted, constants, or inputs that no segment of the loop changes;
 //! * no segment of the loop changes the memory that it reads;
 //! * it cannot fault where it runs earlier: a division only by a constant other than zero, and a load from a buffer only
 //!   when all guards in front of it that look at the buffer's owner are hoisted as well.
 //!
-//! A hoisted guard leaves through snapshot 0, at the header: nothing has run yet, so that is always right. A guard that
-//! only some rounds would have reached is checked before each; that costs time when it fails, never correctness.
+//! A hoisted guard leaves through the header's snapshot: nothing has run yet, so that is always right. A guard that only
+//! some rounds would have reached is checked before each; that costs time when it fails, never correctness, and a header
+//! whose hoisted guards fail often is pinned.
 //!
-//! Only the root is looked at: instructions of side segments run on some paths only.
+//! Only the header's own segment is looked at: instructions of side segments run on some paths only.
 //!
 //! ```text
 //! for i = 1, n do s = s + t[i] end          hoisted    in the loop
@@ -30,52 +31,68 @@
 //! 8 ldpack 4 6 int                                      x
 //! ```
 
-use crate::ir::{End, Format, Inst, Op, Ref, SegmentId, Tree};
+use crate::ir::{Effects, End, Format, HeaderId, Inst, Op, Ref, SegmentId, Start, Tree};
 
-/// Fills [`Tree::hoisted`].
+/// Fills [`crate::ir::Header::hoisted`] of all headers.
 pub fn run(tree: &mut Tree) {
-    let hoisted = Hoist::new(tree).collect();
-    tree.hoisted = hoisted;
+    for id in tree.header_ids() {
+        let hoisted = if tree.header(id).is_pinned { Vec::new() } else { Hoist::new(tree, id).collect() };
+        tree.headers[id.index()].hoisted = hoisted;
+    }
 }
 
 struct Hoist<'a> {
     tree: &'a Tree,
+    header: HeaderId,
     /// The segments of the loop.
     inside: Vec<SegmentId>,
     /// By instruction: whether its value is the same in all rounds.
     is_fixed: Vec<bool>,
 }
 
-impl<'a> Hoist<'a> {
-    fn new(tree: &'a Tree) -> Hoist<'a> {
-        let ids = (0..tree.segments.len() as u32).map(SegmentId);
-        // A segment that other segments of the loop pass through belongs to it, however it ends itself.
-        let mut is_inside = vec![false; tree.segments.len()];
-        for id in ids.clone().filter(|id| tree.segment(*id).end == End::Loop) {
-            for above in tree.lineage(id) {
-                is_inside[above.index()] = true;
-            }
+/// The segments on the paths from a header back to it by back-edges of its own loop.
+fn loop_of(tree: &Tree, header: HeaderId) -> Vec<SegmentId> {
+    let mut is_inside = vec![false; tree.segments.len()];
+    let mut open: Vec<SegmentId> =
+        tree.segment_ids().filter(|id| tree.segment(*id).end == End::Around(header)).collect();
+    while let Some(id) = open.pop() {
+        if std::mem::replace(&mut is_inside[id.index()], true) {
+            continue;
         }
-        let inside = ids.filter(|id| is_inside[id.index()]).collect();
-        Hoist { tree, inside, is_fixed: vec![false; tree.insts.len()] }
+        match tree.segment(id).start {
+            Start::Snapshot(snap) => open.push(tree.snapshot(snap).segment),
+            Start::Header(at) if at == header => {}
+            // An inner loop, with all that leads to it: the bytecode nests.
+            Start::Header(at) => open.extend(tree.segment_ids().filter(|id| {
+                let end = tree.segment(*id).end;
+                end == End::Around(at) || end == End::Enter(at)
+            })),
+        }
+    }
+    tree.segment_ids().filter(|id| is_inside[id.index()]).collect()
+}
+
+impl<'a> Hoist<'a> {
+    fn new(tree: &'a Tree, header: HeaderId) -> Hoist<'a> {
+        Hoist { tree, header, inside: loop_of(tree, header), is_fixed: vec![false; tree.insts.len()] }
     }
 
     fn collect(mut self) -> Vec<Ref> {
         let tree = self.tree;
-        if self.inside.is_empty() {
+        let Some(own) = tree.starting(Start::Header(self.header)).filter(|_| !self.inside.is_empty()) else {
             return Vec::new();
-        }
+        };
         for at in 0..tree.insts.len() {
-            let inst = &tree.insts[at];
-            self.is_fixed[at] = match inst.op.format() {
-                Format::Const => true,
-                Format::Slot => !self.changes_slot(inst.aux, Ref(at as u32)),
-                _ => false,
-            };
+            if tree.insts[at].op.format() == Format::Const {
+                self.is_fixed[at] = true;
+            }
+        }
+        for input in &tree.header(self.header).inputs {
+            self.is_fixed[input.index()] = !self.changes_slot(tree.inst(*input).aux);
         }
         let mut hoisted = Vec::new();
         let mut kept_guards: Vec<Ref> = Vec::new();
-        for r in tree.body(SegmentId::ROOT) {
+        for r in tree.body(own) {
             let inst = tree.inst(r);
             if self.can_move(inst, &kept_guards) {
                 self.is_fixed[r.index()] = true;
@@ -88,10 +105,19 @@ impl<'a> Hoist<'a> {
     }
 
     /// Whether a round of the loop may leave another value in a slot than it found there.
-    fn changes_slot(&self, slot: u32, input: Ref) -> bool {
-        self.inside
-            .iter()
-            .any(|id| self.tree.segment(*id).slots.iter().any(|written| written.slot == slot && written.value != input))
+    fn changes_slot(&self, slot: u32) -> bool {
+        self.inside.iter().any(|id| {
+            let segment = self.tree.segment(*id);
+            let (End::Around(to) | End::Enter(to)) = segment.end else { return false };
+            let header = self.tree.header_of(*id);
+            // Where a header on the way does not carry the slot, it goes through its place: nothing is known.
+            let Some(input) = self.tree.input(header, slot) else { return true };
+            if segment.calls_out || self.tree.input(to, slot).is_none() {
+                return true;
+            }
+            let Some(snap) = segment.end_snap else { return true };
+            self.tree.snapshot(snap).slots.iter().any(|written| written.slot == slot && written.value != input)
+        })
     }
 
     fn can_move(&self, inst: &Inst, kept_guards: &[Ref]) -> bool {
@@ -112,15 +138,25 @@ impl<'a> Hoist<'a> {
                 let owner = self.tree.inst(inst.a()).a();
                 !self.is_changed(inst) && owner.is_some() && !self.is_guarded(owner, kept_guards)
             }
-            Format::Call => inst.helper().is_some_and(|h| h.effects() == crate::ir::Effects::Pure),
+            Format::Call => inst.helper().is_some_and(|h| h.effects() == Effects::Pure && !h.can_fail()),
+            Format::GuardPlace => !self.inside.iter().any(|id| self.tree.segment(*id).calls_out || self.closes(*id)),
             Format::Const
             | Format::Slot
             | Format::GuardNullary
             | Format::StoreProp
             | Format::StoreElem
             | Format::StoreUp
-            | Format::StoreField => false,
+            | Format::StoreField
+            | Format::Place
+            | Format::LoadPlace
+            | Format::StorePlace
+            | Format::CallOut => false,
         }
+    }
+
+    /// Whether a segment closes upvalues.
+    fn closes(&self, id: SegmentId) -> bool {
+        self.tree.body(id).any(|r| self.tree.inst(r).helper().is_some_and(|h| h.effects() == Effects::Closes))
     }
 
     /// Whether the loop may change what a load reads.

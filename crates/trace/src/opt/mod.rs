@@ -3,6 +3,7 @@
 //! Folding, common subexpressions and forwarding happen while the tree is recorded, in [`crate::build`].
 
 pub mod hoist;
+pub mod places;
 
 use crate::ir::Tree;
 
@@ -15,4 +16,4 @@ pub struct Pass {
 }
 
 /// All passes, in the order in which they run.
-pub const PASSES: &[Pass] = &[Pass { name: "hoist", run: hoist::run }];
+pub const PASSES: &[Pass] = &[Pass { name: "hoist", run: hoist::run }, Pass { name: "places", run: places::run }];

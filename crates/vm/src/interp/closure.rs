@@ -1,7 +1,7 @@
 //! Creating closures.
 
 use perilune_bytecode::ops::Instr;
-use perilune_runtime::object::LuaClosure;
+use perilune_runtime::object::{Gc, LuaClosure, Proto};
 use perilune_runtime::value::Value;
 
 use super::pointer;
@@ -20,20 +20,33 @@ pub(crate) unsafe fn closure(vm: *mut Vm, i: Instr) -> Step {
         let f = (*(*vm).thread).frame;
         let outer = pointer::<LuaClosure>(*(*f).func);
         let proto = *(*(*outer).proto).protos.add(i.d() as usize);
-        let descriptors = &(*proto).info.plain.upvals;
-        let made = (*vm).heap.new_lua_closure(proto, descriptors.len() as u32);
-        let upvals = LuaClosure::upvals(made.as_ptr());
-        for (n, d) in descriptors.iter().enumerate() {
-            *upvals.add(n) = if d.in_stack {
-                (*vm).heap.find_upval((*vm).thread, (*f).base.add(d.index as usize))
-            } else {
-                *LuaClosure::upvals(outer).add(d.index as usize)
-            };
-        }
+        let made = make(vm, outer, proto, (*f).base);
         *(*f).base.add(i.a() as usize) = Value::lua_fn(made);
         if (*vm).heap.bytes >= (*vm).heap.threshold {
             return call::collect_in_lua(vm);
         }
         Step::Next
+    }
+}
+
+/// A function of `proto`, made in a frame of `outer` with registers at `base`.
+///
+/// # Safety
+/// `outer` and `proto` are live, and `proto` is a child of the prototype of `outer`.
+pub(crate) unsafe fn make(vm: *mut Vm, outer: *mut LuaClosure, proto: *mut Proto, base: *mut Value) -> Gc<LuaClosure> {
+    // SAFETY: the upvalue descriptors name registers and upvalues of the outer function, as the verifier has checked.
+    // Creating objects is no safepoint, so the half-filled closure cannot be seen.
+    unsafe {
+        let descriptors = &(*proto).info.plain.upvals;
+        let made = (*vm).heap.new_lua_closure(proto, descriptors.len() as u32);
+        let upvals = LuaClosure::upvals(made.as_ptr());
+        for (n, d) in descriptors.iter().enumerate() {
+            *upvals.add(n) = if d.in_stack {
+                (*vm).heap.find_upval((*vm).thread, base.add(d.index as usize))
+            } else {
+                *LuaClosure::upvals(outer).add(d.index as usize)
+            };
+        }
+        made
     }
 }

@@ -85,7 +85,7 @@ fn is_text(v: Value) -> bool {
 }
 
 /// Joins strings and numbers.
-fn join_text(vm: &mut Vm, parts: &[Value]) -> Result<StrRef, Raised> {
+pub(crate) fn join_text(vm: &mut Vm, parts: &[Value]) -> Result<StrRef, Raised> {
     const SMALL: usize = 256;
     if let [x, y] = parts
         && let (Some(a), Some(b)) = (x.as_str(), y.as_str())

@@ -1,0 +1,77 @@
+//! Where things are: what compiled code must know of the machine state that it works on.
+//!
+//! Objects are described by their structs in `perilune_runtime`; what only a running VM knows comes in an
+//! [`Environment`].
+
+use std::mem::{offset_of, size_of};
+
+use perilune_runtime::object::{LuaClosure, Str, Table, UpVal};
+use perilune_runtime::value::Value;
+use perilune_trace::ir::{Field, Helper};
+
+/// The addresses and offsets of a VM.
+#[derive(Clone, Debug)]
+pub struct Environment {
+    /// Offset of the fuel counter in the VM.
+    pub fuel: i32,
+    /// Offset of the heap's bytes in the VM.
+    pub heap_bytes: i32,
+    /// Offset of the heap's threshold in the VM.
+    pub heap_threshold: i32,
+    /// Offset in the VM of the place where helpers leave payloads.
+    pub scratch: i32,
+    /// The helpers' addresses, by their numbers.
+    pub helpers: Vec<u64>,
+    /// The functions behind the operations `Barrier` and `BarrierUp`: `fn(vm, object)`, `fn(vm, upvalue, payload, tag)`.
+    pub barriers: [u64; 2],
+    /// The function that calls out: `fn(vm, exits, snapshot, func slot, nargs, nresults) -> base`, null if it did not come back.
+    pub call_out: u64,
+    /// What it gets as `exits`.
+    pub exits: u64,
+}
+
+impl Environment {
+    /// The address of a helper.
+    pub(crate) fn helper(&self, helper: Helper) -> u64 {
+        self.helpers[helper as usize]
+    }
+}
+
+/// Size of a slot, a property and an element of kind `Any`.
+pub(crate) const VALUE: i64 = size_of::<Value>() as i64;
+/// Offset of a value's tag.
+pub(crate) const TAG: i32 = offset_of!(Value, tag) as i32;
+/// Offset of an object's mark.
+pub(crate) const MARK: i32 = offset_of!(perilune_runtime::object::GcHeader, mark) as i32;
+/// Offset of an object's flags.
+pub(crate) const FLAGS: i32 = offset_of!(perilune_runtime::object::GcHeader, flags) as i32;
+
+/// How a field is stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Width {
+    Byte,
+    Half,
+    Word,
+}
+
+/// Offset and width of a field.
+pub(crate) fn field(field: Field, number: u32) -> (i32, Width) {
+    let (offset, width) = match field {
+        Field::Shape => (offset_of!(Table, shape), Width::Word),
+        Field::Meta => (offset_of!(Table, meta), Width::Word),
+        Field::Slots => (offset_of!(Table, slots), Width::Word),
+        Field::Array => (offset_of!(Table, array), Width::Word),
+        Field::Hash => (offset_of!(Table, hash), Width::Word),
+        Field::Kind => (offset_of!(perilune_runtime::object::GcHeader, aux), Width::Byte),
+        Field::Len => (offset_of!(perilune_runtime::object::GcHeader, word), Width::Half),
+        Field::Cap => (offset_of!(Table, array_cap), Width::Half),
+        Field::UpSlot => (offset_of!(UpVal, slot), Width::Word),
+        Field::UpVal => (size_of::<LuaClosure>() + number as usize * size_of::<*mut UpVal>(), Width::Word),
+        Field::Proto => (offset_of!(LuaClosure, proto), Width::Word),
+        Field::StrLen => (offset_of!(Str, len), Width::Word),
+    };
+    (offset as i32, width)
+}
+
+/// Offset of the first byte of a string.
+pub(crate) const BYTES: i32 = size_of::<Str>() as i32;

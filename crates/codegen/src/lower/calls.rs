@@ -1,0 +1,128 @@
+//! Calls of runtime functions.
+//!
+//! A helper is `extern "C" fn(vm, operands ...) -> result`; a Lua value among the operands is two of them, payload and tag.
+//! Its address is a constant of the code, which therefore has no relocations.
+
+use cranelift_codegen::ir::condcodes::IntCC;
+use cranelift_codegen::ir::{AbiParam, InstBuilder, SigRef, Signature, Type, Value, types};
+use perilune_trace::ir::{Arg, Inst, Op, Ref, Returns, Ty};
+
+use super::Lowering;
+use crate::CALLED;
+
+impl Lowering<'_, '_, '_> {
+    fn import(&mut self, params: &[Type], result: Option<Type>) -> SigRef {
+        let mut signature = Signature::new(self.call_conv);
+        signature.params.extend(params.iter().map(|ty| AbiParam::new(*ty)));
+        signature.returns.extend(result.map(AbiParam::new));
+        if let Some((_, known)) = self.signatures.iter().find(|(known, _)| *known == signature) {
+            return *known;
+        }
+        let made = self.b.import_signature(signature.clone());
+        self.signatures.push((signature, made));
+        made
+    }
+
+    /// Calls the function at an address.
+    pub(super) fn call_address(&mut self, address: u64, args: &[Value], result: Option<Type>) -> Option<Value> {
+        let params: Vec<Type> = args.iter().map(|v| self.b.func.dfg.value_type(*v)).collect();
+        let signature = self.import(&params, result);
+        let callee = self.int(address as i64);
+        let call = self.b.ins().call_indirect(signature, callee, args);
+        self.b.inst_results(call).first().copied()
+    }
+
+    pub(super) fn helper_call(&mut self, r: Ref, inst: &Inst) {
+        let Some(helper) = inst.helper() else { return };
+        let mut args = vec![self.vm];
+        for (kind, operand) in helper.args().iter().zip(inst.args) {
+            let v = self.value(operand);
+            args.push(v);
+            match kind {
+                Arg::Int | Arg::Float | Arg::Address => {}
+                Arg::Value => {
+                    // A float travels in an integer register here.
+                    if let Some(payload) = args.last_mut()
+                        && self.tree.ty(operand) == Ty::Float
+                    {
+                        *payload = self.b.ins().bitcast(types::I64, super::MemFlagsData::new(), v);
+                    }
+                    let tag = self.int(self.tree.ty(operand) as i64);
+                    args.push(tag);
+                }
+            }
+        }
+        let result = match helper.returns() {
+            Returns::Nothing => None,
+            Returns::Plain(ty) | Returns::OrNull(ty) => Some(Self::machine_type(ty)),
+            Returns::Success | Returns::Value => Some(types::I64),
+        };
+        if helper.pays() {
+            self.pay(-i64::from(inst.aux));
+        }
+        let Some(v) = self.call_address(self.env.helper(helper), &args, result) else { return };
+        if helper.pays() {
+            self.read_fuel(i64::from(inst.aux));
+        }
+        match helper.returns() {
+            Returns::Nothing => {}
+            Returns::Plain(_) => self.define(r, v),
+            Returns::OrNull(_) => {
+                self.leave_unless(v, Self::snap(inst));
+                self.define(r, v);
+            }
+            Returns::Success => self.leave_unless(v, Self::snap(inst)),
+            Returns::Value => {
+                let fits = self.b.ins().icmp_imm_s(IntCC::Equal, v, inst.ty as i64);
+                self.leave_unless(fits, Self::snap(inst));
+                if !inst.ty.is_primitive() {
+                    let vm = self.vm;
+                    let payload = self.load(Self::machine_type(inst.ty), vm, self.env.scratch);
+                    self.define(r, payload);
+                }
+            }
+        }
+    }
+
+    /// Leaves the tree for the time of a call: everything is in its place.
+    pub(super) fn call_out(&mut self, inst: &Inst) {
+        debug_assert!(inst.op == Op::CallOut);
+        let snap = Self::snap(inst);
+        self.materialize(snap);
+        let numbers = [
+            self.env.exits as i64,
+            i64::from(snap.0),
+            i64::from(inst.aux),
+            (inst.imm & 0xffff_ffff) as i64,
+            (inst.imm >> 32) as i64,
+        ];
+        let mut args = vec![self.vm];
+        args.extend(numbers.map(|n| self.int(n)));
+        let Some(base) = self.call_address(self.env.call_out, &args, Some(types::I64)) else { return };
+        let (on, gone) = (self.b.create_block(), self.b.create_block());
+        self.b.set_cold_block(gone);
+        self.b.ins().brif(base, on, &[], gone, &[]);
+        self.b.switch_to_block(gone);
+        let n = self.int(CALLED);
+        self.b.ins().return_(&[n]);
+        self.b.switch_to_block(on);
+        self.b.def_var(self.base, base);
+        self.read_fuel(i64::from(self.tree.snapshot(snap).fuel));
+    }
+
+    /// The VM gets the fuel that is left when the path so far is paid.
+    pub(super) fn pay(&mut self, cost: i64) {
+        let fuel = self.b.use_var(self.fuel);
+        let left = self.b.ins().iadd_imm_s(fuel, cost);
+        let vm = self.vm;
+        self.store(left, vm, self.env.fuel);
+    }
+
+    /// Takes the fuel back from the VM; the path so far is to be paid again at its end.
+    fn read_fuel(&mut self, cost: i64) {
+        let vm = self.vm;
+        let left = self.load(types::I64, vm, self.env.fuel);
+        let fuel = self.b.ins().iadd_imm_s(left, cost);
+        self.b.def_var(self.fuel, fuel);
+    }
+}

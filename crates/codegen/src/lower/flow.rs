@@ -1,0 +1,384 @@
+//! Headers, edges, exits, guards: how control goes.
+
+use cranelift_codegen::ir::condcodes::{FloatCC, IntCC};
+use cranelift_codegen::ir::{Block, BlockArg, InstBuilder, Value, types};
+use cranelift_frontend::Switch;
+use perilune_trace::ir::{HeaderId, Inst, Op, Ref, SegmentId, SnapId, SnapSlot, Start};
+
+use super::{HeaderBlocks, Lowering, Place};
+use crate::MISMATCH;
+
+impl Lowering<'_, '_, '_> {
+    pub(super) fn declare_headers(&mut self) {
+        for id in self.tree.header_ids() {
+            let header = self.tree.header(id);
+            let blocks = [self.b.create_block(), self.b.create_block(), self.b.create_block()];
+            for block in blocks {
+                for input in &header.inputs {
+                    self.b.append_block_param(block, Self::machine_type(self.tree.ty(*input)));
+                }
+            }
+            self.b.set_cold_block(blocks[2]);
+            for r in &header.hoisted {
+                self.is_hoisted[r.index()] = true;
+            }
+            // With an inner loop in the tree, the loop may be met without its preheader.
+            let has_inner = self.tree.segments.iter().any(|segment| {
+                use perilune_trace::ir::End;
+                let from = match segment.start {
+                    Start::Header(h) => h,
+                    Start::Snapshot(snap) => self.tree.header_of(self.tree.snapshot(snap).segment),
+                };
+                segment.end == End::Around(id) && from != id
+            });
+            let ready = (!header.hoisted.is_empty() && has_inner).then(|| {
+                for r in &header.hoisted {
+                    let ty = self.tree.ty(*r);
+                    if !ty.is_primitive() && ty != perilune_trace::ir::Ty::Void {
+                        let variable = self.b.declare_var(Self::machine_type(ty));
+                        self.places[r.index()] = Place::Variable(variable);
+                    }
+                }
+                self.b.declare_var(types::I64)
+            });
+            self.headers.push(HeaderBlocks { preheader: blocks[0], body: blocks[1], exit: blocks[2], ready });
+        }
+    }
+
+    /// The function's first block: which header is asked for.
+    pub(super) fn entry(&mut self) {
+        let Some(block) = self.b.current_block() else { return };
+        let params = self.b.block_params(block).to_vec();
+        self.b.def_var(self.base, params[1]);
+        let vm = self.vm;
+        let fuel = self.load(types::I64, vm, self.env.fuel);
+        self.b.def_var(self.fuel, fuel);
+        self.define_absent();
+        let mismatch = self.b.create_block();
+        self.b.set_cold_block(mismatch);
+        let mut doors = Vec::new();
+        for id in self.tree.header_ids() {
+            if self.tree.header(id).frames.is_empty() {
+                doors.push((id, self.b.create_block()));
+            }
+        }
+        if let [(_, only)] = doors[..] {
+            self.b.ins().jump(only, &[]);
+        } else {
+            let mut switch = Switch::new();
+            for (id, door) in &doors {
+                switch.set_entry(u128::from(id.0), *door);
+            }
+            switch.emit(self.b, params[2], mismatch);
+        }
+        for (id, door) in doors {
+            self.b.switch_to_block(door);
+            self.door(id, mismatch);
+        }
+        self.b.switch_to_block(mismatch);
+        let n = self.int(MISMATCH);
+        self.b.ins().return_(&[n]);
+    }
+
+    /// Gives the variables of hoisted values a value on paths where they are not there.
+    fn define_absent(&mut self) {
+        for id in self.tree.header_ids() {
+            let Some(ready) = self.headers[id.index()].ready else { continue };
+            let zero = self.int(0);
+            self.b.def_var(ready, zero);
+            let hoisted = self.tree.header(id).hoisted.clone();
+            for r in hoisted {
+                if let Place::Variable(variable) = self.places[r.index()] {
+                    let absent = if self.tree.ty(r) == perilune_trace::ir::Ty::Float {
+                        self.b.ins().f64const(0.0)
+                    } else {
+                        self.int(0)
+                    };
+                    self.b.def_var(variable, absent);
+                }
+            }
+        }
+    }
+
+    /// Loads the inputs of a header from their places, and goes there.
+    fn door(&mut self, id: HeaderId, mismatch: Block) {
+        let inputs = self.tree.header(id).inputs.clone();
+        for input in &inputs {
+            let inst = self.tree.inst(*input);
+            let offset = Self::slot_offset(inst.aux);
+            let base = self.base();
+            let tag = self.load_tag(base, offset);
+            let fits = self.is_tag(tag, inst.ty);
+            let on = self.b.create_block();
+            self.b.ins().brif(fits, on, &[], mismatch, &[]);
+            self.b.switch_to_block(on);
+        }
+        let args: Vec<Value> = inputs.iter().map(|input| self.load_slot(*input)).collect();
+        self.arrive(id, false, &args, 0);
+    }
+
+    /// The payload in the place of an input's slot.
+    fn load_slot(&mut self, input: Ref) -> Value {
+        let inst = self.tree.inst(input);
+        if inst.ty.is_primitive() {
+            return self.int(0);
+        }
+        let base = self.base();
+        self.load(Self::machine_type(inst.ty), base, Self::slot_offset(inst.aux))
+    }
+
+    /// Pays `cost` and goes to a header with its inputs, or leaves there when the fuel is short.
+    fn arrive(&mut self, to: HeaderId, around: bool, args: &[Value], cost: u32) {
+        let fuel = self.b.use_var(self.fuel);
+        let left = if cost == 0 { fuel } else { self.b.ins().iadd_imm_s(fuel, -i64::from(cost)) };
+        self.b.def_var(self.fuel, left);
+        let HeaderBlocks { preheader, body, exit, ready } = self.headers[to.index()];
+        let args: Vec<BlockArg> = args.iter().map(|v| BlockArg::Value(*v)).collect();
+        let on = match (around, ready) {
+            (false, _) => preheader,
+            (true, None) => body,
+            (true, Some(ready)) => {
+                let block = self.b.create_block();
+                let enough = self.has_fuel(left);
+                self.b.ins().brif(enough, block, &[], exit, &args);
+                self.b.switch_to_block(block);
+                let is_ready = self.b.use_var(ready);
+                self.b.ins().brif(is_ready, body, &args, preheader, &args);
+                return;
+            }
+        };
+        let enough = self.has_fuel(left);
+        self.b.ins().brif(enough, on, &args, exit, &args);
+    }
+
+    fn has_fuel(&mut self, left: Value) -> Value {
+        let most = self.most_fuel;
+        self.b.ins().icmp_imm_s(IntCC::SignedGreaterThanOrEqual, left, most)
+    }
+
+    /// The preheader of a header, and the start of its loop.
+    pub(super) fn header_blocks(&mut self, id: HeaderId) {
+        let HeaderBlocks { preheader, body, ready, .. } = self.headers[id.index()];
+        let header = self.tree.header(id);
+        self.b.switch_to_block(preheader);
+        let params = self.b.block_params(preheader).to_vec();
+        for (input, param) in header.inputs.iter().zip(&params) {
+            self.places[input.index()] = Place::Value(*param);
+        }
+        self.preheader_of = Some(id);
+        for r in &header.hoisted {
+            self.inst(*r);
+        }
+        self.preheader_of = None;
+        if let Some(ready) = ready {
+            let one = self.int(1);
+            self.b.def_var(ready, one);
+        }
+        let args: Vec<BlockArg> = params.iter().map(|v| BlockArg::Value(*v)).collect();
+        self.b.ins().jump(body, &args);
+        self.b.switch_to_block(body);
+        let params = self.b.block_params(body).to_vec();
+        for (input, param) in header.inputs.iter().zip(params) {
+            self.places[input.index()] = Place::Value(param);
+        }
+    }
+
+    /// The end of a segment at a header: each slot goes to the header's input for it, or to its place.
+    pub(super) fn edge(&mut self, id: SegmentId, to: HeaderId, around: bool) {
+        let segment = self.tree.segment(id);
+        let snap = segment.end_snap.unwrap_or(SnapId(0));
+        let written = &self.tree.snapshot(snap).slots;
+        let from = self.tree.header_of(id);
+        let mut args = Vec::new();
+        for input in &self.tree.header(to).inputs {
+            let inst = self.tree.inst(*input);
+            match self.carried(segment.calls_out, written, from, inst.aux) {
+                Some(value) if self.tree.ty(value) == inst.ty => args.push(self.value(value)),
+                // The header has learnt of another type since: this path leaves in front of it.
+                Some(_) => {
+                    let block = self.exit_of(snap);
+                    self.b.ins().jump(block, &[]);
+                    return;
+                }
+                None => {
+                    let base = self.base();
+                    let tag = self.load_tag(base, Self::slot_offset(inst.aux));
+                    let fits = self.is_tag(tag, inst.ty);
+                    self.leave_unless(fits, snap);
+                    args.push(self.load_slot(*input));
+                }
+            }
+        }
+        let live = &self.tree.header(to).live;
+        for slot in live {
+            if self.tree.input(to, *slot).is_none()
+                && let Some(value) = self.carried(segment.calls_out, written, from, *slot)
+            {
+                let base = self.base();
+                self.store_value(value, base, Self::slot_offset(*slot));
+            }
+        }
+        self.arrive(to, around, &args, self.tree.snapshot(snap).fuel);
+    }
+
+    /// The value of a slot at the end of a path, if it is in a register.
+    fn carried(&self, calls_out: bool, written: &[SnapSlot], from: HeaderId, slot: u32) -> Option<Ref> {
+        if let Some(written) = written.iter().find(|written| written.slot == slot) {
+            return Some(written.value);
+        }
+        // A call out has had all slots in their places, and may have changed them there.
+        if calls_out { None } else { self.tree.input(from, slot) }
+    }
+
+    // Exits.
+
+    /// The block that execution leaves through a snapshot by.
+    pub(super) fn exit_of(&mut self, snap: SnapId) -> Block {
+        if let Some(block) = self.exits[snap.index()] {
+            return block;
+        }
+        let block = self.b.create_block();
+        self.exits[snap.index()] = Some(block);
+        if self.tree.continuation(snap).is_none() {
+            self.b.set_cold_block(block);
+            self.pending.push_back(snap);
+        }
+        block
+    }
+
+    pub(super) fn exit_block(&mut self, snap: SnapId) {
+        let Some(block) = self.exits[snap.index()] else { return };
+        self.b.switch_to_block(block);
+        self.leave(snap);
+    }
+
+    /// Puts the state of a snapshot into memory.
+    pub(super) fn materialize(&mut self, snap: SnapId) {
+        let snapshot = self.tree.snapshot(snap);
+        let base = self.base();
+        for slot in &snapshot.slots {
+            self.store_value(slot.value, base, Self::slot_offset(slot.slot));
+        }
+        if !snapshot.calls_out {
+            // What came in by a register, and has no other value since.
+            let header = self.tree.header_of(snapshot.segment);
+            for input in &self.tree.header(header).inputs {
+                let slot = self.tree.inst(*input).aux;
+                let is_named =
+                    snapshot.slots.iter().any(|named| named.slot == slot) || snapshot.in_place.contains(&slot);
+                if !is_named && self.tree.header(header).stale.binary_search(&slot).is_ok() {
+                    self.store_value(*input, base, Self::slot_offset(slot));
+                }
+            }
+        }
+        self.pay(-i64::from(snapshot.fuel));
+    }
+
+    fn leave(&mut self, snap: SnapId) {
+        self.materialize(snap);
+        let n = self.int(i64::from(snap.0));
+        self.b.ins().return_(&[n]);
+    }
+
+    /// The block that leaves at a header, in front of its hoisted instructions.
+    pub(super) fn header_exit(&mut self, id: HeaderId) {
+        let block = self.headers[id.index()].exit;
+        self.b.switch_to_block(block);
+        let params = self.b.block_params(block).to_vec();
+        for (input, param) in self.tree.header(id).inputs.iter().zip(params) {
+            self.places[input.index()] = Place::Value(param);
+        }
+        self.leave(self.tree.header(id).snap);
+    }
+
+    /// Goes on only if `holds`; otherwise leaves through a snapshot.
+    pub(super) fn leave_unless(&mut self, holds: Value, snap: SnapId) {
+        let on = self.b.create_block();
+        match self.preheader_of {
+            Some(header) => {
+                let HeaderBlocks { preheader, exit, .. } = self.headers[header.index()];
+                let args: Vec<BlockArg> = self.b.block_params(preheader).iter().map(|v| BlockArg::Value(*v)).collect();
+                self.b.ins().brif(holds, on, &[], exit, &args);
+            }
+            None => {
+                let exit = self.exit_of(snap);
+                self.b.ins().brif(holds, on, &[], exit, &[]);
+            }
+        }
+        self.b.switch_to_block(on);
+    }
+
+    // Guards.
+
+    pub(super) fn guard(&mut self, r: Ref, inst: &Inst) {
+        let snap = Self::snap(inst);
+        let holds = match inst.op {
+            Op::Eq => self.compare(IntCC::Equal, inst),
+            Op::Ne => self.compare(IntCC::NotEqual, inst),
+            Op::Lt => self.compare(IntCC::SignedLessThan, inst),
+            Op::Le => self.compare(IntCC::SignedLessThanOrEqual, inst),
+            Op::Gt => self.compare(IntCC::SignedGreaterThan, inst),
+            Op::Ge => self.compare(IntCC::SignedGreaterThanOrEqual, inst),
+            Op::Below => self.compare(IntCC::UnsignedLessThan, inst),
+            Op::NotBelow => self.compare(IntCC::UnsignedGreaterThanOrEqual, inst),
+            Op::FEq => self.compare_floats(FloatCC::Equal, inst),
+            Op::FNe => self.compare_floats(FloatCC::NotEqual, inst),
+            Op::FLt => self.compare_floats(FloatCC::LessThan, inst),
+            Op::FLe => self.compare_floats(FloatCC::LessThanOrEqual, inst),
+            // Unordered operands are not less.
+            Op::FNotLt => self.compare_floats(FloatCC::UnorderedOrGreaterThanOrEqual, inst),
+            Op::FNotLe => self.compare_floats(FloatCC::UnorderedOrGreaterThan, inst),
+            Op::FToI => return self.float_to_int(r, inst),
+            Op::Fuel => {
+                let fuel = self.b.use_var(self.fuel);
+                self.has_fuel(fuel)
+            }
+            Op::NoCollect => {
+                let vm = self.vm;
+                let bytes = self.load(types::I64, vm, self.env.heap_bytes);
+                let threshold = self.load(types::I64, vm, self.env.heap_threshold);
+                self.b.ins().icmp(IntCC::UnsignedLessThan, bytes, threshold)
+            }
+            Op::OffStack => self.off_stack(inst),
+            other => {
+                debug_assert!(false, "{other:?} is no guard");
+                return;
+            }
+        };
+        self.leave_unless(holds, snap);
+    }
+
+    fn compare(&mut self, condition: IntCC, inst: &Inst) -> Value {
+        let a = self.value(inst.a());
+        if let Some(n) = self.tree.const_int(inst.b()) {
+            return self.b.ins().icmp_imm_s(condition, a, n);
+        }
+        let b = self.value(inst.b());
+        self.b.ins().icmp(condition, a, b)
+    }
+
+    fn compare_floats(&mut self, condition: FloatCC, inst: &Inst) -> Value {
+        let (a, b) = (self.value(inst.a()), self.value(inst.b()));
+        self.b.ins().fcmp(condition, a, b)
+    }
+
+    /// Whether an address is outside of the slots that the tree holds in registers.
+    fn off_stack(&mut self, inst: &Inst) -> Value {
+        let slots = 1 + self
+            .tree
+            .insts
+            .iter()
+            .filter(|inst| matches!(inst.op, Op::Slot))
+            .map(|inst| inst.aux)
+            .chain(self.tree.snapshots.iter().flat_map(|s| s.slots.iter().map(|slot| slot.slot)))
+            .max()
+            .unwrap_or(0);
+        let a = self.value(inst.a());
+        let base = self.base();
+        let first = self.b.ins().iadd_imm_s(base, i64::from(Self::slot_offset(0)));
+        let distance = self.b.ins().isub(a, first);
+        let bytes = i64::from(slots) * crate::layout::VALUE;
+        let bytes = self.int(bytes);
+        self.b.ins().icmp(IntCC::UnsignedGreaterThanOrEqual, distance, bytes)
+    }
+}

@@ -1,0 +1,189 @@
+//! Loads, stores and barriers.
+
+use cranelift_codegen::ir::condcodes::IntCC;
+use cranelift_codegen::ir::{InstBuilder, Value, types};
+use perilune_trace::ir::{Field, Inst, Op, Ref, Ty};
+
+use super::Lowering;
+use crate::layout::{self, Width};
+
+impl Lowering<'_, '_, '_> {
+    pub(super) fn memory(&mut self, r: Ref, inst: &Inst) {
+        match inst.op {
+            Op::Load => self.load_field(r, inst),
+            Op::StoreField => self.store_field(inst),
+            Op::LoadProp => self.load_checked_at(r, inst, inst.aux as i32 * layout::VALUE as i32),
+            Op::LoadUp => self.load_checked_at(r, inst, 0),
+            Op::LoadElem => {
+                let address = self.element(inst.a(), inst.b(), layout::VALUE);
+                self.load_checked(r, inst, address, 0);
+            }
+            Op::LoadPacked => {
+                let address = self.element(inst.a(), inst.b(), 8);
+                let v = self.load(Self::machine_type(inst.ty), address, 0);
+                self.define(r, v);
+            }
+            Op::HasProp => {
+                let address = self.value(inst.a());
+                self.not_nil(inst, address, inst.aux as i32 * layout::VALUE as i32);
+            }
+            Op::HasElem => {
+                let address = self.element(inst.a(), inst.b(), layout::VALUE);
+                self.not_nil(inst, address, 0);
+            }
+            Op::StoreProp => {
+                let address = self.value(inst.a());
+                self.store_value(inst.b(), address, inst.aux as i32 * layout::VALUE as i32);
+            }
+            Op::StoreUp => {
+                let address = self.value(inst.a());
+                self.store_value(inst.b(), address, 0);
+            }
+            Op::StoreElem => {
+                let address = self.element(inst.a(), inst.b(), layout::VALUE);
+                self.store_value(inst.c(), address, 0);
+            }
+            Op::StorePacked => {
+                let address = self.element(inst.a(), inst.b(), 8);
+                let v = self.value(inst.c());
+                self.store(v, address, 0);
+            }
+            Op::LoadByte => {
+                let (s, n) = (self.value(inst.a()), self.value(inst.b()));
+                let address = self.b.ins().iadd(s, n);
+                let v = self.b.ins().uload8(types::I64, Self::flags(), address, layout::BYTES);
+                self.define(r, v);
+            }
+            Op::Barrier => self.barrier(inst),
+            Op::BarrierUp => self.barrier_up(inst),
+            Op::PlaceAddr => {
+                let base = self.base();
+                let v = self.b.ins().iadd_imm_s(base, i64::from(Self::slot_offset(inst.aux)));
+                self.define(r, v);
+            }
+            Op::UpIsPlace => self.up_is_place(inst),
+            Op::LoadPlace => {
+                let base = self.base();
+                self.load_checked(r, inst, base, Self::slot_offset(inst.aux));
+            }
+            Op::StorePlace => self.store_place(inst),
+            other => debug_assert!(false, "{other:?} is no access to memory"),
+        }
+    }
+
+    fn load_field(&mut self, r: Ref, inst: &Inst) {
+        let Some(field) = inst.field() else { return };
+        let a = self.value(inst.a());
+        let (offset, width) = layout::field(field, inst.aux);
+        let v = match width {
+            Width::Byte => self.b.ins().uload8(types::I64, Self::flags(), a, offset),
+            Width::Half => self.b.ins().uload32(Self::flags(), a, offset),
+            Width::Word => self.load(types::I64, a, offset),
+        };
+        self.define(r, v);
+    }
+
+    fn store_field(&mut self, inst: &Inst) {
+        let Some(field) = inst.field() else { return };
+        let (a, v) = (self.value(inst.a()), self.value(inst.b()));
+        let (offset, width) = layout::field(field, inst.aux);
+        match width {
+            Width::Byte => {
+                self.b.ins().istore8(Self::flags(), v, a, offset);
+            }
+            Width::Half => {
+                self.b.ins().istore32(Self::flags(), v, a, offset);
+            }
+            Width::Word => self.store(v, a, offset),
+        }
+        if field == Field::Shape {
+            // What was known of absent metamethods may be true no more.
+            let zero = self.b.ins().iconst(types::I8, 0);
+            self.store(zero, a, layout::FLAGS);
+        }
+    }
+
+    /// The address of element `n` behind a buffer.
+    fn element(&mut self, buffer: Ref, n: Ref, size: i64) -> Value {
+        let buffer = self.value(buffer);
+        if let Some(n) = self.tree.const_int(n) {
+            return self.b.ins().iadd_imm_s(buffer, n.wrapping_mul(size));
+        }
+        let n = self.value(n);
+        let offset = self.b.ins().ishl_imm_u(n, i64::from(size.trailing_zeros()));
+        self.b.ins().iadd(buffer, offset)
+    }
+
+    fn load_checked_at(&mut self, r: Ref, inst: &Inst, offset: i32) {
+        let address = self.value(inst.a());
+        self.load_checked(r, inst, address, offset);
+    }
+
+    /// Loads a value whose tag must be that of the instruction's type.
+    fn load_checked(&mut self, r: Ref, inst: &Inst, address: Value, offset: i32) {
+        let tag = self.load_tag(address, offset);
+        let fits = self.is_tag(tag, inst.ty);
+        self.leave_unless(fits, Self::snap(inst));
+        if !inst.ty.is_primitive() {
+            let v = self.load(Self::machine_type(inst.ty), address, offset);
+            self.define(r, v);
+        }
+    }
+
+    fn not_nil(&mut self, inst: &Inst, address: Value, offset: i32) {
+        let tag = self.load_tag(address, offset);
+        let present = self.b.ins().icmp_imm_s(IntCC::NotEqual, tag, Ty::Nil as i64);
+        self.leave_unless(present, Self::snap(inst));
+    }
+
+    /// A slot's place gets payload and tag; nil, false and true get the payload 0.
+    fn store_place(&mut self, inst: &Inst) {
+        let base = self.base();
+        let offset = Self::slot_offset(inst.aux);
+        if self.tree.ty(inst.a()).is_primitive() {
+            let zero = self.int(0);
+            self.store(zero, base, offset);
+        }
+        self.store_value(inst.a(), base, offset);
+    }
+
+    fn up_is_place(&mut self, inst: &Inst) {
+        let up = self.value(inst.a());
+        let (offset, _) = layout::field(Field::UpSlot, 0);
+        let at = self.load(types::I64, up, offset);
+        let base = self.base();
+        let place = self.b.ins().iadd_imm_s(base, i64::from(Self::slot_offset(inst.aux)));
+        let same = self.b.ins().icmp(IntCC::Equal, at, place);
+        self.leave_unless(same, Self::snap(inst));
+    }
+
+    /// Whether an object is black, in the cold block that follows.
+    fn if_black(&mut self, object: Value, then: impl FnOnce(&mut Self)) {
+        let mark = self.b.ins().uload8(types::I32, Self::flags(), object, layout::MARK);
+        let black = self.b.ins().band_imm_s(mark, i64::from(perilune_runtime::object::mark::BLACK));
+        let (slow, on) = (self.b.create_block(), self.b.create_block());
+        self.b.set_cold_block(slow);
+        self.b.ins().brif(black, slow, &[], on, &[]);
+        self.b.switch_to_block(slow);
+        then(self);
+        self.b.ins().jump(on, &[]);
+        self.b.switch_to_block(on);
+    }
+
+    fn barrier(&mut self, inst: &Inst) {
+        let table = self.value(inst.a());
+        self.if_black(table, |this| {
+            let vm = this.vm;
+            this.call_address(this.env.barriers[0], &[vm, table], None);
+        });
+    }
+
+    fn barrier_up(&mut self, inst: &Inst) {
+        let up = self.value(inst.a());
+        let (payload, tag) = (inst.b(), self.tree.ty(inst.b()) as i64);
+        self.if_black(up, |this| {
+            let (vm, payload, tag) = (this.vm, this.value(payload), this.int(tag));
+            this.call_address(this.env.barriers[1], &[vm, up, payload, tag], None);
+        });
+    }
+}

@@ -1,0 +1,295 @@
+//! From a trace tree to a Cranelift function.
+//!
+//! ```text
+//! entry: which header? ──> check h0 ──> load the inputs of h0 ──┐
+//!                     └──> check h1 ──> load the inputs of h1 ──┼──┐
+//!                                                               │  │
+//!   preheader h0(inputs): hoisted instructions  <───────────────┘  │  <── segments that enter h0
+//!        │                                                         │
+//!   loop h0(inputs): its segment ── guard fails ──> side segment, or exit block
+//!        │                                                         │
+//!        └──> back to loop h0 (around), preheader h1 (enter), ...  │
+//! ```
+//!
+//! * A value of the IR is one Cranelift value; constants are made where they are used.
+//! * A snapshot is one block: that of the segment that continues there, or a cold one that puts the slots into their
+//!   places and returns the snapshot's number. All guards of the snapshot share it.
+//! * Fuel is carried in a register and paid when a path ends. Each arrival at a header leaves if there is not enough for
+//!   the longest path of the tree, so that in between nothing has to be checked.
+//! * Hoisted values of a loop with an inner loop in the tree are Cranelift *variables*: the inner loop may be entered
+//!   without passing through the outer one's preheader. A flag says whether they are there.
+//!
+//! | module | operations |
+//! |---|---|
+//! | `flow` | headers, edges, exits, guards |
+//! | `arith` | numbers |
+//! | `memory` | loads, stores, barriers |
+//! | `calls` | helpers, calls out of the tree |
+
+mod arith;
+mod calls;
+mod flow;
+mod memory;
+
+use std::collections::VecDeque;
+
+use cranelift_codegen::ir::condcodes::IntCC;
+use cranelift_codegen::ir::{
+    AbiParam, Block, Function, InstBuilder, MemFlagsData, SigRef, Signature, TrapCode, Type, Value, types,
+};
+use cranelift_codegen::isa::{CallConv, TargetFrontendConfig};
+use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext, Variable};
+use perilune_trace::ir::{End, Format, HeaderId, Inst, Op, Ref, SegmentId, SnapId, Start, Tree, Ty};
+
+use crate::layout::Environment;
+
+/// The signature of a tree's function.
+pub(crate) fn signature(call_conv: CallConv) -> Signature {
+    let mut signature = Signature::new(call_conv);
+    signature.params.extend([AbiParam::new(types::I64); 3]);
+    signature.returns.push(AbiParam::new(types::I64));
+    signature
+}
+
+/// Fills `func`, which has the signature of [`signature`].
+pub(crate) fn lower(
+    tree: &Tree,
+    env: &Environment,
+    func: &mut Function,
+    context: &mut FunctionBuilderContext,
+    target: TargetFrontendConfig,
+) {
+    let call_conv = func.signature.call_conv;
+    let mut builder = FunctionBuilder::new(func, context);
+    let mut lowering = Lowering::new(tree, env, &mut builder, call_conv);
+    lowering.run();
+    builder.seal_all_blocks();
+    builder.finalize(target);
+}
+
+/// The blocks of a header.
+#[derive(Clone, Copy, Debug)]
+struct HeaderBlocks {
+    preheader: Block,
+    body: Block,
+    /// Leaves at the header, with the inputs as parameters.
+    exit: Block,
+    /// Whether the hoisted values are there; only for headers with variables.
+    ready: Option<Variable>,
+}
+
+/// Where a value of the IR is.
+#[derive(Clone, Copy, Debug)]
+enum Place {
+    /// Nowhere yet.
+    None,
+    Value(Value),
+    Variable(Variable),
+}
+
+struct Lowering<'a, 'b, 'f> {
+    tree: &'a Tree,
+    env: &'a Environment,
+    b: &'b mut FunctionBuilder<'f>,
+    call_conv: CallConv,
+    vm: Value,
+    /// The root frame's registers; calls out of the tree may move them.
+    base: Variable,
+    fuel: Variable,
+    places: Vec<Place>,
+    headers: Vec<HeaderBlocks>,
+    /// The block of each snapshot that something leaves through.
+    exits: Vec<Option<Block>>,
+    /// By instruction: whether a preheader has it.
+    is_hoisted: Vec<bool>,
+    /// Exit blocks that are not filled yet.
+    pending: VecDeque<SnapId>,
+    /// The longest path.
+    most_fuel: i64,
+    /// The header to leave at when a guard fails, while a preheader is filled.
+    preheader_of: Option<HeaderId>,
+    signatures: Vec<(Signature, SigRef)>,
+}
+
+impl<'a, 'b, 'f> Lowering<'a, 'b, 'f> {
+    fn new(tree: &'a Tree, env: &'a Environment, b: &'b mut FunctionBuilder<'f>, call_conv: CallConv) -> Self {
+        let base = b.declare_var(types::I64);
+        let fuel = b.declare_var(types::I64);
+        let entry = b.create_block();
+        b.append_block_params_for_function_params(entry);
+        b.switch_to_block(entry);
+        let vm = b.block_params(entry)[0];
+        Lowering {
+            tree,
+            env,
+            b,
+            call_conv,
+            vm,
+            base,
+            fuel,
+            places: vec![Place::None; tree.insts.len()],
+            headers: Vec::new(),
+            exits: vec![None; tree.snapshots.len()],
+            is_hoisted: vec![false; tree.insts.len()],
+            pending: VecDeque::new(),
+            most_fuel: i64::from(tree.most_fuel()),
+            preheader_of: None,
+            signatures: Vec::new(),
+        }
+    }
+
+    fn run(&mut self) {
+        self.declare_headers();
+        self.entry();
+        for id in self.tree.segment_ids() {
+            self.segment(id);
+        }
+        while let Some(snap) = self.pending.pop_front() {
+            self.exit_block(snap);
+        }
+        for id in self.tree.header_ids() {
+            self.header_exit(id);
+        }
+    }
+
+    fn segment(&mut self, id: SegmentId) {
+        let segment = self.tree.segment(id);
+        match segment.start {
+            Start::Header(header) => self.header_blocks(header),
+            Start::Snapshot(snap) => {
+                // A guard that was folded away, or hoisted, may have left nobody to come here.
+                let block = self.exit_of(snap);
+                self.b.switch_to_block(block);
+            }
+        }
+        let body: Vec<Ref> = self.tree.body(id).collect();
+        for r in body {
+            if !self.is_hoisted[r.index()] {
+                self.inst(r);
+            }
+        }
+        match segment.end {
+            End::Around(to) => self.edge(id, to, true),
+            End::Enter(to) => self.edge(id, to, false),
+            End::Exit(snap) => {
+                let block = self.exit_of(snap);
+                self.b.ins().jump(block, &[]);
+            }
+            End::Open => {
+                self.b.ins().trap(TrapCode::unwrap_user(1));
+            }
+        }
+    }
+
+    // Values.
+
+    fn machine_type(ty: Ty) -> Type {
+        if ty == Ty::Float { types::F64 } else { types::I64 }
+    }
+
+    fn int(&mut self, n: i64) -> Value {
+        self.b.ins().iconst(types::I64, n)
+    }
+
+    /// The machine value of a reference.
+    fn value(&mut self, r: Ref) -> Value {
+        let inst = self.tree.inst(r);
+        match inst.op {
+            Op::KInt | Op::KObj | Op::KPtr => return self.int(inst.imm as i64),
+            Op::KPrim => return self.int(0),
+            Op::KFloat => return self.b.ins().f64const(f64::from_bits(inst.imm)),
+            _ => {}
+        }
+        match self.places[r.index()] {
+            Place::Value(v) => v,
+            Place::Variable(variable) => self.b.use_var(variable),
+            Place::None => {
+                debug_assert!(
+                    inst.ty.is_primitive() || inst.ty == Ty::Void,
+                    "{r:?} {inst:?} is used before it is made"
+                );
+                self.int(0)
+            }
+        }
+    }
+
+    fn define(&mut self, r: Ref, value: Value) {
+        match self.places[r.index()] {
+            Place::Variable(variable) => self.b.def_var(variable, value),
+            Place::None | Place::Value(_) => self.places[r.index()] = Place::Value(value),
+        }
+    }
+
+    fn base(&mut self) -> Value {
+        self.b.use_var(self.base)
+    }
+
+    /// Offset of a slot from the root frame's registers.
+    fn slot_offset(slot: u32) -> i32 {
+        (i64::from(slot) - 1) as i32 * crate::layout::VALUE as i32
+    }
+
+    /// Memory of ours: mapped, aligned, and not changed behind our back.
+    fn flags() -> MemFlagsData {
+        MemFlagsData::trusted()
+    }
+
+    fn load(&mut self, ty: Type, address: Value, offset: i32) -> Value {
+        self.b.ins().load(ty, Self::flags(), address, offset)
+    }
+
+    fn store(&mut self, value: Value, address: Value, offset: i32) {
+        self.b.ins().store(Self::flags(), value, address, offset);
+    }
+
+    fn load_tag(&mut self, address: Value, offset: i32) -> Value {
+        self.b.ins().uload8(types::I32, Self::flags(), address, offset + crate::layout::TAG)
+    }
+
+    fn is_tag(&mut self, tag: Value, ty: Ty) -> Value {
+        self.b.ins().icmp_imm_s(IntCC::Equal, tag, ty as i64)
+    }
+
+    /// Stores a value with its tag.
+    fn store_value(&mut self, r: Ref, address: Value, offset: i32) {
+        let ty = self.tree.ty(r);
+        if !ty.is_primitive() {
+            let v = self.value(r);
+            self.store(v, address, offset);
+        }
+        let tag = self.b.ins().iconst(types::I8, ty as i64);
+        self.store(tag, address, offset + crate::layout::TAG);
+    }
+
+    fn inst(&mut self, r: Ref) {
+        let inst = *self.tree.inst(r);
+        match inst.op.format() {
+            Format::Const | Format::Slot => {}
+            Format::Unary | Format::Binary if inst.op.is_pure() && inst.op != Op::LoadByte => self.arith(r, &inst),
+            Format::Unary | Format::Binary => self.memory(r, &inst),
+            Format::Guard | Format::GuardUnary | Format::GuardNullary => self.guard(r, &inst),
+            Format::Field
+            | Format::Prop
+            | Format::Elem
+            | Format::Packed
+            | Format::Up
+            | Format::StoreProp
+            | Format::StoreElem
+            | Format::StoreUp
+            | Format::StoreField
+            | Format::Place
+            | Format::GuardPlace
+            | Format::LoadPlace
+            | Format::StorePlace => self.memory(r, &inst),
+            Format::Call => self.helper_call(r, &inst),
+            Format::CallOut => self.call_out(&inst),
+        }
+    }
+
+    /// The snapshot of an instruction that can leave.
+    fn snap(inst: &Inst) -> SnapId {
+        // A check without a snapshot would be a bug of the recorder; snapshot 0 leaves at the root, where nothing has run.
+        debug_assert!(inst.snap.is_some(), "{inst:?}");
+        inst.snap.unwrap_or(SnapId(0))
+    }
+}

@@ -1,0 +1,169 @@
+//! The machine that code is made for, and the state that is used again from one compilation to the next.
+
+use std::fmt;
+
+use cranelift_codegen::Context;
+use cranelift_codegen::control::ControlPlane;
+use cranelift_codegen::isa::{self, CallConv, OwnedTargetIsa};
+use cranelift_codegen::settings::{self, Configurable};
+use cranelift_frontend::FunctionBuilderContext;
+use perilune_trace::ir::Tree;
+use target_lexicon::Triple;
+
+use crate::layout::Environment;
+use crate::lower;
+
+/// Why there is no code.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CodegenError {
+    /// Cranelift has no back end for the machine, or not the settings.
+    Machine(String),
+    /// Cranelift refused the function: this is a bug.
+    Function(String),
+    /// The function would be too large.
+    TooLarge,
+}
+
+impl fmt::Display for CodegenError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            CodegenError::Machine(why) => write!(f, "no code can be made for this machine: {why}"),
+            CodegenError::Function(why) => write!(f, "a trace was refused, which is a bug: {why}"),
+            CodegenError::TooLarge => write!(f, "a trace is too large"),
+        }
+    }
+}
+
+impl std::error::Error for CodegenError {}
+
+/// Code of a tree: position independent, without relocations.
+#[derive(Clone, Debug)]
+pub struct Code {
+    /// The bytes, the function's first instruction first.
+    pub bytes: Vec<u8>,
+    /// The alignment that the first byte needs.
+    pub align: usize,
+    /// The function in Cranelift's form, if it was asked for.
+    pub clif: Option<String>,
+    /// The listing of the machine code, if it was asked for.
+    pub listing: Option<String>,
+}
+
+/// A machine to make code for.
+pub struct Machine {
+    isa: OwnedTargetIsa,
+    context: Context,
+    frontend: FunctionBuilderContext,
+    /// Whether listings are wanted.
+    pub explain: bool,
+}
+
+impl fmt::Debug for Machine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Machine").field("isa", &self.isa.name()).finish_non_exhaustive()
+    }
+}
+
+/// What is asked of Cranelift, and why.
+///
+/// `opt_level=none`: the IR is optimised already, and higher levels move hoisted values back into loops.
+/// `preserve_frame_pointers`: profilers can walk the stack. Unwind information is left out: nothing unwinds through code.
+const SETTINGS: &[(&str, &str)] = &[
+    ("opt_level", "none"),
+    ("regalloc_algorithm", "backtracking"),
+    ("enable_verifier", if cfg!(debug_assertions) { "true" } else { "false" }),
+    ("unwind_info", "false"),
+    ("preserve_frame_pointers", "true"),
+    ("is_pic", "false"),
+    ("enable_alias_analysis", "false"),
+    ("enable_probestack", "false"),
+];
+
+impl Machine {
+    /// The machine that a triple such as `x86_64-unknown-linux-gnu` names.
+    ///
+    /// # Errors
+    /// If Cranelift has no back end for it.
+    pub fn of_triple(triple: &str) -> Result<Machine, CodegenError> {
+        let triple: Triple = triple.parse().map_err(|e| CodegenError::Machine(format!("{e}")))?;
+        Machine::new(triple, |_| Ok(()))
+    }
+
+    /// This machine.
+    ///
+    /// # Errors
+    /// If Cranelift has no back end for it.
+    pub fn host() -> Result<Machine, CodegenError> {
+        Machine::new(Triple::host(), host_features)
+    }
+
+    fn new(
+        triple: Triple,
+        features: impl Fn(&mut isa::Builder) -> Result<(), CodegenError>,
+    ) -> Result<Machine, CodegenError> {
+        let refuse = |e: &dyn fmt::Display| CodegenError::Machine(e.to_string());
+        let mut flags = settings::builder();
+        for (name, value) in SETTINGS {
+            flags.set(name, value).map_err(|e| refuse(&e))?;
+        }
+        let mut builder = isa::lookup(triple).map_err(|e| refuse(&e))?;
+        features(&mut builder)?;
+        let isa = builder.finish(settings::Flags::new(flags)).map_err(|e| refuse(&e))?;
+        Ok(Machine { isa, context: Context::new(), frontend: FunctionBuilderContext::new(), explain: false })
+    }
+
+    /// Makes the code of a tree.
+    ///
+    /// # Errors
+    /// [`CodegenError::Function`] is a bug here or there; the tree can still be interpreted.
+    pub fn compile(&mut self, tree: &Tree, env: &Environment) -> Result<Code, CodegenError> {
+        self.context.clear();
+        self.context.func.signature = lower::signature(self.call_conv());
+        lower::lower(tree, env, &mut self.context.func, &mut self.frontend, self.isa.frontend_config());
+        let clif = self.explain.then(|| self.context.func.display().to_string());
+        self.context.set_disasm(self.explain);
+        let compiled = self
+            .context
+            .compile(&*self.isa, &mut ControlPlane::default())
+            .map_err(|e| CodegenError::Function(format!("{:?}", e.inner)))?;
+        debug_assert!(compiled.buffer.relocs().is_empty(), "all addresses are constants");
+        Ok(Code {
+            bytes: compiled.code_buffer().to_vec(),
+            align: compiled.buffer.alignment.max(16) as usize,
+            clif,
+            listing: compiled.vcode.clone(),
+        })
+    }
+
+    fn call_conv(&self) -> CallConv {
+        self.isa.default_call_conv()
+    }
+}
+
+/// Tells Cranelift which instructions this processor has beyond the least.
+#[cfg(target_arch = "x86_64")]
+fn host_features(builder: &mut isa::Builder) -> Result<(), CodegenError> {
+    let features = [
+        ("has_sse3", std::is_x86_feature_detected!("sse3")),
+        ("has_ssse3", std::is_x86_feature_detected!("ssse3")),
+        ("has_sse41", std::is_x86_feature_detected!("sse4.1")),
+        ("has_sse42", std::is_x86_feature_detected!("sse4.2")),
+        ("has_popcnt", std::is_x86_feature_detected!("popcnt")),
+        ("has_avx", std::is_x86_feature_detected!("avx")),
+        ("has_avx2", std::is_x86_feature_detected!("avx2")),
+        ("has_bmi1", std::is_x86_feature_detected!("bmi1")),
+        ("has_bmi2", std::is_x86_feature_detected!("bmi2")),
+        ("has_lzcnt", std::is_x86_feature_detected!("lzcnt")),
+    ];
+    for (name, present) in features {
+        if present {
+            builder.enable(name).map_err(|e| CodegenError::Machine(e.to_string()))?;
+        }
+    }
+    Ok(())
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+fn host_features(_builder: &mut isa::Builder) -> Result<(), CodegenError> {
+    Ok(())
+}

@@ -1,0 +1,35 @@
+//! The trace compiler: watches the interpreter, records hot paths, and runs them as machine code.
+//!
+//! ```text
+//! hot back-edge ──> tier: is there code? ──yes──> enter ──> exit n ──> frames restored ──> interpreter
+//!                     │ no                                   │ often
+//!                     v                                      v
+//!                  recorder: root segment             recorder: side segment
+//!                     └────────────── tree ──> passes ──> perilune-codegen ──> code memory
+//! ```
+//!
+//! | module | question it answers |
+//! |---|---|
+//! | [`tier`] | when is what recorded, compiled and entered |
+//! | `record` | what an instruction means for a trace |
+//! | `view` | what the recorder sees of the VM |
+//! | `liveness` | which registers matter |
+//! | `helpers` | what compiled code calls |
+//! | `code` | where code is kept |
+//! | `abort` | why recordings are given up |
+//! | `stats` | what happened |
+//!
+//! `unsafe` lives in `view`, `helpers`, `code` and `enter`; the recorder has none.
+
+mod abort;
+mod code;
+mod enter;
+mod helpers;
+mod liveness;
+mod record;
+mod stats;
+mod tier;
+mod view;
+
+pub use stats::Stats;
+pub use tier::{Jit, JitOptions};

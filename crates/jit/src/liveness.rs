@@ -1,0 +1,183 @@
+//! Which registers hold something that may still be read, for every instruction of a prototype.
+//!
+//! A register is live if it holds a variable in scope, which hooks and closures may look at at any time, or a temporary
+//! value that a later instruction reads. Snapshots and headers carry live registers only.
+//!
+//! The analysis of temporaries is the usual one, backwards to a fixed point; what an instruction reads and destroys is
+//! said by [`perilune_bytecode::effects`].
+
+use std::collections::HashMap;
+use std::rc::Rc;
+
+use perilune_bytecode::effects::{Span, effects};
+use perilune_bytecode::ops::{Instr, Op};
+use perilune_bytecode::proto::Proto;
+
+/// A set of registers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Registers([u64; 4]);
+
+impl Registers {
+    /// Whether a register is in the set.
+    pub fn has(self, register: u32) -> bool {
+        self.0.get(register as usize / 64).is_some_and(|word| word >> (register % 64) & 1 != 0)
+    }
+
+    fn add(&mut self, span: Span) {
+        for register in span.first..span.end().min(256) {
+            self.0[register as usize / 64] |= 1 << (register % 64);
+        }
+    }
+
+    fn remove(&mut self, span: Span) {
+        for register in span.first..span.end().min(256) {
+            self.0[register as usize / 64] &= !(1 << (register % 64));
+        }
+    }
+
+    fn join(self, other: Registers) -> Registers {
+        Registers(std::array::from_fn(|n| self.0[n] | other.0[n]))
+    }
+}
+
+/// The live registers in front of each instruction of a prototype, and the targets of its back-edges.
+#[derive(Debug)]
+pub struct Liveness {
+    live: Vec<Registers>,
+    headers: Vec<u32>,
+}
+
+impl Liveness {
+    /// The analysis of a prototype.
+    pub fn new(proto: &Proto) -> Liveness {
+        let mut live = temporaries(proto);
+        for (pc, registers) in live.iter_mut().enumerate() {
+            registers.add(Span::from(0, 0, variables(proto, pc as u32)));
+        }
+        let mut headers: Vec<u32> = (0..proto.code.len()).filter_map(|pc| back_edge(proto, pc)).collect();
+        headers.sort_unstable();
+        headers.dedup();
+        Liveness { live, headers }
+    }
+
+    /// The registers that are live in front of an instruction.
+    pub fn at(&self, pc: u32) -> Registers {
+        self.live.get(pc as usize).copied().unwrap_or_default()
+    }
+
+    /// Whether some back-edge leads to an instruction.
+    pub fn is_header(&self, pc: u32) -> bool {
+        self.headers.binary_search(&pc).is_ok()
+    }
+}
+
+/// How many variables are in scope; without debug information, as many as there are registers.
+fn variables(proto: &Proto, pc: u32) -> u16 {
+    if proto.locals.is_empty() && proto.lines.is_empty() {
+        return u16::from(proto.max_stack);
+    }
+    proto.locals.iter().filter(|local| local.start <= pc && pc < local.end).count() as u16
+}
+
+fn back_edge(proto: &Proto, pc: usize) -> Option<u32> {
+    let i = proto.code[pc];
+    match i.op()? {
+        Op::Loop | Op::ForLoop | Op::TForLoop => Some((pc as u32 + 1).wrapping_add_signed(i.d())),
+        _ => None,
+    }
+}
+
+fn temporaries(proto: &Proto) -> Vec<Registers> {
+    let code = &proto.code;
+    let mut live = vec![Registers::default(); code.len() + 1];
+    loop {
+        let mut changed = false;
+        for pc in (0..code.len()).rev() {
+            let after = successors(code, pc).iter().fold(Registers::default(), |set, next| match next {
+                Some(next) => set.join(live.get(*next as usize).copied().unwrap_or_default()),
+                None => set,
+            });
+            let before = transfer(code[pc], after);
+            if before != live[pc] {
+                live[pc] = before;
+                changed = true;
+            }
+        }
+        if !changed {
+            return live;
+        }
+    }
+}
+
+fn transfer(i: Instr, mut set: Registers) -> Registers {
+    let Some(op) = i.op() else { return set };
+    let effects = effects(op, i);
+    // These write on one of their ways only.
+    if !matches!(op, Op::TestSet | Op::ForPrep | Op::ForLoop | Op::TForLoop) {
+        set.remove(effects.writes);
+    }
+    set.remove(effects.destroys);
+    for span in effects.reads {
+        set.add(span);
+    }
+    if let Some(register) = effects.also_reads {
+        set.add(Span::one(register));
+    }
+    // An open list reaches from the first operand to the top.
+    if matches!(op, Op::Call | Op::TailCall | Op::Return | Op::SetList) && i.b() == 0 {
+        set.add(Span::above(i.a(), 0));
+    }
+    set
+}
+
+/// Where control may go from an instruction.
+fn successors(code: &[Instr], pc: usize) -> [Option<u32>; 2] {
+    let i = code[pc];
+    let next = pc as u32 + 1;
+    let Some(op) = i.op() else { return [None, None] };
+    match op {
+        Op::Jump | Op::Loop | Op::TForPrep => [Some(next.wrapping_add_signed(i.d())), None],
+        Op::LoadFalseSkip => [Some(next + 1), None],
+        Op::ForPrep | Op::ForLoop | Op::TForLoop => [Some(next), Some(next.wrapping_add_signed(i.d()))],
+        Op::Test
+        | Op::TestSet
+        | Op::Eq
+        | Op::Lt
+        | Op::Le
+        | Op::EqK
+        | Op::EqI
+        | Op::LtK
+        | Op::LeK
+        | Op::GtK
+        | Op::GeK
+        | Op::LtI
+        | Op::LeI
+        | Op::GtI
+        | Op::GeI => [Some(next), Some(next.wrapping_add_signed(i.cond_offset()))],
+        Op::Return | Op::Return0 | Op::Return1 => [None, None],
+        _ => [Some(next), None],
+    }
+}
+
+/// The analyses made so far, by the prototype's address.
+#[derive(Debug, Default)]
+pub struct LivenessCache {
+    known: HashMap<u64, Rc<Liveness>>,
+}
+
+impl LivenessCache {
+    /// The analysis of the prototype at an address, whose plain form is `proto`.
+    pub fn of(&mut self, address: u64, proto: &Proto) -> Rc<Liveness> {
+        self.known.entry(address).or_insert_with(|| Rc::new(Liveness::new(proto))).clone()
+    }
+
+    /// The analysis of the prototype at an address, if it was made.
+    pub fn known(&self, address: u64) -> Option<Rc<Liveness>> {
+        self.known.get(&address).cloned()
+    }
+
+    /// Forgets everything: addresses may be used again.
+    pub fn clear(&mut self) {
+        self.known.clear();
+    }
+}

@@ -1,0 +1,435 @@
+//! Calls and returns. Lua functions are followed into their code: their frames exist in snapshots only.
+
+use perilune_bytecode::ops::{Instr, Op};
+use perilune_runtime::value::{Tag, Value};
+use perilune_trace::ir::{Effects, ExitKind, Field, Helper, Op as Ir, Ref, Ty};
+use perilune_vm::frame;
+use perilune_vm::meta::Event;
+
+use super::state::Active;
+use super::{MAX_FRAMES, MAX_RECURSION, Recorder};
+use crate::abort::Abort;
+use crate::view::{ProtoAt, View};
+
+/// A call that is about to be made.
+#[derive(Clone, Copy, Debug)]
+struct Callee {
+    /// The function's slot; the arguments follow it.
+    func: u32,
+    nargs: u32,
+    nresults: i32,
+    flags: u16,
+    return_pc: u32,
+}
+
+impl Recorder {
+    pub(super) fn call(&mut self, view: &View<'_>, i: Instr) -> Result<(), Abort> {
+        let func = self.frame().base + u32::from(i.a());
+        let nargs = self.count(i.b(), func + 1)?;
+        let nresults = i32::from(i.c()) - 1;
+        let seen = view.reg(i.a().into());
+        let function = self.get(view, i.a())?;
+        match seen.tag {
+            Tag::LuaFn => {
+                let return_pc = self.expected;
+                self.enter(view, function, seen, Callee { func, nargs, nresults, flags: 0, return_pc })
+            }
+            Tag::NativeFn => {
+                self.open = None;
+                let results = self.native(view, function, seen, func, nargs, nresults)?;
+                if let Some(results) = results {
+                    self.deliver(func, &results, nresults);
+                }
+                Ok(())
+            }
+            _ => Err(Abort::Callee),
+        }
+    }
+
+    /// Calls the iterator of a generic loop, which stands with its arguments behind the loop's registers.
+    pub(super) fn call_iterator(&mut self, view: &View<'_>, iterator: Ref, seen: Value, i: Instr) -> Result<(), Abort> {
+        let func = self.frame().base + u32::from(i.a()) + 4;
+        let return_pc = self.expected;
+        let nresults = i32::from(i.c());
+        self.enter(view, iterator, seen, Callee { func, nargs: 2, nresults, flags: 0, return_pc })
+    }
+
+    /// How many values an instruction takes from slot `first` up.
+    pub(super) fn count(&self, b: u8, first: u32) -> Result<u32, Abort> {
+        match (b, self.open) {
+            (0, Some(top)) => top.checked_sub(first).ok_or(Abort::OpenResults),
+            (0, None) => Err(Abort::OpenResults),
+            (b, _) => Ok(u32::from(b) - 1),
+        }
+    }
+
+    /// Goes on in the code of a Lua function.
+    fn enter(&mut self, view: &View<'_>, function: Ref, seen: Value, callee: Callee) -> Result<(), Abort> {
+        let proto = view.proto_of(seen).ok_or(Abort::Callee)?;
+        if self.frames.len() > MAX_FRAMES {
+            return Err(Abort::TooDeep);
+        }
+        if self.frames.iter().filter(|active| active.proto == proto).count() >= MAX_RECURSION {
+            return Err(Abort::Recursion);
+        }
+        self.guard_function(function, seen, proto)?;
+        self.fuel += 1;
+        self.open = None;
+        let plain = view.plain(proto);
+        let (params, is_vararg, max_stack) = (u32::from(plain.num_params), plain.is_vararg, u32::from(plain.max_stack));
+        let args = callee.func + 1;
+        let nil = self.builder.primitive(Ty::Nil);
+        for n in callee.nargs..params {
+            self.put(args + n, nil);
+        }
+        let (mut base, mut extra) = (args, 0);
+        if is_vararg {
+            extra = callee.nargs.saturating_sub(params);
+            base = args + callee.nargs.max(params);
+            for n in 0..params {
+                let seen = self.seen(view, args + n);
+                let value = self.slot(args + n, seen)?;
+                self.put(base + n, value);
+                self.put(args + n, nil);
+            }
+        }
+        self.bury(base + params);
+        self.frames.push(Active {
+            proto,
+            func: callee.func,
+            base,
+            extra,
+            always: None,
+            return_pc: callee.return_pc,
+            nresults: callee.nresults,
+            flags: callee.flags,
+        });
+        self.liveness_of(view, proto);
+        self.reach(base + max_stack + 4);
+        self.expected = 0;
+        Ok(())
+    }
+
+    /// Relies on what is called: on the very function, or, where functions are made on the way or differ from round to
+    /// round, on its code.
+    fn guard_function(&mut self, function: Ref, seen: Value, proto: ProtoAt) -> Result<(), Abort> {
+        let inst = *self.builder.tree().inst(function);
+        let is_made_here = inst.helper().is_some_and(|helper| helper.effects() == Effects::Allocates);
+        if self.builder.tree().is_const(function) {
+            return Ok(());
+        }
+        if is_made_here || self.is_side || matches!(inst.op, Ir::LoadElem | Ir::LoadPlace) {
+            let code = self.load(Field::Proto, function);
+            let expected = self.builder.pointer(proto.0);
+            self.proto_id(proto);
+            return self.guard(Ir::Eq, &[code, expected]);
+        }
+        let expected = self.constant_of(seen)?;
+        self.guard(Ir::Eq, &[function, expected])?;
+        Ok(())
+    }
+
+    /// Relies on a native function.
+    pub(super) fn guard_native(&mut self, function: Ref, seen: Value) -> Result<(), Abort> {
+        if self.builder.tree().is_const(function) {
+            return Ok(());
+        }
+        let expected = self.constant_of(seen)?;
+        self.guard(Ir::Eq, &[function, expected])
+    }
+
+    /// Puts the results of a call where its caller wants them.
+    fn deliver(&mut self, func: u32, results: &[Ref], wanted: i32) {
+        let count = if wanted < 0 { results.len() as u32 } else { wanted as u32 };
+        for n in 0..count {
+            let value = results.get(n as usize).copied();
+            let value = value.unwrap_or_else(|| self.builder.primitive(Ty::Nil));
+            self.put(func + n, value);
+        }
+        self.bury(func + count);
+        self.open = (wanted < 0).then_some(func + count);
+    }
+
+    pub(super) fn tail_call(&mut self, view: &View<'_>, i: Instr) -> Result<(), Abort> {
+        if self.frames.len() == 1 {
+            return Err(Abort::LeftLoop);
+        }
+        let frame = self.frame();
+        let first = frame.base + u32::from(i.a());
+        let nargs = self.count(i.b(), first + 1)?;
+        let seen = view.reg(i.a().into());
+        let function = self.get(view, i.a())?;
+        if i.c() != 0 {
+            self.close_from(view, frame.base, frame.base + u32::from(i.a()) + 1 + nargs)?;
+        }
+        match seen.tag {
+            Tag::NativeFn => {
+                self.open = None;
+                self.in_tail = true;
+                let results = self.native(view, function, seen, first, nargs, frame.nresults);
+                self.in_tail = false;
+                match results? {
+                    Some(results) => self.return_values(&results),
+                    // The interpreter calls and returns at once.
+                    None if self.pending_is_tail() => Ok(()),
+                    None => Err(Abort::OpenResults),
+                }
+            }
+            Tag::LuaFn => {
+                let mut moved = vec![function];
+                for n in 0..nargs {
+                    let seen = self.seen(view, first + 1 + n);
+                    moved.push(self.slot(first + 1 + n, seen)?);
+                }
+                let proto = view.proto_of(seen).ok_or(Abort::Callee)?;
+                self.guard_function(function, seen, proto)?;
+                self.frames.pop();
+                for (n, value) in moved.iter().enumerate() {
+                    self.put(frame.func + n as u32, *value);
+                }
+                let callee = Callee {
+                    func: frame.func,
+                    nargs,
+                    nresults: frame.nresults,
+                    flags: frame.flags | frame::TAIL,
+                    return_pc: frame.return_pc,
+                };
+                self.enter(view, function, seen, callee)
+            }
+            _ => Err(Abort::Callee),
+        }
+    }
+
+    pub(super) fn return_many(&mut self, view: &View<'_>, i: Instr) -> Result<(), Abort> {
+        if self.frames.len() == 1 {
+            return Err(Abort::LeftLoop);
+        }
+        let first = self.frame().base + u32::from(i.a());
+        let n = self.count(i.b(), first)?;
+        let mut values = Vec::new();
+        for k in 0..n {
+            let seen = self.seen(view, first + k);
+            values.push(self.slot(first + k, seen)?);
+        }
+        if i.c() != 0 {
+            let base = self.frame().base;
+            self.close_from(view, base, first + n)?;
+        }
+        self.open = None;
+        self.return_values(&values)
+    }
+
+    /// Returns from the innermost frame, which must be an inlined one.
+    pub(super) fn return_values(&mut self, values: &[Ref]) -> Result<(), Abort> {
+        if self.frames.len() == 1 {
+            return Err(Abort::LeftLoop);
+        }
+        let Some(frame) = self.frames.pop() else { return Err(Abort::LeftLoop) };
+        self.expected = frame.return_pc;
+        if frame.flags & frame::HANDLED != 0 {
+            let result = values.first().copied();
+            let result = result.unwrap_or_else(|| self.builder.primitive(Ty::Nil));
+            self.bury(frame.func);
+            self.finishing = Some(result);
+            return Ok(());
+        }
+        self.deliver(frame.func, values, frame.nresults);
+        Ok(())
+    }
+
+    /// Finishes the instruction whose metamethod has returned.
+    pub(super) fn finish_instruction(&mut self, view: &View<'_>, result: Ref) -> Result<(), Abort> {
+        let i = view.instr(self.frame().proto, self.expected - 1);
+        let op = i.op().ok_or(Abort::Opcode)?;
+        match op {
+            Op::Eq
+            | Op::Lt
+            | Op::Le
+            | Op::EqK
+            | Op::EqI
+            | Op::LtK
+            | Op::LeK
+            | Op::GtK
+            | Op::GeK
+            | Op::LtI
+            | Op::LeI
+            | Op::GtI
+            | Op::GeI => {
+                if !matches!(self.ty(result), Ty::Nil | Ty::False) == i.cond() {
+                    self.jump(i.cond_offset());
+                }
+            }
+            Op::SetTabUp | Op::SetTable | Op::SetInt | Op::SetField => {}
+            _ => self.set(i.a(), result),
+        }
+        Ok(())
+    }
+
+    // Metamethods.
+
+    /// The handler of an event in a table's metatable, relied on; `None` if there is none.
+    pub(super) fn metamethod(
+        &mut self,
+        view: &View<'_>,
+        object: Ref,
+        seen: Value,
+        event: Event,
+    ) -> Result<Option<(Ref, Value)>, Abort> {
+        let table = view.table(seen).ok_or(Abort::Metamethod)?;
+        let Some(meta) = self.metatable(object, table)? else { return Ok(None) };
+        let name = view.event_name(event);
+        let (holder, holder_view) = meta;
+        match self.own_field(view, holder, holder_view, name)? {
+            Some((handler, value)) => Ok(Some((handler, value))),
+            None => Ok(None),
+        }
+    }
+
+    /// A binary operator on operands that are no numbers: the call of a metamethod begins.
+    pub(super) fn binary_metamethod(
+        &mut self,
+        view: &View<'_>,
+        event: Event,
+        operands: (Ref, Ref),
+        seen: (Value, Value),
+    ) -> Result<(), Abort> {
+        let (x, y) = operands;
+        for (object, value) in [(x, seen.0), (y, seen.1)] {
+            if Self::is_numeric_string(value) && !matches!(event, Event::Concat) {
+                return Err(Abort::Types);
+            }
+            if value.tag != Tag::Table {
+                continue;
+            }
+            if let Some((function, handler)) = self.metamethod(view, object, value, event)? {
+                return self.call_handler(view, function, handler, &[x, y], 1);
+            }
+        }
+        Err(Abort::Metamethod)
+    }
+
+    /// Begins the call of a metamethod for the current instruction.
+    pub(super) fn call_handler(
+        &mut self,
+        view: &View<'_>,
+        function: Ref,
+        handler: Value,
+        args: &[Ref],
+        nresults: i32,
+    ) -> Result<(), Abort> {
+        if handler.tag != Tag::LuaFn {
+            return Err(Abort::Metamethod);
+        }
+        let frame = self.frame();
+        let func = frame.base + u32::from(view.plain(frame.proto).max_stack);
+        // Whatever can be refused is refused before the shadow of the stack changes.
+        let proto = view.proto_of(handler).ok_or(Abort::Callee)?;
+        self.guard_function(function, handler, proto)?;
+        self.put(func, function);
+        for (n, arg) in args.iter().enumerate() {
+            self.put(func + 1 + n as u32, *arg);
+        }
+        let callee =
+            Callee { func, nargs: args.len() as u32, nresults, flags: frame::HANDLED, return_pc: self.expected };
+        self.enter(view, function, handler, callee)
+    }
+
+    // Calls out of the tree.
+
+    /// Calls a native function that is not known: everything goes to its place, and comes from there afterwards.
+    pub(super) fn call_out(
+        &mut self,
+        view: &View<'_>,
+        function: Ref,
+        seen: Value,
+        call: (u32, u32, i32),
+    ) -> Result<(), Abort> {
+        let (func, nargs, nresults) = call;
+        if view.is_control(seen) || self.in_tail {
+            return Err(Abort::Native);
+        }
+        let wanted = u32::try_from(nresults).map_err(|_| Abort::OpenResults)?;
+        self.guard_native(function, seen)?;
+        for n in 0..nargs {
+            let seen = self.seen(view, func + 1 + n);
+            let value = self.slot(func + 1 + n, seen)?;
+            self.put(func + 1 + n, value);
+        }
+        self.put(func, function);
+        let mut slots = self.written(self.pc);
+        for slot in func..func + 1 + nargs {
+            if let super::Shadow::Value(value) = self.shadow_at(slot)
+                && !slots.iter().any(|known| known.slot == slot)
+            {
+                slots.push(perilune_trace::ir::SnapSlot { slot, value });
+            }
+        }
+        let frames = self.inlined();
+        self.notes.frames = self.notes.frames.max(frames.len() as u32);
+        let snap = self.builder.snapshot(ExitKind::Service, self.expected, frames, slots, None, self.fuel);
+        self.builder.call_out(func, nargs, wanted, snap);
+        self.shadow.clear();
+        self.bury_above(func + wanted);
+        self.reach(func + 1 + nargs + 24);
+        let snap = self.snapshot(ExitKind::Service, self.expected);
+        self.builder.guard(Ir::Fuel, &[], snap)?;
+        Ok(())
+    }
+
+    /// Slots from `first` up hold nothing of use.
+    fn bury_above(&mut self, first: u32) {
+        let end = self.notes.slots.max(first);
+        if self.shadow.len() < end as usize {
+            self.shadow.resize(end as usize, super::Shadow::Untouched);
+        }
+        self.bury(first);
+    }
+
+    // Varargs.
+
+    pub(super) fn vararg(&mut self, view: &View<'_>, i: Instr) -> Result<(), Abort> {
+        let frame = self.frame();
+        if self.frames.len() == 1 {
+            return Err(Abort::Vararg);
+        }
+        let target = frame.base + u32::from(i.a());
+        let wanted = if i.c() == 0 { frame.extra } else { u32::from(i.c()) - 1 };
+        let mut values = Vec::new();
+        for n in 0..wanted.min(frame.extra) {
+            let slot = frame.base - frame.extra + n;
+            let seen = self.seen(view, slot);
+            values.push(self.slot(slot, seen)?);
+        }
+        for n in 0..wanted {
+            let value = values.get(n as usize).copied();
+            let value = value.unwrap_or_else(|| self.builder.primitive(Ty::Nil));
+            self.put(target + n, value);
+        }
+        if i.c() == 0 {
+            self.open = Some(target + wanted);
+            self.bury(target + wanted);
+        }
+        Ok(())
+    }
+
+    /// The upvalues of variables from slot `first` up are closed; the variables below `end` may have some.
+    pub(super) fn close_from(&mut self, view: &View<'_>, first: u32, end: u32) -> Result<(), Abort> {
+        if view.has_pending_close(self.root + first as usize) {
+            return Err(Abort::Opcode);
+        }
+        for slot in first..end.max(first) {
+            if let super::Shadow::Value(value) = self.shadow_at(slot) {
+                self.builder.store_place(slot, value);
+            } else if !self.builder.calls_out()
+                && let Some(input) = self.builder.input(slot)
+                && self.shadow_at(slot) == super::Shadow::Untouched
+            {
+                self.builder.store_place(slot, input);
+            }
+        }
+        let place = self.builder.place(first);
+        let snap = self.service();
+        self.builder.call(Helper::Close, &[place], Ty::Void, Some(snap));
+        Ok(())
+    }
+}

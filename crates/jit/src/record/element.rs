@@ -1,0 +1,306 @@
+//! Elements of tables, and constructors.
+
+use perilune_bytecode::ops::Instr;
+use perilune_runtime::object::ANY_ELEMENTS;
+use perilune_runtime::table::EMPTY_ELEMENTS;
+use perilune_runtime::value::{Tag, Value};
+use perilune_trace::ir::{Field, Helper, Op as Ir, Ref, Ty};
+use perilune_vm::meta::Event;
+
+use super::Recorder;
+use super::state::type_of;
+use crate::abort::Abort;
+use crate::view::{TableView, View};
+
+impl Recorder {
+    pub(super) fn get_table(&mut self, view: &View<'_>, i: Instr) -> Result<(), Abort> {
+        let (object, key) = (self.get(view, i.b())?, self.get(view, i.c())?);
+        let seen = (view.reg(i.b().into()), view.reg(i.c().into()));
+        self.read(view, object, key, seen, i.a())
+    }
+
+    pub(super) fn get_int(&mut self, view: &View<'_>, i: Instr) -> Result<(), Abort> {
+        let object = self.get(view, i.b())?;
+        let key = self.builder.int(i64::from(i.d()));
+        let seen = (view.reg(i.b().into()), Value::int(i64::from(i.d())));
+        self.read(view, object, key, seen, i.a())
+    }
+
+    /// Register `target` becomes `object[key]`.
+    fn read(&mut self, view: &View<'_>, object: Ref, key: Ref, seen: (Value, Value), target: u8) -> Result<(), Abort> {
+        if seen.1.tag == Tag::Str && self.builder.tree().is_const(key) && view.is_short(seen.1) {
+            return self.read_field(view, object, seen.0, seen.1, target);
+        }
+        let table = view.table(seen.0).ok_or(Abort::Metamethod)?;
+        let value = self.element(view, object, table, key, seen.1)?;
+        if self.ty(value) == Ty::Nil
+            && let Some((meta, meta_view)) = self.metatable(object, table)?
+            && let Some((function, handler)) = self.own_field(view, meta, meta_view, view.event_name(Event::Index))?
+        {
+            return self.call_handler(view, function, handler, &[object, key], 1);
+        }
+        self.set(target, value);
+        Ok(())
+    }
+
+    /// The raw value of a key.
+    pub(super) fn element(
+        &mut self,
+        view: &View<'_>,
+        object: Ref,
+        table: TableView,
+        key: Ref,
+        seen: Value,
+    ) -> Result<Ref, Abort> {
+        match seen.tag {
+            Tag::Int => self.int_element(object, table, key, seen.raw_int()),
+            Tag::Float if perilune_base::num::convert::float_to_int(seen.raw_float()).is_some() => {
+                let n = self.to_int(key)?;
+                self.int_element(object, table, n, seen.raw_float() as i64)
+            }
+            Tag::Str => {
+                let ty = type_of(table.get(seen))?;
+                let snap = self.snap();
+                Ok(self.builder.call(Helper::GetStr, &[object, key], ty, Some(snap)))
+            }
+            _ => {
+                let _ = view;
+                let ty = type_of(table.get(seen))?;
+                let snap = self.snap();
+                Ok(self.builder.call(Helper::GetRaw, &[object, key], ty, Some(snap)))
+            }
+        }
+    }
+
+    /// The raw value of an integer key.
+    pub(super) fn int_element(&mut self, object: Ref, table: TableView, key: Ref, seen: i64) -> Result<Ref, Abort> {
+        let value = table.get(Value::int(seen));
+        let ty = type_of(value)?;
+        let index = (seen as u64).wrapping_sub(1);
+        let len = self.load(Field::Len, object);
+        if index < table.len() {
+            let one = self.builder.int(1);
+            let n = self.builder.value(Ir::Sub, &[key, one]);
+            self.guard_kind(object, table)?;
+            self.guard(Ir::Below, &[n, len])?;
+            let array = self.load(Field::Array, object);
+            if table.kind() == ANY_ELEMENTS {
+                let snap = self.snap();
+                return Ok(self.builder.load_elem(array, n, ty, snap)?);
+            }
+            return Ok(self.builder.load_packed(array, n, ty)?);
+        }
+        if table.has_hash() {
+            let snap = self.snap();
+            return Ok(self.builder.call(Helper::GetInt, &[object, key], ty, Some(snap)));
+        }
+        let one = self.builder.int(1);
+        let n = self.builder.value(Ir::Sub, &[key, one]);
+        self.guard(Ir::NotBelow, &[n, len])?;
+        let hash = self.load(Field::Hash, object);
+        let null = self.builder.pointer(0);
+        self.guard(Ir::Eq, &[hash, null])?;
+        Ok(self.builder.primitive(Ty::Nil))
+    }
+
+    /// Relies on a table's element kind.
+    pub(super) fn guard_kind(&mut self, object: Ref, table: TableView) -> Result<(), Abort> {
+        let kind = self.load(Field::Kind, object);
+        let expected = self.builder.int(i64::from(table.kind()));
+        self.guard(Ir::Eq, &[kind, expected])
+    }
+
+    pub(super) fn set_table(&mut self, view: &View<'_>, i: Instr) -> Result<(), Abort> {
+        let (object, key) = (self.get(view, i.a())?, self.get(view, i.b())?);
+        let value = self.get(view, i.c())?;
+        let seen = (view.reg(i.a().into()), view.reg(i.b().into()));
+        self.write(view, object, key, value, seen)
+    }
+
+    pub(super) fn set_int(&mut self, view: &View<'_>, i: Instr) -> Result<(), Abort> {
+        let object = self.get(view, i.a())?;
+        let value = self.get(view, i.c())?;
+        let key = self.builder.int(i64::from(i.d()));
+        let seen = (view.reg(i.a().into()), Value::int(i64::from(i.d())));
+        self.write(view, object, key, value, seen)
+    }
+
+    /// `object[key] = value`.
+    fn write(&mut self, view: &View<'_>, object: Ref, key: Ref, value: Ref, seen: (Value, Value)) -> Result<(), Abort> {
+        let table = view.table(seen.0).ok_or(Abort::Metamethod)?;
+        match seen.1.tag {
+            Tag::Int => self.write_int(view, object, table, key, value, seen.1.raw_int()),
+            Tag::Float if perilune_base::num::convert::float_to_int(seen.1.raw_float()).is_some() => {
+                let n = self.to_int(key)?;
+                self.write_int(view, object, table, n, value, seen.1.raw_float() as i64)
+            }
+            Tag::Nil => Err(Abort::Error),
+            Tag::Float if seen.1.raw_float().is_nan() => Err(Abort::Error),
+            tag => {
+                self.absent_or_plain(view, object, table, key, seen.1)?;
+                let helper = if tag == Tag::Str { Helper::SetDynamic } else { Helper::SetRaw };
+                self.store_with_helper(helper, &[object, key, value]);
+                Ok(())
+            }
+        }
+    }
+
+    /// Relies on a store needing no `__newindex`: there is no such handler, or the key has a value.
+    fn absent_or_plain(
+        &mut self,
+        view: &View<'_>,
+        object: Ref,
+        table: TableView,
+        key: Ref,
+        seen: Value,
+    ) -> Result<(), Abort> {
+        let Some((meta, meta_view)) = self.metatable(object, table)? else { return Ok(()) };
+        if self.own_field(view, meta, meta_view, view.event_name(Event::NewIndex))?.is_none() {
+            return Ok(());
+        }
+        if table.get(seen).is_nil() {
+            return Err(Abort::Metamethod);
+        }
+        self.element(view, object, table, key, seen)?;
+        Ok(())
+    }
+
+    pub(super) fn write_int(
+        &mut self,
+        view: &View<'_>,
+        object: Ref,
+        table: TableView,
+        key: Ref,
+        value: Ref,
+        seen: i64,
+    ) -> Result<(), Abort> {
+        let index = (seen as u64).wrapping_sub(1);
+        let ty = self.ty(value);
+        let one = self.builder.int(1);
+        let n = self.builder.value(Ir::Sub, &[key, one]);
+        let len = self.load(Field::Len, object);
+        if index < table.len() {
+            let present = !table.get(Value::int(seen)).is_nil();
+            if table.kind() == ty as u8 {
+                self.guard_kind(object, table)?;
+                self.guard(Ir::Below, &[n, len])?;
+                let array = self.load(Field::Array, object);
+                self.builder.store_packed(array, n, value);
+                self.barrier(object, value);
+                return Ok(());
+            }
+            if table.kind() == ANY_ELEMENTS && present && ty != Ty::Nil {
+                self.guard_kind(object, table)?;
+                self.guard(Ir::Below, &[n, len])?;
+                let array = self.load(Field::Array, object);
+                let snap = self.snap();
+                self.builder.has_elem(array, n, snap)?;
+                self.builder.store_elem(array, n, value);
+                self.barrier(object, value);
+                return Ok(());
+            }
+        }
+        self.absent_or_plain(view, object, table, key, Value::int(seen))?;
+        if index == table.len() && ty != Ty::Nil && table.has_room(ty as u8) {
+            return self.append(object, table, n, len, value);
+        }
+        self.store_with_helper(Helper::SetInt, &[object, key, value]);
+        Ok(())
+    }
+
+    /// Appends with room, which makes nothing grow.
+    fn append(&mut self, object: Ref, table: TableView, n: Ref, len: Ref, value: Ref) -> Result<(), Abort> {
+        self.guard_kind(object, table)?;
+        self.guard(Ir::Eq, &[n, len])?;
+        let cap = self.load(Field::Cap, object);
+        self.guard(Ir::Below, &[len, cap])?;
+        let hash = self.load(Field::Hash, object);
+        let null = self.builder.pointer(0);
+        self.guard(Ir::Eq, &[hash, null])?;
+        let array = self.load(Field::Array, object);
+        if table.kind() == ANY_ELEMENTS {
+            self.builder.store_elem(array, n, value);
+        } else {
+            self.builder.store_packed(array, n, value);
+        }
+        let one = self.builder.int(1);
+        let longer = self.builder.value(Ir::Add, &[len, one]);
+        self.builder.store_field(Field::Len, object, longer);
+        self.barrier(object, value);
+        Ok(())
+    }
+
+    // Constructors.
+
+    pub(super) fn new_table(&mut self, view: &View<'_>, i: Instr) -> Result<(), Abort> {
+        let (elements, properties) = (self.builder.int(i64::from(i.d())), self.builder.int(i64::from(i.bc())));
+        let snap = self.service();
+        let made = self.builder.call(Helper::NewTable, &[elements, properties], Ty::Table, Some(snap));
+        let root = view.root_shape();
+        self.assume_empty(made, root);
+        self.allocated = true;
+        self.set(i.a(), made);
+        Ok(())
+    }
+
+    /// What is known of a new table.
+    fn assume_empty(&mut self, table: Ref, shape: u64) {
+        let (shape, null) = (self.builder.pointer(shape), self.builder.pointer(0));
+        let (zero, kind) = (self.builder.int(0), self.builder.int(i64::from(EMPTY_ELEMENTS)));
+        self.builder.assume(Field::Shape, table, shape);
+        self.builder.assume(Field::Meta, table, null);
+        self.builder.assume(Field::Hash, table, null);
+        self.builder.assume(Field::Len, table, zero);
+        self.builder.assume(Field::Kind, table, kind);
+    }
+
+    pub(super) fn new_record(&mut self, view: &View<'_>, i: Instr) -> Result<(), Abort> {
+        let shape = view.template(self.frame().proto, i.d() as usize);
+        if view.is_dictionary_shape(shape) {
+            return Err(Abort::Dictionary);
+        }
+        let mut values = Vec::new();
+        for n in 0..i.bc() {
+            values.push(self.get_wide(view, u32::from(i.a()) + 1 + u32::from(n))?);
+        }
+        let first = self.frame().base + u32::from(i.a()) + 1;
+        for (n, value) in values.iter().enumerate() {
+            self.builder.store_place(first + n as u32, *value);
+        }
+        let pointer = self.builder.pointer(shape);
+        let place = self.builder.place(first);
+        let count = self.builder.int(values.len() as i64);
+        let snap = self.service();
+        let made = self.builder.call(Helper::NewRecord, &[pointer, place, count], Ty::Table, Some(snap));
+        self.assume_empty(made, shape);
+        let slots = self.load(Field::Slots, made);
+        for (n, value) in values.iter().enumerate() {
+            self.builder.assume_prop(slots, n as u32, shape, *value);
+        }
+        self.allocated = true;
+        self.set(i.a(), made);
+        Ok(())
+    }
+
+    pub(super) fn set_list(&mut self, view: &View<'_>, i: Instr) -> Result<(), Abort> {
+        let object = self.get(view, i.a())?;
+        if self.ty(object) != Ty::Table {
+            return Err(Abort::Types);
+        }
+        let first = self.frame().base + u32::from(i.a()) + 1;
+        let n = if i.b() == 0 { self.count(0, first)? } else { u32::from(i.b()) };
+        if i.d() != 0 {
+            return Err(Abort::Opcode);
+        }
+        for k in 0..n {
+            let seen = self.seen(view, first + k);
+            let value = self.slot(first + k, seen)?;
+            self.builder.store_place(first + k, value);
+        }
+        self.open = None;
+        let place = self.builder.place(first);
+        let count = self.builder.int(i64::from(n));
+        self.store_with_helper(Helper::SetList, &[object, place, count]);
+        Ok(())
+    }
+}

@@ -1,0 +1,121 @@
+//! The joining of paths: where a path arrives at a place where a loop begins.
+
+use perilune_runtime::value::Value;
+use perilune_trace::ir::{End, ExitKind, HeaderId, InlinedFrame, Ty};
+
+use super::state::{Shadow, type_of};
+use super::{Flow, Recorder};
+use crate::abort::Abort;
+use crate::view::View;
+
+/// Most headers of one place, which differ in the types of their inputs.
+const MAX_VERSIONS: usize = 4;
+
+impl Recorder {
+    /// If the next instruction is one where paths meet, ends the segment there: at a header that the tree has, or at a new
+    /// one, where the recording goes on.
+    pub(super) fn arrive(&mut self, view: &View<'_>) -> Result<Flow, Abort> {
+        let is_first = self.builder.header().is_none();
+        let proto = self.frame().proto;
+        if !is_first {
+            let is_origin = self.frames.len() == 1 && self.expected == self.origin.pc;
+            let is_header = is_origin || self.liveness_of(view, proto).is_header(self.expected);
+            if self.is_fresh || !is_header || self.open.is_some() {
+                return Ok(Flow::On);
+            }
+        }
+        let frames = self.inlined();
+        let here: Vec<HeaderId> = self
+            .builder
+            .tree()
+            .header_ids()
+            .filter(|id| {
+                let header = self.builder.tree().header(*id);
+                header.pc == self.expected && header.frames == frames
+            })
+            .collect();
+        for id in &here {
+            if self.fits(view, *id)? {
+                self.join(*id);
+                return Ok(Flow::Done);
+            }
+        }
+        if here.len() >= MAX_VERSIONS {
+            return if self.is_side { self.stop(Abort::TypeUnstable) } else { Err(Abort::TypeUnstable) };
+        }
+        self.begin(view, frames, is_first)?;
+        Ok(Flow::On)
+    }
+
+    /// Whether the values here have the types that a header expects.
+    fn fits(&self, view: &View<'_>, id: HeaderId) -> Result<bool, Abort> {
+        let tree = self.builder.tree();
+        for input in &tree.header(id).inputs {
+            let inst = tree.inst(*input);
+            if self.type_here(view, inst.aux)? != inst.ty {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// The type of a slot's value at this point of the path.
+    fn type_here(&self, view: &View<'_>, slot: u32) -> Result<Ty, Abort> {
+        if let Shadow::Value(value) = self.shadow_at(slot) {
+            return Ok(self.ty(value));
+        }
+        if !self.builder.calls_out()
+            && let Some(input) = self.builder.input(slot)
+        {
+            return Ok(self.ty(input));
+        }
+        type_of(self.seen(view, slot))
+    }
+
+    /// What the VM has in a slot.
+    pub(super) fn seen(&self, view: &View<'_>, slot: u32) -> Value {
+        view.stack(self.root + slot as usize)
+    }
+
+    /// Ends the segment at a header.
+    fn join(&mut self, id: HeaderId) {
+        let from = self.builder.header();
+        let tree = self.builder.tree();
+        // From a copy of the same loop with other types nothing is known of what this copy has hoisted.
+        let is_copy = from.is_some_and(|from| {
+            let (x, y) = (tree.header(from), tree.header(id));
+            from != id && x.pc == y.pc && x.frames == y.frames
+        });
+        let snap = self.snapshot(ExitKind::Guard, self.expected);
+        let end = if self.back_edge && !is_copy { End::Around(id) } else { End::Enter(id) };
+        self.builder.end(end, Some(snap));
+    }
+
+    /// Makes a header for this place and these types, and goes on from there.
+    fn begin(&mut self, view: &View<'_>, frames: Vec<InlinedFrame>, is_first: bool) -> Result<(), Abort> {
+        let proto = self.frame().proto;
+        self.liveness_of(view, proto);
+        let live = self.live_slots(self.expected);
+        let mut inputs = Vec::new();
+        for slot in &live {
+            let known = match self.shadow_at(*slot) {
+                Shadow::Value(value) => Some(value),
+                Shadow::Untouched if !is_first && !self.builder.calls_out() => self.builder.input(*slot),
+                Shadow::Untouched | Shadow::Dead => None,
+            };
+            if let Some(value) = known {
+                inputs.push((*slot, self.ty(value)));
+            }
+        }
+        if !is_first {
+            let id = HeaderId(self.builder.tree().headers.len() as u32);
+            let snap = self.snapshot(ExitKind::Guard, self.expected);
+            self.builder.end(End::Enter(id), Some(snap));
+        }
+        self.builder.begin_at_header(self.expected, frames, live, &inputs);
+        self.shadow.clear();
+        self.fuel = 0;
+        self.is_fresh = true;
+        Ok(())
+    }
+}

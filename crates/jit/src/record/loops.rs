@@ -1,0 +1,289 @@
+//! Numeric and generic loops.
+
+use perilune_base::num::{Num, for_loop};
+use perilune_bytecode::ops::Instr;
+use perilune_runtime::value::{Tag, Value};
+use perilune_trace::ir::{Field, Helper, Op as Ir, Ref, Ty};
+use perilune_vm::native::Intrinsic;
+
+use super::Recorder;
+use super::state::type_of;
+use crate::abort::Abort;
+use crate::view::View;
+
+/// What the helper `NextPair` answers.
+const MORE: i64 = 1;
+
+impl Recorder {
+    pub(super) fn for_prep(&mut self, view: &View<'_>, i: Instr) -> Result<(), Abort> {
+        let a = i.a();
+        let (start, limit, step) = (self.get(view, a)?, self.get(view, a + 1)?, self.get(view, a + 2)?);
+        let seen = [0, 1, 2].map(|n| view.reg(u32::from(a) + n));
+        if self.ty(start) == Ty::Int && self.ty(step) == Ty::Int {
+            return self.for_prep_ints(i, [start, limit, step], seen);
+        }
+        self.for_prep_floats(i, [start, limit, step], seen)
+    }
+
+    /// An integer loop counts its rounds, which are known before it starts.
+    fn for_prep_ints(&mut self, i: Instr, refs: [Ref; 3], seen: [Value; 3]) -> Result<(), Abort> {
+        let [start, mut limit, step] = refs;
+        let step_seen = seen[2].raw_int();
+        if step_seen == 0 {
+            return Err(Abort::Error);
+        }
+        if self.builder.tree().const_int(step).is_none() {
+            let expected = self.builder.int(step_seen);
+            self.guard(Ir::Eq, &[step, expected])?;
+        }
+        let limit_seen = match self.ty(limit) {
+            Ty::Int => seen[1].raw_int(),
+            Ty::Float => {
+                // Rounded towards the start; a limit that is no integer at all is for the interpreter.
+                let rounding = if step_seen > 0 { Ir::FFloor } else { Ir::FCeil };
+                let rounded = self.builder.value(rounding, &[limit]);
+                limit = self.to_int(rounded)?;
+                let float = seen[1].raw_float();
+                let float = if step_seen > 0 { float.floor() } else { float.ceil() };
+                perilune_base::num::convert::float_to_int(float).ok_or(Abort::NumericFor)?
+            }
+            _ => return Err(Abort::NumericFor),
+        };
+        let runs = for_loop::int_loop_count(seen[0].raw_int(), Num::Int(limit_seen), step_seen);
+        let (holds, fails) = if step_seen > 0 { (Ir::Le, Ir::Gt) } else { (Ir::Ge, Ir::Lt) };
+        let Some(_) = runs else {
+            self.guard(fails, &[start, limit])?;
+            self.jump(i.d());
+            return Ok(());
+        };
+        self.guard(holds, &[start, limit])?;
+        let count = self.round_count(start, limit, step_seen)?;
+        let a = i.a();
+        self.set(a, start);
+        self.set(a + 1, count);
+        let step = self.builder.int(step_seen);
+        self.set(a + 2, step);
+        self.set(a + 3, start);
+        Ok(())
+    }
+
+    /// `(limit - start) // step`, unsigned, for a loop that runs.
+    fn round_count(&mut self, start: Ref, limit: Ref, step: i64) -> Result<Ref, Abort> {
+        let (low, high) = if step > 0 { (start, limit) } else { (limit, start) };
+        let distance = self.builder.value(Ir::Sub, &[high, low]);
+        let step = step.unsigned_abs();
+        if step == 1 {
+            return Ok(distance);
+        }
+        if step > i64::MAX as u64 {
+            return Err(Abort::NumericFor);
+        }
+        // The division is that of signed numbers.
+        let zero = self.builder.int(0);
+        self.guard(Ir::Ge, &[distance, zero])?;
+        let step = self.builder.int(step as i64);
+        Ok(self.builder.value(Ir::IDiv, &[distance, step]))
+    }
+
+    fn for_prep_floats(&mut self, i: Instr, refs: [Ref; 3], seen: [Value; 3]) -> Result<(), Abort> {
+        if refs.iter().any(|r| !matches!(self.ty(*r), Ty::Int | Ty::Float)) {
+            return Err(Abort::NumericFor);
+        }
+        let numbers = seen.map(|v| if v.tag == Tag::Int { v.raw_int() as f64 } else { v.raw_float() });
+        let [start, limit, step] = refs.map(|r| self.to_float(r));
+        if numbers[2] == 0.0 {
+            return Err(Abort::Error);
+        }
+        let zero = self.builder.float(0.0);
+        let rises = numbers[2] > 0.0;
+        self.guard(if rises { Ir::FLt } else { Ir::FNotLt }, &[zero, step])?;
+        if !rises {
+            self.guard(Ir::FNe, &[step, zero])?;
+        }
+        let runs = for_loop::float_loop_starts(numbers[0], numbers[1], numbers[2]);
+        let operands = if rises { [start, limit] } else { [limit, start] };
+        self.guard(if runs { Ir::FLe } else { Ir::FNotLe }, &operands)?;
+        if !runs {
+            self.jump(i.d());
+            return Ok(());
+        }
+        let a = i.a();
+        self.set(a, start);
+        self.set(a + 1, limit);
+        self.set(a + 2, step);
+        self.set(a + 3, start);
+        Ok(())
+    }
+
+    pub(super) fn for_loop(&mut self, view: &View<'_>, i: Instr) -> Result<(), Abort> {
+        let a = i.a();
+        let (index, limit, step) = (self.get(view, a)?, self.get(view, a + 1)?, self.get(view, a + 2)?);
+        let seen = [0, 1, 2].map(|n| view.reg(u32::from(a) + n));
+        if self.ty(step) == Ty::Int {
+            let zero = self.builder.int(0);
+            if seen[1].raw_int() == 0 {
+                self.guard(Ir::Eq, &[limit, zero])?;
+                return Ok(());
+            }
+            self.guard(Ir::Ne, &[limit, zero])?;
+            let one = self.builder.int(1);
+            let count = self.builder.value(Ir::Sub, &[limit, one]);
+            let next = self.builder.value(Ir::Add, &[index, step]);
+            self.set(a, next);
+            self.set(a + 1, count);
+            self.set(a + 3, next);
+            self.take_back_edge(i.d());
+            return Ok(());
+        }
+        if [index, limit, step].iter().any(|r| self.ty(*r) != Ty::Float) {
+            return Err(Abort::NumericFor);
+        }
+        let zero = self.builder.float(0.0);
+        let rises = seen[2].raw_float() > 0.0;
+        self.guard(if rises { Ir::FLt } else { Ir::FNotLt }, &[zero, step])?;
+        let next = self.builder.value(Ir::FAdd, &[index, step]);
+        let next_seen = seen[0].raw_float() + seen[2].raw_float();
+        let goes_on = if rises { next_seen <= seen[1].raw_float() } else { seen[1].raw_float() <= next_seen };
+        let operands = if rises { [next, limit] } else { [limit, next] };
+        self.guard(if goes_on { Ir::FLe } else { Ir::FNotLe }, &operands)?;
+        if goes_on {
+            self.set(a, next);
+            self.set(a + 3, next);
+            self.take_back_edge(i.d());
+        }
+        Ok(())
+    }
+
+    // Generic loops.
+
+    pub(super) fn t_for_prep(&mut self, view: &View<'_>, i: Instr) -> Result<(), Abort> {
+        let closing = self.get(view, i.a() + 3)?;
+        if self.ty(closing) != Ty::Nil {
+            return Err(Abort::Opcode);
+        }
+        // The place keeps the cursor of a traversal: see `next_pair`.
+        let slot = self.frame().base + u32::from(i.a()) + 3;
+        self.builder.store_place(slot, closing);
+        self.jump(i.d());
+        Ok(())
+    }
+
+    pub(super) fn t_for_call(&mut self, view: &View<'_>, i: Instr) -> Result<(), Abort> {
+        let a = i.a();
+        let iterator = self.get(view, a)?;
+        let seen = view.reg(a.into());
+        if seen.tag == Tag::NativeFn && view.reg(u32::from(a) + 1).tag == Tag::Table {
+            let known = view.intrinsic(seen);
+            if known == Intrinsic::Next as u32 {
+                self.guard_native(iterator, seen)?;
+                return self.next_pair(view, i);
+            }
+            if known == Intrinsic::IpairsStep as u32 {
+                self.guard_native(iterator, seen)?;
+                return self.next_element(view, i);
+            }
+        }
+        if seen.tag != Tag::LuaFn {
+            return Err(Abort::Native);
+        }
+        let (state, control) = (self.get(view, a + 1)?, self.get(view, a + 2)?);
+        let values = [iterator, state, control];
+        for (n, value) in values.into_iter().enumerate() {
+            self.set(a + 4 + n as u8, value);
+        }
+        self.call_iterator(view, iterator, seen, i)
+    }
+
+    /// The `TForLoop` behind a known iterator's `TForCall` belongs to it.
+    fn go_round(&mut self, view: &View<'_>, more: bool) {
+        let behind = view.instr(self.frame().proto, self.expected);
+        self.expected += 1;
+        if more {
+            self.take_back_edge(behind.d());
+        }
+    }
+
+    /// A step of `next`. Key, value and cursor stay in the loop's registers on the stack, where the helper works on them.
+    fn next_pair(&mut self, view: &View<'_>, i: Instr) -> Result<(), Abort> {
+        let a = i.a();
+        let base = self.frame().base + u32::from(a);
+        let closing = self.get(view, a + 3)?;
+        if self.ty(closing) != Ty::Nil {
+            return Err(Abort::Native);
+        }
+        let (table, control) = (self.get(view, a + 1)?, self.get(view, a + 2)?);
+        self.builder.store_place(base + 1, table);
+        self.builder.store_place(base + 2, control);
+        let place = self.builder.place(base);
+        let wanted = self.builder.int(i64::from(i.c()));
+        let answer = self.builder.call(Helper::NextPair, &[table, place, wanted], Ty::Int, None);
+        let expected = self.builder.int(MORE);
+        let next = view.peek_next(u32::from(a));
+        let Some((key, value)) = next else {
+            self.guard(Ir::Ne, &[answer, expected])?;
+            let zero = self.builder.int(0);
+            self.guard(Ir::Eq, &[answer, zero])?;
+            self.go_round(view, false);
+            return Ok(());
+        };
+        self.guard(Ir::Eq, &[answer, expected])?;
+        let snap = self.snap();
+        let key = self.builder.load_place(base + 4, type_of(key)?, snap);
+        let mut values = vec![key];
+        if i.c() >= 2 {
+            values.push(self.builder.load_place(base + 5, type_of(value)?, snap));
+        }
+        for n in 0..i.c().max(1) {
+            let value = values.get(usize::from(n)).copied();
+            let value = value.unwrap_or_else(|| self.builder.primitive(Ty::Nil));
+            self.set(a + 4 + n, value);
+        }
+        self.set(a + 2, key);
+        self.go_round(view, true);
+        Ok(())
+    }
+
+    /// A step of `ipairs`.
+    fn next_element(&mut self, view: &View<'_>, i: Instr) -> Result<(), Abort> {
+        let a = i.a();
+        let (object, control) = (self.get(view, a + 1)?, self.get(view, a + 2)?);
+        if self.ty(control) != Ty::Int {
+            return Err(Abort::Types);
+        }
+        let table = view.table(view.reg(u32::from(a) + 1)).ok_or(Abort::Types)?;
+        let one = self.builder.int(1);
+        let n = self.builder.value(Ir::Add, &[control, one]);
+        let seen = view.reg(u32::from(a) + 2).raw_int().wrapping_add(1);
+        let value = self.int_element(object, table, n, seen)?;
+        if self.ty(value) == Ty::Nil {
+            let meta = self.load(Field::Meta, object);
+            if table.meta().is_some() {
+                return Err(Abort::Metamethod);
+            }
+            let null = self.builder.pointer(0);
+            self.guard(Ir::Eq, &[meta, null])?;
+            self.go_round(view, false);
+            return Ok(());
+        }
+        for k in 0..i.c().max(1) {
+            let value = match k {
+                0 => n,
+                1 => value,
+                _ => self.builder.primitive(Ty::Nil),
+            };
+            self.set(a + 4 + k, value);
+        }
+        self.set(a + 2, n);
+        self.go_round(view, true);
+        Ok(())
+    }
+
+    pub(super) fn t_for_loop(&mut self, view: &View<'_>, i: Instr) -> Result<(), Abort> {
+        let first = self.get(view, i.a() + 4)?;
+        if self.ty(first) != Ty::Nil {
+            self.set(i.a() + 2, first);
+            self.take_back_edge(i.d());
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,363 @@
+//! The recorder: turns instructions that are about to run into segments of a trace tree.
+//!
+//! It sees each instruction with the values that it will meet ([`View`]), decides from them which path and which types to
+//! expect, and appends guards for what it relied on. It changes nothing: the interpreter runs every instruction itself.
+//!
+//! # Slots
+//! The recorder keeps a shadow of the stack. Slot `n` is the stack slot `n` above the root frame's function, so that slot 0
+//! is the function and slot `r + 1` register `r`; frames of inlined calls lie further up, as on the real stack.
+//!
+//! # Snapshots
+//! A check leaves at the *beginning* of the instruction that needs it, which the interpreter then runs again. So
+//! instructions check everything before they change anything, and one snapshot serves all checks of an instruction.
+//!
+//! # Headers
+//! A path ends where a loop begins, in whatever frame: there it joins the header that the tree has for the place and the
+//! types of the values, or becomes the first to arrive at a new one, and goes on from it. So nested loops become loops of
+//! the compiled code, and a variable that changes its type gets a second copy of the loop.
+//!
+//! | module | instructions |
+//! |---|---|
+//! | `arith` | arithmetic, bits, length, concatenation |
+//! | `compare` | comparisons and tests |
+//! | `field` | fields of tables: shapes, metatables |
+//! | `element` | elements of tables, constructors |
+//! | `upvalue` | upvalues and closures |
+//! | `call` | calls and returns |
+//! | `native` | library functions |
+//! | `loops` | numeric and generic loops |
+//! | `headers` | the joining of paths |
+//! | `state` | the shadow stack and snapshots |
+
+mod arith;
+mod call;
+mod compare;
+mod element;
+mod field;
+mod headers;
+mod loops;
+mod native;
+mod state;
+mod upvalue;
+
+use perilune_bytecode::ops::{Instr, Op};
+use perilune_runtime::value::Value;
+use perilune_trace::build::Builder;
+use perilune_trace::ir::{End, ExitKind, Op as Ir, Ref, SnapId, Tree};
+
+use crate::abort::Abort;
+use crate::liveness::LivenessCache;
+use crate::view::{ProtoAt, View};
+
+use state::{Active, Shadow};
+
+/// Most instructions of the interpreter in one recording.
+const MAX_STEPS: u32 = 6000;
+
+/// Most calls inside one another.
+const MAX_FRAMES: usize = 12;
+
+/// Most copies of one function inside one another.
+const MAX_RECURSION: usize = 3;
+
+/// How the recording goes on after an instruction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Flow {
+    /// With the next one.
+    On,
+    /// The tree is complete.
+    Done,
+}
+
+/// The place where a tree begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Origin {
+    /// The prototype.
+    pub proto: ProtoAt,
+    /// The index of the first instruction.
+    pub pc: u32,
+}
+
+/// What the recorder learns besides the tree.
+#[derive(Clone, Debug, Default)]
+pub struct Notes {
+    /// The prototypes that the tree runs through, by their number in the tree.
+    pub protos: Vec<ProtoAt>,
+    /// Objects that must live as long as the tree.
+    pub roots: Vec<Value>,
+    /// The function that the root frame must run, where the code relies on it.
+    pub function: Option<u64>,
+    /// Slots that the tree may touch.
+    pub slots: u32,
+    /// Calls inside one another.
+    pub frames: u32,
+}
+
+/// Segments in the making.
+pub struct Recorder {
+    builder: Builder,
+    origin: Origin,
+    notes: Notes,
+    liveness: LivenessCache,
+    thread: u64,
+    host_depth: u32,
+    /// Frames below the root frame.
+    root_depth: usize,
+    /// Offset of slot 0 from the start of the stack.
+    root: usize,
+    frames: Vec<Active>,
+    shadow: Vec<Shadow>,
+    /// The slot behind the last one of an open list.
+    open: Option<u32>,
+    fuel: u32,
+    steps: u32,
+    /// Whether a segment of an existing tree is recorded.
+    is_side: bool,
+    /// The snapshot of the current instruction, once it needed one.
+    snap: Option<SnapId>,
+    /// The instruction that is being recorded.
+    pc: u32,
+    /// The instruction that must come next.
+    expected: u32,
+    /// Whether the last instruction was a taken back-edge.
+    back_edge: bool,
+    /// Whether the last instruction allocated, so that a collector step may be due.
+    allocated: bool,
+    /// The result of a metamethod, for the instruction that called it.
+    finishing: Option<Ref>,
+    /// Whether a tail call is recorded.
+    in_tail: bool,
+    /// Results that the next step will see.
+    pending: Option<native::Pending>,
+    /// Whether nothing of the open segment has been recorded yet.
+    is_fresh: bool,
+}
+
+/// Complete segments: the tree with them, and what goes with the tree.
+pub struct Recorded {
+    /// The tree.
+    pub tree: Tree,
+    /// What goes with it.
+    pub notes: Notes,
+}
+
+impl Recorder {
+    /// Begins a tree at the instruction in front of which the VM stands.
+    pub fn root(view: &View<'_>, liveness: LivenessCache) -> Recorder {
+        let origin = Origin { proto: view.proto(0), pc: view.pc(0) };
+        Recorder::with(Builder::new(Tree::default()), origin, Notes::default(), view, liveness, 0)
+    }
+
+    /// Continues a tree at a snapshot, where the VM stands.
+    pub fn side(
+        view: &View<'_>,
+        liveness: LivenessCache,
+        origin: Origin,
+        tree: Tree,
+        notes: Notes,
+        start: SnapId,
+    ) -> Recorder {
+        let snapshot = tree.snapshot(start).clone();
+        let inlined = snapshot.frames.len();
+        let mut builder = Builder::new(tree);
+        builder.begin_at_snapshot(start);
+        let mut recorder = Recorder::with(builder, origin, notes, view, liveness, inlined);
+        recorder.is_side = true;
+        recorder.restore(view, &snapshot);
+        recorder
+    }
+
+    /// Looks at the next instruction.
+    pub fn step(&mut self, view: &View<'_>) -> Result<Flow, Abort> {
+        let took = self.take_results(view)?;
+        if let Some(result) = self.finishing.take() {
+            self.finish_instruction(view, result)?;
+        }
+        self.check_place(view)?;
+        if took {
+            // The function may have used the fuel up.
+            let snap = self.snapshot(ExitKind::Service, self.expected);
+            self.builder.guard(Ir::Fuel, &[], snap)?;
+        }
+        if self.allocated {
+            self.allocated = false;
+            let snap = self.snapshot(ExitKind::Service, self.expected);
+            self.builder.guard(Ir::NoCollect, &[], snap)?;
+        }
+        if self.arrive(view)? == Flow::Done {
+            return Ok(Flow::Done);
+        }
+        if self.steps >= MAX_STEPS {
+            return self.stop(Abort::TooLong);
+        }
+        self.steps += 1;
+        self.is_fresh = false;
+        self.snap = None;
+        self.back_edge = false;
+        self.pc = self.expected;
+        let i = view.instr(self.frame().proto, self.pc);
+        self.expected = self.pc + 1;
+        match self.record(view, i) {
+            Ok(()) => Ok(Flow::On),
+            Err(why) => {
+                self.expected = self.pc;
+                self.stop(why)
+            }
+        }
+    }
+
+    /// The path cannot be followed any further. A tree that exists already learns that, so that nobody tries again.
+    fn stop(&mut self, why: Abort) -> Result<Flow, Abort> {
+        if !self.is_side || !why.is_lasting() {
+            return Err(why);
+        }
+        let snap = self.snapshot(ExitKind::End, self.expected);
+        self.builder.end(End::Exit(snap), None);
+        Ok(Flow::Done)
+    }
+
+    /// Adds a header for other types to a tree, at the place where the VM stands.
+    pub fn again(view: &View<'_>, liveness: LivenessCache, origin: Origin, tree: Tree, notes: Notes) -> Recorder {
+        Recorder::with(Builder::new(tree), origin, notes, view, liveness, 0)
+    }
+
+    /// The place where the tree began.
+    pub fn origin(&self) -> Origin {
+        self.origin
+    }
+
+    /// What was learnt so far.
+    pub fn notes(&self) -> &Notes {
+        &self.notes
+    }
+
+    /// The recording as it is now, after [`Flow::Done`].
+    pub fn finish(self) -> (Recorded, LivenessCache) {
+        (Recorded { tree: self.builder.into_tree(), notes: self.notes }, self.liveness)
+    }
+
+    /// Gives the recording up.
+    pub fn dismiss(self) -> LivenessCache {
+        self.liveness
+    }
+
+    /// Whether the VM stands where the recording expects it.
+    fn check_place(&self, view: &View<'_>) -> Result<(), Abort> {
+        if view.is_hooked() {
+            return Err(Abort::Hook);
+        }
+        let here = view.thread() == self.thread
+            && view.host_depth() == self.host_depth
+            && view.depth() == self.root_depth + self.frames.len() - 1
+            && view.proto(0) == self.frame().proto
+            && view.base(0) == self.root + self.frame().base as usize
+            && view.pc(0) == self.expected;
+        if here { Ok(()) } else { Err(Abort::Lost) }
+    }
+
+    fn record(&mut self, view: &View<'_>, i: Instr) -> Result<(), Abort> {
+        let op = i.op().ok_or(Abort::Opcode)?;
+        match op {
+            Op::Move => {
+                let v = self.get(view, i.b())?;
+                self.set(i.a(), v);
+                Ok(())
+            }
+            Op::LoadI => self.constant(i.a(), Value::int(i64::from(i.d()))),
+            Op::LoadF => self.constant(i.a(), Value::float(f64::from(i.d()))),
+            Op::LoadK => {
+                let v = view.constant(self.frame().proto, i.d() as usize);
+                self.constant(i.a(), v)
+            }
+            Op::LoadNil => {
+                for n in 0..=i.b() {
+                    self.constant(i.a() + n, Value::NIL)?;
+                }
+                Ok(())
+            }
+            Op::LoadFalse => self.constant(i.a(), Value::FALSE),
+            Op::LoadTrue => self.constant(i.a(), Value::TRUE),
+            Op::LoadFalseSkip => {
+                self.expected += 1;
+                self.constant(i.a(), Value::FALSE)
+            }
+            Op::GetUpval => self.get_upval(view, i),
+            Op::SetUpval => self.set_upval(view, i),
+            Op::GetTabUp => self.get_tab_up(view, i),
+            Op::SetTabUp => self.set_tab_up(view, i),
+            Op::GetTable => self.get_table(view, i),
+            Op::GetInt => self.get_int(view, i),
+            Op::GetField => self.get_field(view, i),
+            Op::SetTable => self.set_table(view, i),
+            Op::SetInt => self.set_int(view, i),
+            Op::SetField => self.set_field(view, i),
+            Op::SelfField => self.self_field(view, i),
+            Op::NewTable => self.new_table(view, i),
+            Op::NewRecord => self.new_record(view, i),
+            Op::SetList => self.set_list(view, i),
+            Op::Add | Op::Sub | Op::Mul | Op::Div | Op::Mod | Op::IDiv | Op::Pow => self.arith_registers(view, op, i),
+            Op::BAnd | Op::BOr | Op::BXor | Op::Shl | Op::Shr => self.arith_registers(view, op, i),
+            Op::AddK | Op::SubK | Op::MulK | Op::DivK | Op::ModK | Op::IDivK | Op::PowK => {
+                self.arith_constant(view, op, i)
+            }
+            Op::BAndK | Op::BOrK | Op::BXorK => self.arith_constant(view, op, i),
+            Op::AddI | Op::ShlI | Op::ShrI => self.arith_immediate(view, op, i),
+            Op::Unm => self.unm(view, i),
+            Op::BNot => self.bnot(view, i),
+            Op::Not => self.not(view, i),
+            Op::Len => self.len(view, i),
+            Op::Concat => self.concat(view, i),
+            Op::Jump => {
+                self.jump(i.d());
+                Ok(())
+            }
+            Op::Loop => {
+                self.take_back_edge(i.d());
+                Ok(())
+            }
+            Op::Test => self.test(view, i),
+            Op::TestSet => self.test_set(view, i),
+            Op::Eq => self.eq(view, i),
+            Op::EqK | Op::EqI => self.eq_constant(view, op, i),
+            Op::Lt | Op::Le => self.order_registers(view, op, i),
+            Op::LtK | Op::LeK | Op::GtK | Op::GeK | Op::LtI | Op::LeI | Op::GtI | Op::GeI => {
+                self.order_constant(view, op, i)
+            }
+            Op::Call => self.call(view, i),
+            Op::TailCall => self.tail_call(view, i),
+            Op::Return => self.return_many(view, i),
+            Op::Return0 => self.return_values(&[]),
+            Op::Return1 => {
+                let v = self.get(view, i.a())?;
+                self.return_values(&[v])
+            }
+            Op::Closure => self.closure(view, i),
+            Op::VarArg => self.vararg(view, i),
+            Op::ForPrep => self.for_prep(view, i),
+            Op::ForLoop => self.for_loop(view, i),
+            Op::TForPrep => self.t_for_prep(view, i),
+            Op::TForCall => self.t_for_call(view, i),
+            Op::TForLoop => self.t_for_loop(view, i),
+            Op::Close => self.close(view, i),
+            Op::Tbc => Err(Abort::Opcode),
+        }
+    }
+
+    /// The instruction's path goes on `offset` instructions further.
+    fn jump(&mut self, offset: i32) {
+        self.expected = self.expected.wrapping_add_signed(offset);
+    }
+
+    /// As [`Recorder::jump`], backwards, and charged.
+    fn take_back_edge(&mut self, offset: i32) {
+        self.fuel += offset.unsigned_abs();
+        self.jump(offset);
+        self.back_edge = true;
+    }
+
+    /// Relies on `condition`.
+    fn guard(&mut self, condition: Ir, args: &[Ref]) -> Result<(), Abort> {
+        let snap = self.snap();
+        Ok(self.builder.guard(condition, args, snap)?)
+    }
+}

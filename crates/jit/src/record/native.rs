@@ -1,0 +1,516 @@
+//! Library functions that hot code calls.
+//!
+//! | the function | becomes |
+//! |---|---|
+//! | does what IR operations do | these operations |
+//! | has no effect, and runs no Lua code for arguments of these types | a helper's call of the function itself |
+//! | anything else | a call out of the tree |
+
+use perilune_runtime::value::{Tag, Value};
+use perilune_trace::ir::{ExitKind, Field, Helper, Op as Ir, Ref, Ty};
+use perilune_vm::meta::Event;
+use perilune_vm::native::Intrinsic;
+
+use super::Recorder;
+use crate::abort::Abort;
+use crate::view::View;
+
+/// The results of a function that the recorder has replaced; `None` leaves it to the next way of calling it.
+type Replaced = Result<Option<Vec<Ref>>, Abort>;
+
+/// The arguments of a call: what the trace and what the VM has.
+struct Args {
+    refs: Vec<Ref>,
+    seen: Vec<Value>,
+}
+
+impl Args {
+    fn len(&self) -> usize {
+        self.refs.len()
+    }
+}
+
+/// Results of a native function that were not there yet when its call was recorded.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Pending {
+    /// The first one's slot.
+    func: u32,
+    /// How many the caller wants; negative for all.
+    wanted: i32,
+    /// How many there are.
+    count: Ref,
+    /// The snapshot in front of the call.
+    before: perilune_trace::ir::SnapId,
+    /// Whether they are those of a tail call.
+    is_tail: bool,
+}
+
+impl Recorder {
+    /// The call of a native function: its results, or `None` when they will be in their places.
+    pub(super) fn native(
+        &mut self,
+        view: &View<'_>,
+        function: Ref,
+        seen: Value,
+        func: u32,
+        nargs: u32,
+        nresults: i32,
+    ) -> Result<Option<Vec<Ref>>, Abort> {
+        let intrinsic = Intrinsic::of(view.intrinsic(seen));
+        let mut args = Args { refs: Vec::new(), seen: Vec::new() };
+        for n in 0..nargs {
+            let value = self.seen(view, func + 1 + n);
+            args.refs.push(self.slot(func + 1 + n, value)?);
+            args.seen.push(value);
+        }
+        self.guard_native(function, seen)?;
+        if let Some(results) = self.replace(view, intrinsic, seen, &args)? {
+            self.fuel += 1;
+            return Ok(Some(results));
+        }
+        if let Some(helper) = self.directly(view, intrinsic, &args) {
+            self.call_directly(helper, function, func, &args, nresults)?;
+            return Ok(None);
+        }
+        self.call_out(view, function, seen, (func, nargs, nresults))?;
+        Ok(None)
+    }
+
+    fn replace(&mut self, view: &View<'_>, intrinsic: Intrinsic, function: Value, args: &Args) -> Replaced {
+        match intrinsic {
+            Intrinsic::MathFloor | Intrinsic::MathCeil => self.rounded(intrinsic, args),
+            Intrinsic::MathAbs => self.absolute(args),
+            Intrinsic::MathMax | Intrinsic::MathMin => self.extreme(intrinsic == Intrinsic::MathMax, args),
+            Intrinsic::MathSqrt => Ok(self.float_arg(args).map(|x| vec![self.builder.value(Ir::FSqrt, &[x])])),
+            Intrinsic::MathSin => self.float_helper(Helper::Sin, args),
+            Intrinsic::MathCos => self.float_helper(Helper::Cos, args),
+            Intrinsic::MathTan => self.float_helper(Helper::Tan, args),
+            Intrinsic::MathExp => self.float_helper(Helper::Exp, args),
+            Intrinsic::MathLog if args.len() == 1 => self.float_helper(Helper::Log, args),
+            Intrinsic::MathFmod => self.remainder(args),
+            Intrinsic::MathToInteger if args.len() == 1 && self.ty(args.refs[0]) == Ty::Int => {
+                Ok(Some(vec![args.refs[0]]))
+            }
+            Intrinsic::StringLen if args.len() == 1 && self.ty(args.refs[0]) == Ty::Str => {
+                Ok(Some(vec![self.load(Field::StrLen, args.refs[0])]))
+            }
+            Intrinsic::StringByte => self.byte(view, args),
+            Intrinsic::StringChar if args.len() == 1 && self.ty(args.refs[0]) == Ty::Int => self.char(args),
+            Intrinsic::StringSub => self.sub(args),
+            Intrinsic::Type if args.len() == 1 => {
+                let name = view.type_name(args.seen[0]).ok_or(Abort::Types)?;
+                Ok(Some(vec![self.constant_of(name)?]))
+            }
+            Intrinsic::MathType if args.len() == 1 => self.math_type(view, args),
+            Intrinsic::Assert if !args.refs.is_empty() => {
+                if matches!(self.ty(args.refs[0]), Ty::Nil | Ty::False) {
+                    return Err(Abort::Error);
+                }
+                Ok(Some(args.refs.clone()))
+            }
+            Intrinsic::Select => self.select(view, args),
+            Intrinsic::RawGet if args.len() == 2 => self.raw_get(view, args),
+            Intrinsic::RawLen if args.len() == 1 => self.raw_len(args),
+            Intrinsic::RawEqual if args.len() == 2 => self.raw_equal(args),
+            Intrinsic::Ipairs if args.len() == 1 => {
+                let step = self.constant_of(view.native_upvalue(function).ok_or(Abort::Native)?)?;
+                Ok(Some(vec![step, args.refs[0], self.builder.int(0)]))
+            }
+            Intrinsic::Pairs if args.len() == 1 => self.pairs(view, function, args),
+            Intrinsic::SetMetatable if args.len() == 2 => self.set_metatable(view, args),
+            Intrinsic::GetMetatable if args.len() == 1 => self.get_metatable(view, args),
+            Intrinsic::TableInsert if args.len() == 2 => self.insert_last(view, args),
+            Intrinsic::ToString if args.len() == 1 && self.ty(args.refs[0]) == Ty::Str => Ok(Some(vec![args.refs[0]])),
+            Intrinsic::ToNumber if args.len() == 1 && matches!(self.ty(args.refs[0]), Ty::Int | Ty::Float) => {
+                Ok(Some(vec![args.refs[0]]))
+            }
+            _ => Ok(None),
+        }
+    }
+
+    // Numbers.
+
+    /// The first argument as a float.
+    fn float_arg(&mut self, args: &Args) -> Option<Ref> {
+        let x = *args.refs.first()?;
+        matches!(self.ty(x), Ty::Int | Ty::Float).then(|| self.to_float(x))
+    }
+
+    fn float_helper(&mut self, helper: Helper, args: &Args) -> Replaced {
+        Ok(self.float_arg(args).map(|x| vec![self.builder.call(helper, &[x], Ty::Float, None)]))
+    }
+
+    fn rounded(&mut self, intrinsic: Intrinsic, args: &Args) -> Replaced {
+        let Some(&x) = args.refs.first() else { return Ok(None) };
+        match self.ty(x) {
+            Ty::Int => Ok(Some(vec![x])),
+            Ty::Float => {
+                let op = if intrinsic == Intrinsic::MathFloor { Ir::FFloor } else { Ir::FCeil };
+                let float = self.builder.value(op, &[x]);
+                let seen = args.seen[0].raw_float();
+                let seen = if op == Ir::FFloor { seen.floor() } else { seen.ceil() };
+                if perilune_base::num::convert::float_to_int(seen).is_none() {
+                    return Ok(None);
+                }
+                let snap = self.snap();
+                Ok(Some(vec![self.builder.float_to_int(float, snap)]))
+            }
+            _ => Ok(None),
+        }
+    }
+
+    fn absolute(&mut self, args: &Args) -> Replaced {
+        let Some(&x) = args.refs.first() else { return Ok(None) };
+        match self.ty(x) {
+            Ty::Float => Ok(Some(vec![self.builder.value(Ir::FAbs, &[x])])),
+            Ty::Int => {
+                // The smallest integer is its own negation, here as there.
+                let negated = self.builder.value(Ir::Neg, &[x]);
+                Ok(Some(vec![self.builder.value(Ir::IMax, &[x, negated])]))
+            }
+            _ => Ok(None),
+        }
+    }
+
+    fn extreme(&mut self, is_max: bool, args: &Args) -> Replaced {
+        let Some(ty) = args.refs.first().map(|x| self.ty(*x)) else { return Ok(None) };
+        if args.refs.iter().any(|x| self.ty(*x) != ty) {
+            return Ok(None);
+        }
+        let op = match (ty, is_max) {
+            (Ty::Int, true) => Ir::IMax,
+            (Ty::Int, false) => Ir::IMin,
+            (Ty::Float, true) => Ir::FMax,
+            (Ty::Float, false) => Ir::FMin,
+            _ => return Ok(None),
+        };
+        let mut best = args.refs[0];
+        for x in &args.refs[1..] {
+            best = self.builder.value(op, &[best, *x]);
+        }
+        Ok(Some(vec![best]))
+    }
+
+    fn remainder(&mut self, args: &Args) -> Replaced {
+        let [x, y] = args.refs[..] else { return Ok(None) };
+        match (self.ty(x), self.ty(y)) {
+            (Ty::Float, Ty::Float | Ty::Int) | (Ty::Int, Ty::Float) => {
+                let (x, y) = (self.to_float(x), self.to_float(y));
+                Ok(Some(vec![self.builder.call(Helper::FRem, &[x, y], Ty::Float, None)]))
+            }
+            _ => Ok(None),
+        }
+    }
+
+    fn math_type(&mut self, view: &View<'_>, args: &Args) -> Replaced {
+        let name = match self.ty(args.refs[0]) {
+            Ty::Int => view.interned(b"integer"),
+            Ty::Float => view.interned(b"float"),
+            _ => return Ok(Some(vec![self.builder.primitive(Ty::Nil)])),
+        };
+        Ok(Some(vec![self.constant_of(name)?]))
+    }
+
+    // Strings.
+
+    /// `string.byte` of one position inside the string.
+    fn byte(&mut self, view: &View<'_>, args: &Args) -> Replaced {
+        let Some(&s) = args.refs.first() else { return Ok(None) };
+        if self.ty(s) != Ty::Str || args.len() > 2 {
+            return Ok(None);
+        }
+        let (position, seen) = match args.refs.get(1) {
+            None => (self.builder.int(1), 1),
+            Some(n) if self.ty(*n) == Ty::Int => (*n, args.seen[1].raw_int()),
+            Some(_) => return Ok(None),
+        };
+        let len = self.load(Field::StrLen, s);
+        let index = if seen > 0 {
+            let one = self.builder.int(1);
+            self.builder.value(Ir::Sub, &[position, one])
+        } else {
+            let zero = self.builder.int(0);
+            self.guard(Ir::Lt, &[position, zero])?;
+            self.builder.value(Ir::Add, &[len, position])
+        };
+        let size = view.string_len(args.seen[0]) as i64;
+        let at = if seen > 0 { seen - 1 } else { size + seen };
+        if seen == 0 {
+            return Ok(None);
+        }
+        if !(0..size).contains(&at) {
+            self.guard(Ir::NotBelow, &[index, len])?;
+            return Ok(Some(Vec::new()));
+        }
+        self.guard(Ir::Below, &[index, len])?;
+        Ok(Some(vec![self.builder.value(Ir::LoadByte, &[s, index])]))
+    }
+
+    fn char(&mut self, args: &Args) -> Replaced {
+        let byte = args.refs[0];
+        if !(0..256).contains(&args.seen[0].raw_int()) {
+            return Err(Abort::Error);
+        }
+        let limit = self.builder.int(256);
+        self.guard(Ir::Below, &[byte, limit])?;
+        let snap = self.service();
+        let made = self.builder.call(Helper::StrChar, &[byte], Ty::Str, Some(snap));
+        self.allocated = true;
+        Ok(Some(vec![made]))
+    }
+
+    fn sub(&mut self, args: &Args) -> Replaced {
+        let (s, start, end) = match args.refs[..] {
+            [s, start] => (s, start, self.builder.int(-1)),
+            [s, start, end] => (s, start, end),
+            _ => return Ok(None),
+        };
+        if self.ty(s) != Ty::Str || self.ty(start) != Ty::Int || self.ty(end) != Ty::Int {
+            return Ok(None);
+        }
+        let snap = self.service();
+        let made = self.builder.call(Helper::StrSub, &[s, start, end], Ty::Str, Some(snap));
+        self.allocated = true;
+        Ok(Some(vec![made]))
+    }
+
+    // Tables.
+
+    fn raw_get(&mut self, view: &View<'_>, args: &Args) -> Replaced {
+        let Some(table) = view.table(args.seen[0]) else { return Ok(None) };
+        Ok(Some(vec![self.element(view, args.refs[0], table, args.refs[1], args.seen[1])?]))
+    }
+
+    fn raw_len(&mut self, args: &Args) -> Replaced {
+        let x = args.refs[0];
+        match self.ty(x) {
+            Ty::Table => Ok(Some(vec![self.load(Field::Len, x)])),
+            Ty::Str => Ok(Some(vec![self.load(Field::StrLen, x)])),
+            _ => Ok(None),
+        }
+    }
+
+    fn raw_equal(&mut self, args: &Args) -> Replaced {
+        let (x, y) = (args.refs[0], args.refs[1]);
+        if self.ty(x) != Ty::Table || self.ty(y) != Ty::Table {
+            return Ok(None);
+        }
+        let outcome = args.seen[0].raw_equals(args.seen[1]);
+        self.guard(if outcome { Ir::Eq } else { Ir::Ne }, &[x, y])?;
+        Ok(Some(vec![self.boolean(outcome)]))
+    }
+
+    fn pairs(&mut self, view: &View<'_>, function: Value, args: &Args) -> Replaced {
+        let Some(table) = view.table(args.seen[0]) else { return Ok(None) };
+        if let Some((meta, meta_view)) = self.metatable(args.refs[0], table)?
+            && self.own_field(view, meta, meta_view, view.event_name(Event::Pairs))?.is_some()
+        {
+            return Ok(None);
+        }
+        let next = self.constant_of(view.native_upvalue(function).ok_or(Abort::Native)?)?;
+        Ok(Some(vec![next, args.refs[0], self.builder.primitive(Ty::Nil)]))
+    }
+
+    /// `setmetatable` of a table that had none, to one without finalizer.
+    fn set_metatable(&mut self, view: &View<'_>, args: &Args) -> Replaced {
+        let (object, meta) = (args.refs[0], args.refs[1]);
+        let (Some(table), Some(meta_view)) = (view.table(args.seen[0]), view.table(args.seen[1])) else {
+            return Ok(None);
+        };
+        if table.meta().is_some() || meta_view.is_dictionary() {
+            return Ok(None);
+        }
+        if self.own_field(view, meta, meta_view, view.event_name(Event::Gc))?.is_some() {
+            return Ok(None);
+        }
+        let loaded = self.load(Field::Meta, object);
+        let null = self.builder.pointer(0);
+        self.guard(Ir::Eq, &[loaded, null])?;
+        // What follows will look for fields through this very metatable.
+        let known = self.constant_of(args.seen[1])?;
+        self.guard(Ir::Eq, &[meta, known])?;
+        let address = self.builder.pointer(meta_view.address());
+        self.builder.store_field(Field::Meta, object, address);
+        self.barrier(object, known);
+        Ok(Some(vec![object]))
+    }
+
+    fn get_metatable(&mut self, view: &View<'_>, args: &Args) -> Replaced {
+        let Some(table) = view.table(args.seen[0]) else { return Ok(None) };
+        let Some((meta, meta_view)) = self.metatable(args.refs[0], table)? else {
+            return Ok(Some(vec![self.builder.primitive(Ty::Nil)]));
+        };
+        let protected = self.own_field(view, meta, meta_view, view.event_name(Event::Metatable))?;
+        Ok(Some(vec![protected.map_or(meta, |(value, _)| value)]))
+    }
+
+    /// `table.insert(t, v)`.
+    fn insert_last(&mut self, view: &View<'_>, args: &Args) -> Replaced {
+        let Some(table) = view.table(args.seen[0]) else { return Ok(None) };
+        let object = args.refs[0];
+        if table.meta().is_some() || self.ty(args.refs[1]) == Ty::Nil {
+            return Ok(None);
+        }
+        let meta = self.load(Field::Meta, object);
+        let null = self.builder.pointer(0);
+        self.guard(Ir::Eq, &[meta, null])?;
+        let len = self.load(Field::Len, object);
+        let one = self.builder.int(1);
+        let key = self.builder.value(Ir::Add, &[len, one]);
+        self.write_int(view, object, table, key, args.refs[1], table.len() as i64 + 1)?;
+        Ok(Some(Vec::new()))
+    }
+
+    // Arguments.
+
+    fn select(&mut self, view: &View<'_>, args: &Args) -> Replaced {
+        let (Some(&n), Some(&seen)) = (args.refs.first(), args.seen.first()) else { return Ok(None) };
+        let count = args.len() as i64;
+        if seen.tag == Tag::Str {
+            if !self.builder.tree().is_const(n) || view.string_byte(seen, 0) != Some(b'#') {
+                return Ok(None);
+            }
+            return Ok(Some(vec![self.builder.int(count - 1)]));
+        }
+        if self.ty(n) != Ty::Int {
+            return Ok(None);
+        }
+        let index = seen.raw_int();
+        let first = if index < 0 { count.saturating_add(index) } else { index.min(count) };
+        if first < 1 {
+            return Err(Abort::Error);
+        }
+        let expected = self.builder.int(index);
+        self.guard(Ir::Eq, &[n, expected])?;
+        Ok(Some(args.refs[first as usize..].to_vec()))
+    }
+
+    // Functions that are called as they are.
+
+    /// The helper that may call a function as it is: without effects (or with those on elements), and without running Lua
+    /// code for arguments of these types. Should it fail, the interpreter calls it again.
+    fn directly(&mut self, view: &View<'_>, intrinsic: Intrinsic, args: &Args) -> Option<Helper> {
+        let ty = |n: usize| args.refs.get(n).map(|r| self.ty(*r));
+        let is_plain =
+            |n: usize| matches!(ty(n), None | Some(Ty::Nil | Ty::False | Ty::True | Ty::Int | Ty::Float | Ty::Str));
+        let all_plain = (0..args.len()).all(is_plain);
+        let is_plain_table =
+            |n: usize| args.seen.get(n).and_then(|v| view.table(*v)).is_some_and(|table| table.meta().is_none());
+        match intrinsic {
+            Intrinsic::StringByte
+            | Intrinsic::StringChar
+            | Intrinsic::StringSub
+            | Intrinsic::StringRep
+            | Intrinsic::StringFind
+            | Intrinsic::StringMatch
+            | Intrinsic::StringFormat
+            | Intrinsic::StringUpper
+            | Intrinsic::StringLower
+            | Intrinsic::StringReverse
+            | Intrinsic::MathFloor
+            | Intrinsic::MathCeil
+            | Intrinsic::MathAbs
+            | Intrinsic::MathMax
+            | Intrinsic::MathMin
+            | Intrinsic::MathFmod
+            | Intrinsic::MathLog
+            | Intrinsic::MathModf
+            | Intrinsic::MathToInteger
+            | Intrinsic::MathUlt
+            | Intrinsic::ToNumber
+            | Intrinsic::ToString
+                if all_plain =>
+            {
+                Some(Helper::CallPure)
+            }
+            Intrinsic::StringGsub if all_plain => Some(Helper::CallPure),
+            Intrinsic::MathRandom if all_plain => Some(Helper::CallPure),
+            Intrinsic::TableConcat | Intrinsic::Unpack if is_plain_table(0) => {
+                self.guard_plain(args, 0).then_some(Helper::CallPure)
+            }
+            Intrinsic::TableInsert | Intrinsic::TableRemove if is_plain_table(0) => {
+                self.guard_plain(args, 0).then_some(Helper::CallOnTable)
+            }
+            _ => None,
+        }
+    }
+
+    /// Relies on a table having no metatable.
+    fn guard_plain(&mut self, args: &Args, n: usize) -> bool {
+        let meta = self.load(Field::Meta, args.refs[n]);
+        let null = self.builder.pointer(0);
+        self.guard(Ir::Eq, &[meta, null]).is_ok()
+    }
+
+    fn call_directly(
+        &mut self,
+        helper: Helper,
+        function: Ref,
+        func: u32,
+        args: &Args,
+        nresults: i32,
+    ) -> Result<(), Abort> {
+        let before = self.snap();
+        self.builder.store_place(func, function);
+        for (n, arg) in args.refs.iter().enumerate() {
+            self.builder.store_place(func + 1 + n as u32, *arg);
+        }
+        let place = self.builder.place(func);
+        let numbers = args.len() as i64 | i64::from(nresults) << 32;
+        let numbers = self.builder.int(numbers);
+        let count = self.builder.call_paying(helper, &[place, numbers], self.fuel);
+        let service = self.service();
+        let zero = self.builder.int(0);
+        self.builder.guard(Ir::Ge, &[count, zero], service)?;
+        self.reach(func + args.len() as u32 + 24);
+        self.bury(func);
+        self.allocated = true;
+        self.pending = Some(Pending { func, wanted: nresults, count, before, is_tail: false });
+        Ok(())
+    }
+
+    /// Takes the results of the call before this instruction, which the VM has by now. False if there was none.
+    pub(super) fn take_results(&mut self, view: &View<'_>) -> Result<bool, Abort> {
+        let Some(pending) = self.pending.take() else { return Ok(false) };
+        let Pending { func, wanted, count, before, is_tail } = pending;
+        // The interpreter has returned from the frame of a tail call already.
+        let seen_at = if is_tail { self.frame().func } else { func };
+        let n = if wanted < 0 { view.open_count(self.root + seen_at as usize) } else { wanted as u32 };
+        let snap = if wanted < 0 || is_tail {
+            let expected = self.builder.int(i64::from(n));
+            if wanted < 0 {
+                self.builder.guard(Ir::Eq, &[count, expected], before)?;
+            }
+            before
+        } else {
+            let snap = self.snapshot(ExitKind::Guard, self.expected);
+            self.builder.keep_in_place(snap, func..func + n);
+            snap
+        };
+        let mut results = Vec::new();
+        for k in 0..n {
+            let ty = super::state::type_of(self.seen(view, seen_at + k))?;
+            results.push(self.builder.load_place(func + k, ty, snap));
+        }
+        if is_tail {
+            self.return_values(&results)?;
+            return Ok(true);
+        }
+        for (k, value) in results.iter().enumerate() {
+            self.put(func + k as u32, *value);
+        }
+        self.open = (wanted < 0).then_some(func + n);
+        Ok(true)
+    }
+
+    /// The call just recorded is a tail call: its results are the frame's.
+    pub(super) fn pending_is_tail(&mut self) -> bool {
+        match &mut self.pending {
+            Some(pending) => {
+                pending.is_tail = true;
+                true
+            }
+            None => false,
+        }
+    }
+}

@@ -1,0 +1,337 @@
+//! The shadow stack, frames and snapshots of a recording.
+
+use std::rc::Rc;
+
+use perilune_runtime::value::{Tag, Value};
+use perilune_trace::build::Builder;
+use perilune_trace::ir::{ExitKind, Field, InlinedFrame, ProtoId, Ref, SnapId, SnapSlot, Snapshot, Ty};
+
+use super::{Notes, Origin, Recorder};
+use crate::abort::Abort;
+use crate::liveness::{Liveness, LivenessCache};
+use crate::view::{ProtoAt, View};
+
+/// What the shadow stack knows of a slot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Shadow {
+    /// As it was at the header; after a call out of the tree: in its place.
+    Untouched,
+    /// Written by the path.
+    Value(Ref),
+    /// Its value is of no use any more.
+    Dead,
+}
+
+/// A frame on the path: the root's, or that of an inlined call.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Active {
+    pub proto: ProtoAt,
+    /// The slot of the function.
+    pub func: u32,
+    /// The slot of register 0.
+    pub base: u32,
+    /// Extra arguments, directly below `base`.
+    pub extra: u32,
+    /// The function, where it is always the same.
+    pub always: Option<u64>,
+    /// For inlined calls: where the caller goes on, and how many results it wants.
+    pub return_pc: u32,
+    pub nresults: i32,
+    pub flags: u16,
+}
+
+impl Recorder {
+    pub(super) fn with(
+        builder: Builder,
+        origin: Origin,
+        notes: Notes,
+        view: &View<'_>,
+        liveness: LivenessCache,
+        inlined: usize,
+    ) -> Recorder {
+        let is_vararg = view.plain(origin.proto).is_vararg;
+        let mut recorder = Recorder {
+            builder,
+            origin,
+            notes,
+            liveness,
+            thread: view.thread(),
+            host_depth: view.host_depth(),
+            root_depth: view.depth() - inlined,
+            root: view.base(inlined) - 1,
+            frames: vec![Active {
+                proto: origin.proto,
+                func: 0,
+                base: 1,
+                extra: 0,
+                // The function of a vararg frame is not in slot 0.
+                always: is_vararg.then(|| view.closure(inlined)),
+                return_pc: 0,
+                nresults: 0,
+                flags: 0,
+            }],
+            shadow: Vec::new(),
+            open: None,
+            fuel: 0,
+            steps: 0,
+            is_side: false,
+            snap: None,
+            pc: view.pc(0),
+            expected: view.pc(0),
+            back_edge: false,
+            allocated: false,
+            finishing: None,
+            pending: None,
+            in_tail: false,
+            is_fresh: true,
+        };
+        recorder.liveness_of(view, origin.proto);
+        recorder.proto_id(origin.proto);
+        recorder.reach(1 + u32::from(view.plain(origin.proto).max_stack));
+        recorder
+    }
+
+    /// Takes over the state that a snapshot tells.
+    pub(super) fn restore(&mut self, view: &View<'_>, snapshot: &Snapshot) {
+        for slot in &snapshot.slots {
+            self.put(slot.slot, slot.value);
+        }
+        let inlined = snapshot.frames.len();
+        for (n, frame) in snapshot.frames.iter().enumerate() {
+            let down = inlined - 1 - n;
+            self.liveness_of(view, view.proto(down));
+            self.frames.push(Active {
+                proto: view.proto(down),
+                func: frame.func,
+                base: frame.base,
+                extra: frame.extra,
+                always: None,
+                return_pc: frame.return_pc,
+                nresults: frame.nresults,
+                flags: frame.flags,
+            });
+        }
+        self.open = snapshot.top;
+        self.fuel = snapshot.fuel;
+        self.expected = view.pc(0);
+    }
+
+    /// The number of a prototype in the tree.
+    pub(super) fn proto_id(&mut self, proto: ProtoAt) -> ProtoId {
+        let known = self.notes.protos.iter().position(|p| *p == proto);
+        let at = known.unwrap_or_else(|| {
+            self.notes.protos.push(proto);
+            self.notes.protos.len() - 1
+        });
+        ProtoId(at as u32)
+    }
+
+    /// Notes that slots below `end` may be touched.
+    pub(super) fn reach(&mut self, end: u32) {
+        self.notes.slots = self.notes.slots.max(end);
+    }
+
+    /// The innermost frame.
+    pub(super) fn frame(&self) -> Active {
+        self.frames[self.frames.len() - 1]
+    }
+
+    pub(super) fn liveness_of(&mut self, view: &View<'_>, proto: ProtoAt) -> Rc<Liveness> {
+        self.liveness.of(proto.0, view.plain(proto))
+    }
+
+    // The shadow stack.
+
+    pub(super) fn shadow_at(&self, slot: u32) -> Shadow {
+        self.shadow.get(slot as usize).copied().unwrap_or(Shadow::Untouched)
+    }
+
+    pub(super) fn put(&mut self, slot: u32, value: Ref) {
+        let at = slot as usize;
+        if at >= self.shadow.len() {
+            self.shadow.resize(at + 1, Shadow::Untouched);
+        }
+        self.shadow[at] = Shadow::Value(value);
+        self.reach(slot + 1);
+    }
+
+    /// Forgets all slots from `first` up.
+    pub(super) fn bury(&mut self, first: u32) {
+        for shadow in self.shadow.iter_mut().skip(first as usize) {
+            *shadow = Shadow::Dead;
+        }
+    }
+
+    /// A slot's value is in its place from now on.
+    pub(super) fn leave_in_place(&mut self, slot: u32) {
+        debug_assert!(self.builder.calls_out() || self.builder.input(slot).is_none());
+        if let Some(shadow) = self.shadow.get_mut(slot as usize) {
+            *shadow = Shadow::Untouched;
+        }
+    }
+
+    /// The value of a slot, whose value in the VM is `seen`.
+    pub(super) fn slot(&mut self, slot: u32, seen: Value) -> Result<Ref, Abort> {
+        match self.shadow_at(slot) {
+            Shadow::Value(r) => Ok(r),
+            Shadow::Dead => Err(Abort::DeadRegister),
+            Shadow::Untouched => {
+                let ty = type_of(seen)?;
+                if self.builder.calls_out() {
+                    let snap = self.snap();
+                    let value = self.builder.load_place(slot, ty, snap);
+                    self.put(slot, value);
+                    return Ok(value);
+                }
+                self.reach(slot + 1);
+                self.builder.slot(slot, ty).ok_or(Abort::TypeUnstable)
+            }
+        }
+    }
+
+    /// A register of the innermost frame.
+    pub(super) fn get(&mut self, view: &View<'_>, register: u8) -> Result<Ref, Abort> {
+        self.get_wide(view, u32::from(register))
+    }
+
+    pub(super) fn get_wide(&mut self, view: &View<'_>, register: u32) -> Result<Ref, Abort> {
+        self.slot(self.frame().base + register, view.reg(register))
+    }
+
+    /// Register `register` of the innermost frame becomes `value`.
+    pub(super) fn set(&mut self, register: u8, value: Ref) {
+        self.put(self.frame().base + u32::from(register), value);
+    }
+
+    pub(super) fn constant(&mut self, register: u8, value: Value) -> Result<(), Abort> {
+        let v = self.constant_of(value)?;
+        self.set(register, v);
+        Ok(())
+    }
+
+    /// A value that the bytecode, or a guard, fixes.
+    pub(super) fn constant_of(&mut self, value: Value) -> Result<Ref, Abort> {
+        let ty = type_of(value)?;
+        Ok(match ty {
+            Ty::Nil | Ty::False | Ty::True => self.builder.primitive(ty),
+            Ty::Int => self.builder.int(value.raw_int()),
+            Ty::Float => self.builder.float(value.raw_float()),
+            _ => {
+                if ty.is_object() && !self.notes.roots.iter().any(|root| root.payload == value.payload) {
+                    self.notes.roots.push(value);
+                }
+                self.builder.object(ty, value.payload)
+            }
+        })
+    }
+
+    pub(super) fn boolean(&mut self, value: bool) -> Ref {
+        self.builder.primitive(if value { Ty::True } else { Ty::False })
+    }
+
+    /// The function of the innermost frame.
+    pub(super) fn function(&mut self, view: &View<'_>) -> Result<Ref, Abort> {
+        let frame = self.frame();
+        match frame.always {
+            Some(address) => {
+                self.notes.function = Some(address);
+                self.constant_of(Value { payload: address, tag: Tag::LuaFn })
+            }
+            None => self.slot(frame.func, Value { payload: view.closure(0), tag: Tag::LuaFn }),
+        }
+    }
+
+    // Snapshots.
+
+    /// The snapshot of the current instruction, for checks.
+    pub(super) fn snap(&mut self) -> SnapId {
+        if let Some(snap) = self.snap {
+            return snap;
+        }
+        let snap = self.snapshot(ExitKind::Guard, self.pc);
+        self.snap = Some(snap);
+        snap
+    }
+
+    /// A snapshot for work that the interpreter must do at the current instruction: no side segment starts there.
+    pub(super) fn service(&mut self) -> SnapId {
+        self.snapshot(ExitKind::Service, self.pc)
+    }
+
+    /// A snapshot of the state in front of instruction `pc` of the innermost frame.
+    pub(super) fn snapshot(&mut self, kind: ExitKind, pc: u32) -> SnapId {
+        let slots = self.written(pc);
+        let frames = self.inlined();
+        self.notes.frames = self.notes.frames.max(frames.len() as u32);
+        self.builder.snapshot(kind, pc, frames, slots, self.open, self.fuel)
+    }
+
+    /// The frames above the root frame.
+    pub(super) fn inlined(&mut self) -> Vec<InlinedFrame> {
+        let active: Vec<Active> = self.frames[1..].to_vec();
+        active
+            .into_iter()
+            .map(|active| InlinedFrame {
+                func: active.func,
+                base: active.base,
+                extra: active.extra,
+                flags: active.flags,
+                proto: self.proto_id(active.proto),
+                return_pc: active.return_pc,
+                nresults: active.nresults,
+            })
+            .collect()
+    }
+
+    /// The slots that hold something when the innermost frame stands in front of instruction `pc`.
+    pub(super) fn live_slots(&mut self, pc: u32) -> Vec<u32> {
+        let mut live = Vec::new();
+        let frames = self.frames.clone();
+        for (n, frame) in frames.iter().enumerate() {
+            let Some(liveness) = self.liveness.known(frame.proto.0) else { continue };
+            let above = frames.get(n + 1);
+            let (at, end) = above.map_or((pc, 256), |above| (above.return_pc, above.func - frame.base));
+            let registers = liveness.at(at);
+            if n > 0 {
+                live.extend(frame.func..frame.func + 1);
+                live.extend(frame.base - frame.extra..frame.base);
+            } else if frame.always.is_none() {
+                live.push(0);
+            }
+            live.extend((0..end).filter(|r| registers.has(*r)).map(|r| frame.base + r));
+        }
+        if let Some(top) = self.open {
+            let base = self.frame().base;
+            live.extend(base..top);
+        }
+        live.sort_unstable();
+        live.dedup();
+        live
+    }
+
+    /// The live slots that the path has written.
+    pub(super) fn written(&mut self, pc: u32) -> Vec<SnapSlot> {
+        let live = self.live_slots(pc);
+        live.into_iter()
+            .filter_map(|slot| match self.shadow_at(slot) {
+                Shadow::Value(value) if self.builder.input(slot) != Some(value) || self.builder.calls_out() => {
+                    Some(SnapSlot { slot, value })
+                }
+                Shadow::Value(_) | Shadow::Untouched | Shadow::Dead => None,
+            })
+            .collect()
+    }
+
+    pub(super) fn load(&mut self, field: Field, object: Ref) -> Ref {
+        self.builder.load(field, object)
+    }
+
+    pub(super) fn ty(&self, r: Ref) -> Ty {
+        self.builder.ty(r)
+    }
+}
+
+/// The type of a value in a trace.
+pub(super) fn type_of(value: Value) -> Result<Ty, Abort> {
+    Ty::of_tag(value.tag as u8).ok_or(Abort::Types)
+}

@@ -1,0 +1,68 @@
+//! What the trace compiler has done: counters, for people.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::time::Duration;
+
+use crate::abort::Abort;
+
+/// Counters of one VM's trace compiler.
+#[derive(Clone, Debug, Default)]
+pub struct Stats {
+    /// Trees that were begun.
+    pub trees: u64,
+    /// Segments that were recorded.
+    pub segments: u64,
+    /// Times that code was made.
+    pub compilations: u64,
+    /// Bytes of code memory in use.
+    pub code_bytes: usize,
+    /// Times that code was entered.
+    pub entries: u64,
+    /// Entries that found other types.
+    pub mismatches: u64,
+    /// Exits through guards.
+    pub guard_exits: u64,
+    /// Exits for the collector, for fuel, and for helpers that gave up.
+    pub service_exits: u64,
+    /// Exits at the ends of segments.
+    pub end_exits: u64,
+    /// Calls that did not come back.
+    pub left_over: u64,
+    /// Time spent on passes and machine code.
+    pub compile_time: Duration,
+    /// Recordings given up, by reason.
+    pub aborts: BTreeMap<&'static str, u64>,
+}
+
+impl Stats {
+    /// Counts an abort.
+    pub(crate) fn aborted(&mut self, why: Abort) {
+        *self.aborts.entry(why.text()).or_insert(0) += 1;
+    }
+}
+
+impl fmt::Display for Stats {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(
+            f,
+            "jit: {} trees, {} segments, compiled {} times in {:.1} ms, {} KiB of code",
+            self.trees,
+            self.segments,
+            self.compilations,
+            self.compile_time.as_secs_f64() * 1e3,
+            self.code_bytes / 1024
+        )?;
+        writeln!(
+            f,
+            "jit: {} entries ({} mismatched); exits: {} guards, {} services, {} ends, {} calls",
+            self.entries, self.mismatches, self.guard_exits, self.service_exits, self.end_exits, self.left_over
+        )?;
+        let mut aborts: Vec<(&&str, &u64)> = self.aborts.iter().collect();
+        aborts.sort_by(|x, y| y.1.cmp(x.1));
+        for (why, count) in aborts {
+            writeln!(f, "jit: {count} aborts: {why}")?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,485 @@
+//! The policy: when is what recorded, compiled and entered.
+//!
+//! ```text
+//!            hot                       recorded                 exit often
+//!   (none) ───────> recording root ──────────────> compiled ─────────────────> recording side
+//!     ^                  │ abort                    │   ^                            │
+//!     └── patience ──────┤                          │   └────────── recorded ────────┤
+//!                        v tries used up            v flushed                        v abort
+//!                   blacklisted                   (none)                   exit is tried less often
+//! ```
+//! Everything is kept behind a `RefCell` that is never borrowed while compiled code runs, so that a function which it
+//! calls may come here again.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::rc::Rc;
+use std::time::Duration;
+
+use perilune_bytecode::ops::Instr;
+use perilune_codegen::Machine;
+use perilune_runtime::heap::Marker;
+use perilune_trace::ir::{ExitKind, HeaderId, SnapId, Tree};
+use perilune_trace::opt::PASSES;
+use perilune_vm::Vm;
+use perilune_vm::tier::{After, Tier};
+
+use crate::abort::Abort;
+use crate::code::CodeBlock;
+use crate::enter::{Compiled, Exits, Outcome, environment};
+use crate::liveness::LivenessCache;
+use crate::record::{Flow, Notes, Origin, Recorded, Recorder};
+use crate::stats::Stats;
+use crate::view::{ProtoAt, View};
+
+/// Settings of the trace compiler.
+#[derive(Clone, Debug)]
+pub struct JitOptions {
+    /// Rounds of a loop before it is recorded.
+    pub hot: u32,
+    /// Exits through a guard before a side segment is recorded.
+    pub hot_exit: u32,
+    /// Most segments of a tree.
+    pub max_segments: usize,
+    /// Most bytes of code.
+    pub max_code: usize,
+    /// Print what happens to standard error: 0 for nothing, 1 for a line for each recording, 2 for trees as well.
+    pub log: u8,
+    /// Print machine code too.
+    pub log_code: bool,
+}
+
+impl Default for JitOptions {
+    fn default() -> Self {
+        JitOptions { hot: 120, hot_exit: 12, max_segments: 160, max_code: 32 << 20, log: 0, log_code: false }
+    }
+}
+
+/// Recordings of one place that may fail before nobody tries again.
+const MAX_TRIES: u32 = 6;
+
+/// Failures of hoisted guards before a header is pinned.
+const MAX_HOISTED_EXITS: u32 = 8;
+
+/// Entries with other types before another version of a header is recorded.
+const MAX_MISMATCHES: u32 = 3;
+
+/// Most headers of one place that are tried.
+const MAX_VERSIONS: usize = 4;
+
+/// What is known of a loop header.
+#[derive(Clone, Debug)]
+enum Place {
+    /// No code yet.
+    Cold { tries: u32 },
+    /// A tree has headers here.
+    Compiled { tree: usize, headers: Vec<HeaderId>, mismatches: u32 },
+    /// Not worth a try.
+    Blacklisted,
+}
+
+/// A tree with its code.
+struct Grown {
+    tree: Tree,
+    notes: Notes,
+    origin: Origin,
+    code: Rc<Compiled>,
+    exits: Vec<u32>,
+}
+
+/// A recording under way.
+struct Recording {
+    recorder: Recorder,
+    /// The tree that grows, for side segments and new versions.
+    tree: Option<usize>,
+    /// Where it started.
+    place: *const Instr,
+    start: Option<SnapId>,
+}
+
+/// The trace compiler of one VM.
+pub struct Jit {
+    inner: RefCell<Inner>,
+    options: JitOptions,
+}
+
+struct Inner {
+    machine: Option<Machine>,
+    places: HashMap<*const Instr, Place>,
+    trees: Vec<Option<Grown>>,
+    recording: Option<Recording>,
+    liveness: LivenessCache,
+    stats: Stats,
+}
+
+impl std::fmt::Debug for Jit {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Jit").field("options", &self.options).finish_non_exhaustive()
+    }
+}
+
+impl Jit {
+    /// A trace compiler for this machine. Where no code can be made, it does nothing.
+    #[must_use]
+    pub fn new(options: JitOptions) -> Rc<Jit> {
+        let machine = Machine::host().ok().map(|mut machine| {
+            machine.explain = options.log_code;
+            machine
+        });
+        let inner = Inner {
+            machine,
+            places: HashMap::new(),
+            trees: Vec::new(),
+            recording: None,
+            liveness: LivenessCache::default(),
+            stats: Stats::default(),
+        };
+        Rc::new(Jit { inner: RefCell::new(inner), options })
+    }
+
+    /// What happened so far.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        self.inner.borrow().stats.clone()
+    }
+
+    fn log(&self, level: u8, text: impl FnOnce() -> String) {
+        if self.options.log >= level {
+            eprintln!("{}", text());
+        }
+    }
+
+    /// Enters the code that a place has, if its types fit.
+    unsafe fn enter(&self, vm: *mut Vm, place: *const Instr) -> Option<After> {
+        let (tree, headers, code) = {
+            let inner = self.inner.borrow();
+            let Some(Place::Compiled { tree, headers, .. }) = inner.places.get(&place) else { return None };
+            let grown = inner.trees.get(*tree)?.as_ref()?;
+            (*tree, headers.clone(), grown.code.clone())
+        };
+        // SAFETY: the caller's duty: the current frame stands at the place, which is the headers' own.
+        unsafe {
+            if !self.is_for(vm, tree) {
+                return None;
+            }
+            for header in headers {
+                self.inner.borrow_mut().stats.entries += 1;
+                match code.run(vm, header) {
+                    Outcome::NotEntered => self.inner.borrow_mut().stats.mismatches += 1,
+                    Outcome::Left(snap) => return Some(self.left(vm, tree, snap)),
+                    Outcome::LeftOver => {
+                        self.inner.borrow_mut().stats.left_over += 1;
+                        return Some(After::LeftOver);
+                    }
+                }
+            }
+        }
+        None
+    }
+
+    /// Whether the current frame runs the function that a tree relies on.
+    unsafe fn is_for(&self, vm: *mut Vm, tree: usize) -> bool {
+        let inner = self.inner.borrow();
+        let Some(grown) = inner.trees.get(tree).and_then(Option::as_ref) else { return false };
+        // SAFETY: the caller's duty: the current frame is a Lua frame.
+        let view = unsafe { View::new(vm) };
+        grown.notes.function.is_none_or(|function| function == view.closure(0))
+    }
+
+    /// Decides what happens after an exit.
+    unsafe fn left(&self, vm: *mut Vm, at: usize, snap: SnapId) -> After {
+        let mut inner = self.inner.borrow_mut();
+        let inner = &mut *inner;
+        let Some(Some(grown)) = inner.trees.get_mut(at) else { return After::Interpret };
+        let kind = grown.tree.snapshot(snap).kind;
+        match kind {
+            ExitKind::Service => {
+                inner.stats.service_exits += 1;
+                // SAFETY: the VM is ours.
+                return if unsafe { (*vm).collector_is_due() } { After::Collect } else { After::Interpret };
+            }
+            ExitKind::End => {
+                inner.stats.end_exits += 1;
+                return After::Interpret;
+            }
+            ExitKind::Guard => inner.stats.guard_exits += 1,
+        }
+        let count = &mut grown.exits[snap.index()];
+        *count = count.saturating_add(1);
+        let header = grown.tree.header_ids().find(|id| grown.tree.header(*id).snap == snap);
+        if let Some(header) = header {
+            // Short of fuel, or a hoisted guard.
+            // SAFETY: the VM is ours.
+            let is_short = unsafe { (*vm).fuel_left() } < i64::from(grown.tree.most_fuel());
+            if !is_short && *count == MAX_HOISTED_EXITS && !grown.tree.header(header).is_pinned {
+                grown.tree.headers[header.index()].is_pinned = true;
+                self.compile(inner, at);
+            }
+            return After::Interpret;
+        }
+        let threshold = self.options.hot_exit.max(1);
+        // Exits that could not be followed are tried again at growing intervals.
+        let is_hot = *count >= threshold && (*count / threshold).is_power_of_two() && *count % threshold == 0;
+        if !is_hot || inner.recording.is_some() || grown.tree.segments.len() >= self.options.max_segments {
+            return After::Interpret;
+        }
+        if grown.tree.continuation(snap).is_some() {
+            return After::Interpret;
+        }
+        // SAFETY: the VM stands at the snapshot, frames and all.
+        let view = unsafe { View::new(vm) };
+        let liveness = std::mem::take(&mut inner.liveness);
+        let recorder = Recorder::side(&view, liveness, grown.origin, grown.tree.clone(), grown.notes.clone(), snap);
+        inner.recording = Some(Recording { recorder, tree: Some(at), place: std::ptr::null(), start: Some(snap) });
+        After::Record
+    }
+
+    /// Begins the recording of a loop: of a new tree, or of another version of a header.
+    unsafe fn begin(&self, vm: *mut Vm, place: *const Instr) -> After {
+        let mut inner = self.inner.borrow_mut();
+        let inner = &mut *inner;
+        if inner.recording.is_some() || inner.machine.is_none() {
+            return After::Interpret;
+        }
+        // SAFETY: the caller's duty.
+        let view = unsafe { View::new(vm) };
+        let mut tree = None;
+        if let Some(Place::Compiled { tree: at, headers, mismatches }) = inner.places.get_mut(&place) {
+            *mismatches += 1;
+            let is_full = headers.len() >= MAX_VERSIONS;
+            if *mismatches < MAX_MISMATCHES || is_full || *mismatches > MAX_MISMATCHES * (1 + MAX_TRIES) {
+                return After::Interpret;
+            }
+            tree = Some(*at);
+        }
+        let liveness = std::mem::take(&mut inner.liveness);
+        let grown = tree.and_then(|at| inner.trees.get(at)).and_then(Option::as_ref);
+        let recorder = match grown {
+            Some(grown) if grown.notes.function.is_none_or(|f| f == view.closure(0)) => {
+                Recorder::again(&view, liveness, grown.origin, grown.tree.clone(), grown.notes.clone())
+            }
+            _ => {
+                tree = None;
+                Recorder::root(&view, liveness)
+            }
+        };
+        inner.recording = Some(Recording { recorder, tree, place, start: None });
+        After::Record
+    }
+
+    /// The recording is complete.
+    fn finish(&self, inner: &mut Inner, recording: Recording) {
+        let Recording { recorder, tree, place, start } = recording;
+        let origin = recorder.origin();
+        let (Recorded { tree: grown, notes }, liveness) = recorder.finish();
+        inner.liveness = liveness;
+        inner.stats.segments += 1;
+        let at = match tree {
+            Some(at) => at,
+            None => {
+                inner.stats.trees += 1;
+                inner.trees.push(None);
+                inner.trees.len() - 1
+            }
+        };
+        self.log(1, || {
+            let from = start.map_or("root".to_owned(), |snap| format!("exit {}", snap.0));
+            format!("jit: tree {at}, {from}: {} segments, {} instructions", grown.segments.len(), grown.insts.len())
+        });
+        let old = inner.trees[at].take();
+        let exits = old.as_ref().map_or(Vec::new(), |old| old.exits.clone());
+        match self.generate(inner, grown, notes) {
+            Ok((tree, notes, code)) => {
+                let mut exits = exits;
+                exits.resize(tree.snapshots.len(), 0);
+                inner.trees[at] = Some(Grown { tree, notes, origin, code, exits });
+                self.register(inner, at);
+            }
+            Err(why) => {
+                inner.trees[at] = old;
+                self.give_up(inner, place, why);
+            }
+        }
+    }
+
+    /// Notes where a tree can be entered.
+    fn register(&self, inner: &mut Inner, at: usize) {
+        let Some(Some(grown)) = inner.trees.get(at) else { return };
+        let mut doors: HashMap<*const Instr, Vec<HeaderId>> = HashMap::new();
+        for id in grown.tree.header_ids() {
+            let header = grown.tree.header(id);
+            if header.frames.is_empty() {
+                doors.entry(address(grown.origin.proto, header.pc)).or_default().push(id);
+            }
+        }
+        for (place, headers) in doors {
+            match inner.places.get_mut(&place) {
+                // The tree that was there first keeps the place.
+                Some(Place::Compiled { tree, .. }) if *tree != at => {}
+                Some(Place::Compiled { headers: known, .. }) => *known = headers,
+                _ => {
+                    inner.places.insert(place, Place::Compiled { tree: at, headers, mismatches: 0 });
+                }
+            }
+        }
+    }
+
+    /// Runs the passes and makes code.
+    fn generate(&self, inner: &mut Inner, mut tree: Tree, notes: Notes) -> Result<(Tree, Notes, Rc<Compiled>), Abort> {
+        let begun = now();
+        for pass in PASSES {
+            (pass.run)(&mut tree);
+        }
+        self.log(2, || format!("{tree}"));
+        let exits = Exits::of(&tree);
+        let machine = inner.machine.as_mut().ok_or(Abort::Code)?;
+        let code = machine.compile(&tree, &environment(&exits)).map_err(|why| {
+            self.log(1, || format!("jit: {why}"));
+            Abort::Code
+        })?;
+        if let (Some(clif), Some(listing)) = (&code.clif, &code.listing) {
+            self.log(2, || format!("{clif}\n{listing}"));
+        }
+        if inner.stats.code_bytes + code.bytes.len() > self.options.max_code {
+            return Err(Abort::Memory);
+        }
+        let block = CodeBlock::new(&code.bytes).map_err(|_| Abort::Memory)?;
+        inner.stats.compilations += 1;
+        inner.stats.code_bytes += block.bytes();
+        inner.stats.compile_time += begun.elapsed();
+        let compiled = Compiled::new(block, exits, notes.slots, notes.frames);
+        Ok((tree, notes, Rc::new(compiled)))
+    }
+
+    /// Makes the code of a tree anew.
+    fn compile(&self, inner: &mut Inner, at: usize) {
+        let Some(Some(grown)) = inner.trees.get(at) else { return };
+        let (tree, notes) = (grown.tree.clone(), grown.notes.clone());
+        if let Ok((tree, notes, code)) = self.generate(inner, tree, notes)
+            && let Some(Some(grown)) = inner.trees.get_mut(at)
+        {
+            grown.tree = tree;
+            grown.notes = notes;
+            grown.code = code;
+        }
+    }
+
+    /// A recording, or the making of code, has failed.
+    fn give_up(&self, inner: &mut Inner, place: *const Instr, why: Abort) {
+        inner.stats.aborted(why);
+        self.log(1, || format!("jit: abort: {}", why.text()));
+        if place.is_null() {
+            return;
+        }
+        match inner.places.get_mut(&place) {
+            Some(Place::Compiled { .. } | Place::Blacklisted) => {}
+            Some(Place::Cold { tries }) => {
+                *tries += 1;
+                if *tries >= MAX_TRIES {
+                    inner.places.insert(place, Place::Blacklisted);
+                }
+            }
+            None => {
+                inner.places.insert(place, Place::Cold { tries: 1 });
+            }
+        }
+    }
+
+    /// Arrivals until the next look at a place.
+    fn patience_of(&self, place: *const Instr) -> u32 {
+        match self.inner.borrow().places.get(&place) {
+            None => self.options.hot.max(1),
+            Some(Place::Cold { tries }) => self.options.hot.max(1).saturating_mul(1 << (*tries).min(16)),
+            Some(Place::Compiled { .. }) => 1,
+            Some(Place::Blacklisted) => u32::MAX,
+        }
+    }
+}
+
+/// The address of an instruction.
+fn address(proto: ProtoAt, pc: u32) -> *const Instr {
+    View::code_address(proto, pc)
+}
+
+/// The time, for statistics alone: nothing that a script can see depends on it.
+#[expect(clippy::disallowed_methods, reason = "statistics of the compiler, which no script sees")]
+fn now() -> Clock {
+    Clock(std::time::Instant::now())
+}
+
+struct Clock(std::time::Instant);
+
+impl Clock {
+    #[expect(clippy::disallowed_methods, reason = "statistics of the compiler, which no script sees")]
+    fn elapsed(&self) -> Duration {
+        self.0.elapsed()
+    }
+}
+
+impl Tier for Jit {
+    fn counts(&self) -> bool {
+        true
+    }
+
+    fn patience(&self, header: *const Instr) -> u32 {
+        self.patience_of(header)
+    }
+
+    unsafe fn hot(&self, vm: *mut Vm) -> After {
+        // SAFETY: the caller's duty: the current frame is a Lua frame with `pc` stored, and the VM is ours.
+        unsafe {
+            let place = (*(*(*vm).current_thread()).frame).pc;
+            let after = match self.enter(vm, place) {
+                Some(after) => after,
+                None => self.begin(vm, place),
+            };
+            let patience = self.patience_of(place);
+            (*vm).hot_counters().set(place, patience);
+            after
+        }
+    }
+
+    unsafe fn record(&self, vm: *mut Vm) -> bool {
+        let mut inner = self.inner.borrow_mut();
+        let inner = &mut *inner;
+        let Some(mut recording) = inner.recording.take() else { return false };
+        // SAFETY: the caller's duty: the current frame is a Lua frame with `pc` stored, and nothing runs meanwhile.
+        let view = unsafe { View::new(vm) };
+        match recording.recorder.step(&view) {
+            Ok(Flow::On) => {
+                inner.recording = Some(recording);
+                true
+            }
+            Ok(Flow::Done) => {
+                self.finish(inner, recording);
+                false
+            }
+            Err(why) => {
+                let place = recording.place;
+                inner.liveness = recording.recorder.dismiss();
+                self.give_up(inner, place, why);
+                false
+            }
+        }
+    }
+
+    fn flush(&self) {
+        let mut inner = self.inner.borrow_mut();
+        inner.trees.clear();
+        inner.places.clear();
+        inner.recording = None;
+        inner.liveness.clear();
+        inner.stats.code_bytes = 0;
+    }
+
+    fn trace(&self, marker: &mut Marker<'_>) {
+        let inner = self.inner.borrow();
+        let recorded = inner.recording.iter().map(|recording| recording.recorder.notes());
+        for notes in inner.trees.iter().flatten().map(|grown| &grown.notes).chain(recorded) {
+            marker.values(&notes.roots);
+            for proto in &notes.protos {
+                View::mark_proto(*proto, marker);
+            }
+        }
+    }
+}

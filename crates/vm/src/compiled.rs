@@ -1,0 +1,264 @@
+//! What compiled code asks of the VM: room before it runs, frames when it stops, and calls of native functions.
+//!
+//! Compiled code keeps values in machine registers, where the collector does not see them. So two kinds of calls exist:
+//!
+//! * [`call_out`]: all live values are on the stack, frames included. Anything may happen.
+//! * [`call_pure`]: they are not. The VM is *frozen* for the time of the call: it neither collects nor runs Lua code; a
+//!   function that wants either fails instead, and whoever called it does so again later in the interpreter.
+
+use std::ptr;
+
+use perilune_bytecode::ops::Op;
+use perilune_runtime::heap::Heap;
+use perilune_runtime::object::{LuaClosure, NativeClosure, Proto, StrRef};
+use perilune_runtime::stack::Frame;
+use perilune_runtime::value::{Tag, Value};
+
+use crate::call::{self, Step};
+use crate::frame;
+use crate::interp::{concat, pointer};
+use crate::native::{MIN_STACK, NativeFn, RETURN_CALL};
+use crate::vm::Vm;
+
+/// The frame of a call that compiled code has followed. Slots are counted from the root frame's function.
+#[derive(Clone, Copy, Debug)]
+pub struct FrameImage {
+    /// The function's slot, where the function itself is.
+    pub func: u32,
+    /// The slot of register 0.
+    pub base: u32,
+    /// Extra arguments below `base`.
+    pub extra: u32,
+    /// Where its caller goes on.
+    pub return_pc: u32,
+    /// Results that its caller wants; -1 for all.
+    pub nresults: i32,
+    /// The frame's flags.
+    pub flags: u16,
+}
+
+/// Makes room for `slots` slots above the current frame's function and for `frames` frames; false if there cannot be any.
+///
+/// # Safety
+/// The current frame is a Lua frame.
+pub unsafe fn make_room(vm: *mut Vm, slots: u32, frames: u32) -> bool {
+    // SAFETY: the caller's duty.
+    unsafe {
+        let th = (*vm).thread;
+        let base = (*(*th).frame).base;
+        if base.add(slots as usize) > (*th).stack_limit {
+            (*th).top = (*(*th).frame).top;
+            if (*vm).has_stack_for(slots as usize) && (*vm).ensure_stack(slots as usize).is_ok() {
+                return make_room(vm, slots, frames);
+            }
+            return false;
+        }
+        if (*th).frame.add(frames as usize) >= (*th).frames_limit {
+            return (*vm).heap.grow_frames(th).is_ok() && make_room(vm, slots, frames);
+        }
+        true
+    }
+}
+
+/// Pushes the frames of the calls that compiled code has followed, and puts the innermost frame in front of its
+/// instruction `pc`. `top` is the slot behind an open list of values.
+///
+/// # Safety
+/// The current frame is the code's root frame; the slots hold what they must; [`make_room`] has made room.
+pub unsafe fn push_frames(vm: *mut Vm, images: &[FrameImage], pc: u32, top: Option<u32>) {
+    // SAFETY: the caller's duty: each function is in its slot, and `frames` more frames fit.
+    unsafe {
+        let th = (*vm).thread;
+        let root = (*(*th).frame).base.sub(1);
+        let mut f = (*th).frame;
+        for image in images {
+            set_pc(f, image.return_pc);
+            if image.flags & frame::HANDLED != 0 && (*(*f).pc.sub(1)).op() == Some(Op::Concat) {
+                // Handlers of concatenations are followed for two operands only.
+                (*f).resume = 2;
+            }
+            f = f.add(1);
+            let func = root.add(image.func as usize);
+            debug_assert!((*func).tag == Tag::LuaFn);
+            let closure = pointer::<LuaClosure>(*func);
+            (*f).func = func;
+            (*f).base = root.add(image.base as usize);
+            (*f).top = (*f).base.add((*(*closure).proto).max_stack as usize);
+            (*f).closure = closure;
+            (*f).nresults = image.nresults;
+            (*f).kind = frame::LUA;
+            (*f).resume = 0;
+            (*f).flags = image.flags;
+            (*f).extra = u64::from(image.extra);
+        }
+        set_pc(f, pc);
+        (*th).frame = f;
+        (*th).top = top.map_or((*f).top, |top| root.add(top as usize));
+    }
+}
+
+unsafe fn set_pc(f: *mut Frame, pc: u32) {
+    // SAFETY: `f` is a Lua frame; `pc` is an instruction of its prototype.
+    unsafe {
+        let proto: *mut Proto = (*(*f).closure).proto;
+        (*f).pc = (*proto).code.add(pc as usize);
+    }
+}
+
+/// Calls the native function in slot `func` of the root frame, in the state that the images tell. True if it has returned
+/// in the ordinary way, its results are in place, and the images' frames are gone again. Otherwise the interpreter must go
+/// on with what the VM has in store for it.
+///
+/// # Safety
+/// As [`push_frames`]; the function and its arguments are in their slots.
+pub unsafe fn call_out(vm: *mut Vm, images: &[FrameImage], pc: u32, func: u32, nargs: u32, nresults: u32) -> bool {
+    // SAFETY: the caller's duty.
+    unsafe {
+        push_frames(vm, images, pc, None);
+        let th = (*vm).thread;
+        let root = (*(*th).frame.sub(images.len())).base.sub(1);
+        let func = root.add(func as usize);
+        (*th).top = func.add(1 + nargs as usize);
+        let step = call::call_native(vm, func, nresults as i32, 0);
+        let goes_on = step == Step::Next && !(*vm).hooked && ptr::eq((*vm).thread, th);
+        if goes_on {
+            (*th).frame = (*th).frame.sub(images.len());
+        } else {
+            // A hook that was set meanwhile is seen in another instance of the loop.
+            (*vm).left_over = if step == Step::Next { Step::Reload } else { step };
+            if (*vm).hooked && step == Step::Next {
+                (*vm).left_over = Step::Switch;
+            }
+        }
+        goes_on
+    }
+}
+
+/// Calls a native function that has no effects, and needs no root. Its function and arguments are at `func`, where the
+/// results come; `wanted` of them, or all for -1. `None` if it failed: then it should be called again with all roots.
+///
+/// # Safety
+/// The current frame is a Lua frame, [`make_room`] has made room for the values and `MIN_STACK` more.
+pub unsafe fn call_pure(vm: *mut Vm, func: *mut Value, nargs: usize, wanted: i32) -> Option<u32> {
+    // SAFETY: the caller's duty; a frozen VM runs nothing, so that the pushed frame is the current one until it is popped.
+    unsafe {
+        let th = (*vm).thread;
+        if (*th).frame >= (*th).frames_limit || (*vm).hooked {
+            return None;
+        }
+        let (top, fuel) = ((*th).top, (*vm).fuel);
+        (*th).top = func.add(1 + nargs);
+        if (*th).top.add(MIN_STACK) > (*th).stack_limit {
+            (*th).top = top;
+            return None;
+        }
+        (*vm).fuel -= 1;
+        let f = (*th).frame.add(1);
+        (*f).func = func;
+        (*f).base = func.add(1);
+        (*f).top = (*th).top.add(MIN_STACK);
+        (*f).closure = ptr::null_mut();
+        (*f).pc = ptr::null();
+        (*f).nresults = wanted;
+        (*f).kind = frame::NATIVE;
+        (*f).flags = 0;
+        (*f).extra = 0;
+        (*th).frame = f;
+        (*vm).frozen = true;
+        let closure = pointer::<NativeClosure>(*func);
+        debug_assert!((*closure).control == 0);
+        // SAFETY: native closures without control are made from a `NativeFn`; see `call::call_native`.
+        let code: NativeFn = std::mem::transmute::<*const (), NativeFn>((*closure).code);
+        let result = code(&mut *vm);
+        (*vm).frozen = false;
+        let count = match result {
+            Ok(n) if n < RETURN_CALL && (*vm).fuel >= 0 => {
+                let first = (*th).top.sub(n as usize);
+                let count = if wanted < 0 { n } else { wanted as u32 };
+                for k in 0..count as usize {
+                    *func.add(k) = if k < n as usize { *first.add(k) } else { Value::NIL };
+                }
+                Some(n)
+            }
+            _ => {
+                (*vm).error = Value::NIL;
+                (*vm).fuel = fuel;
+                None
+            }
+        };
+        (*th).frame = f.sub(1);
+        (*th).top = top;
+        count
+    }
+}
+
+/// Joins the texts of `n` strings and numbers; `None` where the interpreter would have to collect or to look at limits.
+///
+/// # Safety
+/// There are `n` values at `first`, all strings or numbers.
+pub unsafe fn join(vm: *mut Vm, first: *const Value, n: usize) -> Option<StrRef> {
+    // SAFETY: the caller's duty.
+    unsafe {
+        (*vm).frozen = true;
+        let fuel = (*vm).fuel;
+        let joined = concat::join_text(&mut *vm, std::slice::from_raw_parts(first, n));
+        (*vm).frozen = false;
+        // Long results are charged for, which the interpreter does.
+        if joined.is_err() || (*vm).fuel != fuel {
+            (*vm).error = Value::NIL;
+            (*vm).fuel = fuel;
+            return None;
+        }
+        joined.ok()
+    }
+}
+
+/// A new function of prototype `proto`, made in a frame of function `outer` whose registers begin at `base`.
+///
+/// # Safety
+/// All are live, and belong together.
+pub unsafe fn new_closure(vm: *mut Vm, outer: *mut LuaClosure, proto: *mut Proto, base: *mut Value) -> *mut LuaClosure {
+    // SAFETY: the caller's duty; creating objects is no safepoint.
+    unsafe { crate::interp::closure::make(vm, outer, proto, base).as_ptr() }
+}
+
+/// Closes the upvalues of the current thread's slots from `level` up.
+///
+/// # Safety
+/// `level` is a slot of the current thread's stack; the slots hold their variables' values.
+pub unsafe fn close_upvalues(vm: *mut Vm, level: *mut Value) {
+    // SAFETY: the caller's duty.
+    unsafe { crate::interp::close::close_upvalues(vm, level) }
+}
+
+/// Whether variables from `level` up wait to be closed.
+///
+/// # Safety
+/// The current thread is alive.
+pub unsafe fn has_pending_close(vm: *const Vm, level: usize) -> bool {
+    // SAFETY: the caller's duty.
+    unsafe { crate::interp::close::has_pending((*vm).thread, level) }
+}
+
+/// A step of `next` in the registers of a generic loop from `ra` on: 1 for a pair, 0 at the end, 2 if it must be called.
+///
+/// # Safety
+/// As the interpreter's step: `ra` is the first of the loop's registers, and `R[a+1]` a table.
+pub unsafe fn next_pair(ra: *mut Value, wanted: u8) -> i64 {
+    use crate::interp::loops::{Advance, next_pair};
+    // SAFETY: the caller's duty.
+    match unsafe { next_pair(ra, wanted) } {
+        Advance::More => 1,
+        Advance::Done => 0,
+        Advance::Unknown => 2,
+    }
+}
+
+/// The heap of a VM, for helpers.
+///
+/// # Safety
+/// The VM is exclusively the caller's.
+pub unsafe fn heap<'a>(vm: *mut Vm) -> &'a mut Heap {
+    // SAFETY: the caller's duty.
+    unsafe { &mut (*vm).heap }
+}

@@ -191,12 +191,14 @@ impl Jit {
         let mut inner = self.inner.borrow_mut();
         let inner = &mut *inner;
         let Some(Some(grown)) = inner.trees.get_mut(at) else { return After::Interpret };
-        let kind = grown.tree.snapshot(snap).kind;
-        match kind {
+        let snapshot = grown.tree.snapshot(snap);
+        match snapshot.kind {
             ExitKind::Service => {
                 inner.stats.service_exits += 1;
+                // An open list of values would be lost in a collection here; the next allocation makes up for it.
                 // SAFETY: the VM is ours.
-                return if unsafe { (*vm).collector_is_due() } { After::Collect } else { After::Interpret };
+                let collects = snapshot.top.is_none() && unsafe { (*vm).collector_is_due() };
+                return if collects { After::Collect } else { After::Interpret };
             }
             ExitKind::End => {
                 inner.stats.end_exits += 1;

@@ -156,12 +156,17 @@ impl Lowering<'_, '_, '_> {
         self.b.ins().icmp_imm_s(IntCC::SignedGreaterThanOrEqual, left, most)
     }
 
+    /// The parameters of one of a header's blocks; those that variables have added come behind them.
+    fn inputs_of(&self, id: HeaderId, block: Block) -> Vec<Value> {
+        self.b.block_params(block)[..self.tree.header(id).inputs.len()].to_vec()
+    }
+
     /// The preheader of a header, and the start of its loop.
     pub(super) fn header_blocks(&mut self, id: HeaderId) {
         let HeaderBlocks { preheader, body, ready, .. } = self.headers[id.index()];
         let header = self.tree.header(id);
         self.b.switch_to_block(preheader);
-        let params = self.b.block_params(preheader).to_vec();
+        let params = self.inputs_of(id, preheader);
         for (input, param) in header.inputs.iter().zip(&params) {
             self.places[input.index()] = Place::Value(*param);
         }
@@ -177,7 +182,7 @@ impl Lowering<'_, '_, '_> {
         let args: Vec<BlockArg> = params.iter().map(|v| BlockArg::Value(*v)).collect();
         self.b.ins().jump(body, &args);
         self.b.switch_to_block(body);
-        let params = self.b.block_params(body).to_vec();
+        let params = self.inputs_of(id, body);
         for (input, param) in header.inputs.iter().zip(params) {
             self.places[input.index()] = Place::Value(param);
         }
@@ -284,7 +289,7 @@ impl Lowering<'_, '_, '_> {
     pub(super) fn header_exit(&mut self, id: HeaderId) {
         let block = self.headers[id.index()].exit;
         self.b.switch_to_block(block);
-        let params = self.b.block_params(block).to_vec();
+        let params = self.inputs_of(id, block);
         for (input, param) in self.tree.header(id).inputs.iter().zip(params) {
             self.places[input.index()] = Place::Value(param);
         }
@@ -297,7 +302,8 @@ impl Lowering<'_, '_, '_> {
         match self.preheader_of {
             Some(header) => {
                 let HeaderBlocks { preheader, exit, .. } = self.headers[header.index()];
-                let args: Vec<BlockArg> = self.b.block_params(preheader).iter().map(|v| BlockArg::Value(*v)).collect();
+                let args: Vec<BlockArg> =
+                    self.inputs_of(header, preheader).into_iter().map(BlockArg::Value).collect();
                 self.b.ins().brif(holds, on, &[], exit, &args);
             }
             None => {

@@ -35,8 +35,8 @@ impl Recorder {
                 self.enter(view, function, seen, Callee { func, nargs, nresults, flags: 0, return_pc })
             }
             Tag::NativeFn => {
-                self.open = None;
                 let results = self.native(view, function, seen, func, nargs, nresults)?;
+                self.open = None;
                 if let Some(results) = results {
                     self.deliver(func, &results, nresults);
                 }
@@ -164,11 +164,12 @@ impl Recorder {
         }
         match seen.tag {
             Tag::NativeFn => {
-                self.open = None;
                 self.in_tail = true;
                 let results = self.native(view, function, seen, first, nargs, frame.nresults);
                 self.in_tail = false;
-                match results? {
+                let results = results?;
+                self.open = None;
+                match results {
                     Some(results) => self.return_values(&results),
                     // The interpreter calls and returns at once.
                     None if self.pending_is_tail() => Ok(()),

@@ -31,6 +31,8 @@ pub struct Stats {
     pub left_over: u64,
     /// Time spent on passes and machine code.
     pub compile_time: Duration,
+    /// The exits that were taken most: tree, snapshot, source line, times.
+    pub hot_exits: Vec<(usize, u32, u32, u32)>,
     /// Recordings given up, by reason.
     pub aborts: BTreeMap<&'static str, u64>,
 }
@@ -62,6 +64,9 @@ impl fmt::Display for Stats {
         aborts.sort_by(|x, y| y.1.cmp(x.1));
         for (why, count) in aborts {
             writeln!(f, "jit: {count} aborts: {why}")?;
+        }
+        for (tree, snap, line, count) in self.hot_exits.iter().take(12) {
+            writeln!(f, "jit: exit {snap} of tree {tree} at line {line}: {count} times")?;
         }
         Ok(())
     }

@@ -64,6 +64,9 @@ const MAX_HOISTED_EXITS: u32 = 8;
 /// Entries with other types before another version of a header is recorded.
 const MAX_MISMATCHES: u32 = 3;
 
+/// Most headers of one place in one tree.
+const MAX_COPIES: usize = 6;
+
 /// Most headers of one place that are tried.
 const MAX_VERSIONS: usize = 4;
 
@@ -140,7 +143,20 @@ impl Jit {
     /// What happened so far.
     #[must_use]
     pub fn stats(&self) -> Stats {
-        self.inner.borrow().stats.clone()
+        let inner = self.inner.borrow();
+        let mut stats = inner.stats.clone();
+        for (at, grown) in inner.trees.iter().enumerate() {
+            let Some(grown) = grown else { continue };
+            for (snap, count) in grown.exits.iter().enumerate().filter(|(_, count)| **count > 0) {
+                let snapshot = grown.tree.snapshot(SnapId(snap as u32));
+                let proto = snapshot.frames.last().map_or(grown.origin.proto, |frame| {
+                    grown.notes.protos[frame.proto.0 as usize]
+                });
+                stats.hot_exits.push((at, snap as u32, View::line(proto, snapshot.pc), *count));
+            }
+        }
+        stats.hot_exits.sort_by_key(|exit| std::cmp::Reverse(exit.3));
+        stats
     }
 
     fn log(&self, level: u8, text: impl FnOnce() -> String) {
@@ -213,11 +229,34 @@ impl Jit {
             // Short of fuel, or a hoisted guard.
             // SAFETY: the VM is ours.
             let is_short = unsafe { (*vm).fuel_left() } < i64::from(grown.tree.most_fuel());
-            if !is_short && *count == MAX_HOISTED_EXITS && !grown.tree.header(header).is_pinned {
+            if is_short || *count < MAX_HOISTED_EXITS || inner.recording.is_some() {
+                return After::Interpret;
+            }
+            *count = 0;
+            let known = grown.tree.header(header);
+            let place = (known.pc, &known.frames);
+            let copies = grown.tree.headers.iter().filter(|h| (h.pc, &h.frames) == place).count();
+            if known.is_pinned {
+                return After::Interpret;
+            }
+            if known.alternative.is_some() || copies >= MAX_COPIES {
                 grown.tree.headers[header.index()].is_pinned = true;
                 self.compile(inner, at);
+                return After::Interpret;
             }
-            return After::Interpret;
+            // SAFETY: the VM stands at the header, frames and all.
+            let view = unsafe { View::new(vm) };
+            let liveness = std::mem::take(&mut inner.liveness);
+            let recorder = Recorder::alternative(
+                &view,
+                liveness,
+                grown.origin,
+                grown.tree.clone(),
+                grown.notes.clone(),
+                header,
+            );
+            inner.recording = Some(Recording { recorder, tree: Some(at), place: std::ptr::null(), start: Some(snap) });
+            return After::Record;
         }
         let threshold = self.options.hot_exit.max(1);
         // Exits that could not be followed are tried again at growing intervals.
@@ -276,6 +315,7 @@ impl Jit {
         let (Recorded { tree: grown, notes }, liveness) = recorder.finish();
         inner.liveness = liveness;
         inner.stats.segments += 1;
+        if let Ok(n) = std::env::var("JITMAX") && inner.stats.segments > n.parse().unwrap() { return; } // DEBUG
         let at = match tree {
             Some(at) => at,
             None => {

@@ -128,6 +128,12 @@ impl View<'_> {
         unsafe { (*Self::raw(proto)).code.add(pc as usize) }
     }
 
+    /// The source line of an instruction; 0 if it is not known.
+    pub fn line(proto: ProtoAt, pc: u32) -> u32 {
+        // SAFETY: as in `plain`.
+        unsafe { (&(*Self::raw(proto)).info.plain).lines.get(pc as usize).copied().unwrap_or(0) }
+    }
+
     /// Reports a prototype that a tree refers to.
     pub fn mark_proto(proto: ProtoAt, marker: &mut Marker<'_>) {
         // SAFETY: a prototype that was reported in each cycle so far is alive.

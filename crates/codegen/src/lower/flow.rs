@@ -12,8 +12,11 @@ impl Lowering<'_, '_, '_> {
     pub(super) fn declare_headers(&mut self) {
         for id in self.tree.header_ids() {
             let header = self.tree.header(id);
-            let blocks = [self.b.create_block(), self.b.create_block(), self.b.create_block()];
-            for block in blocks {
+            let mut blocks = vec![self.b.create_block(), self.b.create_block(), self.b.create_block()];
+            if header.alternative.is_some() {
+                blocks.push(self.b.create_block());
+            }
+            for &block in &blocks {
                 for input in &header.inputs {
                     self.b.append_block_param(block, Self::machine_type(self.tree.ty(*input)));
                 }
@@ -41,7 +44,8 @@ impl Lowering<'_, '_, '_> {
                 }
                 self.b.declare_var(types::I64)
             });
-            self.headers.push(HeaderBlocks { preheader: blocks[0], body: blocks[1], exit: blocks[2], ready });
+            let failed = blocks.last().copied().unwrap_or(blocks[2]);
+            self.headers.push(HeaderBlocks { preheader: blocks[0], body: blocks[1], exit: blocks[2], failed, ready });
         }
     }
 
@@ -132,7 +136,7 @@ impl Lowering<'_, '_, '_> {
         let fuel = self.b.use_var(self.fuel);
         let left = if cost == 0 { fuel } else { self.b.ins().iadd_imm_s(fuel, -i64::from(cost)) };
         self.b.def_var(self.fuel, left);
-        let HeaderBlocks { preheader, body, exit, ready } = self.headers[to.index()];
+        let HeaderBlocks { preheader, body, exit, ready, .. } = self.headers[to.index()];
         let args: Vec<BlockArg> = args.iter().map(|v| BlockArg::Value(*v)).collect();
         let on = match (around, ready) {
             (false, _) => preheader,
@@ -170,6 +174,7 @@ impl Lowering<'_, '_, '_> {
         for (input, param) in header.inputs.iter().zip(&params) {
             self.places[input.index()] = Place::Value(*param);
         }
+        self.forget_copies(id);
         self.preheader_of = Some(id);
         for r in &header.hoisted {
             self.inst(*r);
@@ -185,6 +190,70 @@ impl Lowering<'_, '_, '_> {
         let params = self.inputs_of(id, body);
         for (input, param) in header.inputs.iter().zip(params) {
             self.places[input.index()] = Place::Value(param);
+        }
+    }
+
+    /// What other headers of the same place have hoisted holds no more: this copy of the loop may change it.
+    fn forget_copies(&mut self, id: HeaderId) {
+        let here = self.tree.header(id);
+        for other in self.tree.header_ids().filter(|other| *other != id) {
+            let there = self.tree.header(other);
+            if there.pc == here.pc
+                && there.frames == here.frames
+                && let Some(ready) = self.headers[other.index()].ready
+            {
+                let zero = self.int(0);
+                self.b.def_var(ready, zero);
+            }
+        }
+    }
+
+    /// The way from a failed guard of a preheader to the header's alternative.
+    pub(super) fn alternative(&mut self, id: HeaderId) {
+        let Some(to) = self.tree.header(id).alternative else { return };
+        let HeaderBlocks { exit, failed, .. } = self.headers[id.index()];
+        self.b.switch_to_block(failed);
+        let params = self.inputs_of(id, failed);
+        let known: Vec<BlockArg> = params.iter().map(|v| BlockArg::Value(*v)).collect();
+        let mut args = Vec::new();
+        for input in self.tree.header(to).inputs.clone() {
+            let inst = self.tree.inst(input);
+            let carried = self.tree.header(id).inputs.iter().position(|r| self.tree.inst(*r).aux == inst.aux);
+            match carried {
+                Some(n) if self.tree.ty(self.tree.header(id).inputs[n]) == inst.ty => args.push(params[n]),
+                Some(_) => {
+                    self.b.ins().jump(exit, &known);
+                    return;
+                }
+                None => {
+                    let base = self.base();
+                    let tag = self.load_tag(base, Self::slot_offset(inst.aux));
+                    let fits = self.is_tag(tag, inst.ty);
+                    let on = self.b.create_block();
+                    self.b.ins().brif(fits, on, &[], exit, &known);
+                    self.b.switch_to_block(on);
+                    args.push(self.load_slot(input));
+                }
+            }
+        }
+        self.store_dropped(id, to, &params);
+        self.arrive(to, false, &args, 0);
+    }
+
+    /// Puts into their places the inputs of a header that another one has no inputs for.
+    fn store_dropped(&mut self, from: HeaderId, to: HeaderId, params: &[Value]) {
+        for (input, param) in self.tree.header(from).inputs.iter().zip(params) {
+            let slot = self.tree.inst(*input).aux;
+            if self.tree.input(to, slot).is_some() {
+                continue;
+            }
+            let ty = self.tree.ty(*input);
+            let (base, offset) = (self.base(), Self::slot_offset(slot));
+            if !ty.is_primitive() {
+                self.store(*param, base, offset);
+            }
+            let tag = self.b.ins().iconst(types::I8, ty as i64);
+            self.store(tag, base, offset + crate::layout::TAG);
         }
     }
 
@@ -301,10 +370,10 @@ impl Lowering<'_, '_, '_> {
         let on = self.b.create_block();
         match self.preheader_of {
             Some(header) => {
-                let HeaderBlocks { preheader, exit, .. } = self.headers[header.index()];
+                let HeaderBlocks { preheader, failed, .. } = self.headers[header.index()];
                 let args: Vec<BlockArg> =
                     self.inputs_of(header, preheader).into_iter().map(BlockArg::Value).collect();
-                self.b.ins().brif(holds, on, &[], exit, &args);
+                self.b.ins().brif(holds, on, &[], failed, &args);
             }
             None => {
                 let exit = self.exit_of(snap);

@@ -74,6 +74,8 @@ struct HeaderBlocks {
     body: Block,
     /// Leaves at the header, with the inputs as parameters.
     exit: Block,
+    /// Where a failed guard of the preheader goes, with the inputs as parameters: to an alternative, or out.
+    failed: Block,
     /// Whether the hoisted values are there; only for headers with variables.
     ready: Option<Variable>,
 }
@@ -148,6 +150,7 @@ impl<'a, 'b, 'f> Lowering<'a, 'b, 'f> {
             self.exit_block(snap);
         }
         for id in self.tree.header_ids() {
+            self.alternative(id);
             self.header_exit(id);
         }
     }

@@ -34,17 +34,26 @@ impl Recorder {
                 header.pc == self.expected && header.frames == frames
             })
             .collect();
-        for id in &here {
-            if self.fits(view, *id)? {
+        // The path's own header comes first: what it has hoisted holds.
+        let own = self.builder.header().filter(|own| here.contains(own));
+        for id in own.iter().chain(&here) {
+            if self.alternative_of.is_none() && self.fits(view, *id)? {
                 self.join(*id);
                 return Ok(Flow::Done);
             }
         }
-        if here.len() >= MAX_VERSIONS {
+        if here.len() >= MAX_VERSIONS && self.alternative_of.is_none() {
             return if self.is_side { self.stop(Abort::TypeUnstable) } else { Err(Abort::TypeUnstable) };
         }
         self.begin(view, frames, is_first)?;
         Ok(Flow::On)
+    }
+
+    /// The inputs of the header that an alternative is recorded for: it must have them too.
+    fn inputs_of_alternative(&self) -> Vec<(u32, Ty)> {
+        let Some(of) = self.alternative_of else { return Vec::new() };
+        let tree = self.builder.tree();
+        tree.header(of).inputs.iter().map(|input| (tree.inst(*input).aux, tree.ty(*input))).collect()
     }
 
     /// Whether the values here have the types that a header expects.
@@ -96,7 +105,7 @@ impl Recorder {
         let proto = self.frame().proto;
         self.liveness_of(view, proto);
         let live = self.live_slots(self.expected);
-        let mut inputs = Vec::new();
+        let mut inputs = self.inputs_of_alternative();
         for slot in &live {
             let known = match self.shadow_at(*slot) {
                 Shadow::Value(value) => Some(value),
@@ -112,7 +121,10 @@ impl Recorder {
             let snap = self.snapshot(ExitKind::Guard, self.expected);
             self.builder.end(End::Enter(id), Some(snap));
         }
-        self.builder.begin_at_header(self.expected, frames, live, &inputs);
+        let made = self.builder.begin_at_header(self.expected, frames, live, &inputs);
+        if let Some(of) = self.alternative_of.take() {
+            self.builder.set_alternative(of, made);
+        }
         self.shadow.clear();
         self.fuel = 0;
         self.is_fresh = true;

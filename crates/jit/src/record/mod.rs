@@ -43,7 +43,7 @@ mod upvalue;
 use perilune_bytecode::ops::{Instr, Op};
 use perilune_runtime::value::Value;
 use perilune_trace::build::Builder;
-use perilune_trace::ir::{End, ExitKind, Op as Ir, Ref, SnapId, Tree};
+use perilune_trace::ir::{End, ExitKind, HeaderId, Op as Ir, Ref, SnapId, Tree};
 
 use crate::abort::Abort;
 use crate::liveness::LivenessCache;
@@ -125,6 +125,10 @@ pub struct Recorder {
     allocated: bool,
     /// The result of a metamethod, for the instruction that called it.
     finishing: Option<Ref>,
+    /// The header that an alternative is recorded for.
+    alternative_of: Option<HeaderId>,
+    /// Why the state where the recording starts cannot be taken over.
+    refused: Option<Abort>,
     /// Whether a tail call is recorded.
     in_tail: bool,
     /// Results that the next step will see.
@@ -163,12 +167,15 @@ impl Recorder {
         builder.begin_at_snapshot(start);
         let mut recorder = Recorder::with(builder, origin, notes, view, liveness, inlined);
         recorder.is_side = true;
-        recorder.restore(view, &snapshot);
+        recorder.refused = recorder.restore(view, &snapshot).err();
         recorder
     }
 
     /// Looks at the next instruction.
     pub fn step(&mut self, view: &View<'_>) -> Result<Flow, Abort> {
+        if let Some(why) = self.refused {
+            return Err(why);
+        }
         let took = self.take_results(view)?;
         if let Some(result) = self.finishing.take() {
             self.finish_instruction(view, result)?;
@@ -219,6 +226,23 @@ impl Recorder {
     /// Adds a header for other types to a tree, at the place where the VM stands.
     pub fn again(view: &View<'_>, liveness: LivenessCache, origin: Origin, tree: Tree, notes: Notes) -> Recorder {
         Recorder::with(Builder::new(tree), origin, notes, view, liveness, 0)
+    }
+
+    /// Adds an alternative for a header, whose hoisted guards fail here, where the VM stands.
+    pub fn alternative(
+        view: &View<'_>,
+        liveness: LivenessCache,
+        origin: Origin,
+        tree: Tree,
+        notes: Notes,
+        of: HeaderId,
+    ) -> Recorder {
+        let snapshot = tree.snapshot(tree.header(of).snap).clone();
+        let mut recorder =
+            Recorder::with(Builder::new(tree), origin, notes, view, liveness, snapshot.frames.len());
+        recorder.refused = recorder.restore(view, &snapshot).err();
+        recorder.alternative_of = Some(of);
+        recorder
     }
 
     /// The place where the tree began.

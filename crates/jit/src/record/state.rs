@@ -83,6 +83,8 @@ impl Recorder {
             finishing: None,
             pending: None,
             in_tail: false,
+            refused: None,
+            alternative_of: None,
             is_fresh: true,
         };
         recorder.liveness_of(view, origin.proto);
@@ -92,7 +94,7 @@ impl Recorder {
     }
 
     /// Takes over the state that a snapshot tells.
-    pub(super) fn restore(&mut self, view: &View<'_>, snapshot: &Snapshot) {
+    pub(super) fn restore(&mut self, view: &View<'_>, snapshot: &Snapshot) -> Result<(), Abort> {
         for slot in &snapshot.slots {
             self.put(slot.slot, slot.value);
         }
@@ -114,6 +116,22 @@ impl Recorder {
         self.open = snapshot.top;
         self.fuel = snapshot.fuel;
         self.expected = view.pc(0);
+        self.fetch(view, &snapshot.in_place)
+    }
+
+    /// Loads what is in its place only.
+    fn fetch(&mut self, view: &View<'_>, in_place: &[u32]) -> Result<(), Abort> {
+        if in_place.is_empty() {
+            return Ok(());
+        }
+        let snap = self.snapshot(ExitKind::Guard, self.expected);
+        self.builder.keep_in_place(snap, in_place.iter().copied());
+        for slot in in_place {
+            let ty = type_of(self.seen(view, *slot))?;
+            let value = self.builder.load_place(*slot, ty, snap);
+            self.put(*slot, value);
+        }
+        Ok(())
     }
 
     /// The number of a prototype in the tree.

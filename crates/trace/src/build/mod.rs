@@ -96,6 +96,7 @@ impl Builder {
             snap,
             hoisted: Vec::new(),
             stale: Vec::new(),
+            alternative: None,
             is_pinned: false,
         });
         self.begin(Start::Header(id));
@@ -103,6 +104,11 @@ impl Builder {
             let _ = self.slot(*slot, *ty);
         }
         id
+    }
+
+    /// States where execution goes when a hoisted guard of a header fails.
+    pub fn set_alternative(&mut self, of: HeaderId, alternative: HeaderId) {
+        self.tree.headers[of.index()].alternative = Some(alternative);
     }
 
     /// Begins a segment at a snapshot.

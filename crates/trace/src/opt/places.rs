@@ -18,6 +18,7 @@ pub fn run(tree: &mut Tree) {
     let mut changed = true;
     while changed {
         changed = false;
+        changed |= pass_to_alternatives(tree);
         for id in &ids {
             let (End::Around(to) | End::Enter(to)) = tree.segment(*id).end else { continue };
             let inputs: Vec<u32> = tree.header(to).inputs.iter().map(|r| tree.inst(*r).aux).collect();
@@ -31,6 +32,23 @@ pub fn run(tree: &mut Tree) {
             }
         }
     }
+}
+
+/// What is stale at a header is stale at its alternative.
+fn pass_to_alternatives(tree: &mut Tree) -> bool {
+    let mut changed = false;
+    for id in tree.header_ids() {
+        let Some(to) = tree.header(id).alternative else { continue };
+        for slot in tree.header(id).stale.clone() {
+            if tree.input(to, slot).is_some()
+                && let Err(at) = tree.header(to).stale.binary_search(&slot)
+            {
+                tree.headers[to.index()].stale.insert(at, slot);
+                changed = true;
+            }
+        }
+    }
+    changed
 }
 
 /// Whether the place of a slot may be stale at the end of a segment.

@@ -45,6 +45,7 @@ impl Registers {
 pub struct Liveness {
     live: Vec<Registers>,
     headers: Vec<u32>,
+    joins: Vec<u32>,
 }
 
 impl Liveness {
@@ -57,7 +58,7 @@ impl Liveness {
         let mut headers: Vec<u32> = (0..proto.code.len()).filter_map(|pc| back_edge(proto, pc)).collect();
         headers.sort_unstable();
         headers.dedup();
-        Liveness { live, headers }
+        Liveness { live, headers, joins: joins(proto) }
     }
 
     /// The registers that are live in front of an instruction.
@@ -65,10 +66,28 @@ impl Liveness {
         self.live.get(pc as usize).copied().unwrap_or_default()
     }
 
+    /// Whether control comes to an instruction from more than one place.
+    pub fn is_join(&self, pc: u32) -> bool {
+        self.joins.binary_search(&pc).is_ok()
+    }
+
     /// Whether some back-edge leads to an instruction.
     pub fn is_header(&self, pc: u32) -> bool {
         self.headers.binary_search(&pc).is_ok()
     }
+}
+
+/// The instructions that control comes to from more than one place, in ascending order.
+fn joins(proto: &Proto) -> Vec<u32> {
+    let mut arrivals = vec![0u8; proto.code.len() + 1];
+    for pc in 0..proto.code.len() {
+        for next in successors(&proto.code, pc).into_iter().flatten() {
+            if let Some(count) = arrivals.get_mut(next as usize) {
+                *count = count.saturating_add(1);
+            }
+        }
+    }
+    (0..proto.code.len() as u32).filter(|pc| arrivals[*pc as usize] > 1).collect()
 }
 
 /// How many variables are in scope; without debug information, as many as there are registers.

@@ -64,6 +64,12 @@ const MAX_HOISTED_EXITS: u32 = 8;
 /// Entries with other types before another version of a header is recorded.
 const MAX_MISMATCHES: u32 = 3;
 
+/// Instructions of a tree for which an exit must be taken once more before it is followed.
+const INSTS_PER_EXIT: u32 = 8;
+
+/// Instructions from which on a tree grows no more.
+const MAX_INSTS: usize = 8000;
+
 /// Most headers of one place in one tree.
 const MAX_COPIES: usize = 6;
 
@@ -149,9 +155,10 @@ impl Jit {
             let Some(grown) = grown else { continue };
             for (snap, count) in grown.exits.iter().enumerate().filter(|(_, count)| **count > 0) {
                 let snapshot = grown.tree.snapshot(SnapId(snap as u32));
-                let proto = snapshot.frames.last().map_or(grown.origin.proto, |frame| {
-                    grown.notes.protos[frame.proto.0 as usize]
-                });
+                let proto = snapshot
+                    .frames
+                    .last()
+                    .map_or(grown.origin.proto, |frame| grown.notes.protos[frame.proto.0 as usize]);
                 stats.hot_exits.push((at, snap as u32, View::line(proto, snapshot.pc), *count));
             }
         }
@@ -247,21 +254,20 @@ impl Jit {
             // SAFETY: the VM stands at the header, frames and all.
             let view = unsafe { View::new(vm) };
             let liveness = std::mem::take(&mut inner.liveness);
-            let recorder = Recorder::alternative(
-                &view,
-                liveness,
-                grown.origin,
-                grown.tree.clone(),
-                grown.notes.clone(),
-                header,
-            );
+            let recorder =
+                Recorder::alternative(&view, liveness, grown.origin, grown.tree.clone(), grown.notes.clone(), header);
             inner.recording = Some(Recording { recorder, tree: Some(at), place: std::ptr::null(), start: Some(snap) });
             return After::Record;
         }
-        let threshold = self.options.hot_exit.max(1);
+        // The dearer the making of code has become, the more there must be to win.
+        let threshold = self.options.hot_exit.max(1) + grown.tree.insts.len() as u32 / INSTS_PER_EXIT;
         // Exits that could not be followed are tried again at growing intervals.
         let is_hot = *count >= threshold && (*count / threshold).is_power_of_two() && *count % threshold == 0;
-        if !is_hot || inner.recording.is_some() || grown.tree.segments.len() >= self.options.max_segments {
+        if !is_hot
+            || inner.recording.is_some()
+            || grown.tree.segments.len() >= self.options.max_segments
+            || grown.tree.insts.len() > MAX_INSTS
+        {
             return After::Interpret;
         }
         if grown.tree.continuation(snap).is_some() {
@@ -315,7 +321,11 @@ impl Jit {
         let (Recorded { tree: grown, notes }, liveness) = recorder.finish();
         inner.liveness = liveness;
         inner.stats.segments += 1;
-        if let Ok(n) = std::env::var("JITMAX") && inner.stats.segments > n.parse().unwrap() { return; } // DEBUG
+        if let Ok(n) = std::env::var("JITMAX")
+            && inner.stats.segments > n.parse().unwrap()
+        {
+            return;
+        } // DEBUG
         let at = match tree {
             Some(at) => at,
             None => {

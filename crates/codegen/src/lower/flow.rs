@@ -371,8 +371,7 @@ impl Lowering<'_, '_, '_> {
         match self.preheader_of {
             Some(header) => {
                 let HeaderBlocks { preheader, failed, .. } = self.headers[header.index()];
-                let args: Vec<BlockArg> =
-                    self.inputs_of(header, preheader).into_iter().map(BlockArg::Value).collect();
+                let args: Vec<BlockArg> = self.inputs_of(header, preheader).into_iter().map(BlockArg::Value).collect();
                 self.b.ins().brif(holds, on, &[], failed, &args);
             }
             None => {

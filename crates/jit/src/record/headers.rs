@@ -6,7 +6,11 @@ use perilune_trace::ir::{End, ExitKind, HeaderId, InlinedFrame, Ty};
 use super::state::{Shadow, type_of};
 use super::{Flow, Recorder};
 use crate::abort::Abort;
+use crate::liveness::Liveness;
 use crate::view::View;
+
+/// Segments of a tree from which on side paths are merged.
+const UNMERGED_SEGMENTS: usize = 3;
 
 /// Most headers of one place, which differ in the types of their inputs.
 const MAX_VERSIONS: usize = 4;
@@ -19,7 +23,8 @@ impl Recorder {
         let proto = self.frame().proto;
         if !is_first {
             let is_origin = self.frames.len() == 1 && self.expected == self.origin.pc;
-            let is_header = is_origin || self.liveness_of(view, proto).is_header(self.expected);
+            let liveness = self.liveness_of(view, proto);
+            let is_header = is_origin || liveness.is_header(self.expected) || self.merges(&liveness);
             if self.is_fresh || !is_header || self.open.is_some() {
                 return Ok(Flow::On);
             }
@@ -54,6 +59,12 @@ impl Recorder {
         let Some(of) = self.alternative_of else { return Vec::new() };
         let tree = self.builder.tree();
         tree.header(of).inputs.iter().map(|input| (tree.inst(*input).aux, tree.ty(*input))).collect()
+    }
+
+    /// Whether a side path should join others here. The first path through a loop stays undivided, for it is the one that
+    /// is optimised as a whole; what leaves it would otherwise copy the rest of the loop once for every way through it.
+    fn merges(&self, liveness: &Liveness) -> bool {
+        self.is_side && self.builder.tree().segments.len() >= UNMERGED_SEGMENTS && liveness.is_join(self.expected)
     }
 
     /// Whether the values here have the types that a header expects.

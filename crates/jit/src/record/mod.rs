@@ -52,13 +52,13 @@ use crate::view::{ProtoAt, View};
 use state::{Active, Shadow};
 
 /// Most instructions of the interpreter in one recording.
-const MAX_STEPS: u32 = 6000;
+const MAX_STEPS: u32 = 2000;
 
 /// Most calls inside one another.
 const MAX_FRAMES: usize = 12;
 
 /// Most copies of one function inside one another.
-const MAX_RECURSION: usize = 3;
+const MAX_RECURSION: usize = 1;
 
 /// How the recording goes on after an instruction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -238,8 +238,7 @@ impl Recorder {
         of: HeaderId,
     ) -> Recorder {
         let snapshot = tree.snapshot(tree.header(of).snap).clone();
-        let mut recorder =
-            Recorder::with(Builder::new(tree), origin, notes, view, liveness, snapshot.frames.len());
+        let mut recorder = Recorder::with(Builder::new(tree), origin, notes, view, liveness, snapshot.frames.len());
         recorder.refused = recorder.restore(view, &snapshot).err();
         recorder.alternative_of = Some(of);
         recorder

@@ -340,7 +340,8 @@ impl Lowering<'_, '_, '_> {
                 let slot = self.tree.inst(*input).aux;
                 let is_named =
                     snapshot.slots.iter().any(|named| named.slot == slot) || snapshot.in_place.contains(&slot);
-                if !is_named && self.tree.header(header).stale.binary_search(&slot).is_ok() {
+                let is_live = snapshot.live.binary_search(&slot).is_ok();
+                if is_live && !is_named && self.tree.header(header).stale.binary_search(&slot).is_ok() {
                     self.store_value(*input, base, Self::slot_offset(slot));
                 }
             }

@@ -357,7 +357,8 @@ impl Recorder {
             self.put(func + 1 + n, value);
         }
         self.put(func, function);
-        let mut slots = self.written(self.pc);
+        let mut live = self.live_slots(self.pc);
+        let mut slots = self.written(&live);
         for slot in func..func + 1 + nargs {
             if let super::Shadow::Value(value) = self.shadow_at(slot)
                 && !slots.iter().any(|known| known.slot == slot)
@@ -365,9 +366,11 @@ impl Recorder {
                 slots.push(perilune_trace::ir::SnapSlot { slot, value });
             }
         }
-        let frames = self.inlined();
-        self.notes.frames = self.notes.frames.max(frames.len() as u32);
-        let snap = self.builder.snapshot(ExitKind::Service, self.expected, frames, slots, None, self.fuel);
+        self.open = None;
+        live.extend(func..func + 1 + nargs);
+        live.sort_unstable();
+        live.dedup();
+        let snap = self.snapshot_of(ExitKind::Service, self.expected, slots, live);
         self.builder.call_out(func, nargs, wanted, snap);
         self.shadow.clear();
         self.bury_above(func + wanted);

@@ -89,7 +89,7 @@ impl Recorder {
         }
         match tx {
             Ty::Nil | Ty::False | Ty::True => {}
-            Ty::Float => self.guard(if outcome { Ir::FEq } else { Ir::FNe }, &[x, y])?,
+            Ty::Float => self.decide(if outcome { Ir::FEq } else { Ir::FNe }, &[x, y])?,
             Ty::Str => self.string_equality(view, x, y, seen, outcome)?,
             Ty::Table | Ty::UserData if !outcome && with_meta => {
                 // Different objects may still be equal for a metamethod.
@@ -104,7 +104,7 @@ impl Recorder {
                     }
                 }
             }
-            _ => self.guard(if outcome { Ir::Eq } else { Ir::Ne }, &[x, y])?,
+            _ => self.decide(if outcome { Ir::Eq } else { Ir::Ne }, &[x, y])?,
         }
         Ok(Some(outcome))
     }
@@ -121,18 +121,18 @@ impl Recorder {
         let is_short_constant = tree.is_const(x) && view.is_short(seen.0) || tree.is_const(y) && view.is_short(seen.1);
         if is_short_constant {
             // A short string is one object: another object is another string.
-            return self.guard(if outcome { Ir::Eq } else { Ir::Ne }, &[x, y]);
+            return self.decide(if outcome { Ir::Eq } else { Ir::Ne }, &[x, y]);
         }
         let same = self.builder.call(Helper::StrEq, &[x, y], Ty::Int, None);
         let expected = self.builder.int(i64::from(outcome));
-        self.guard(Ir::Eq, &[same, expected])
+        self.decide(Ir::Eq, &[same, expected])
     }
 
     /// An integer and a float: equal if the float, exactly an integer, is that one.
     fn mixed_equality(&mut self, x: Ref, y: Ref, outcome: bool) -> Result<(), Abort> {
         let (int, float) = if self.ty(x) == Ty::Int { (x, y) } else { (y, x) };
         let float_of_int = self.exact_float(int)?;
-        self.guard(if outcome { Ir::FEq } else { Ir::FNe }, &[float_of_int, float])
+        self.decide(if outcome { Ir::FEq } else { Ir::FNe }, &[float_of_int, float])
     }
 
     /// An integer as a float without loss.
@@ -218,7 +218,7 @@ impl Recorder {
             Order::Gt => (seen.0 > seen.1, Ir::Gt, Ir::Le),
             Order::Ge => (seen.0 >= seen.1, Ir::Ge, Ir::Lt),
         };
-        self.guard(if outcome { holds } else { fails }, &[x, y])?;
+        self.decide(if outcome { holds } else { fails }, &[x, y])?;
         Ok(outcome)
     }
 
@@ -229,7 +229,7 @@ impl Recorder {
             Order::Gt => (seen.0 > seen.1, Ir::FLt, Ir::FNotLt, [y, x]),
             Order::Ge => (seen.0 >= seen.1, Ir::FLe, Ir::FNotLe, [y, x]),
         };
-        self.guard(if outcome { holds } else { fails }, &args)?;
+        self.decide(if outcome { holds } else { fails }, &args)?;
         Ok(outcome)
     }
 

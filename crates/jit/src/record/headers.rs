@@ -137,6 +137,7 @@ impl Recorder {
             self.builder.set_alternative(of, made);
         }
         self.shadow.clear();
+        self.snap = None;
         self.fuel = 0;
         self.is_fresh = true;
         Ok(())

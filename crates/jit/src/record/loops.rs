@@ -52,11 +52,11 @@ impl Recorder {
         let runs = for_loop::int_loop_count(seen[0].raw_int(), Num::Int(limit_seen), step_seen);
         let (holds, fails) = if step_seen > 0 { (Ir::Le, Ir::Gt) } else { (Ir::Ge, Ir::Lt) };
         let Some(_) = runs else {
-            self.guard(fails, &[start, limit])?;
+            self.decide(fails, &[start, limit])?;
             self.jump(i.d());
             return Ok(());
         };
-        self.guard(holds, &[start, limit])?;
+        self.decide(holds, &[start, limit])?;
         let count = self.round_count(start, limit, step_seen)?;
         let a = i.a();
         self.set(a, start);
@@ -122,10 +122,10 @@ impl Recorder {
         if self.ty(step) == Ty::Int {
             let zero = self.builder.int(0);
             if seen[1].raw_int() == 0 {
-                self.guard(Ir::Eq, &[limit, zero])?;
+                self.decide(Ir::Eq, &[limit, zero])?;
                 return Ok(());
             }
-            self.guard(Ir::Ne, &[limit, zero])?;
+            self.decide(Ir::Ne, &[limit, zero])?;
             let one = self.builder.int(1);
             let count = self.builder.value(Ir::Sub, &[limit, one]);
             let next = self.builder.value(Ir::Add, &[index, step]);
@@ -145,7 +145,7 @@ impl Recorder {
         let next_seen = seen[0].raw_float() + seen[2].raw_float();
         let goes_on = if rises { next_seen <= seen[1].raw_float() } else { seen[1].raw_float() <= next_seen };
         let operands = if rises { [next, limit] } else { [limit, next] };
-        self.guard(if goes_on { Ir::FLe } else { Ir::FNotLe }, &operands)?;
+        self.decide(if goes_on { Ir::FLe } else { Ir::FNotLe }, &operands)?;
         if goes_on {
             self.set(a, next);
             self.set(a + 3, next);
@@ -220,14 +220,14 @@ impl Recorder {
         let expected = self.builder.int(MORE);
         let next = view.peek_next(u32::from(a));
         let Some((key, value)) = next else {
-            self.guard(Ir::Ne, &[answer, expected])?;
+            self.decide(Ir::Ne, &[answer, expected])?;
             let zero = self.builder.int(0);
             self.guard(Ir::Eq, &[answer, zero])?;
             self.go_round(view, false);
             return Ok(());
         };
-        self.guard(Ir::Eq, &[answer, expected])?;
-        let snap = self.snap();
+        self.decide(Ir::Eq, &[answer, expected])?;
+        let snap = self.own_snap();
         let key = self.builder.load_place(base + 4, type_of(key)?, snap);
         let mut values = vec![key];
         if i.c() >= 2 {

@@ -113,8 +113,10 @@ pub struct Recorder {
     steps: u32,
     /// Whether a segment of an existing tree is recorded.
     is_side: bool,
-    /// The snapshot of the current instruction, once it needed one.
-    snap: Option<SnapId>,
+    /// The last snapshot for checks, and what had been changed before it.
+    snap: Option<(SnapId, u32)>,
+    /// The snapshot of the current instruction itself, once it needed one.
+    branch_snap: Option<SnapId>,
     /// The instruction that is being recorded.
     pc: u32,
     /// The instruction that must come next.
@@ -199,7 +201,7 @@ impl Recorder {
         }
         self.steps += 1;
         self.is_fresh = false;
-        self.snap = None;
+        self.branch_snap = None;
         self.back_edge = false;
         self.pc = self.expected;
         let i = view.instr(self.frame().proto, self.pc);
@@ -376,6 +378,12 @@ impl Recorder {
         self.fuel += offset.unsigned_abs();
         self.jump(offset);
         self.back_edge = true;
+    }
+
+    /// Relies on `condition`, which decides the way that the path goes.
+    fn decide(&mut self, condition: Ir, args: &[Ref]) -> Result<(), Abort> {
+        let snap = self.own_snap();
+        Ok(self.builder.guard(condition, args, snap)?)
     }
 
     /// Relies on `condition`.

@@ -450,7 +450,7 @@ impl Recorder {
         args: &Args,
         nresults: i32,
     ) -> Result<(), Abort> {
-        let before = self.snap();
+        let before = self.own_snap();
         self.builder.store_place(func, function);
         for (n, arg) in args.refs.iter().enumerate() {
             self.builder.store_place(func + 1 + n as u32, *arg);

@@ -76,6 +76,7 @@ impl Recorder {
             steps: 0,
             is_side: false,
             snap: None,
+            branch_snap: None,
             pc: view.pc(0),
             expected: view.pc(0),
             back_edge: false,
@@ -261,13 +262,26 @@ impl Recorder {
 
     // Snapshots.
 
-    /// The snapshot of the current instruction, for checks.
+    /// A snapshot for checks of the current instruction: that of an earlier one, if nothing was changed since then, for
+    /// the interpreter may run what lies between once more.
     pub(super) fn snap(&mut self) -> SnapId {
-        if let Some(snap) = self.snap {
+        if let Some((snap, effects)) = self.snap
+            && effects == self.builder.effects()
+        {
+            return snap;
+        }
+        self.own_snap()
+    }
+
+    /// A snapshot of the current instruction itself, for checks that are likely to fail: those that decide which way the
+    /// path goes.
+    pub(super) fn own_snap(&mut self) -> SnapId {
+        if let Some(snap) = self.branch_snap {
             return snap;
         }
         let snap = self.snapshot(ExitKind::Guard, self.pc);
-        self.snap = Some(snap);
+        self.snap = Some((snap, self.builder.effects()));
+        self.branch_snap = Some(snap);
         snap
     }
 
@@ -278,10 +292,16 @@ impl Recorder {
 
     /// A snapshot of the state in front of instruction `pc` of the innermost frame.
     pub(super) fn snapshot(&mut self, kind: ExitKind, pc: u32) -> SnapId {
-        let slots = self.written(pc);
+        let live = self.live_slots(pc);
+        let slots = self.written(&live);
+        self.snapshot_of(kind, pc, slots, live)
+    }
+
+    /// A snapshot with these slots.
+    pub(super) fn snapshot_of(&mut self, kind: ExitKind, pc: u32, slots: Vec<SnapSlot>, live: Vec<u32>) -> SnapId {
         let frames = self.inlined();
         self.notes.frames = self.notes.frames.max(frames.len() as u32);
-        self.builder.snapshot(kind, pc, frames, slots, self.open, self.fuel)
+        self.builder.snapshot(kind, pc, frames, slots, live, self.open, self.fuel)
     }
 
     /// The frames above the root frame.
@@ -328,10 +348,9 @@ impl Recorder {
     }
 
     /// The live slots that the path has written.
-    pub(super) fn written(&mut self, pc: u32) -> Vec<SnapSlot> {
-        let live = self.live_slots(pc);
-        live.into_iter()
-            .filter_map(|slot| match self.shadow_at(slot) {
+    pub(super) fn written(&self, live: &[u32]) -> Vec<SnapSlot> {
+        live.iter()
+            .filter_map(|&slot| match self.shadow_at(slot) {
                 Shadow::Value(value) if self.builder.input(slot) != Some(value) || self.builder.calls_out() => {
                     Some(SnapSlot { slot, value })
                 }

@@ -50,6 +50,7 @@ pub struct Builder {
     passed: HashSet<(Op, [Ref; 3])>,
     memory: Memory,
     calls_out: bool,
+    effects: u32,
 }
 
 impl Builder {
@@ -87,6 +88,7 @@ impl Builder {
             top: None,
             calls_out: false,
             in_place: Vec::new(),
+            live: live.clone(),
         });
         self.tree.headers.push(Header {
             pc,
@@ -205,6 +207,12 @@ impl Builder {
         self.header
     }
 
+    /// How many instructions so far have changed something: between two equal counts, a path can be run again.
+    #[must_use]
+    pub fn effects(&self) -> u32 {
+        self.effects
+    }
+
     /// Whether the path from the header has called out of the tree.
     #[must_use]
     pub fn calls_out(&self) -> bool {
@@ -218,6 +226,7 @@ impl Builder {
     }
 
     fn push(&mut self, inst: Inst) -> Ref {
+        self.effects += u32::from(inst.has_effect());
         let r = Ref(self.tree.insts.len() as u32);
         self.tree.insts.push(inst);
         self.note(r);
@@ -528,6 +537,7 @@ impl Builder {
         pc: u32,
         frames: Vec<crate::ir::InlinedFrame>,
         slots: Vec<SnapSlot>,
+        live: Vec<u32>,
         top: Option<u32>,
         fuel: u32,
     ) -> SnapId {
@@ -547,6 +557,7 @@ impl Builder {
             top,
             calls_out,
             in_place: Vec::new(),
+            live,
         });
         id
     }

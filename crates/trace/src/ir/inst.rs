@@ -1,6 +1,6 @@
 //! The instructions: one table, from which the opcode enum, the mnemonics and the typing rules follow.
 
-use super::helper::Helper;
+use super::helper::{Effects, Helper};
 use super::tree::SnapId;
 
 /// The type of an instruction's result.
@@ -521,6 +521,15 @@ impl Inst {
     #[must_use]
     pub const fn c(&self) -> Ref {
         self.args[2]
+    }
+
+    /// Whether running it twice differs from running it once. New objects that nothing refers to are no difference.
+    #[must_use]
+    pub fn has_effect(&self) -> bool {
+        match self.helper() {
+            Some(helper) => !matches!(helper.effects(), Effects::Pure | Effects::ReadsTables | Effects::Allocates),
+            None => self.op.is_store() || matches!(self.op, Op::StorePlace | Op::CallOut),
+        }
     }
 
     /// The field of a load or store of one.

@@ -107,6 +107,8 @@ pub struct Snapshot {
     pub calls_out: bool,
     /// Further slots that are in their places.
     pub in_place: Vec<u32>,
+    /// All slots that hold something here, in ascending order.
+    pub live: Vec<u32>,
 }
 
 /// Where a segment begins.

@@ -11,6 +11,8 @@ use crate::abort::Abort;
 pub struct Stats {
     /// Trees that were begun.
     pub trees: u64,
+    /// Instructions of all trees.
+    pub instructions: usize,
     /// Segments that were recorded.
     pub segments: u64,
     /// Times that code was made.
@@ -48,8 +50,9 @@ impl fmt::Display for Stats {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(
             f,
-            "jit: {} trees, {} segments, compiled {} times in {:.1} ms, {} KiB of code",
+            "jit: {} trees, {} instructions, {} segments, compiled {} times in {:.1} ms, {} KiB of code",
             self.trees,
+            self.instructions,
             self.segments,
             self.compilations,
             self.compile_time.as_secs_f64() * 1e3,

@@ -67,8 +67,15 @@ const MAX_MISMATCHES: u32 = 3;
 /// Instructions of a tree for which an exit must be taken once more before it is followed.
 const INSTS_PER_EXIT: u32 = 8;
 
+/// Compiled segments for which one more recorded segment may wait for its code. All of a tree is compiled at once: so it
+/// grows by a part of itself, and the cost of compiling stays in proportion to the size that it ends with.
+const SEGMENTS_PER_PENDING: usize = 5;
+
+/// Exits that a segment may wait for its code, for each instruction of the tree.
+const WAITS_PER_INST: usize = 3;
+
 /// Instructions from which on a tree grows no more.
-const MAX_INSTS: usize = 8000;
+const MAX_INSTS: usize = 3000;
 
 /// Most headers of one place in one tree.
 const MAX_COPIES: usize = 6;
@@ -94,6 +101,12 @@ struct Grown {
     origin: Origin,
     code: Rc<Compiled>,
     exits: Vec<u32>,
+    /// Segments that the code has.
+    compiled_segments: usize,
+    /// Segments recorded since.
+    pending: usize,
+    /// Exits taken although there is a segment for them, which has no code yet.
+    waits: usize,
 }
 
 /// A recording under way.
@@ -153,6 +166,7 @@ impl Jit {
         let mut stats = inner.stats.clone();
         for (at, grown) in inner.trees.iter().enumerate() {
             let Some(grown) = grown else { continue };
+            stats.instructions += grown.tree.insts.len();
             for (snap, count) in grown.exits.iter().enumerate().filter(|(_, count)| **count > 0) {
                 let snapshot = grown.tree.snapshot(SnapId(snap as u32));
                 let proto = snapshot
@@ -259,6 +273,13 @@ impl Jit {
             inner.recording = Some(Recording { recorder, tree: Some(at), place: std::ptr::null(), start: Some(snap) });
             return After::Record;
         }
+        if grown.tree.continuation(snap).is_some() {
+            grown.waits += 1;
+            if grown.waits > grown.tree.insts.len() * WAITS_PER_INST {
+                self.compile(inner, at);
+            }
+            return After::Interpret;
+        }
         // The dearer the making of code has become, the more there must be to win.
         let threshold = self.options.hot_exit.max(1) + grown.tree.insts.len() as u32 / INSTS_PER_EXIT;
         // Exits that could not be followed are tried again at growing intervals.
@@ -268,9 +289,6 @@ impl Jit {
             || grown.tree.segments.len() >= self.options.max_segments
             || grown.tree.insts.len() > MAX_INSTS
         {
-            return After::Interpret;
-        }
-        if grown.tree.continuation(snap).is_some() {
             return After::Interpret;
         }
         // SAFETY: the VM stands at the snapshot, frames and all.
@@ -318,14 +336,10 @@ impl Jit {
     fn finish(&self, inner: &mut Inner, recording: Recording) {
         let Recording { recorder, tree, place, start } = recording;
         let origin = recorder.origin();
-        let (Recorded { tree: grown, notes }, liveness) = recorder.finish();
+        let (Recorded { tree: mut grown, notes }, liveness) = recorder.finish();
         inner.liveness = liveness;
         inner.stats.segments += 1;
-        if let Ok(n) = std::env::var("JITMAX")
-            && inner.stats.segments > n.parse().unwrap()
-        {
-            return;
-        } // DEBUG
+        if let Ok(n) = std::env::var("JITMAX") && inner.stats.segments > n.parse().unwrap() { return; } // DEBUG
         let at = match tree {
             Some(at) => at,
             None => {
@@ -338,19 +352,24 @@ impl Jit {
             let from = start.map_or("root".to_owned(), |snap| format!("exit {}", snap.0));
             format!("jit: tree {at}, {from}: {} segments, {} instructions", grown.segments.len(), grown.insts.len())
         });
-        let old = inner.trees[at].take();
-        let exits = old.as_ref().map_or(Vec::new(), |old| old.exits.clone());
-        match self.generate(inner, grown, notes) {
-            Ok((tree, notes, code)) => {
-                let mut exits = exits;
-                exits.resize(tree.snapshots.len(), 0);
-                inner.trees[at] = Some(Grown { tree, notes, origin, code, exits });
+        if let Some(Some(known)) = inner.trees.get_mut(at) {
+            known.exits.resize(grown.snapshots.len(), 0);
+            known.tree = grown;
+            known.notes = notes;
+            known.pending += 1;
+            if known.pending >= known.compiled_segments / SEGMENTS_PER_PENDING {
+                self.compile(inner, at);
+            }
+            return;
+        }
+        match self.generate(inner, &mut grown, &notes) {
+            Ok(code) => {
+                let exits = vec![0; grown.snapshots.len()];
+                let compiled_segments = grown.segments.len();
+                inner.trees[at] = Some(Grown { tree: grown, notes, origin, code, exits, compiled_segments, pending: 0, waits: 0 });
                 self.register(inner, at);
             }
-            Err(why) => {
-                inner.trees[at] = old;
-                self.give_up(inner, place, why);
-            }
+            Err(why) => self.give_up(inner, place, why),
         }
     }
 
@@ -377,15 +396,15 @@ impl Jit {
     }
 
     /// Runs the passes and makes code.
-    fn generate(&self, inner: &mut Inner, mut tree: Tree, notes: Notes) -> Result<(Tree, Notes, Rc<Compiled>), Abort> {
+    fn generate(&self, inner: &mut Inner, tree: &mut Tree, notes: &Notes) -> Result<Rc<Compiled>, Abort> {
         let begun = now();
         for pass in PASSES {
-            (pass.run)(&mut tree);
+            (pass.run)(tree);
         }
         self.log(2, || format!("{tree}"));
-        let exits = Exits::of(&tree);
+        let exits = Exits::of(tree);
         let machine = inner.machine.as_mut().ok_or(Abort::Code)?;
-        let code = machine.compile(&tree, &environment(&exits)).map_err(|why| {
+        let code = machine.compile(tree, &environment(&exits)).map_err(|why| {
             self.log(1, || format!("jit: {why}"));
             Abort::Code
         })?;
@@ -400,20 +419,24 @@ impl Jit {
         inner.stats.code_bytes += block.bytes();
         inner.stats.compile_time += begun.elapsed();
         let compiled = Compiled::new(block, exits, notes.slots, notes.frames);
-        Ok((tree, notes, Rc::new(compiled)))
+        Ok(Rc::new(compiled))
     }
 
     /// Makes the code of a tree anew.
     fn compile(&self, inner: &mut Inner, at: usize) {
-        let Some(Some(grown)) = inner.trees.get(at) else { return };
-        let (tree, notes) = (grown.tree.clone(), grown.notes.clone());
-        if let Ok((tree, notes, code)) = self.generate(inner, tree, notes)
-            && let Some(Some(grown)) = inner.trees.get_mut(at)
-        {
-            grown.tree = tree;
-            grown.notes = notes;
-            grown.code = code;
+        let Some(mut grown) = inner.trees.get_mut(at).and_then(Option::take) else { return };
+        match self.generate(inner, &mut grown.tree, &grown.notes) {
+            Ok(code) => {
+                grown.code = code;
+                grown.pending = 0;
+                grown.waits = 0;
+                grown.compiled_segments = grown.tree.segments.len();
+            }
+            // The code that is there is still right: exits that have a continuation leave as before.
+            Err(why) => inner.stats.aborted(why),
         }
+        inner.trees[at] = Some(grown);
+        self.register(inner, at);
     }
 
     /// A recording, or the making of code, has failed.

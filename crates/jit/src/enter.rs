@@ -54,6 +54,7 @@ pub struct Compiled {
     exits: Pin<Box<Exits>>,
     slots: u32,
     frames: u32,
+    most_fuel: u32,
 }
 
 /// How a run of compiled code ended.
@@ -83,13 +84,18 @@ pub fn environment(exits: &Pin<Box<Exits>>) -> Environment {
 
 impl Compiled {
     /// Code that was made with the environment of `exits`.
-    pub fn new(code: CodeBlock, exits: Pin<Box<Exits>>, slots: u32, frames: u32) -> Compiled {
-        Compiled { code, exits, slots, frames }
+    pub fn new(code: CodeBlock, exits: Pin<Box<Exits>>, slots: u32, frames: u32, most_fuel: u32) -> Compiled {
+        Compiled { code, exits, slots, frames, most_fuel }
     }
 
     /// Bytes of code memory.
     pub fn bytes(&self) -> usize {
         self.code.bytes()
+    }
+
+    /// With less fuel the code leaves at once.
+    pub fn most_fuel(&self) -> i64 {
+        i64::from(self.most_fuel)
     }
 
     /// Runs the code from a header on.

@@ -199,6 +199,9 @@ impl Jit {
             if !self.is_for(vm, tree) {
                 return None;
             }
+            if (*vm).fuel_left() < code.most_fuel() {
+                return Some(After::Interpret);
+            }
             for header in headers {
                 self.inner.borrow_mut().stats.entries += 1;
                 match code.run(vm, header) {
@@ -250,7 +253,11 @@ impl Jit {
             // Short of fuel, or a hoisted guard.
             // SAFETY: the VM is ours.
             let is_short = unsafe { (*vm).fuel_left() } < i64::from(grown.tree.most_fuel());
-            if is_short || *count < MAX_HOISTED_EXITS || inner.recording.is_some() {
+            if is_short {
+                *count -= 1;
+                return After::Interpret;
+            }
+            if *count < MAX_HOISTED_EXITS || inner.recording.is_some() {
                 return After::Interpret;
             }
             *count = 0;
@@ -418,7 +425,7 @@ impl Jit {
         inner.stats.compilations += 1;
         inner.stats.code_bytes += block.bytes();
         inner.stats.compile_time += begun.elapsed();
-        let compiled = Compiled::new(block, exits, notes.slots, notes.frames);
+        let compiled = Compiled::new(block, exits, notes.slots, notes.frames, tree.most_fuel());
         Ok(Rc::new(compiled))
     }
 

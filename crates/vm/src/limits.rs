@@ -12,7 +12,7 @@ use crate::native::Raised;
 use crate::vm::{Abort, Vm};
 
 /// Units between two looks at the clock.
-const SLICE: i64 = 20_000;
+const SLICE: i64 = 200_000;
 
 /// Most that a script may spend. `None` is no limit.
 #[derive(Clone, Debug, Default)]

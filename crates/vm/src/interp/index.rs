@@ -37,32 +37,32 @@ enum Found {
     Handler(Value, Value),
 }
 
-/// The method that a cache finds for `t`: its own field, or one of the table in its metatable's `__index`. Nil when the
+/// Where a cache finds its key for `t`: its own field, or one of the table in its metatable's `__index`. Null when the
 /// cache does not know.
 ///
 /// # Safety
 /// `t` is a live table; `cache` belongs to the running prototype.
 #[inline(always)]
-pub(crate) unsafe fn cached_method(t: *mut Table, cache: *mut Cache) -> Value {
+pub(crate) unsafe fn cached_method(t: *mut Table, cache: *mut Cache) -> *const Value {
     // SAFETY: an equal shape proves that the slot exists; shapes are never freed.
     unsafe {
         let shape = (*t).shape;
         if shape == (*cache).outer_shape {
             let m = (*t).meta;
             if !m.is_null() && (*m).shape == (*cache).meta_shape {
-                let index = *(*m).slots.add((*cache).index_slot as usize);
-                if index.tag == Tag::Table {
-                    let holder = pointer::<Table>(index);
+                let index = (*m).slots.add((*cache).index_slot as usize);
+                if (*index).tag == Tag::Table {
+                    let holder = pointer::<Table>(*index);
                     if (*holder).shape == (*cache).holder_shape {
-                        return *(*holder).slots.add((*cache).holder_slot as usize);
+                        return (*holder).slots.add((*cache).holder_slot as usize);
                     }
                 }
             }
         }
         if shape == (*cache).shape {
-            return *(*t).slots.add((*cache).slot as usize);
+            return (*t).slots.add((*cache).slot as usize);
         }
-        Value::NIL
+        std::ptr::null()
     }
 }
 
@@ -221,14 +221,14 @@ pub(crate) unsafe fn get_field(vm: *mut Vm, i: Instr, cache: *mut Cache, object:
         if object.tag == Tag::Table {
             let t = pointer::<Table>(object);
             let mut v = cached_method(t, cache);
-            if v.is_nil() && (*cache).misses >= MAX_MISSES {
+            if v.is_null() && (*cache).misses >= MAX_MISSES {
                 let shared = shared_cache(vm, t, key);
                 if (*shared).key.payload == key.payload {
                     v = cached_method(t, shared);
                 }
             }
-            if !v.is_nil() {
-                *(*(*(*vm).thread).frame).base.add(i.a() as usize) = v;
+            if !v.is_null() && !(*v).is_nil() {
+                *(*(*(*vm).thread).frame).base.add(i.a() as usize) = *v;
                 return Step::Next;
             }
             if !(*(*t).shape).is_dict() {
@@ -337,47 +337,29 @@ pub(crate) unsafe fn store_cached(vm: *mut Vm, t: *mut Table, cache: *mut Cache,
     }
 }
 
-/// A store to an element of the array part (`n` counts from 0), or one that appends with room.
+/// A store that appends to the array part with room (`n` counts from 0).
 ///
 /// # Safety
 /// `t` is a live table.
 #[inline(always)]
-pub(crate) unsafe fn store_element(vm: *mut Vm, t: *mut Table, n: u64, v: Value) -> bool {
-    // SAFETY: `n` is compared with the array's length and room before it is used. An element that is present needs no look
-    // at `__newindex`; packed kinds hold no nil.
+pub(crate) unsafe fn append_element(vm: *mut Vm, t: *mut Table, n: u64, v: Value) -> bool {
+    // SAFETY: `n` is compared with the array's length and room before it is used.
     unsafe {
         let len = (*t).header.word as u64;
-        let kind = (*t).header.aux;
-        if n < len {
-            if kind == v.tag as u8 {
-                *(*t).array.cast::<u64>().add(n as usize) = v.payload;
-                barrier(vm, t, v);
-                return true;
-            }
-            if kind == ANY_ELEMENTS {
-                let slot = (*t).array.cast::<Value>().add(n as usize);
-                if (*slot).is_nil() || v.is_nil() {
-                    return false;
-                }
-                *slot = v;
-                barrier(vm, t, v);
-                return true;
-            }
+        if n != len || n >= (*t).array_cap as u64 || !(*t).meta.is_null() || !no_index_keys(t) {
             return false;
         }
-        if n == len && n < (*t).array_cap as u64 && (*t).meta.is_null() && no_index_keys(t) {
-            if kind == v.tag as u8 {
-                *(*t).array.cast::<u64>().add(n as usize) = v.payload;
-            } else if kind == ANY_ELEMENTS && !v.is_nil() {
-                *(*t).array.cast::<Value>().add(n as usize) = v;
-            } else {
-                return false;
-            }
-            (*t).header.word = (len + 1) as u32;
-            barrier(vm, t, v);
-            return true;
+        let kind = (*t).header.aux;
+        if kind == v.tag as u8 {
+            *(*t).array.cast::<u64>().add(n as usize) = v.payload;
+        } else if kind == ANY_ELEMENTS && !v.is_nil() {
+            *(*t).array.cast::<Value>().add(n as usize) = v;
+        } else {
+            return false;
         }
-        false
+        (*t).header.word = (len + 1) as u32;
+        barrier(vm, t, v);
+        true
     }
 }
 
@@ -566,15 +548,13 @@ pub(crate) unsafe fn new_table(vm: *mut Vm, i: Instr) -> Step {
 /// `NewRecord`: a table that has its shape and its values at once.
 ///
 /// # Safety
-/// As [`get_field`]; `shape` is the template's.
+/// As [`get_field`]; the values are the `n` registers behind `ra`, and `shape` is the template's.
 #[inline]
-pub(crate) unsafe fn new_record(vm: *mut Vm, base: *mut Value, i: Instr, shape: *mut Shape) {
-    // SAFETY: the values are the registers behind `a`; a fresh table is white, so its stores need no barrier.
+pub(crate) unsafe fn new_record(vm: *mut Vm, ra: *mut Value, n: u16, shape: *mut Shape) {
+    // SAFETY: a fresh table is white, so its stores need no barrier.
     unsafe {
-        let n = i.bc();
-        let ra = base.add(i.a() as usize);
         if (*shape).is_dict() {
-            return new_dictionary(vm, ra, i);
+            return new_dictionary(vm, ra);
         }
         let t = (*vm).heap.new_record(shape, ra.add(1), n);
         *ra = Value::table(t);
@@ -584,9 +564,10 @@ pub(crate) unsafe fn new_record(vm: *mut Vm, base: *mut Value, i: Instr, shape: 
 /// A record whose keys have no shape.
 #[cold]
 #[inline(never)]
-unsafe fn new_dictionary(vm: *mut Vm, ra: *mut Value, i: Instr) {
+unsafe fn new_dictionary(vm: *mut Vm, ra: *mut Value) {
     // SAFETY: as in `new_record`; the keys are string constants of the running prototype.
     unsafe {
+        let i = *(*(*(*vm).thread).frame).pc.sub(1);
         let proto = super::current_proto(vm);
         let info = &(*proto).info;
         let t = (*vm).heap.new_table(0, 0);

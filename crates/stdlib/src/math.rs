@@ -27,7 +27,7 @@ pub const ROWS: &[Row] = &[
     intrinsic("fmod", fmod, Intrinsic::MathFmod).direct(fmod_direct),
     row("frexp", frexp),
     row("ldexp", ldexp),
-    intrinsic("log", log, Intrinsic::MathLog),
+    intrinsic("log", log, Intrinsic::MathLog).direct(log_direct),
     row("log10", |vm| map(vm, f64::log10)),
     intrinsic("max", max, Intrinsic::MathMax)
         .direct(|_, args, _| extreme_direct(args, |best, value| best < value, |best, value| best < value)),
@@ -179,6 +179,10 @@ fn modf(vm: &mut Vm) -> NativeResult {
     vm.push(floored(whole));
     vm.push(Value::float(fraction));
     Ok(2)
+}
+
+fn log_direct(_: &mut Heap, args: &[Value], _: i32) -> Direct {
+    if args.len() == 1 { map_direct(args, f64::ln) } else { Direct::Unknown }
 }
 
 fn log(vm: &mut Vm) -> NativeResult {

@@ -5,7 +5,8 @@
 //! | a Lua function that takes no varargs, room on the stack | [`call_`], [`call_open`]: a frame, and on with its code |
 //! | a native function with a direct form | [`call_other`]: no frame; see [`DirectFn`](perilune_runtime::object::DirectFn) |
 //! | any other native function | [`call_native`] |
-//! | the rest: varargs, `__call`, stack to be grown, fuel spent | [`call_slow`] |
+//! | a Lua function that takes varargs | [`call_vararg`] |
+//! | the rest: `__call`, stack to be grown, fuel spent | [`call_slow`] |
 
 use std::ptr::{null, null_mut};
 
@@ -14,10 +15,11 @@ use perilune_runtime::object::{Direct, LuaClosure, NativeClosure};
 use perilune_runtime::stack::Frame;
 use perilune_runtime::value::{Tag, Value};
 
-use super::super::dispatch::{Handlers, after, next};
-use super::super::{Exit, pointer};
+use super::super::dispatch::{Handlers, after, next, reload};
+use super::super::{Exit, finish, pointer};
 use super::state::{a_of, again, b_of, c_of, handler, reg};
-use crate::call;
+use crate::call::{self, Step};
+use crate::frame;
 use crate::vm::Vm;
 
 /// Enters the Lua function `target` in `func`, no argument of which is missing, or goes on at [`call_slow`].
@@ -27,7 +29,10 @@ macro_rules! enter {
         let args = $func.add(1);
         let top = args.add((*$proto).max_stack as usize);
         let callee = $frame.add(1);
-        if (*$proto).is_vararg || top > (*th).stack_limit || callee > (*th).frames_limit {
+        if (*$proto).is_vararg {
+            return call_vararg::<M>($vm, $pc, null_mut(), null(), $frame);
+        }
+        if top > (*th).stack_limit || callee > (*th).frames_limit {
             return call_slow::<M>($vm, $pc, null_mut(), null(), $frame);
         }
         (*$vm).fuel -= 1;
@@ -82,6 +87,40 @@ handler!(#[inline(never)] call_open(vm, pc, base, consts, frame) {
         }
     }
     enter!(func, target, proto, vm, pc, consts, frame)
+});
+
+// A call of a Lua function that takes varargs: its parameters move above all arguments, of which the extra ones stay.
+handler!(#[inline(never)] call_vararg(vm, pc, _base, _consts, frame) {
+    let func = reg((*frame).base, a_of(pc));
+    let target = pointer::<LuaClosure>(*func);
+    let proto = (*target).proto;
+    let th = (*vm).thread;
+    let args = func.add(1);
+    let given = match b_of(pc) {
+        0 => (*th).top.offset_from(args) as usize,
+        b => b as usize - 1,
+    };
+    let params = (*proto).num_params as usize;
+    let base = args.add(given.max(params));
+    let top = base.add((*proto).max_stack as usize);
+    let callee = frame.add(1);
+    if M::HOOKS || top > (*th).stack_limit || callee > (*th).frames_limit || (*vm).fuel < 1 {
+        return call_slow::<M>(vm, pc, null_mut(), null(), frame);
+    }
+    (*vm).fuel -= 1;
+    (*frame).pc = pc;
+    for n in 0..params {
+        *base.add(n) = if n < given { *args.add(n) } else { Value::NIL };
+        *args.add(n) = Value::NIL;
+    }
+    (*callee).func = func;
+    (*callee).base = base;
+    (*callee).top = top;
+    (*callee).closure = target;
+    Frame::set_plain(callee, c_of(pc) as i32 - 1);
+    (*callee).extra = given.saturating_sub(params) as u64;
+    (*th).frame = callee;
+    next::<M>(vm, (*proto).code, base, (*proto).consts, callee)
 });
 
 // A call of anything but a Lua function.
@@ -164,20 +203,49 @@ handler!(#[inline(never)] call_slow(vm, pc, _base, _consts, frame) {
     after::<M>(vm, consts, call::call_instruction(vm, again(pc), reg(base, a_of(pc))))
 });
 
-handler!(tail_call(vm, pc, _base, consts, frame) {
+handler!(tail_call(vm, pc, base, consts, frame) {
+    let callee = reg(base, a_of(pc));
+    if (*callee).tag != Tag::LuaFn || c_of(pc) != 0 || M::HOOKS {
+        return tail_call_slow::<M>(vm, pc, base, consts, frame);
+    }
+    let target = pointer::<LuaClosure>(*callee);
+    let proto = (*target).proto;
+    let th = (*vm).thread;
+    let func = (*frame).func;
+    let args = func.add(1);
+    let top = args.add((*proto).max_stack as usize);
+    // `b` counts the function too, and is 0 for an open list.
+    if b_of(pc) <= (*proto).num_params || (*proto).is_vararg || top > (*th).stack_limit || (*vm).fuel < 1 {
+        return tail_call_slow::<M>(vm, pc, base, consts, frame);
+    }
+    (*vm).fuel -= 1;
+    // Arguments that the function does not take need not move.
+    for n in 0..=(*proto).num_params as usize {
+        *func.add(n) = *callee.add(n);
+    }
+    (*frame).base = args;
+    (*frame).top = top;
+    (*frame).closure = target;
+    (*frame).flags |= frame::TAIL;
+    next::<M>(vm, (*proto).code, args, (*proto).consts, frame)
+});
+
+handler!(#[inline(never)] tail_call_slow(vm, pc, _base, consts, frame) {
     (*frame).pc = pc;
     after::<M>(vm, consts, call::tail_call_instruction(vm, again(pc)))
 });
 
-handler!(return_(vm, pc, _base, consts, frame) {
-    (*frame).pc = pc;
-    after::<M>(vm, consts, call::return_instruction(vm, again(pc)))
-});
+/// Whether a frame that returns was called by a Lua instruction that just wants its results.
+#[inline(always)]
+unsafe fn returns_plainly(frame: *mut Frame) -> bool {
+    // SAFETY: `frame` is the current one.
+    unsafe { (*frame).flags & (frame::FRESH | frame::HANDLED) == 0 }
+}
 
 /// Goes on with the caller of a frame that just ended.
 #[inline(always)]
 unsafe fn to_caller<M: Handlers>(vm: *mut Vm, frame: *mut Frame) -> Exit {
-    // SAFETY: the flags of the frame said that a Lua function called it.
+    // SAFETY: the frame returns plainly, so a Lua function called it.
     unsafe {
         let caller = frame.sub(1);
         (*(*vm).thread).frame = caller;
@@ -186,8 +254,39 @@ unsafe fn to_caller<M: Handlers>(vm: *mut Vm, frame: *mut Frame) -> Exit {
     }
 }
 
+handler!(return_(vm, pc, base, consts, frame) {
+    if M::HOOKS || c_of(pc) != 0 || !returns_plainly(frame) {
+        return return_slow::<M>(vm, pc, base, consts, frame);
+    }
+    let first = reg(base, a_of(pc));
+    let have = match b_of(pc) {
+        0 => (*(*vm).thread).top.offset_from(first) as usize,
+        b => b as usize - 1,
+    };
+    let func = (*frame).func;
+    let wanted = match (*frame).nresults {
+        n @ 0.. => n as usize,
+        _ => {
+            (*(*vm).thread).top = func.add(have);
+            have
+        }
+    };
+    for n in 0..have.min(wanted) {
+        *func.add(n) = *first.add(n);
+    }
+    for n in have..wanted {
+        *func.add(n) = Value::NIL;
+    }
+    to_caller::<M>(vm, frame)
+});
+
+handler!(#[inline(never)] return_slow(vm, pc, _base, consts, frame) {
+    (*frame).pc = pc;
+    after::<M>(vm, consts, call::return_instruction(vm, again(pc)))
+});
+
 handler!(return_0(vm, pc, base, consts, frame) {
-    if M::HOOKS || (*frame).flags != 0 || (*frame).nresults > 0 {
+    if M::HOOKS || !returns_plainly(frame) || (*frame).nresults > 0 {
         return return_0_cold::<M>(vm, pc, base, consts, frame);
     }
     if (*frame).nresults < 0 {
@@ -209,19 +308,42 @@ handler!(return_1(vm, pc, base, consts, frame) {
     to_caller::<M>(vm, frame)
 });
 
-// Returns one value where not just that is wanted.
+// Returns one value where not just that is wanted, or not by a plain caller.
 handler!(#[inline(never)] return_1_other(vm, pc, base, consts, frame) {
     let wanted = (*frame).nresults;
-    if M::HOOKS || (*frame).flags != 0 || wanted > 1 {
-        (*frame).pc = pc;
-        return after::<M>(vm, consts, call::return_values(vm, reg(base, a_of(pc)), 1));
-    }
     let func = (*frame).func;
-    if wanted != 0 {
-        *func = *reg(base, a_of(pc));
-        if wanted < 0 {
-            (*(*vm).thread).top = func.add(1);
-        }
+    if M::HOOKS || wanted > 1 {
+        return return_1_slow::<M>(vm, pc, base, consts, frame);
     }
-    to_caller::<M>(vm, frame)
+    if returns_plainly(frame) {
+        if wanted != 0 {
+            *func = *reg(base, a_of(pc));
+            if wanted < 0 {
+                (*(*vm).thread).top = func.add(1);
+            }
+        }
+        return to_caller::<M>(vm, frame);
+    }
+    let caller = frame.sub(1);
+    if wanted == 1 && ((*frame).flags & frame::FRESH != 0 || (*caller).kind == frame::LUA) {
+        *func = *reg(base, a_of(pc));
+        let th = (*vm).thread;
+        (*th).top = func.add(1);
+        (*th).frame = caller;
+        if (*frame).flags & frame::FRESH != 0 {
+            // Host code called it, and goes on.
+            return Exit::Returned;
+        }
+        // An instruction called it as a metamethod, and has to be finished.
+        return match finish::finish_instruction(vm, func) {
+            Step::Reload => reload::<M>(vm),
+            step => after::<M>(vm, consts, step),
+        };
+    }
+    return_1_slow::<M>(vm, pc, base, consts, frame)
+});
+
+handler!(#[inline(never)] return_1_slow(vm, pc, base, consts, frame) {
+    (*frame).pc = pc;
+    after::<M>(vm, consts, call::return_values(vm, reg(base, a_of(pc)), 1))
 });

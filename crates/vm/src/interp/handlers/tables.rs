@@ -6,7 +6,7 @@ use perilune_runtime::stack::Frame;
 use perilune_runtime::value::{Tag, Value};
 
 use super::super::dispatch::{Handlers, after, next};
-use super::super::{Exit, concat, index, pointer, tag_of_kind};
+use super::super::{Exit, caches, concat, index, pointer, tag_of_kind};
 use super::state::{a_of, again, b_of, bc_of, c_of, d_of, handler, next_apart, reg};
 use super::values::upvalue;
 use crate::call;
@@ -62,7 +62,7 @@ handler!(#[inline(never)] get_field_cold(vm, pc, base, consts, frame) {
 handler!(self_field(vm, pc, base, consts, frame) {
     let object = *reg(base, b_of(pc));
     if object.tag == Tag::Table {
-        let v = index::cached_method(pointer::<Table>(object), cache(consts, pc));
+        let v = caches::cached_place(pointer::<Table>(object), cache(consts, pc));
         if !v.is_null() && !(*v).is_nil() {
             let to = reg(base, a_of(pc));
             *to.add(1) = object;
@@ -188,6 +188,17 @@ handler!(#[inline(never)] get_table_cold(vm, pc, base, consts, frame) {
         *reg(base, a_of(pc)) = Value::NIL;
         return next::<M>(vm, pc, base, consts, frame);
     }
+    if let Some(t) = object.as_table() {
+        let v = match key.tag {
+            Tag::Str => t.get_str(Gc::from_address(key.payload)),
+            Tag::Int => t.get_int(key.raw_int()),
+            _ => Value::NIL,
+        };
+        if !v.is_nil() {
+            *reg(base, a_of(pc)) = v;
+            return next::<M>(vm, pc, base, consts, frame);
+        }
+    }
     (*frame).pc = pc;
     after::<M>(vm, consts, index::get_table(vm, again(pc), object, key))
 });
@@ -228,7 +239,7 @@ macro_rules! store_element {
             }
             if (*t).header.aux == ANY_ELEMENTS && tag != Tag::Nil {
                 let slot = element::<Value>(t, key);
-                if !(*slot).is_nil() {
+                if (*t).meta.is_null() || !(*slot).is_nil() {
                     (*slot).payload = (*v).payload;
                     (*slot).tag = tag;
                     if tag as u8 >= Tag::FIRST_OBJECT as u8 && (*t).header.mark & mark::BLACK != 0 {

@@ -7,7 +7,7 @@ use perilune_runtime::value::Value;
 
 use super::super::dispatch::{Handlers, after, next, raise};
 use super::super::{Exit, close, closure};
-use super::state::{a_of, again, b_of, constant, d_of, handler, reg};
+use super::state::{a_of, again, b_of, c_of, constant, d_of, handler, reg};
 use crate::call;
 use crate::vm::Vm;
 
@@ -87,7 +87,31 @@ handler!(closure_(vm, pc, _base, consts, frame) {
     after::<M>(vm, consts, closure::closure(vm, again(pc)))
 });
 
-handler!(var_arg(vm, pc, _base, consts, frame) {
+handler!(var_arg(vm, pc, base, consts, frame) {
+    let have = (*frame).extra as usize;
+    let to = reg(base, a_of(pc));
+    let wanted = match c_of(pc) {
+        0 => have,
+        c => c as usize - 1,
+    };
+    // Registers are there; an open list may need room for more.
+    if c_of(pc) == 0 {
+        if to.add(have) > (*(*vm).thread).stack_limit {
+            return var_arg_slow::<M>(vm, pc, base, consts, frame);
+        }
+        (*(*vm).thread).top = to.add(have);
+    }
+    let from = base.sub(have);
+    for n in 0..have.min(wanted) {
+        *to.add(n) = *from.add(n);
+    }
+    for n in have..wanted {
+        *to.add(n) = Value::NIL;
+    }
+    next::<M>(vm, pc, base, consts, frame)
+});
+
+handler!(#[inline(never)] var_arg_slow(vm, pc, _base, consts, frame) {
     (*frame).pc = pc;
     after::<M>(vm, consts, call::vararg_instruction(vm, again(pc)))
 });

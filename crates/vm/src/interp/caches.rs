@@ -25,7 +25,7 @@ use crate::vm::Vm;
 pub(crate) const MAX_MISSES: u32 = 8;
 
 /// Routes that all instructions share.
-pub(crate) const ROUTES: usize = 256;
+pub(crate) const ROUTES: usize = 128;
 
 /// Most `__index` tables on a route.
 const MAX_HOPS: usize = 3;

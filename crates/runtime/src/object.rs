@@ -20,6 +20,7 @@ use std::ptr::NonNull;
 
 use perilune_bytecode::ops::Instr;
 
+use crate::heap::Heap;
 use crate::stack::Frame;
 use crate::table::{HashPart, Shape};
 use crate::value::{Tag, Value};
@@ -252,6 +253,22 @@ impl LuaClosure {
 /// The code of a native function, with its type erased: this crate does not know the VM that it takes.
 pub type ErasedNative = *const ();
 
+/// What a direct call came to.
+#[derive(Clone, Copy, Debug)]
+pub enum Direct {
+    /// Not a case that the direct form knows: call the function.
+    Unknown,
+    /// No result.
+    Nothing,
+    /// One result.
+    One(Value),
+}
+
+/// The direct form of a native function: what it does in common cases, by its arguments alone and how many results are
+/// wanted (-1 for all). It raises no error, calls no function and looks at no frame, so the interpreter calls it without
+/// making one.
+pub type DirectFn = fn(&mut Heap, &[Value], i32) -> Direct;
+
 /// A native function and its upvalues.
 #[repr(C)]
 pub struct NativeClosure {
@@ -263,6 +280,8 @@ pub struct NativeClosure {
     pub intrinsic: u32,
     /// Whether the interpreter must switch frames or threads for it (`pcall`, `resume`, ...); 0 for plain functions.
     pub control: u32,
+    /// What the interpreter tries first.
+    pub direct: Option<DirectFn>,
     // `word` values follow.
 }
 

@@ -48,3 +48,34 @@ pub struct Frame {
     /// Free for the frame's kind (varargs count, protected-call state, continuation data).
     pub extra: u64,
 }
+
+impl Frame {
+    /// Makes it the frame of a plain call of a Lua function that wants `nresults`: kind and flags are zero.
+    ///
+    /// # Safety
+    /// `this` is a place for a frame.
+    #[inline(always)]
+    pub unsafe fn set_plain(this: *mut Frame, nresults: i32) {
+        // SAFETY: the caller's duty; the assertion below says that the fields make one word.
+        unsafe { (&raw mut (*this).nresults).cast::<u64>().write(nresults as u32 as u64) }
+    }
+
+    /// Whether it is the frame of a plain call of a Lua function that wants `nresults`.
+    ///
+    /// # Safety
+    /// `this` is a frame.
+    #[inline(always)]
+    pub unsafe fn is_plain(this: *const Frame, nresults: i32) -> bool {
+        // SAFETY: as in `set_plain`.
+        unsafe { (&raw const (*this).nresults).cast::<u64>().read() == nresults as u32 as u64 }
+    }
+}
+
+// Number of results, kind, `resume` and flags are one aligned word, read and written at once by the interpreter.
+const _: () = {
+    let first = std::mem::offset_of!(Frame, nresults);
+    assert!(first % align_of::<u64>() == 0 && cfg!(target_endian = "little"));
+    assert!(std::mem::offset_of!(Frame, kind) == first + 4);
+    assert!(std::mem::offset_of!(Frame, resume) == first + 5);
+    assert!(std::mem::offset_of!(Frame, flags) == first + 6);
+};

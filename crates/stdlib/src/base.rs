@@ -5,6 +5,8 @@ mod load;
 
 use perilune_base::num::format::{write_float, write_int};
 use perilune_base::num::parse::parse_in_base;
+use perilune_runtime::heap::Heap;
+use perilune_runtime::object::Direct;
 use perilune_runtime::value::{Tag, Value};
 use perilune_vm::control::Control;
 use perilune_vm::host::StandardStream;
@@ -17,7 +19,7 @@ pub use load::load_file;
 /// The basic functions, except for those that [`open`] makes: `pairs` and `ipairs`, which hold the function that they
 /// return, and the protected calls.
 pub const ROWS: &[Row] = &[
-    intrinsic("assert", assert, Intrinsic::Assert),
+    intrinsic("assert", assert, Intrinsic::Assert).direct(assert_direct),
     row("collectgarbage", collector::collectgarbage),
     row("dofile", load::dofile),
     row("error", error),
@@ -26,15 +28,15 @@ pub const ROWS: &[Row] = &[
     row("loadfile", load::loadfile),
     intrinsic("next", next, Intrinsic::Next),
     row("print", print),
-    intrinsic("rawequal", rawequal, Intrinsic::RawEqual),
-    intrinsic("rawget", rawget, Intrinsic::RawGet),
-    intrinsic("rawlen", rawlen, Intrinsic::RawLen),
+    intrinsic("rawequal", rawequal, Intrinsic::RawEqual).direct(rawequal_direct),
+    intrinsic("rawget", rawget, Intrinsic::RawGet).direct(rawget_direct),
+    intrinsic("rawlen", rawlen, Intrinsic::RawLen).direct(rawlen_direct),
     intrinsic("rawset", rawset, Intrinsic::RawSet),
-    intrinsic("select", select, Intrinsic::Select),
-    intrinsic("setmetatable", setmetatable, Intrinsic::SetMetatable),
-    intrinsic("tonumber", tonumber, Intrinsic::ToNumber),
+    intrinsic("select", select, Intrinsic::Select).direct(select_direct),
+    intrinsic("setmetatable", setmetatable, Intrinsic::SetMetatable).direct(setmetatable_direct),
+    intrinsic("tonumber", tonumber, Intrinsic::ToNumber).direct(tonumber_direct),
     intrinsic("tostring", tostring, Intrinsic::ToString),
-    intrinsic("type", type_, Intrinsic::Type),
+    intrinsic("type", type_, Intrinsic::Type).direct(type_direct),
     row("warn", warn),
 ];
 
@@ -56,6 +58,13 @@ pub fn open(vm: &mut Vm) {
     let version = vm.string(b"Lua 5.4");
     vm.set_field(globals, "_VERSION", version);
     crate::publish(vm, "_G", globals);
+}
+
+fn assert_direct(_: &mut Heap, args: &[Value], _: i32) -> Direct {
+    match args {
+        [v] if v.is_truthy() => Direct::One(*v),
+        _ => Direct::Unknown,
+    }
 }
 
 fn assert(vm: &mut Vm) -> NativeResult {
@@ -94,6 +103,17 @@ fn getmetatable(vm: &mut Vm) -> NativeResult {
     let Some(metatable) = vm.metatable_of(value) else { return vm.ret(Value::NIL) };
     let shown = vm.metamethod(value, Event::Metatable);
     vm.ret(if shown.is_nil() { Value::table(metatable) } else { shown })
+}
+
+/// A table that has no metatable gets one that is known to have no finalizer.
+fn setmetatable_direct(heap: &mut Heap, args: &[Value], _: i32) -> Direct {
+    let [object, metatable] = args else { return Direct::Unknown };
+    let (Some(table), Some(metatable)) = (object.as_table(), metatable.as_table()) else { return Direct::Unknown };
+    if table.metatable().is_some() || metatable.flags() & (1 << Event::Gc as u8) == 0 {
+        return Direct::Unknown;
+    }
+    table.set_metatable(heap, Some(metatable));
+    Direct::One(*object)
 }
 
 fn setmetatable(vm: &mut Vm) -> NativeResult {
@@ -252,10 +272,24 @@ fn warn(vm: &mut Vm) -> NativeResult {
     Ok(0)
 }
 
+fn rawequal_direct(_: &mut Heap, args: &[Value], _: i32) -> Direct {
+    match args {
+        [a, b, ..] => Direct::One(Value::bool(a.raw_equals(*b))),
+        _ => Direct::Unknown,
+    }
+}
+
 fn rawequal(vm: &mut Vm) -> NativeResult {
     let a = vm.check_any(1)?;
     let b = vm.check_any(2)?;
     vm.ret(Value::bool(a.raw_equals(b)))
+}
+
+fn rawget_direct(_: &mut Heap, args: &[Value], _: i32) -> Direct {
+    match args {
+        [table, key, ..] => table.as_table().map_or(Direct::Unknown, |table| Direct::One(table.get(*key))),
+        _ => Direct::Unknown,
+    }
 }
 
 fn rawget(vm: &mut Vm) -> NativeResult {
@@ -272,6 +306,13 @@ fn rawset(vm: &mut Vm) -> NativeResult {
     vm.ret(Value::table(table))
 }
 
+fn rawlen_direct(_: &mut Heap, args: &[Value], _: i32) -> Direct {
+    match args.first().and_then(|v| v.as_table()) {
+        Some(table) => Direct::One(Value::int(table.length())),
+        None => Direct::Unknown,
+    }
+}
+
 fn rawlen(vm: &mut Vm) -> NativeResult {
     let value = vm.arg(1);
     let length = match (value.as_table(), value.as_str()) {
@@ -280,6 +321,22 @@ fn rawlen(vm: &mut Vm) -> NativeResult {
         (None, None) => return Err(vm.type_error(1, "table or string")),
     };
     vm.ret(Value::int(length))
+}
+
+/// The count, and one value by its position from the front.
+fn select_direct(_: &mut Heap, args: &[Value], wanted: i32) -> Direct {
+    let [which, values @ ..] = args else { return Direct::Unknown };
+    if which.tag == Tag::Int {
+        return match values.get((which.raw_int() as usize).wrapping_sub(1)..) {
+            Some([value]) => Direct::One(*value),
+            Some([value, ..]) if wanted == 1 => Direct::One(*value),
+            _ => Direct::Unknown,
+        };
+    }
+    match which.as_str() {
+        Some(text) if text.as_bytes() == b"#" => Direct::One(Value::int(values.len() as i64)),
+        _ => Direct::Unknown,
+    }
 }
 
 fn select(vm: &mut Vm) -> NativeResult {
@@ -293,6 +350,13 @@ fn select(vm: &mut Vm) -> NativeResult {
         return Err(vm.arg_error(1, "index out of range"));
     }
     Ok((count - first) as u32)
+}
+
+fn tonumber_direct(_: &mut Heap, args: &[Value], _: i32) -> Direct {
+    match args {
+        [v] if v.is_number() => Direct::One(*v),
+        _ => Direct::Unknown,
+    }
 }
 
 fn tonumber(vm: &mut Vm) -> NativeResult {
@@ -321,6 +385,13 @@ fn tostring(vm: &mut Vm) -> NativeResult {
     let value = vm.check_any(1)?;
     let text = vm.to_display(value)?;
     vm.ret(Value::str(text))
+}
+
+fn type_direct(heap: &mut Heap, args: &[Value], _: i32) -> Direct {
+    match args.first() {
+        Some(v) => Direct::One(Value::str(heap.type_name(v.tag))),
+        None => Direct::Unknown,
+    }
 }
 
 fn type_(vm: &mut Vm) -> NativeResult {

@@ -6,40 +6,44 @@ mod random;
 use std::f64::consts::PI;
 
 use perilune_base::num::convert::{float_to_int_ceil, float_to_int_floor};
+use perilune_runtime::heap::Heap;
+use perilune_runtime::object::Direct;
 use perilune_runtime::value::{Tag, Value};
 use perilune_vm::native::{Intrinsic, NativeResult, Raised, Row, intrinsic, row};
 use perilune_vm::vm::Vm;
 
 /// The functions of the library.
 pub const ROWS: &[Row] = &[
-    intrinsic("abs", abs, Intrinsic::MathAbs),
+    intrinsic("abs", abs, Intrinsic::MathAbs).direct(abs_direct),
     row("acos", |vm| map(vm, f64::acos)),
     row("asin", |vm| map(vm, f64::asin)),
     row("atan", atan),
-    intrinsic("ceil", ceil, Intrinsic::MathCeil),
-    intrinsic("cos", |vm| map(vm, f64::cos), Intrinsic::MathCos),
+    intrinsic("ceil", ceil, Intrinsic::MathCeil).direct(ceil_direct),
+    intrinsic("cos", |vm| map(vm, f64::cos), Intrinsic::MathCos).direct(|_, args, _| map_direct(args, f64::cos)),
     row("cosh", |vm| map(vm, f64::cosh)),
     row("deg", |vm| map(vm, |x| x * (180.0 / PI))),
-    intrinsic("exp", |vm| map(vm, f64::exp), Intrinsic::MathExp),
-    intrinsic("floor", floor, Intrinsic::MathFloor),
-    intrinsic("fmod", fmod, Intrinsic::MathFmod),
+    intrinsic("exp", |vm| map(vm, f64::exp), Intrinsic::MathExp).direct(|_, args, _| map_direct(args, f64::exp)),
+    intrinsic("floor", floor, Intrinsic::MathFloor).direct(floor_direct),
+    intrinsic("fmod", fmod, Intrinsic::MathFmod).direct(fmod_direct),
     row("frexp", frexp),
     row("ldexp", ldexp),
-    intrinsic("log", log, Intrinsic::MathLog),
+    intrinsic("log", log, Intrinsic::MathLog).direct(log_direct),
     row("log10", |vm| map(vm, f64::log10)),
-    intrinsic("max", max, Intrinsic::MathMax),
-    intrinsic("min", min, Intrinsic::MathMin),
+    intrinsic("max", max, Intrinsic::MathMax)
+        .direct(|_, args, _| extreme_direct(args, |best, value| best < value, |best, value| best < value)),
+    intrinsic("min", min, Intrinsic::MathMin)
+        .direct(|_, args, _| extreme_direct(args, |best, value| value < best, |best, value| value < best)),
     intrinsic("modf", modf, Intrinsic::MathModf),
     row("pow", pow),
     row("rad", |vm| map(vm, |x| x * (PI / 180.0))),
     intrinsic("random", random::random, Intrinsic::MathRandom),
     row("randomseed", random::randomseed),
-    intrinsic("sin", |vm| map(vm, f64::sin), Intrinsic::MathSin),
+    intrinsic("sin", |vm| map(vm, f64::sin), Intrinsic::MathSin).direct(|_, args, _| map_direct(args, f64::sin)),
     row("sinh", |vm| map(vm, f64::sinh)),
-    intrinsic("sqrt", |vm| map(vm, f64::sqrt), Intrinsic::MathSqrt),
+    intrinsic("sqrt", |vm| map(vm, f64::sqrt), Intrinsic::MathSqrt).direct(|_, args, _| map_direct(args, f64::sqrt)),
     intrinsic("tan", |vm| map(vm, f64::tan), Intrinsic::MathTan),
     row("tanh", |vm| map(vm, f64::tanh)),
-    intrinsic("tointeger", tointeger, Intrinsic::MathToInteger),
+    intrinsic("tointeger", tointeger, Intrinsic::MathToInteger).direct(tointeger_direct),
     intrinsic("type", r#type, Intrinsic::MathType),
     intrinsic("ult", ult, Intrinsic::MathUlt),
 ];
@@ -64,6 +68,24 @@ fn map(vm: &mut Vm, function: impl Fn(f64) -> f64) -> NativeResult {
     vm.ret(Value::float(function(x)))
 }
 
+/// A function of a float, called directly.
+#[inline(always)]
+fn map_direct(args: &[Value], function: impl Fn(f64) -> f64) -> Direct {
+    match args {
+        [x, ..] if x.tag == Tag::Float => Direct::One(Value::float(function(x.raw_float()))),
+        [x, ..] if x.tag == Tag::Int => Direct::One(Value::float(function(x.raw_int() as f64))),
+        _ => Direct::Unknown,
+    }
+}
+
+fn abs_direct(_: &mut Heap, args: &[Value], _: i32) -> Direct {
+    match args {
+        [x, ..] if x.tag == Tag::Float => Direct::One(Value::float(x.raw_float().abs())),
+        [x, ..] if x.tag == Tag::Int => Direct::One(Value::int(x.raw_int().wrapping_abs())),
+        _ => Direct::Unknown,
+    }
+}
+
 fn abs(vm: &mut Vm) -> NativeResult {
     match vm.arg(1).as_int() {
         Some(int) => vm.ret(Value::int(int.wrapping_abs())),
@@ -77,6 +99,19 @@ fn atan(vm: &mut Vm) -> NativeResult {
     vm.ret(Value::float(y.atan2(x)))
 }
 
+fn ceil_direct(_: &mut Heap, args: &[Value], _: i32) -> Direct {
+    match args {
+        [x, ..] if x.tag == Tag::Int => Direct::One(*x),
+        [x, ..] if x.tag == Tag::Float => float_to_int_ceil(x.raw_float()).map_or(Direct::Unknown, whole),
+        _ => Direct::Unknown,
+    }
+}
+
+/// An integer result.
+fn whole(int: i64) -> Direct {
+    Direct::One(Value::int(int))
+}
+
 fn ceil(vm: &mut Vm) -> NativeResult {
     let value = vm.arg(1);
     if value.tag == Tag::Int {
@@ -84,6 +119,14 @@ fn ceil(vm: &mut Vm) -> NativeResult {
     }
     let float = vm.check_float(1)?;
     vm.ret(float_to_int_ceil(float).map_or_else(|| Value::float(float.ceil()), Value::int))
+}
+
+fn floor_direct(_: &mut Heap, args: &[Value], _: i32) -> Direct {
+    match args {
+        [x, ..] if x.tag == Tag::Int => Direct::One(*x),
+        [x, ..] if x.tag == Tag::Float => float_to_int_floor(x.raw_float()).map_or(Direct::Unknown, whole),
+        _ => Direct::Unknown,
+    }
 }
 
 fn floor(vm: &mut Vm) -> NativeResult {
@@ -98,6 +141,15 @@ fn floor(vm: &mut Vm) -> NativeResult {
 /// The largest integer not above a float; a float if no integer is large enough.
 fn floored(float: f64) -> Value {
     float_to_int_floor(float).map_or_else(|| Value::float(float.floor()), Value::int)
+}
+
+fn fmod_direct(_: &mut Heap, args: &[Value], _: i32) -> Direct {
+    match args {
+        [a, b, ..] if a.tag == Tag::Float && b.tag == Tag::Float => {
+            Direct::One(Value::float(a.raw_float() % b.raw_float()))
+        }
+        _ => Direct::Unknown,
+    }
 }
 
 fn fmod(vm: &mut Vm) -> NativeResult {
@@ -127,6 +179,10 @@ fn modf(vm: &mut Vm) -> NativeResult {
     vm.push(floored(whole));
     vm.push(Value::float(fraction));
     Ok(2)
+}
+
+fn log_direct(_: &mut Heap, args: &[Value], _: i32) -> Direct {
+    if args.len() == 1 { map_direct(args, f64::ln) } else { Direct::Unknown }
 }
 
 fn log(vm: &mut Vm) -> NativeResult {
@@ -171,6 +227,24 @@ fn extreme(vm: &mut Vm, is_better: impl Fn(&mut Vm, Value, Value) -> Result<bool
     vm.ret(best)
 }
 
+/// The extreme of several numbers of one kind, called directly.
+#[inline(always)]
+fn extreme_direct(args: &[Value], int: impl Fn(i64, i64) -> bool, float: impl Fn(f64, f64) -> bool) -> Direct {
+    let [first, rest @ ..] = args else { return Direct::Unknown };
+    let mut best = *first;
+    for &value in rest {
+        let is_better = match (best.tag, value.tag) {
+            (Tag::Int, Tag::Int) => int(best.raw_int(), value.raw_int()),
+            (Tag::Float, Tag::Float) => float(best.raw_float(), value.raw_float()),
+            _ => return Direct::Unknown,
+        };
+        if is_better {
+            best = value;
+        }
+    }
+    Direct::One(best)
+}
+
 #[inline(always)]
 fn less(vm: &mut Vm, a: Value, b: Value) -> Result<bool, Raised> {
     match (a.tag, b.tag) {
@@ -178,6 +252,13 @@ fn less(vm: &mut Vm, a: Value, b: Value) -> Result<bool, Raised> {
         (Tag::Float, Tag::Float) => Ok(a.raw_float() < b.raw_float()),
         // Anything that can be compared is allowed.
         _ => vm.less_than(a, b),
+    }
+}
+
+fn tointeger_direct(_: &mut Heap, args: &[Value], _: i32) -> Direct {
+    match args {
+        [x, ..] if x.tag == Tag::Int => Direct::One(*x),
+        _ => Direct::Unknown,
     }
 }
 

@@ -302,10 +302,13 @@ unsafe fn pop_frame(vm: *mut Vm, first: *mut Value, n: usize) -> Step {
     }
 }
 
-/// The safepoint behind a native function that was called by a Lua instruction.
+/// The safepoint behind a native function that was called by a Lua instruction, and has left `wanted` results below `top`.
+///
+/// # Safety
+/// The current frame is the caller's, with its `pc` stored.
 #[cold]
 #[inline(never)]
-unsafe fn collect_after_call(vm: *mut Vm, wanted: i32) -> Step {
+pub(crate) unsafe fn collect_after_call(vm: *mut Vm, wanted: i32) -> Step {
     // SAFETY: with all results wanted, `top` is behind them and above every live register; otherwise the registers end
     // where the frame does.
     unsafe {

@@ -41,7 +41,7 @@ pub enum Control {
 impl Vm {
     /// A function value for one of the control functions.
     pub fn control_function(&mut self, control: Control, upvalues: &[Value]) -> Value {
-        Value::native_fn(self.heap.new_native(std::ptr::null(), 0, control as u32, upvalues))
+        Value::native_fn(self.heap.new_control(control as u32, upvalues))
     }
 }
 

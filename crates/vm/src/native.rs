@@ -8,7 +8,7 @@
 //! Safepoints inside a native function are exactly the methods marked **(safepoint)**: those that may run Lua code or
 //! collect. Creating strings and tables is not one. So: push what must survive a call, and read it back after it.
 
-use perilune_runtime::object::{StrRef, TableRef, ThreadRef, UserDataRef};
+use perilune_runtime::object::{DirectFn, StrRef, TableRef, ThreadRef, UserDataRef};
 use perilune_runtime::stack::{HANDLER_ROOM, MAX_SLOTS};
 use perilune_runtime::table::SetError;
 use perilune_runtime::value::{Tag, Value};
@@ -43,16 +43,27 @@ pub struct Row {
     pub func: NativeFn,
     /// What a compiler tier may know it as.
     pub intrinsic: Intrinsic,
+    /// Its direct form, for common cases.
+    pub direct: Option<DirectFn>,
+}
+
+impl Row {
+    /// The same row with a direct form. Whatever that gives, the function must give for the same arguments, at the price
+    /// of one call.
+    #[must_use]
+    pub const fn direct(self, direct: DirectFn) -> Row {
+        Row { direct: Some(direct), ..self }
+    }
 }
 
 /// A library row without an intrinsic.
 pub const fn row(name: &'static str, func: NativeFn) -> Row {
-    Row { name, func, intrinsic: Intrinsic::None }
+    Row { name, func, intrinsic: Intrinsic::None, direct: None }
 }
 
 /// A library row that a compiler tier knows.
 pub const fn intrinsic(name: &'static str, func: NativeFn, intrinsic: Intrinsic) -> Row {
-    Row { name, func, intrinsic }
+    Row { name, func, intrinsic, direct: None }
 }
 
 macro_rules! intrinsics {
@@ -410,7 +421,7 @@ impl Vm {
 
     /// A native function value with upvalues.
     pub fn native(&mut self, func: NativeFn, intrinsic: Intrinsic, upvalues: &[Value]) -> Value {
-        Value::native_fn(self.heap.new_native(func as *const (), intrinsic as u32, 0, upvalues))
+        Value::native_fn(self.heap.new_native(func as *const (), intrinsic as u32, None, upvalues))
     }
 
     /// A userdata owning `data`, with `metatable`, registered for finalization when that has `__gc`.
@@ -465,7 +476,8 @@ impl Vm {
     /// Fills a library table.
     pub fn register(&mut self, t: TableRef, rows: &[Row]) {
         for r in rows {
-            let f = self.native(r.func, r.intrinsic, &[]);
+            let f = self.heap.new_native(r.func as *const (), r.intrinsic as u32, r.direct, &[]);
+            let f = Value::native_fn(f);
             self.set_field(t, r.name, f);
         }
     }

@@ -11,6 +11,7 @@ use perilune_runtime::value::{Tag, Value};
 use crate::call::Step;
 use crate::frame;
 use crate::host::Host;
+use crate::interp::caches::{ROUTES, Route};
 use crate::limits::{Limits, Violation};
 use crate::meta::Event;
 use crate::tier::{NullTier, Tier};
@@ -35,8 +36,8 @@ pub struct Vm {
     pub(crate) thread: *mut Thread,
     /// The heap.
     pub(crate) heap: Heap,
-    /// Inline caches of instructions that meet many shapes; see `interp::index`.
-    pub(crate) lookups: [perilune_runtime::object::Cache; crate::interp::index::SHARED_CACHES],
+    /// Where instructions that meet many shapes find fields.
+    pub(crate) routes: [Route; ROUTES],
     /// Counters of loop headers for the tier.
     pub(crate) hot: crate::tier::HotCounters,
     /// The payload of a value that a helper returns to compiled code.
@@ -145,7 +146,7 @@ impl Vm {
             fuel: 0,
             thread: main,
             heap,
-            lookups: [crate::interp::index::EMPTY_CACHE; crate::interp::index::SHARED_CACHES],
+            routes: [Route::EMPTY; ROUTES],
             hot: crate::tier::HotCounters::new(),
             scratch: 0,
             recording: false,

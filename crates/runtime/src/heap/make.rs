@@ -7,7 +7,8 @@ use std::ptr;
 
 use super::{Heap, OutOfMemory};
 use crate::object::{
-    ErasedNative, Gc, GcHeader, Kind, LuaClosure, NativeClosure, Proto, Table, TableRef, UpVal, UserData, UserDataRef,
+    DirectFn, ErasedNative, Gc, GcHeader, Kind, LuaClosure, NativeClosure, Proto, Table, TableRef, UpVal, UserData,
+    UserDataRef,
 };
 use crate::value::Value;
 
@@ -85,15 +86,26 @@ impl Heap {
         &mut self,
         code: ErasedNative,
         intrinsic: u32,
-        control: u32,
+        direct: Option<DirectFn>,
         upvals: &[Value],
     ) -> Gc<NativeClosure> {
+        let header = self.header(Kind::NativeFn, upvals.len() as u32);
+        self.native(NativeClosure { header, code, intrinsic, control: 0, direct }, upvals)
+    }
+
+    /// A native function for which the interpreter switches frames or threads.
+    pub fn new_control(&mut self, control: u32, upvals: &[Value]) -> Gc<NativeClosure> {
+        let header = self.header(Kind::NativeFn, upvals.len() as u32);
+        let closure = NativeClosure { header, code: ptr::null(), intrinsic: 0, control, direct: None };
+        self.native(closure, upvals)
+    }
+
+    fn native(&mut self, closure: NativeClosure, upvals: &[Value]) -> Gc<NativeClosure> {
         let size = size_of::<NativeClosure>() + size_of_val(upvals);
         let p: *mut NativeClosure = self.alloc_cell(size).cast();
-        let header = self.header(Kind::NativeFn, upvals.len() as u32);
         // SAFETY: the cell is new and has room for the struct and the upvalues.
         unsafe {
-            p.write(NativeClosure { header, code, intrinsic, control });
+            p.write(closure);
             ptr::copy_nonoverlapping(upvals.as_ptr(), NativeClosure::upvals(p), upvals.len());
             Gc::from_ptr(p)
         }

@@ -36,6 +36,7 @@ use std::fmt;
 use crate::object::mark as bits;
 use crate::object::{GcHeader, Kind, StrRef, Table, Thread, UpVal};
 use crate::table::ShapeTree;
+use crate::value::Tag;
 
 mod atomic;
 mod barrier;
@@ -136,6 +137,8 @@ pub struct Heap {
     interned: InternTable,
     /// The strings of one byte that were made so far; they are never freed.
     one_byte: Box<[Option<StrRef>; 256]>,
+    /// The names of the types, by tag, once they were asked for; they are never freed.
+    type_names: [Option<StrRef>; Tag::Thread as usize + 1],
     seed: u64,
     /// The shapes of tables.
     pub shapes: ShapeTree,
@@ -204,6 +207,7 @@ impl Heap {
             raw: RawPool::new(),
             interned: InternTable::new(),
             one_byte: Box::new([None; 256]),
+            type_names: [None; Tag::Thread as usize + 1],
             seed,
             shapes: ShapeTree::new(),
             gray: Vec::new(),
@@ -257,6 +261,23 @@ impl Heap {
         self.fix(mode);
         self.fix(gc);
         self.name_mode = Some(mode);
+    }
+
+    /// The name of a type, as `type` gives it.
+    #[inline]
+    pub fn type_name(&mut self, tag: Tag) -> StrRef {
+        match self.type_names[tag as usize] {
+            Some(name) => name,
+            None => self.make_type_name(tag),
+        }
+    }
+
+    #[cold]
+    fn make_type_name(&mut self, tag: Tag) -> StrRef {
+        let name = self.new_str(tag.type_name().as_bytes());
+        self.fix(name);
+        self.type_names[tag as usize] = Some(name);
+        name
     }
 
     /// Keeps a string alive as long as the heap.

@@ -187,7 +187,7 @@ fn everything_is_given_back() {
         put(&mut heap, t, Value::userdata(data), Value::TRUE);
         let thread = heap.new_thread(INITIAL_SLOTS).expect("there is memory");
         put(&mut heap, t, Value::thread(thread), Value::TRUE);
-        let native = heap.new_native(std::ptr::null(), 0, 0, &[Value::table(t), Value::NIL]);
+        let native = heap.new_native(std::ptr::null(), 0, None, &[Value::table(t), Value::NIL]);
         roots.0.push(Value::native_fn(native));
     }
     check(&heap, &mut roots);
@@ -578,7 +578,7 @@ fn an_empty_heap_is_small() {
     let mut heap = heap();
     for i in 0..300 {
         heap.new_str(format!("library name {i}").as_bytes());
-        heap.new_native(std::ptr::null(), 0, 0, &[]);
+        heap.new_native(std::ptr::null(), 0, None, &[]);
     }
     let blocks: usize = heap.blocks.iter().map(|b| b.total).sum();
     assert!(blocks + heap.raw.held_bytes() < 48 << 10, "{blocks}");

@@ -25,6 +25,8 @@ mod pattern;
 mod position;
 mod search;
 
+use perilune_runtime::heap::Heap;
+use perilune_runtime::object::{Direct, Str};
 use perilune_runtime::value::{Tag, Value};
 use perilune_vm::native::{Intrinsic, NativeResult, Raised, Row, intrinsic, row};
 use perilune_vm::vm::Vm;
@@ -34,21 +36,21 @@ use self::meter::Meter;
 
 /// The functions of the library.
 pub const ROWS: &[Row] = &[
-    intrinsic("byte", byte, Intrinsic::StringByte),
-    intrinsic("char", char, Intrinsic::StringChar),
+    intrinsic("byte", byte, Intrinsic::StringByte).direct(byte_direct),
+    intrinsic("char", char, Intrinsic::StringChar).direct(char_direct),
     row("dump", dump),
     intrinsic("find", find::find, Intrinsic::StringFind),
     intrinsic("format", format::format, Intrinsic::StringFormat),
     intrinsic("gmatch", find::gmatch, Intrinsic::StringGmatch),
     intrinsic("gsub", gsub::gsub, Intrinsic::StringGsub),
-    intrinsic("len", len, Intrinsic::StringLen),
+    intrinsic("len", len, Intrinsic::StringLen).direct(len_direct),
     intrinsic("lower", lower, Intrinsic::StringLower),
     intrinsic("match", find::r#match, Intrinsic::StringMatch),
     row("pack", pack::pack),
     row("packsize", pack::packsize),
     intrinsic("rep", rep, Intrinsic::StringRep),
     intrinsic("reverse", reverse, Intrinsic::StringReverse),
-    intrinsic("sub", sub, Intrinsic::StringSub),
+    intrinsic("sub", sub, Intrinsic::StringSub).direct(sub_direct),
     row("unpack", pack::unpack),
     intrinsic("upper", upper, Intrinsic::StringUpper),
 ];
@@ -78,9 +80,40 @@ impl Meter for Vm {
     }
 }
 
+fn len_direct(_: &mut Heap, args: &[Value], _: i32) -> Direct {
+    match args.first().and_then(|v| v.as_str()) {
+        Some(s) => Direct::One(Value::int(s.len() as i64)),
+        None => Direct::Unknown,
+    }
+}
+
 fn len(vm: &mut Vm) -> NativeResult {
     let s = vm.check_str(1)?;
     vm.ret(Value::int(s.len() as i64))
+}
+
+/// Pieces that are interned, by integers.
+fn sub_direct(heap: &mut Heap, args: &[Value], _: i32) -> Direct {
+    let (s, first, last) = match args {
+        [s, first] => (s, first, -1),
+        [s, first, last, ..] if last.tag == Tag::Int => (s, first, last.raw_int()),
+        _ => return Direct::Unknown,
+    };
+    let Some(text) = s.as_str() else { return Direct::Unknown };
+    if first.tag != Tag::Int {
+        return Direct::Unknown;
+    }
+    let bytes = text.as_bytes();
+    let start = position::start(first.raw_int(), bytes.len());
+    let end = position::end(last, bytes.len());
+    let range = bytes.get(start - 1..end).unwrap_or_default();
+    if range.len() == bytes.len() {
+        Direct::One(*s)
+    } else if range.len() <= Str::MAX_SHORT {
+        Direct::One(Value::str(heap.new_str(range)))
+    } else {
+        Direct::Unknown
+    }
 }
 
 fn sub(vm: &mut Vm) -> NativeResult {
@@ -91,6 +124,20 @@ fn sub(vm: &mut Vm) -> NativeResult {
     let range = bytes.get(start - 1..end).unwrap_or_default();
     let result = if range.len() == bytes.len() { vm.arg(1) } else { buffer::string(vm, range)? };
     vm.ret(result)
+}
+
+/// One byte by its position from the front.
+fn byte_direct(_: &mut Heap, args: &[Value], _: i32) -> Direct {
+    let (s, position) = match args {
+        [s] => (s, 1),
+        [s, position] if position.tag == Tag::Int => (s, position.raw_int()),
+        _ => return Direct::Unknown,
+    };
+    let Some(text) = s.as_str() else { return Direct::Unknown };
+    match text.as_bytes().get((position as usize).wrapping_sub(1)) {
+        Some(byte) => Direct::One(Value::int(i64::from(*byte))),
+        None => Direct::Unknown,
+    }
 }
 
 fn byte(vm: &mut Vm) -> NativeResult {
@@ -114,6 +161,21 @@ fn byte(vm: &mut Vm) -> NativeResult {
             Ok(range.len() as u32)
         }
     }
+}
+
+/// As many bytes as fit a word.
+fn char_direct(heap: &mut Heap, args: &[Value], _: i32) -> Direct {
+    let mut bytes = [0; 8];
+    if args.len() > bytes.len() {
+        return Direct::Unknown;
+    }
+    for (to, from) in bytes.iter_mut().zip(args) {
+        match u8::try_from(from.raw_int()) {
+            Ok(byte) if from.tag == Tag::Int => *to = byte,
+            _ => return Direct::Unknown,
+        }
+    }
+    Direct::One(Value::str(heap.new_str(&bytes[..args.len()])))
 }
 
 fn char(vm: &mut Vm) -> NativeResult {

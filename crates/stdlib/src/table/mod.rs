@@ -13,7 +13,8 @@ mod access;
 mod sort;
 
 use perilune_base::num::format::{write_float, write_int};
-use perilune_runtime::object::TableRef;
+use perilune_runtime::heap::Heap;
+use perilune_runtime::object::{Direct, TableRef};
 use perilune_runtime::table::SetError;
 use perilune_runtime::value::{Tag, Value};
 use perilune_vm::native::{Intrinsic, NativeResult, Raised, Row, intrinsic, row};
@@ -25,10 +26,10 @@ use crate::string::buffer::{self, append};
 /// The functions of the library.
 pub const ROWS: &[Row] = &[
     intrinsic("concat", concat, Intrinsic::TableConcat),
-    intrinsic("insert", insert, Intrinsic::TableInsert),
+    intrinsic("insert", insert, Intrinsic::TableInsert).direct(append_direct),
     row("move", r#move),
     row("pack", pack),
-    intrinsic("remove", remove, Intrinsic::TableRemove),
+    intrinsic("remove", remove, Intrinsic::TableRemove).direct(pop_direct),
     row("sort", sort::sort),
     intrinsic("unpack", unpack, Intrinsic::Unpack),
 ];
@@ -48,6 +49,15 @@ pub fn open(vm: &mut Vm) {
 #[inline]
 fn charge_elements(vm: &mut Vm, done: i64) -> Result<(), Raised> {
     if done % CHARGED_TOGETHER == CHARGED_TOGETHER - 1 { vm.charge(CHARGED_TOGETHER as u64) } else { Ok(()) }
+}
+
+/// `table.insert(t, v)` of a plain table.
+fn append_direct(heap: &mut Heap, args: &[Value], _: i32) -> Direct {
+    let [object, value] = args else { return Direct::Unknown };
+    match plain(*object) {
+        Some(table) if !value.is_nil() && table.set_int(heap, table.length() + 1, *value).is_ok() => Direct::Nothing,
+        _ => Direct::Unknown,
+    }
 }
 
 fn insert(vm: &mut Vm) -> NativeResult {
@@ -91,6 +101,15 @@ fn insert_plain(vm: &mut Vm, table: TableRef, position: i64, value: Value) -> Re
         inserted => inserted,
     };
     inserted.map_err(|error| vm.set_error(error))
+}
+
+/// `table.remove(t)` of a plain table that is not empty.
+fn pop_direct(_: &mut Heap, args: &[Value], _: i32) -> Direct {
+    let [object] = args else { return Direct::Unknown };
+    match plain(*object) {
+        Some(table) if table.array_len() > 0 => Direct::One(table.array_remove(table.array_len())),
+        _ => Direct::Unknown,
+    }
 }
 
 fn remove(vm: &mut Vm) -> NativeResult {

@@ -10,7 +10,7 @@
 //! guarantee, or with debug assertions, returns the state to a loop instead, so that the host's stack cannot grow.
 //! The fixture `traps/long-loop-needs-no-host-stack`, in a release build, would overflow the stack if that call were a real one.
 
-use perilune_bytecode::ops::{Instr, Op};
+use perilune_bytecode::ops::Instr;
 use perilune_runtime::stack::Frame;
 use perilune_runtime::value::Value;
 
@@ -20,9 +20,8 @@ use crate::frame;
 use crate::tier::Mode;
 use crate::vm::Vm;
 
-/// A handler: the VM, the instruction behind the one to run, the frame's registers and constants, the frame, and the
-/// instruction to run.
-pub(super) type Handler = unsafe fn(*mut Vm, *const Instr, *mut Value, *const Value, *mut Frame, Instr) -> Exit;
+/// A handler: the VM, the instruction behind the one to run, the frame's registers and constants, and the frame.
+pub(super) type Handler = unsafe fn(*mut Vm, *const Instr, *mut Value, *const Value, *mut Frame) -> Exit;
 
 /// The handlers of a mode, by opcode number.
 pub(super) trait Handlers: Mode {
@@ -78,9 +77,8 @@ unsafe fn jump<M: Handlers>(
 ) -> Exit {
     // SAFETY: as `next`.
     unsafe {
-        let i = *pc;
-        let handler = M::TABLE[i.op_byte() as usize];
-        handler(vm, pc.add(1), base, consts, frame, i)
+        let handler = M::TABLE[(*pc).op_byte() as usize];
+        handler(vm, pc.add(1), base, consts, frame)
     }
 }
 
@@ -183,11 +181,10 @@ pub(super) unsafe fn no_opcode<M: Handlers>(
     _base: *mut Value,
     _consts: *const Value,
     frame: *mut Frame,
-    i: Instr,
 ) -> Exit {
-    debug_assert!(Op::from_byte(i.op_byte()).is_none());
     // SAFETY: the current frame is a Lua frame.
     unsafe {
+        debug_assert!((*pc.sub(1)).op().is_none());
         (*frame).pc = pc;
         let _ = (*vm).run_error("this is a bug: unverified bytecode");
         raise::<M>(vm)

@@ -2,9 +2,10 @@
 
 use perilune_bytecode::ops::Instr;
 use perilune_runtime::object::{ANY_ELEMENTS, Cache, Gc, Table, mark};
-use perilune_runtime::table::{FieldSlot, SetError, Shape, add_field_slot, lookup_field};
+use perilune_runtime::table::{SetError, Shape, add_field_slot};
 use perilune_runtime::value::{Tag, Value};
 
+use super::caches::{self, MAX_MISSES, Place};
 use super::{finish, pointer};
 use crate::call::{self, Step};
 use crate::meta::{self, Event};
@@ -14,151 +15,11 @@ use crate::vm::Vm;
 /// Longest chain of `__index` or `__newindex` values, as in the reference.
 const MAX_CHAIN: usize = 2000;
 
-/// Caches that all instructions share.
-pub(crate) const SHARED_CACHES: usize = 256;
-
-/// A cache that knows nothing.
-pub(crate) const EMPTY_CACHE: Cache = Cache {
-    key: Value::NIL,
-    shape: std::ptr::null_mut(),
-    outer_shape: std::ptr::null_mut(),
-    meta_shape: std::ptr::null_mut(),
-    holder_shape: std::ptr::null_mut(),
-    slot: 0,
-    holder_slot: 0,
-    index_slot: 0,
-    misses: 0,
-};
-
 /// What a lookup came to.
 enum Found {
     Value(Value),
     /// This function must be called with this object and the key.
     Handler(Value, Value),
-}
-
-/// The method that a cache finds for `t`: its own field, or one of the table in its metatable's `__index`. Nil when the
-/// cache does not know.
-///
-/// # Safety
-/// `t` is a live table; `cache` belongs to the running prototype.
-#[inline(always)]
-pub(crate) unsafe fn cached_method(t: *mut Table, cache: *mut Cache) -> Value {
-    // SAFETY: an equal shape proves that the slot exists; shapes are never freed.
-    unsafe {
-        let shape = (*t).shape;
-        if shape == (*cache).outer_shape {
-            let m = (*t).meta;
-            if !m.is_null() && (*m).shape == (*cache).meta_shape {
-                let index = *(*m).slots.add((*cache).index_slot as usize);
-                if index.tag == Tag::Table {
-                    let holder = pointer::<Table>(index);
-                    if (*holder).shape == (*cache).holder_shape {
-                        return *(*holder).slots.add((*cache).holder_slot as usize);
-                    }
-                }
-            }
-        }
-        if shape == (*cache).shape {
-            return *(*t).slots.add((*cache).slot as usize);
-        }
-        Value::NIL
-    }
-}
-
-/// Misses after which an instruction's own cache is left as it is: the instruction meets many shapes.
-const MAX_MISSES: u32 = 8;
-
-/// The cache that all instructions share, for the shape of `t` and a key: instructions that meet many shapes look here.
-#[inline(always)]
-unsafe fn shared_cache(vm: *mut Vm, t: *mut Table, key: Value) -> *mut Cache {
-    // SAFETY: `t` is alive; the index is below the number of caches.
-    unsafe {
-        let mix = ((*t).shape.addr() as u64 >> 4).wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ key.payload >> 3;
-        let n = (mix ^ mix >> 17) as usize % SHARED_CACHES;
-        (&raw mut (*vm).lookups).cast::<Cache>().add(n)
-    }
-}
-
-/// Remembers where `t` has the key of `cache`: in the cache itself, or in the shared one when it has missed often.
-///
-/// The shared one needs no tracing: what it says of where a key *is* is about keys of shapes, which never die.
-#[cold]
-#[inline(never)]
-unsafe fn remember_load(vm: *mut Vm, t: *mut Table, cache: *mut Cache) {
-    // SAFETY: the caches are alive.
-    unsafe {
-        if (*cache).misses < MAX_MISSES {
-            (*cache).misses += 1;
-            return fill_load(vm, t, cache);
-        }
-        let shared = shared_cache(vm, t, (*cache).key);
-        if is_hopeless(shared, t, (*cache).key) {
-            return;
-        }
-        // What it knew was about another key.
-        *shared = EMPTY_CACHE;
-        (*shared).key = (*cache).key;
-        fill_load(vm, t, shared);
-        if (*shared).shape.is_null() && (*shared).outer_shape.is_null() {
-            (*shared).holder_shape = (*t).shape;
-        }
-    }
-}
-
-/// Whether a shared cache says that no cache can help with this key in tables of this shape (it is found further up a
-/// chain, or by a function). Should the key be another one that got the address of a dead one, then only time is lost.
-#[inline(always)]
-unsafe fn is_hopeless(shared: *const Cache, t: *mut Table, key: Value) -> bool {
-    // SAFETY: both are alive.
-    unsafe {
-        (*shared).shape.is_null()
-            && (*shared).outer_shape.is_null()
-            && (*shared).key.payload == key.payload
-            && (*shared).holder_shape == (*t).shape
-    }
-}
-
-/// Fills a cache for a load of its key from `t`.
-unsafe fn fill_load(vm: *mut Vm, t: *mut Table, cache: *mut Cache) {
-    // SAFETY: `t` and the tables behind its metatable are alive.
-    unsafe {
-        let Some(key) = (*cache).key.as_str() else { return };
-        match lookup_field(t, key) {
-            FieldSlot::Own(slot) => {
-                (*cache).slot = slot;
-                (*cache).shape = (*t).shape;
-            }
-            FieldSlot::Absent => {
-                let m = (*t).meta;
-                if m.is_null() {
-                    return;
-                }
-                fill_inherited(vm, (*t).shape, m, cache);
-            }
-            FieldSlot::Dict => {}
-        }
-    }
-}
-
-/// Fills a cache for a load of its key through the metatable `m` of objects with a shape.
-unsafe fn fill_inherited(vm: *mut Vm, outer: *mut Shape, m: *mut Table, cache: *mut Cache) {
-    // SAFETY: `m` is alive.
-    unsafe {
-        let Some(key) = (*cache).key.as_str() else { return };
-        let FieldSlot::Own(index_slot) = lookup_field(m, (*vm).event_name(Event::Index)) else { return };
-        let index = *(*m).slots.add(index_slot as usize);
-        if index.tag != Tag::Table {
-            return;
-        }
-        let holder = pointer::<Table>(index);
-        let FieldSlot::Own(holder_slot) = lookup_field(holder, key) else { return };
-        (*cache).outer_shape = outer;
-        (*cache).meta_shape = (*m).shape;
-        (*cache).index_slot = index_slot;
-        (*cache).holder_shape = (*holder).shape;
-        (*cache).holder_slot = holder_slot;
-    }
 }
 
 /// `object[key]`, following `__index` tables.
@@ -220,30 +81,38 @@ pub(crate) unsafe fn get_field(vm: *mut Vm, i: Instr, cache: *mut Cache, object:
         let key = (*cache).key;
         if object.tag == Tag::Table {
             let t = pointer::<Table>(object);
-            let mut v = cached_method(t, cache);
-            if v.is_nil() && (*cache).misses >= MAX_MISSES {
-                let shared = shared_cache(vm, t, key);
-                if (*shared).key.payload == key.payload {
-                    v = cached_method(t, shared);
-                }
-            }
-            if !v.is_nil() {
-                *(*(*(*vm).thread).frame).base.add(i.a() as usize) = v;
+            let v = field(vm, t, cache);
+            if v.is_some() || (*t).meta.is_null() {
+                *(*(*(*vm).thread).frame).base.add(i.a() as usize) = v.unwrap_or(Value::NIL);
                 return Step::Next;
-            }
-            if !(*(*t).shape).is_dict() {
-                remember_load(vm, t, cache);
-            }
-            if let Some(name) = key.as_str() {
-                let v = Gc::from_ptr(t).get_str(name);
-                if !v.is_nil() || (*t).meta.is_null() {
-                    *(*(*(*vm).thread).frame).base.add(i.a() as usize) = v;
-                    return Step::Next;
-                }
             }
         }
         let found = lookup(&mut *vm, object, key);
         conclude_load(vm, i, found, key)
+    }
+}
+
+/// The field of `t` for a cache's key, if it is its own or known to be inherited, or known to be absent.
+#[inline(always)]
+unsafe fn field(vm: *mut Vm, t: *mut Table, cache: *mut Cache) -> Option<Value> {
+    // SAFETY: the caller of `get_field` has promised that they are alive.
+    unsafe {
+        let known = caches::cached_place(t, cache);
+        if !known.is_null() && !(*known).is_nil() {
+            return Some(*known);
+        }
+        let name = (*cache).key.as_str()?;
+        if !(*(*t).shape).is_dict() {
+            if (*cache).misses >= MAX_MISSES {
+                return match caches::routed_place(vm, t, name) {
+                    Place::Slot(slot) => Some(*slot).filter(|v| !v.is_nil()),
+                    Place::Nil => Some(Value::NIL),
+                    Place::Unknown => None,
+                };
+            }
+            caches::remember_load(vm, t, cache);
+        }
+        Some(Gc::from_ptr(t).get_str(name)).filter(|v| !v.is_nil())
     }
 }
 
@@ -273,7 +142,7 @@ pub(crate) unsafe fn get_method(vm: *mut Vm, i: Instr, cache: *mut Cache, object
                 }
                 if (*cache).misses < MAX_MISSES {
                     (*cache).misses += 1;
-                    fill_inherited(vm, std::ptr::null_mut(), m, cache);
+                    caches::remember_inherited(vm, std::ptr::null_mut(), m, cache);
                 }
             }
         }
@@ -316,68 +185,29 @@ pub(crate) unsafe fn barrier(vm: *mut Vm, t: *mut Table, v: Value) {
     }
 }
 
-/// A store through a cache: to an own field that is present, or adding one to a table without metatable.
-///
-/// # Safety
-/// `t` is a live table; `cache` belongs to the running prototype.
-#[inline(always)]
-pub(crate) unsafe fn store_cached(vm: *mut Vm, t: *mut Table, cache: *mut Cache, v: Value) -> bool {
-    // SAFETY: an equal shape proves that the slot exists. A present field needs no look at `__newindex`.
-    unsafe {
-        if (*t).shape != (*cache).shape {
-            return false;
-        }
-        let slot = (*t).slots.add((*cache).slot as usize);
-        if (*slot).is_nil() {
-            return false;
-        }
-        *slot = v;
-        barrier(vm, t, v);
-        true
-    }
-}
-
-/// A store to an element of the array part (`n` counts from 0), or one that appends with room.
+/// A store that appends to the array part with room (`n` counts from 0).
 ///
 /// # Safety
 /// `t` is a live table.
 #[inline(always)]
-pub(crate) unsafe fn store_element(vm: *mut Vm, t: *mut Table, n: u64, v: Value) -> bool {
-    // SAFETY: `n` is compared with the array's length and room before it is used. An element that is present needs no look
-    // at `__newindex`; packed kinds hold no nil.
+pub(crate) unsafe fn append_element(vm: *mut Vm, t: *mut Table, n: u64, v: Value) -> bool {
+    // SAFETY: `n` is compared with the array's length and room before it is used.
     unsafe {
         let len = (*t).header.word as u64;
-        let kind = (*t).header.aux;
-        if n < len {
-            if kind == v.tag as u8 {
-                *(*t).array.cast::<u64>().add(n as usize) = v.payload;
-                barrier(vm, t, v);
-                return true;
-            }
-            if kind == ANY_ELEMENTS {
-                let slot = (*t).array.cast::<Value>().add(n as usize);
-                if (*slot).is_nil() || v.is_nil() {
-                    return false;
-                }
-                *slot = v;
-                barrier(vm, t, v);
-                return true;
-            }
+        if n != len || n >= (*t).array_cap as u64 || !(*t).meta.is_null() || !no_index_keys(t) {
             return false;
         }
-        if n == len && n < (*t).array_cap as u64 && (*t).meta.is_null() && no_index_keys(t) {
-            if kind == v.tag as u8 {
-                *(*t).array.cast::<u64>().add(n as usize) = v.payload;
-            } else if kind == ANY_ELEMENTS && !v.is_nil() {
-                *(*t).array.cast::<Value>().add(n as usize) = v;
-            } else {
-                return false;
-            }
-            (*t).header.word = (len + 1) as u32;
-            barrier(vm, t, v);
-            return true;
+        let kind = (*t).header.aux;
+        if kind == v.tag as u8 {
+            *(*t).array.cast::<u64>().add(n as usize) = v.payload;
+        } else if kind == ANY_ELEMENTS && !v.is_nil() {
+            *(*t).array.cast::<Value>().add(n as usize) = v;
+        } else {
+            return false;
         }
-        false
+        (*t).header.word = (len + 1) as u32;
+        barrier(vm, t, v);
+        true
     }
 }
 
@@ -477,15 +307,11 @@ pub(crate) unsafe fn set_field(vm: *mut Vm, cache: *mut Cache, object: Value, v:
                     }
                 } else if !(*shape).is_dict() && !v.is_nil() {
                     if (*cache).misses < MAX_MISSES {
-                        remember_store(vm, t, cache);
-                    } else {
-                        let shared = shared_cache(vm, t, key);
-                        if (*shared).key.payload == key.payload && store_cached(vm, t, shared, v) {
-                            return Step::Next;
-                        }
-                        if (*shared).key.payload != key.payload || (*shared).shape != shape {
-                            remember_load(vm, t, cache);
-                        }
+                        caches::remember_store(vm, t, cache);
+                    } else if let Some(slot) = own_place(vm, t, key) {
+                        *slot = v;
+                        barrier(vm, t, v);
+                        return Step::Next;
                     }
                 }
                 return store(vm, t, key, v, true);
@@ -495,37 +321,31 @@ pub(crate) unsafe fn set_field(vm: *mut Vm, cache: *mut Cache, object: Value, v:
     }
 }
 
+/// The slot of a property that `t` has, by the shared routes.
+#[inline]
+unsafe fn own_place(vm: *mut Vm, t: *mut Table, key: Value) -> Option<*mut Value> {
+    // SAFETY: `t` is alive.
+    unsafe {
+        match caches::routed_place(vm, t, key.as_str()?) {
+            // One behind a metatable is not its own.
+            Place::Slot(slot) if is_own(t, slot) && !(*slot).is_nil() => Some(slot),
+            Place::Slot(_) | Place::Nil | Place::Unknown => None,
+        }
+    }
+}
+
+/// Whether a slot is one of `t`.
+#[inline(always)]
+unsafe fn is_own(t: *mut Table, slot: *mut Value) -> bool {
+    // SAFETY: `t` is alive.
+    unsafe { slot.addr().wrapping_sub((*t).slots.addr()) < (*(*t).shape).count as usize * size_of::<Value>() }
+}
+
 /// Whether the metatable of `t` is known to have no `__newindex`.
 #[inline]
 unsafe fn absent_new_index(vm: *mut Vm, t: *mut Table) -> bool {
     // SAFETY: the caller has checked that there is a metatable.
     unsafe { meta::handler(&*vm, Gc::from_ptr((*t).meta), Event::NewIndex).is_nil() }
-}
-
-/// Fills a cache for a store of its key to `t`.
-#[cold]
-#[inline(never)]
-unsafe fn remember_store(vm: *mut Vm, t: *mut Table, cache: *mut Cache) {
-    // SAFETY: `t` is alive.
-    unsafe {
-        (*cache).misses = (*cache).misses.saturating_add(1);
-        let Some(key) = (*cache).key.as_str() else { return };
-        match lookup_field(t, key) {
-            FieldSlot::Own(slot) => {
-                (*cache).shape = (*t).shape;
-                (*cache).slot = slot;
-            }
-            FieldSlot::Absent => {
-                let from: *mut Shape = (*t).shape;
-                if let Some(to) = (*vm).heap.shapes.transition(from, key) {
-                    (*cache).outer_shape = from;
-                    (*cache).holder_shape = to;
-                    (*cache).holder_slot = (*from).count;
-                }
-            }
-            FieldSlot::Dict => {}
-        }
-    }
 }
 
 /// `SetTable` and `SetInt`, when the store is not to a present element.
@@ -566,15 +386,13 @@ pub(crate) unsafe fn new_table(vm: *mut Vm, i: Instr) -> Step {
 /// `NewRecord`: a table that has its shape and its values at once.
 ///
 /// # Safety
-/// As [`get_field`]; `shape` is the template's.
+/// As [`get_field`]; the values are the `n` registers behind `ra`, and `shape` is the template's.
 #[inline]
-pub(crate) unsafe fn new_record(vm: *mut Vm, base: *mut Value, i: Instr, shape: *mut Shape) {
-    // SAFETY: the values are the registers behind `a`; a fresh table is white, so its stores need no barrier.
+pub(crate) unsafe fn new_record(vm: *mut Vm, ra: *mut Value, n: u16, shape: *mut Shape) {
+    // SAFETY: a fresh table is white, so its stores need no barrier.
     unsafe {
-        let n = i.bc();
-        let ra = base.add(i.a() as usize);
         if (*shape).is_dict() {
-            return new_dictionary(vm, ra, i);
+            return new_dictionary(vm, ra);
         }
         let t = (*vm).heap.new_record(shape, ra.add(1), n);
         *ra = Value::table(t);
@@ -584,9 +402,10 @@ pub(crate) unsafe fn new_record(vm: *mut Vm, base: *mut Value, i: Instr, shape: 
 /// A record whose keys have no shape.
 #[cold]
 #[inline(never)]
-unsafe fn new_dictionary(vm: *mut Vm, ra: *mut Value, i: Instr) {
+unsafe fn new_dictionary(vm: *mut Vm, ra: *mut Value) {
     // SAFETY: as in `new_record`; the keys are string constants of the running prototype.
     unsafe {
+        let i = *(*(*(*vm).thread).frame).pc.sub(1);
         let proto = super::current_proto(vm);
         let info = &(*proto).info;
         let t = (*vm).heap.new_table(0, 0);

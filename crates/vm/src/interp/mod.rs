@@ -5,6 +5,7 @@
 //! | [`dispatch`] | how one instruction follows another |
 //! | [`handlers`] | what each opcode does in the cases that hot code meets |
 //! | `arith`, `compare`, `concat`, `index`, `closure`, `loops`, `close` | the rest of each family |
+//! | `caches` | where the fields of tables are |
 //! | `finish` | instructions whose metamethod has returned |
 //!
 //! A handler does inline what hot code meets; the rest is a call to a cold function of the same family, which does the whole
@@ -23,6 +24,7 @@
 //! raw access in the handlers sound; they say more only where they rely on more.
 
 pub(crate) mod arith;
+pub(crate) mod caches;
 pub(crate) mod close;
 pub(crate) mod closure;
 pub(crate) mod compare;

@@ -27,7 +27,8 @@ use std::process::ExitCode;
 const USAGE: &str = "\
 usage: cargo xtask TASK [OPTIONS]
 
-  peers [NAME...]            build the reference runners (all when no NAME), show versions
+  peers [NAME...]            build the reference runners, show versions (luna, omnilua and
+                             piccolo are built only when they are named)
   bench [OPTIONS]            measure programs
       --programs GLOB        class/name, such as 'sorting/*' (default: all)
       --engines A,B,...      the first is the base of the ratios (default: puc54,perilune)

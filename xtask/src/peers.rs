@@ -20,6 +20,9 @@ use crate::{root, target_directory};
 enum Source {
     /// A package of that name under `benches/peers/`.
     Peer(&'static str),
+    /// A command that a package of the registry installs. Built only when its engine is named: these compile for
+    /// minutes and answer a question that few measurements ask.
+    Installed { package: &'static str, version: &'static str, command: &'static str },
     /// Perilune itself, built in release.
     Perilune,
     /// A command of the system.
@@ -46,80 +49,39 @@ const fn lua5(minor: u8) -> Language {
     Language { minor }
 }
 
+const fn known(
+    name: &'static str,
+    source: Source,
+    options: &'static [&'static str],
+    minor: u8,
+    about: &'static str,
+) -> Known {
+    Known { name, source, options, language: lua5(minor), about }
+}
+
+const LUNA: Source = Source::Installed { package: "luna-jit", version: "2.16.0", command: "luna" };
+const OMNILUA: Source = Source::Installed { package: "omnilua-cli", version: "0.7.1", command: "omnilua" };
+
 const KNOWN: &[Known] = &[
-    Known {
-        name: "puc54",
-        source: Source::Peer("puc54"),
-        options: &[],
-        language: lua5(4),
-        about: "PUC-Rio Lua 5.4, newest patch",
-    },
-    Known {
-        name: "puc55",
-        source: Source::Peer("puc55"),
-        options: &[],
-        language: lua5(5),
-        about: "PUC-Rio Lua 5.5, newest patch",
-    },
-    Known { name: "luajit", source: Source::Peer("luajit"), options: &[], language: lua5(1), about: "LuaJIT 2.1" },
-    Known {
-        name: "luajit-joff",
-        source: Source::Peer("luajit"),
-        options: &["-joff"],
-        language: lua5(1),
-        about: "LuaJIT 2.1, interpreter only",
-    },
-    Known {
-        name: "luau",
-        source: Source::Peer("luau"),
-        options: &[],
-        language: lua5(1),
-        about: "Luau, interpreter only",
-    },
-    Known {
-        name: "luau-native",
-        source: Source::Peer("luau"),
-        options: &["--codegen"],
-        language: lua5(1),
-        about: "Luau with native code",
-    },
-    Known { name: "perilune", source: Source::Perilune, options: &[], language: lua5(4), about: "Perilune" },
-    Known {
-        name: "perilune-joff",
-        source: Source::Perilune,
-        options: &["-joff"],
-        language: lua5(4),
-        about: "Perilune, interpreter only",
-    },
-    Known {
-        name: "lua5.1",
-        source: Source::System("lua5.1"),
-        options: &[],
-        language: lua5(1),
-        about: "the system's Lua 5.1",
-    },
-    Known {
-        name: "lua5.2",
-        source: Source::System("lua5.2"),
-        options: &[],
-        language: lua5(2),
-        about: "the system's Lua 5.2",
-    },
-    Known {
-        name: "lua5.3",
-        source: Source::System("lua5.3"),
-        options: &[],
-        language: lua5(3),
-        about: "the system's Lua 5.3",
-    },
-    Known {
-        name: "lua5.4",
-        source: Source::System("lua5.4"),
-        options: &[],
-        language: lua5(4),
-        about: "the system's Lua 5.4",
-    },
+    known("puc54", Source::Peer("puc54"), &[], 4, "PUC-Rio Lua 5.4, newest patch"),
+    known("puc55", Source::Peer("puc55"), &[], 5, "PUC-Rio Lua 5.5, newest patch"),
+    known("luajit", Source::Peer("luajit"), &[], 1, "LuaJIT 2.1"),
+    known("luajit-joff", Source::Peer("luajit"), &["-joff"], 1, "LuaJIT 2.1, interpreter only"),
+    known("luau", Source::Peer("luau"), &[], 1, "Luau, interpreter only"),
+    known("luau-native", Source::Peer("luau"), &["--codegen"], 1, "Luau with native code"),
+    known("luna", LUNA, &[], 4, "luna, a Lua in Rust with a trace compiler"),
+    known("omnilua", OMNILUA, &[], 4, "omniLua, a Lua in Rust"),
+    known("piccolo", Source::Peer("piccolo"), &[], 4, "piccolo, a stackless Lua in Rust"),
+    known("perilune", Source::Perilune, &[], 4, "Perilune"),
+    known("perilune-joff", Source::Perilune, &["-joff"], 4, "Perilune, interpreter only"),
+    known("lua5.1", Source::System("lua5.1"), &[], 1, "the system's Lua 5.1"),
+    known("lua5.2", Source::System("lua5.2"), &[], 2, "the system's Lua 5.2"),
+    known("lua5.3", Source::System("lua5.3"), &[], 3, "the system's Lua 5.3"),
+    known("lua5.4", Source::System("lua5.4"), &[], 4, "the system's Lua 5.4"),
 ];
+
+/// Peers that are built only when they are named.
+const ON_DEMAND: &[&str] = &["luna", "omnilua", "piccolo"];
 
 /// An engine ready to be run.
 #[derive(Clone, Debug)]
@@ -206,6 +168,12 @@ pub fn engine(name: &str, build: Build) -> anyhow::Result<Engine> {
             }
             binary
         }
+        Source::Installed { package, version, command } => {
+            if build == Build::Yes {
+                install(package, version)?;
+            }
+            installed_directory().join("bin").join(command)
+        }
         Source::Perilune => {
             if build == Build::Yes {
                 build_perilune()?;
@@ -253,6 +221,11 @@ fn peers_directory() -> PathBuf {
     target_directory().join("peers")
 }
 
+/// Where commands of the registry are installed.
+fn installed_directory() -> PathBuf {
+    peers_directory().join("installed")
+}
+
 fn cargo() -> Command {
     Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
 }
@@ -268,6 +241,17 @@ fn build_peer(package: &str) -> anyhow::Result<()> {
         .args(["build", "--release", "--quiet", "--locked", "--target-dir"])
         .arg(peers_directory())
         .current_dir(directory);
+    build(command, package)
+}
+
+/// Installs a package's command; that of the same version is left as it is.
+fn install(package: &str, version: &str) -> anyhow::Result<()> {
+    let mut command = cargo();
+    command
+        .args(["install", "--quiet", "--locked", package, "--version", version, "--root"])
+        .arg(installed_directory())
+        .arg("--target-dir")
+        .arg(peers_directory().join("building"));
     build(command, package)
 }
 
@@ -304,10 +288,11 @@ pub fn task(mut arguments: lexopt::Parser) -> anyhow::Result<ExitCode> {
         if !wanted.is_empty() && !wanted.iter().any(|name| name == known.name) {
             continue;
         }
+        let is_asked_for = !wanted.is_empty() || !ON_DEMAND.contains(&known.name);
         // Perilune is the project itself: only shown, not a peer to build.
         let build = match known.source {
-            Source::Peer(_) => Build::Yes,
-            Source::Perilune | Source::System(_) => Build::No,
+            Source::Peer(_) | Source::Installed { .. } if is_asked_for => Build::Yes,
+            Source::Peer(_) | Source::Installed { .. } | Source::Perilune | Source::System(_) => Build::No,
         };
         match engine(known.name, build) {
             Ok(found) => {

@@ -4,6 +4,7 @@
 //! |---|---|---|
 //! | `peers` | [`peers`] | builds the reference runners and shows every engine's version |
 //! | `bench` | [`mod@bench`] | CPU time and memory of whole programs, engine against engine |
+//! | `counts` | [`counts`] | instructions of small scenarios, against committed limits |
 //! | `suite` | [`suite`] | an official test suite, file by file |
 //! | `bless` | [`bless`] | writes the `.out` of fixtures, from a reference interpreter |
 //! | `compare` | [`compare`] | all fixtures on Perilune and on the reference, differences shown |
@@ -14,6 +15,7 @@
 mod bench;
 mod bless;
 mod compare;
+mod counts;
 mod fixtures;
 mod measure;
 mod peers;
@@ -36,6 +38,10 @@ usage: cargo xtask TASK [OPTIONS]
       --timeout SECONDS      of one run (default: 60)
       --json FILE            write every sample as JSON
       --no-build             measure the perilune binary that is there
+  counts [OPTIONS]           count instructions with valgrind; fails above the limits
+      --scenarios GLOB       such as 'interp/*' (default: all)
+      --bless                write what was counted to benches/counts/limits.json
+      --json FILE            write the counts as JSON
   suite --dir DIR [OPTIONS] [FILE...]
       --engine ENGINE        (default: perilune)
       --timeout SECONDS      of one file (default: 120)
@@ -71,6 +77,7 @@ fn run() -> anyhow::Result<ExitCode> {
     match task.to_str() {
         Some("peers") => peers::task(arguments),
         Some("bench") => bench::task(arguments),
+        Some("counts") => counts::task(arguments),
         Some("suite") => suite::task(arguments),
         Some("bless") => bless::task(arguments),
         Some("compare") => compare::task(arguments),

@@ -176,7 +176,7 @@ pub fn engine(name: &str, build: Build) -> anyhow::Result<Engine> {
         }
         Source::Perilune => {
             if build == Build::Yes {
-                build_perilune()?;
+                build_package(&root(), &target_directory(), "perilune-cli")?;
             }
             target_directory().join("release").join("perilune")
         }
@@ -255,10 +255,17 @@ fn install(package: &str, version: &str) -> anyhow::Result<()> {
     build(command, package)
 }
 
-fn build_perilune() -> anyhow::Result<()> {
+/// Builds a package of a checkout of this project in release mode.
+///
+/// # Errors
+/// When the build fails.
+pub fn build_package(checkout: &Path, target: &Path, package: &str) -> anyhow::Result<()> {
     let mut command = cargo();
-    command.args(["build", "--release", "--quiet", "--package", "perilune-cli"]).current_dir(root());
-    build(command, "perilune")
+    command
+        .args(["build", "--release", "--quiet", "--package", package, "--target-dir"])
+        .arg(target)
+        .current_dir(checkout);
+    build(command, package)
 }
 
 /// Runs a build; its messages go to standard error.

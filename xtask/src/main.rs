@@ -5,6 +5,7 @@
 //! | `peers` | [`peers`] | builds the reference runners and shows every engine's version |
 //! | `bench` | [`mod@bench`] | CPU time and memory of whole programs, engine against engine |
 //! | `counts` | [`counts`] | instructions of small scenarios, against committed limits |
+//! | `history` | [`history`] | the records of `bench --against` |
 //! | `suite` | [`suite`] | an official test suite, file by file |
 //! | `bless` | [`bless`] | writes the `.out` of fixtures, from a reference interpreter |
 //! | `compare` | [`compare`] | all fixtures on Perilune and on the reference, differences shown |
@@ -17,6 +18,7 @@ mod bless;
 mod compare;
 mod counts;
 mod fixtures;
+mod history;
 mod measure;
 mod peers;
 mod programs;
@@ -37,11 +39,14 @@ usage: cargo xtask TASK [OPTIONS]
       --runs N               timed runs of each (default: 5)
       --timeout SECONDS      of one run (default: 60)
       --json FILE            write every sample as JSON
+      --against REV          this commit and REV, with peers; appends to perf-history/ and
+                             fails on regressions (engines: puc54,luajit)
       --no-build             measure the perilune binary that is there
   counts [OPTIONS]           count instructions with valgrind; fails above the limits
       --scenarios GLOB       such as 'interp/*' (default: all)
       --bless                write what was counted to benches/counts/limits.json
       --json FILE            write the counts as JSON
+  history [--schema]         list and check the records, or write their schema
   suite --dir DIR [OPTIONS] [FILE...]
       --engine ENGINE        (default: perilune)
       --timeout SECONDS      of one file (default: 120)
@@ -78,6 +83,7 @@ fn run() -> anyhow::Result<ExitCode> {
         Some("peers") => peers::task(arguments),
         Some("bench") => bench::task(arguments),
         Some("counts") => counts::task(arguments),
+        Some("history") => history::task(arguments),
         Some("suite") => suite::task(arguments),
         Some("bless") => bless::task(arguments),
         Some("compare") => compare::task(arguments),

@@ -96,9 +96,23 @@ pub struct Engine {
     pub language: Language,
     /// Whether it is Perilune.
     pub is_perilune: bool,
+    /// Its version, where the command cannot be asked.
+    pub known_version: Option<String>,
 }
 
 impl Engine {
+    /// A build of Perilune.
+    pub fn perilune(name: &str, program: PathBuf) -> Engine {
+        Engine {
+            name: name.to_string(),
+            program,
+            options: Vec::new(),
+            language: lua5(4),
+            is_perilune: true,
+            known_version: None,
+        }
+    }
+
     /// A command that runs this engine, options first.
     pub fn command(&self) -> Command {
         let mut command = Command::new(&self.program);
@@ -115,6 +129,9 @@ impl Engine {
 
     /// The first line the engine prints for `-v`, or why there is none.
     pub fn version(&self) -> String {
+        if let Some(version) = &self.known_version {
+            return version.clone();
+        }
         let mut command = Command::new(&self.program);
         command.arg("-v");
         match measure::run(&mut command, Duration::from_secs(20)) {
@@ -157,6 +174,7 @@ pub fn engine(name: &str, build: Build) -> anyhow::Result<Engine> {
             program,
             options: Vec::new(),
             language: lua5(4),
+            known_version: None,
         });
     };
     let program = match known.source {
@@ -190,6 +208,10 @@ pub fn engine(name: &str, build: Build) -> anyhow::Result<Engine> {
         options: known.options.iter().map(OsString::from).collect(),
         language: known.language,
         is_perilune: known.source == Source::Perilune,
+        known_version: match known.source {
+            Source::Installed { package, version, .. } => Some(format!("{package} {version}")),
+            Source::Peer(_) | Source::Perilune | Source::System(_) => None,
+        },
     })
 }
 

@@ -9,7 +9,9 @@
 //! | [`samples`] | what the numbers of several runs come to |
 //! | [`tables`], [`report`] | how a run is shown, and written |
 //! | [`progress`] | how far a run is |
+//! | [`against`] | how this commit compares with another one |
 
+mod against;
 mod contest;
 mod progress;
 mod report;
@@ -34,17 +36,20 @@ struct Options {
     timeout: Duration,
     json: Option<PathBuf>,
     build: Build,
+    /// The revision to compare with.
+    against: Option<String>,
 }
 
 fn options(mut arguments: lexopt::Parser) -> anyhow::Result<Options> {
     use lexopt::prelude::*;
     let mut options = Options {
         programs: "*".to_string(),
-        engines: vec!["puc54".to_string(), "perilune".to_string()],
+        engines: Vec::new(),
         runs: 5,
         timeout: Duration::from_secs(60),
         json: None,
         build: Build::Yes,
+        against: None,
     };
     while let Some(argument) = arguments.next()? {
         match argument {
@@ -58,11 +63,23 @@ fn options(mut arguments: lexopt::Parser) -> anyhow::Result<Options> {
                 options.timeout = Duration::from_secs(arguments.value()?.parse()?);
             }
             Long("json") => options.json = Some(arguments.value()?.into()),
+            Long("against") => options.against = Some(arguments.value()?.string()?),
             Long("no-build") => options.build = Build::No,
             other => return Err(other.unexpected().into()),
         }
     }
+    if options.engines.is_empty() {
+        // Beside the two commits, the peers that most users would choose from.
+        let engines = if options.against.is_some() { ["puc54", "luajit"] } else { ["puc54", "perilune"] };
+        options.engines = engines.map(str::to_string).to_vec();
+    }
     Ok(options)
+}
+
+/// The command line as it was given.
+fn command_line() -> String {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    format!("cargo xtask {}", arguments.join(" "))
 }
 
 /// `cargo xtask bench`.
@@ -71,6 +88,9 @@ fn options(mut arguments: lexopt::Parser) -> anyhow::Result<Options> {
 /// When an option is wrong or the programs cannot be read; not when an engine fails.
 pub fn task(arguments: lexopt::Parser) -> anyhow::Result<ExitCode> {
     let options = options(arguments)?;
+    if let Some(revision) = &options.against {
+        return against::compare(revision, &options, command_line());
+    }
     let programs = programs::find(&options.programs)?;
     let contestants: Vec<Contestant> =
         options.engines.iter().map(|name| Contestant::named(name, options.build)).collect();

@@ -6,6 +6,7 @@
 //! | `bench` | [`mod@bench`] | CPU time and memory of whole programs, engine against engine |
 //! | `counts` | [`counts`] | instructions of small scenarios, against committed limits |
 //! | `history` | [`history`] | the records of `bench --against` |
+//! | `dashboard` | [`dashboard`] | the page that shows the records |
 //! | `suite` | [`suite`] | an official test suite, file by file |
 //! | `bless` | [`bless`] | writes the `.out` of fixtures, from a reference interpreter |
 //! | `compare` | [`compare`] | all fixtures on Perilune and on the reference, differences shown |
@@ -17,6 +18,7 @@ mod bench;
 mod bless;
 mod compare;
 mod counts;
+mod dashboard;
 mod fixtures;
 mod history;
 mod measure;
@@ -47,6 +49,8 @@ usage: cargo xtask TASK [OPTIONS]
       --bless                write what was counted to benches/counts/limits.json
       --json FILE            write the counts as JSON
   history [--schema]         list and check the records, or write their schema
+  dashboard --out DIR        the page that shows them, ready to be published
+      --repository URL       where its commits are
   suite --dir DIR [OPTIONS] [FILE...]
       --engine ENGINE        (default: perilune)
       --timeout SECONDS      of one file (default: 120)
@@ -84,6 +88,7 @@ fn run() -> anyhow::Result<ExitCode> {
         Some("bench") => bench::task(arguments),
         Some("counts") => counts::task(arguments),
         Some("history") => history::task(arguments),
+        Some("dashboard") => dashboard::task(arguments),
         Some("suite") => suite::task(arguments),
         Some("bless") => bless::task(arguments),
         Some("compare") => compare::task(arguments),

@@ -48,7 +48,9 @@ usage: cargo xtask TASK [OPTIONS]
       --scenarios GLOB       such as 'interp/*' (default: all)
       --bless                write what was counted to benches/counts/limits.json
       --json FILE            write the counts as JSON
-  history [--schema]         list and check the records, or write their schema
+  history [OPTION]           list and check the records
+      --report               the newest one in Markdown
+      --schema               write their schema
   dashboard --out DIR        the page that shows them, ready to be published
       --repository URL       where its commits are
   suite --dir DIR [OPTIONS] [FILE...]

@@ -4,9 +4,11 @@
 //! |---|---|
 //! | [`record`] | what a record holds, and what counts as a regression |
 //! | [`machine`] | where we are, and which commits these are |
+//! | [`report`] | how a record reads below a change |
 
 pub mod machine;
 pub mod record;
+mod report;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -76,7 +78,7 @@ fn schema() -> anyhow::Result<String> {
     pretty(&schemars::schema_for!(Record))
 }
 
-/// `cargo xtask history`: lists and checks the records, or writes the schema.
+/// `cargo xtask history`: lists and checks the records, reports the newest one in Markdown, or writes the schema.
 ///
 /// # Errors
 /// When a record is invalid.
@@ -86,6 +88,11 @@ pub fn task(mut arguments: lexopt::Parser) -> anyhow::Result<ExitCode> {
         Some(lexopt::Arg::Long("schema")) => {
             std::fs::write(schema_file(), schema()?)?;
             println!("written: {}", peers::relative(&schema_file()));
+            Ok(ExitCode::SUCCESS)
+        }
+        Some(lexopt::Arg::Long("report")) => {
+            let records = read()?;
+            print!("{}", report::markdown(records.last().context("there is no record")?));
             Ok(ExitCode::SUCCESS)
         }
         Some(other) => Err(other.unexpected().into()),
@@ -125,7 +132,7 @@ mod tests {
     }
 
     /// A record of one program and one scenario.
-    fn record(ratio: f64, count: u64) -> Record {
+    pub fn record(ratio: f64, count: u64) -> Record {
         let ran = |cpu| Reading::Ran { cpu, spread: 0.01, peak: 4096 };
         let mut record = Record {
             format: FORMAT,

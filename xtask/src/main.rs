@@ -4,6 +4,9 @@
 //! |---|---|---|
 //! | `peers` | [`peers`] | builds the reference runners and shows every engine's version |
 //! | `bench` | [`mod@bench`] | CPU time and memory of whole programs, engine against engine |
+//! | `counts` | [`counts`] | instructions of small scenarios, against committed limits |
+//! | `history` | [`history`] | the records of `bench --against` |
+//! | `dashboard` | [`dashboard`] | the page that shows the records |
 //! | `suite` | [`suite`] | an official test suite, file by file |
 //! | `bless` | [`bless`] | writes the `.out` of fixtures, from a reference interpreter |
 //! | `compare` | [`compare`] | all fixtures on Perilune and on the reference, differences shown |
@@ -14,7 +17,10 @@
 mod bench;
 mod bless;
 mod compare;
+mod counts;
+mod dashboard;
 mod fixtures;
+mod history;
 mod measure;
 mod peers;
 mod programs;
@@ -27,14 +33,26 @@ use std::process::ExitCode;
 const USAGE: &str = "\
 usage: cargo xtask TASK [OPTIONS]
 
-  peers [NAME...]            build the reference runners (all when no NAME), show versions
+  peers [NAME...]            build the reference runners, show versions (luna, omnilua and
+                             piccolo are built only when they are named)
   bench [OPTIONS]            measure programs
       --programs GLOB        class/name, such as 'sorting/*' (default: all)
       --engines A,B,...      the first is the base of the ratios (default: puc54,perilune)
       --runs N               timed runs of each (default: 5)
       --timeout SECONDS      of one run (default: 60)
       --json FILE            write every sample as JSON
+      --against REV          this commit and REV, with peers; appends to perf-history/ and
+                             fails on regressions (engines: puc54,luajit)
       --no-build             measure the perilune binary that is there
+  counts [OPTIONS]           count instructions with valgrind; fails above the limits
+      --scenarios GLOB       such as 'interp/*' (default: all)
+      --bless                write what was counted to benches/counts/limits.json
+      --json FILE            write the counts as JSON
+  history [OPTION]           list and check the records
+      --report               the newest one in Markdown
+      --schema               write their schema
+  dashboard --out DIR        the page that shows them, ready to be published
+      --repository URL       where its commits are
   suite --dir DIR [OPTIONS] [FILE...]
       --engine ENGINE        (default: perilune)
       --timeout SECONDS      of one file (default: 120)
@@ -70,6 +88,9 @@ fn run() -> anyhow::Result<ExitCode> {
     match task.to_str() {
         Some("peers") => peers::task(arguments),
         Some("bench") => bench::task(arguments),
+        Some("counts") => counts::task(arguments),
+        Some("history") => history::task(arguments),
+        Some("dashboard") => dashboard::task(arguments),
         Some("suite") => suite::task(arguments),
         Some("bless") => bless::task(arguments),
         Some("compare") => compare::task(arguments),

@@ -20,6 +20,9 @@ use crate::{root, target_directory};
 enum Source {
     /// A package of that name under `benches/peers/`.
     Peer(&'static str),
+    /// A command that a package of the registry installs. Built only when its engine is named: these compile for
+    /// minutes and answer a question that few measurements ask.
+    Installed { package: &'static str, version: &'static str, command: &'static str },
     /// Perilune itself, built in release.
     Perilune,
     /// A command of the system.
@@ -46,80 +49,39 @@ const fn lua5(minor: u8) -> Language {
     Language { minor }
 }
 
+const fn known(
+    name: &'static str,
+    source: Source,
+    options: &'static [&'static str],
+    minor: u8,
+    about: &'static str,
+) -> Known {
+    Known { name, source, options, language: lua5(minor), about }
+}
+
+const LUNA: Source = Source::Installed { package: "luna-jit", version: "2.16.0", command: "luna" };
+const OMNILUA: Source = Source::Installed { package: "omnilua-cli", version: "0.7.1", command: "omnilua" };
+
 const KNOWN: &[Known] = &[
-    Known {
-        name: "puc54",
-        source: Source::Peer("puc54"),
-        options: &[],
-        language: lua5(4),
-        about: "PUC-Rio Lua 5.4, newest patch",
-    },
-    Known {
-        name: "puc55",
-        source: Source::Peer("puc55"),
-        options: &[],
-        language: lua5(5),
-        about: "PUC-Rio Lua 5.5, newest patch",
-    },
-    Known { name: "luajit", source: Source::Peer("luajit"), options: &[], language: lua5(1), about: "LuaJIT 2.1" },
-    Known {
-        name: "luajit-joff",
-        source: Source::Peer("luajit"),
-        options: &["-joff"],
-        language: lua5(1),
-        about: "LuaJIT 2.1, interpreter only",
-    },
-    Known {
-        name: "luau",
-        source: Source::Peer("luau"),
-        options: &[],
-        language: lua5(1),
-        about: "Luau, interpreter only",
-    },
-    Known {
-        name: "luau-native",
-        source: Source::Peer("luau"),
-        options: &["--codegen"],
-        language: lua5(1),
-        about: "Luau with native code",
-    },
-    Known { name: "perilune", source: Source::Perilune, options: &[], language: lua5(4), about: "Perilune" },
-    Known {
-        name: "perilune-joff",
-        source: Source::Perilune,
-        options: &["-joff"],
-        language: lua5(4),
-        about: "Perilune, interpreter only",
-    },
-    Known {
-        name: "lua5.1",
-        source: Source::System("lua5.1"),
-        options: &[],
-        language: lua5(1),
-        about: "the system's Lua 5.1",
-    },
-    Known {
-        name: "lua5.2",
-        source: Source::System("lua5.2"),
-        options: &[],
-        language: lua5(2),
-        about: "the system's Lua 5.2",
-    },
-    Known {
-        name: "lua5.3",
-        source: Source::System("lua5.3"),
-        options: &[],
-        language: lua5(3),
-        about: "the system's Lua 5.3",
-    },
-    Known {
-        name: "lua5.4",
-        source: Source::System("lua5.4"),
-        options: &[],
-        language: lua5(4),
-        about: "the system's Lua 5.4",
-    },
+    known("puc54", Source::Peer("puc54"), &[], 4, "PUC-Rio Lua 5.4, newest patch"),
+    known("puc55", Source::Peer("puc55"), &[], 5, "PUC-Rio Lua 5.5, newest patch"),
+    known("luajit", Source::Peer("luajit"), &[], 1, "LuaJIT 2.1"),
+    known("luajit-joff", Source::Peer("luajit"), &["-joff"], 1, "LuaJIT 2.1, interpreter only"),
+    known("luau", Source::Peer("luau"), &[], 1, "Luau, interpreter only"),
+    known("luau-native", Source::Peer("luau"), &["--codegen"], 1, "Luau with native code"),
+    known("luna", LUNA, &[], 4, "luna, a Lua in Rust with a trace compiler"),
+    known("omnilua", OMNILUA, &[], 4, "omniLua, a Lua in Rust"),
+    known("piccolo", Source::Peer("piccolo"), &[], 4, "piccolo, a stackless Lua in Rust"),
+    known("perilune", Source::Perilune, &[], 4, "Perilune"),
+    known("perilune-joff", Source::Perilune, &["-joff"], 4, "Perilune, interpreter only"),
+    known("lua5.1", Source::System("lua5.1"), &[], 1, "the system's Lua 5.1"),
+    known("lua5.2", Source::System("lua5.2"), &[], 2, "the system's Lua 5.2"),
+    known("lua5.3", Source::System("lua5.3"), &[], 3, "the system's Lua 5.3"),
+    known("lua5.4", Source::System("lua5.4"), &[], 4, "the system's Lua 5.4"),
 ];
+
+/// Peers that are built only when they are named.
+const ON_DEMAND: &[&str] = &["luna", "omnilua", "piccolo"];
 
 /// An engine ready to be run.
 #[derive(Clone, Debug)]
@@ -134,9 +96,23 @@ pub struct Engine {
     pub language: Language,
     /// Whether it is Perilune.
     pub is_perilune: bool,
+    /// Its version, where the command cannot be asked.
+    pub known_version: Option<String>,
 }
 
 impl Engine {
+    /// A build of Perilune.
+    pub fn perilune(name: &str, program: PathBuf) -> Engine {
+        Engine {
+            name: name.to_string(),
+            program,
+            options: Vec::new(),
+            language: lua5(4),
+            is_perilune: true,
+            known_version: None,
+        }
+    }
+
     /// A command that runs this engine, options first.
     pub fn command(&self) -> Command {
         let mut command = Command::new(&self.program);
@@ -153,6 +129,9 @@ impl Engine {
 
     /// The first line the engine prints for `-v`, or why there is none.
     pub fn version(&self) -> String {
+        if let Some(version) = &self.known_version {
+            return version.clone();
+        }
         let mut command = Command::new(&self.program);
         command.arg("-v");
         match measure::run(&mut command, Duration::from_secs(20)) {
@@ -195,6 +174,7 @@ pub fn engine(name: &str, build: Build) -> anyhow::Result<Engine> {
             program,
             options: Vec::new(),
             language: lua5(4),
+            known_version: None,
         });
     };
     let program = match known.source {
@@ -206,9 +186,15 @@ pub fn engine(name: &str, build: Build) -> anyhow::Result<Engine> {
             }
             binary
         }
+        Source::Installed { package, version, command } => {
+            if build == Build::Yes {
+                install(package, version)?;
+            }
+            installed_directory().join("bin").join(command)
+        }
         Source::Perilune => {
             if build == Build::Yes {
-                build_perilune()?;
+                build_package(&root(), &target_directory(), "perilune-cli")?;
             }
             target_directory().join("release").join("perilune")
         }
@@ -222,6 +208,10 @@ pub fn engine(name: &str, build: Build) -> anyhow::Result<Engine> {
         options: known.options.iter().map(OsString::from).collect(),
         language: known.language,
         is_perilune: known.source == Source::Perilune,
+        known_version: match known.source {
+            Source::Installed { package, version, .. } => Some(format!("{package} {version}")),
+            Source::Peer(_) | Source::Perilune | Source::System(_) => None,
+        },
     })
 }
 
@@ -253,6 +243,11 @@ fn peers_directory() -> PathBuf {
     target_directory().join("peers")
 }
 
+/// Where commands of the registry are installed.
+fn installed_directory() -> PathBuf {
+    peers_directory().join("installed")
+}
+
 fn cargo() -> Command {
     Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
 }
@@ -271,10 +266,28 @@ fn build_peer(package: &str) -> anyhow::Result<()> {
     build(command, package)
 }
 
-fn build_perilune() -> anyhow::Result<()> {
+/// Installs a package's command; that of the same version is left as it is.
+fn install(package: &str, version: &str) -> anyhow::Result<()> {
     let mut command = cargo();
-    command.args(["build", "--release", "--quiet", "--package", "perilune-cli"]).current_dir(root());
-    build(command, "perilune")
+    command
+        .args(["install", "--quiet", "--locked", package, "--version", version, "--root"])
+        .arg(installed_directory())
+        .arg("--target-dir")
+        .arg(peers_directory().join("building"));
+    build(command, package)
+}
+
+/// Builds a package of a checkout of this project in release mode.
+///
+/// # Errors
+/// When the build fails.
+pub fn build_package(checkout: &Path, target: &Path, package: &str) -> anyhow::Result<()> {
+    let mut command = cargo();
+    command
+        .args(["build", "--release", "--quiet", "--package", package, "--target-dir"])
+        .arg(target)
+        .current_dir(checkout);
+    build(command, package)
 }
 
 /// Runs a build; its messages go to standard error.
@@ -304,10 +317,11 @@ pub fn task(mut arguments: lexopt::Parser) -> anyhow::Result<ExitCode> {
         if !wanted.is_empty() && !wanted.iter().any(|name| name == known.name) {
             continue;
         }
+        let is_asked_for = !wanted.is_empty() || !ON_DEMAND.contains(&known.name);
         // Perilune is the project itself: only shown, not a peer to build.
         let build = match known.source {
-            Source::Peer(_) => Build::Yes,
-            Source::Perilune | Source::System(_) => Build::No,
+            Source::Peer(_) | Source::Installed { .. } if is_asked_for => Build::Yes,
+            Source::Peer(_) | Source::Installed { .. } | Source::Perilune | Source::System(_) => Build::No,
         };
         match engine(known.name, build) {
             Ok(found) => {

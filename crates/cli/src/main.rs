@@ -5,12 +5,14 @@
 //! | [`options`] | what a command line means |
 //! | [`session`] | how a VM is made, used and ended |
 //! | [`repl`] | what happens at the prompt |
+//! | [`profile`] | where a script spends its time |
 //!
 //! Exit codes: 0, 1 after an error, 3 when a limit was reached, or what the script gives to `os.exit`.
 #![forbid(unsafe_code)]
 #![expect(clippy::disallowed_methods, reason = "the command is where a process begins and ends")]
 
 mod options;
+mod profile;
 mod repl;
 mod session;
 
@@ -19,6 +21,7 @@ use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
 
 use options::{Command, Request, Step, UsageError};
+use profile::Profile;
 use session::{Failure, Session};
 
 /// The name of the program in messages if the system does not tell it.
@@ -37,18 +40,41 @@ fn main() -> ExitCode {
     let arguments: Vec<OsString> = std::env::args_os().collect();
     let program = arguments.first().filter(|name| !name.is_empty());
     let program = program.map_or(PROGRAM.into(), |name| name.to_string_lossy());
+    if arguments.get(1).is_some_and(|word| word == profile::NAME) {
+        return profiled(&program, &arguments);
+    }
     match options::parse(&arguments) {
-        Ok(Request::Run(command)) => run(&program, &command, &arguments),
-        Ok(Request::Help) => show(&options::usage(&program)),
+        Ok(Request::Run(command)) => run(&program, &command, &arguments, None),
+        Ok(Request::Help) => {
+            show(&format!("{}See also: {program} {} --help\n", options::usage(&program), profile::NAME))
+        }
         Ok(Request::Reference) => show(&options::reference()),
         Ok(Request::Version) => show(concat!("perilune ", env!("CARGO_PKG_VERSION"), " (Lua 5.4)\n")),
-        Err(UsageError(message)) => {
-            let text = format!("{program}: {message}\n{}", options::usage(&program));
-            // Nobody is left to tell that this failed.
-            let _ = io::stderr().write_all(text.as_bytes());
-            ExitCode::from(ERROR as u8)
-        }
+        Err(error) => misused(&program, &error, &options::usage(&program)),
     }
+}
+
+/// `perilune profile`.
+fn profiled(program: &str, arguments: &[OsString]) -> ExitCode {
+    let asked = profile::parse(arguments).and_then(|asked| match asked {
+        profile::Request::Help => Ok(None),
+        profile::Request::Run(settings, rest) => match options::parse(&rest)? {
+            Request::Run(command) => Ok(Some((Profile::new(settings), command, rest))),
+            Request::Help | Request::Reference | Request::Version => Ok(None),
+        },
+    });
+    match asked {
+        Ok(Some((profile, command, rest))) => run(program, &command, &rest, Some(&profile)),
+        Ok(None) => show(&profile::help(program)),
+        Err(error) => misused(program, &error, &profile::help(program)),
+    }
+}
+
+/// Says what is wrong with a command line.
+fn misused(program: &str, UsageError(message): &UsageError, usage: &str) -> ExitCode {
+    // Nobody is left to tell that this failed.
+    let _ = io::stderr().write_all(format!("{program}: {message}\n{usage}").as_bytes());
+    ExitCode::from(ERROR as u8)
 }
 
 fn show(text: &str) -> ExitCode {
@@ -59,9 +85,18 @@ fn show(text: &str) -> ExitCode {
 }
 
 /// Runs what the command line asks for, and ends the program.
-fn run(program: &str, command: &Command, arguments: &[OsString]) -> ! {
+fn run(program: &str, command: &Command, arguments: &[OsString], profile: Option<&Profile>) -> ! {
     let mut session = Session::new(command);
-    let (code, close) = match run_all(&mut session, command, arguments) {
+    if let Some(profile) = profile {
+        session.set_sampler(profile.sampler());
+    }
+    let outcome = run_all(&mut session, command, arguments);
+    if let Some(profile) = profile {
+        let title = command.script.map_or(program.into(), |script| arguments[script].to_string_lossy());
+        let line = profile.write(&title).unwrap_or_else(|error| format!("no profile: {error}"));
+        report(&mut session, Some(program), line.as_bytes());
+    }
+    let (code, close) = match outcome {
         Ok(()) => (0, true),
         Err(Failure::Error(message)) => {
             report(&mut session, Some(program), &message);

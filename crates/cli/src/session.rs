@@ -1,7 +1,9 @@
 //! One VM as the command uses it. Nothing else in this crate knows the engine.
 
 use std::ffi::OsString;
+use std::rc::Rc;
 
+use perilune_jit::{Jit, JitOptions};
 use perilune_runtime::heap::Mode;
 use perilune_runtime::value::Value;
 use perilune_stdlib::package::NO_ENVIRONMENT;
@@ -10,9 +12,7 @@ use perilune_vm::host_call::VmError;
 use perilune_vm::limits::Limits;
 use perilune_vm::meta::Event;
 use perilune_vm::native::{Intrinsic, NativeResult};
-use std::rc::Rc;
-
-use perilune_jit::{Jit, JitOptions};
+use perilune_vm::sample::Sampler;
 use perilune_vm::vm::{Vm, VmOptions};
 
 use crate::options::Command;
@@ -104,6 +104,11 @@ impl Session {
     /// An environment variable.
     pub fn variable(&mut self, name: &str) -> Option<Vec<u8>> {
         self.vm.host().variable(name.as_bytes())
+    }
+
+    /// Has a profiler look at the program.
+    pub fn set_sampler(&mut self, sampler: Box<dyn Sampler>) {
+        self.vm.set_sampler(Some(sampler));
     }
 
     /// Turns warnings on.

@@ -42,6 +42,7 @@ const UNSAFE: &[&str] = &[
     "crates/vm/src/load.rs",
     "crates/vm/src/names.rs",
     "crates/vm/src/native.rs",
+    "crates/vm/src/sample.rs",
     "crates/vm/src/traceback.rs",
     "crates/vm/src/vm.rs",
 ];

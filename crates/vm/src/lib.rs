@@ -16,6 +16,7 @@
 //! | [`load`] | how a chunk becomes a function |
 //! | `collect`, `warnings` | what happens at a safepoint |
 //! | [`limits`] | what a script may spend |
+//! | [`sample`] | what a profiler sees |
 //! | [`host`] | how the outside world is reached |
 //! | [`host_call`] | how a host calls in |
 //! | [`tier`] | how a compiler tier attaches |
@@ -38,6 +39,7 @@ pub mod load;
 pub mod meta;
 mod names;
 pub mod native;
+pub mod sample;
 pub mod tier;
 mod traceback;
 pub mod vm;

@@ -131,6 +131,7 @@ impl Vm {
         self.limits.state.units += used;
         self.limits.state.slice = 0;
         self.fuel = 0;
+        self.ask_sampler(used);
         let actual = self.limits.state.units;
         if let Some(limit) = self.limits.instructions
             && actual > limit

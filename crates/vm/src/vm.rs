@@ -14,6 +14,7 @@ use crate::host::Host;
 use crate::interp::caches::{ROUTES, Route};
 use crate::limits::{Limits, Violation};
 use crate::meta::Event;
+use crate::sample::Sampler;
 use crate::tier::{NullTier, Tier};
 
 /// Why control leaves Lua code without a Lua error that a script could catch.
@@ -96,6 +97,8 @@ pub struct Vm {
     pub(crate) left_over: Step,
     /// Whether compiled code holds references in registers: nothing may be collected, and no Lua code may run.
     pub(crate) frozen: bool,
+    /// Who looks at the program when a slice of fuel is used up.
+    pub(crate) sampler: Option<Box<dyn Sampler>>,
     /// Distinguishes this VM's handles from those of others.
     pub(crate) id: u64,
 }
@@ -177,6 +180,7 @@ impl Vm {
             tier: Rc::new(NullTier),
             left_over: Step::Reload,
             frozen: false,
+            sampler: None,
             id: seed.1,
         });
         vm.refill_fuel();

@@ -69,7 +69,7 @@ const INSTS_PER_EXIT: u32 = 8;
 
 /// Compiled segments for which one more recorded segment may wait for its code. All of a tree is compiled at once: so it
 /// grows by a part of itself, and the cost of compiling stays in proportion to the size that it ends with.
-const SEGMENTS_PER_PENDING: usize = 5;
+const SEGMENTS_PER_PENDING: usize = 2;
 
 /// Exits that a segment may wait for its code, for each instruction of the tree.
 const WAITS_PER_INST: usize = 3;
@@ -346,7 +346,11 @@ impl Jit {
         let (Recorded { tree: mut grown, notes }, liveness) = recorder.finish();
         inner.liveness = liveness;
         inner.stats.segments += 1;
-        if let Ok(n) = std::env::var("JITMAX") && inner.stats.segments > n.parse().unwrap() { return; } // DEBUG
+        if let Ok(n) = std::env::var("JITMAX")
+            && inner.stats.segments > n.parse().unwrap()
+        {
+            return;
+        } // DEBUG
         let at = match tree {
             Some(at) => at,
             None => {
@@ -364,7 +368,7 @@ impl Jit {
             known.tree = grown;
             known.notes = notes;
             known.pending += 1;
-            if known.pending >= known.compiled_segments / SEGMENTS_PER_PENDING {
+            if known.pending * SEGMENTS_PER_PENDING >= known.compiled_segments {
                 self.compile(inner, at);
             }
             return;
@@ -373,7 +377,8 @@ impl Jit {
             Ok(code) => {
                 let exits = vec![0; grown.snapshots.len()];
                 let compiled_segments = grown.segments.len();
-                inner.trees[at] = Some(Grown { tree: grown, notes, origin, code, exits, compiled_segments, pending: 0, waits: 0 });
+                inner.trees[at] =
+                    Some(Grown { tree: grown, notes, origin, code, exits, compiled_segments, pending: 0, waits: 0 });
                 self.register(inner, at);
             }
             Err(why) => self.give_up(inner, place, why),

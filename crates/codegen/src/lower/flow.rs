@@ -328,31 +328,67 @@ impl Lowering<'_, '_, '_> {
 
     /// Puts the state of a snapshot into memory.
     pub(super) fn materialize(&mut self, snap: SnapId) {
-        let snapshot = self.tree.snapshot(snap);
+        self.store_written(snap);
+        let header = self.tree.header_of(self.tree.snapshot(snap).segment);
         let base = self.base();
-        for slot in &snapshot.slots {
-            self.store_value(slot.value, base, Self::slot_offset(slot.slot));
+        for input in self.carried_inputs(snap) {
+            self.store_slot(header, self.tree.inst(input).aux, input, base);
         }
-        if !snapshot.calls_out {
-            // What came in by a register, and has no other value since.
-            let header = self.tree.header_of(snapshot.segment);
-            for input in &self.tree.header(header).inputs {
-                let slot = self.tree.inst(*input).aux;
-                let is_named =
-                    snapshot.slots.iter().any(|named| named.slot == slot) || snapshot.in_place.contains(&slot);
-                let is_live = snapshot.live.binary_search(&slot).is_ok();
-                if is_live && !is_named && self.tree.header(header).stale.binary_search(&slot).is_ok() {
-                    self.store_value(*input, base, Self::slot_offset(slot));
-                }
-            }
-        }
-        self.pay(-i64::from(snapshot.fuel));
+        self.pay(-i64::from(self.tree.snapshot(snap).fuel));
     }
 
+    fn store_written(&mut self, snap: SnapId) {
+        let snapshot = self.tree.snapshot(snap);
+        let header = self.tree.header_of(snapshot.segment);
+        let base = self.base();
+        for slot in &snapshot.slots {
+            self.store_slot(header, slot.slot, slot.value, base);
+        }
+    }
+
+    /// The inputs of the path's header that have come in by a register, and have no other value since.
+    fn carried_inputs(&self, snap: SnapId) -> Vec<Ref> {
+        let snapshot = self.tree.snapshot(snap);
+        if snapshot.calls_out {
+            return Vec::new();
+        }
+        let header = self.tree.header(self.tree.header_of(snapshot.segment));
+        let is_carried = |slot: u32| {
+            let is_named = snapshot.slots.iter().any(|named| named.slot == slot) || snapshot.in_place.contains(&slot);
+            !is_named && snapshot.live.binary_search(&slot).is_ok() && header.stale.binary_search(&slot).is_ok()
+        };
+        header.inputs.iter().copied().filter(|input| is_carried(self.tree.inst(*input).aux)).collect()
+    }
+
+    /// Leaves through a snapshot. What many exits of a loop have in common is in a block that they share.
     fn leave(&mut self, snap: SnapId) {
-        self.materialize(snap);
-        let n = self.int(i64::from(snap.0));
-        self.b.ins().return_(&[n]);
+        self.store_written(snap);
+        let carried = self.carried_inputs(snap);
+        let cost = i64::from(self.tree.snapshot(snap).fuel);
+        let (n, cost) = (self.int(i64::from(snap.0)), self.int(cost));
+        let args = [BlockArg::Value(n), BlockArg::Value(cost)];
+        if let Some(shared) = self.shared_exits.get(&carried) {
+            self.b.ins().jump(*shared, &args);
+            return;
+        }
+        let shared = self.b.create_block();
+        self.b.set_cold_block(shared);
+        self.b.append_block_param(shared, types::I64);
+        self.b.append_block_param(shared, types::I64);
+        self.b.ins().jump(shared, &args);
+        self.b.switch_to_block(shared);
+        let params = [self.b.block_params(shared)[0], self.b.block_params(shared)[1]];
+        let header = self.tree.header_of(self.tree.snapshot(snap).segment);
+        let base = self.base();
+        for input in &carried {
+            self.store_slot(header, self.tree.inst(*input).aux, *input, base);
+        }
+        let fuel = self.b.use_var(self.fuel);
+        let left = self.b.ins().isub(fuel, params[1]);
+        let vm = self.vm;
+        self.store(left, vm, self.env.fuel);
+        self.b.ins().return_(&[params[0]]);
+        self.shared_exits.insert(carried, shared);
     }
 
     /// The block that leaves at a header, in front of its hoisted instructions.
@@ -363,7 +399,10 @@ impl Lowering<'_, '_, '_> {
         for (input, param) in self.tree.header(id).inputs.iter().zip(params) {
             self.places[input.index()] = Place::Value(param);
         }
-        self.leave(self.tree.header(id).snap);
+        let snap = self.tree.header(id).snap;
+        self.materialize(snap);
+        let n = self.int(i64::from(snap.0));
+        self.b.ins().return_(&[n]);
     }
 
     /// Goes on only if `holds`; otherwise leaves through a snapshot.

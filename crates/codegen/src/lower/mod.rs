@@ -31,7 +31,7 @@ mod calls;
 mod flow;
 mod memory;
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{
@@ -104,6 +104,8 @@ struct Lowering<'a, 'b, 'f> {
     exits: Vec<Option<Block>>,
     /// By instruction: whether a preheader has it.
     is_hoisted: Vec<bool>,
+    /// Blocks that leave with these inputs of a header, for the exits that share them; see `flow`.
+    shared_exits: HashMap<Vec<Ref>, Block>,
     /// Exit blocks that are not filled yet.
     pending: VecDeque<SnapId>,
     /// The longest path.
@@ -133,6 +135,7 @@ impl<'a, 'b, 'f> Lowering<'a, 'b, 'f> {
             headers: Vec::new(),
             exits: vec![None; tree.snapshots.len()],
             is_hoisted: vec![false; tree.insts.len()],
+            shared_exits: HashMap::new(),
             pending: VecDeque::new(),
             most_fuel: i64::from(tree.most_fuel()),
             preheader_of: None,
@@ -262,6 +265,22 @@ impl<'a, 'b, 'f> Lowering<'a, 'b, 'f> {
         }
         let tag = self.b.ins().iconst(types::I8, ty as i64);
         self.store(tag, address, offset + crate::layout::TAG);
+    }
+
+    /// Stores a value into the place of a slot, on the path from a header. The tag is right already if the header has an
+    /// input of this type there.
+    fn store_slot(&mut self, header: HeaderId, slot: u32, r: Ref, base: Value) {
+        let known = self.tree.header(header);
+        let ty = self.tree.ty(r);
+        let is_tagged = known.untagged.binary_search(&slot).is_err()
+            && self.tree.input(header, slot).is_some_and(|input| self.tree.ty(input) == ty);
+        if !is_tagged {
+            return self.store_value(r, base, Self::slot_offset(slot));
+        }
+        if !ty.is_primitive() {
+            let v = self.value(r);
+            self.store(v, base, Self::slot_offset(slot));
+        }
     }
 
     fn inst(&mut self, r: Ref) {

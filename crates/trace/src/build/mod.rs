@@ -98,6 +98,7 @@ impl Builder {
             snap,
             hoisted: Vec::new(),
             stale: Vec::new(),
+            untagged: Vec::new(),
             alternative: None,
             is_pinned: false,
         });

@@ -153,6 +153,8 @@ pub struct Header {
     pub hoisted: Vec<Ref>,
     /// Slots of inputs whose places may hold something older, in ascending order. Filled by `opt::places`.
     pub stale: Vec<u32>,
+    /// Slots of inputs whose places may have the tag of another type, in ascending order. Filled by `opt::places`.
+    pub untagged: Vec<u32>,
     /// The header of the same place, with inputs for the same slots, where execution goes when a hoisted guard fails.
     pub alternative: Option<HeaderId>,
     /// Whether nothing may be hoisted: a hoisted guard has failed too often.

@@ -4,13 +4,22 @@
 //! a slot hands it on in a register only, and from then on the place is *stale*. An exit has nothing to do for slots whose
 //! places are not.
 //!
+//! It also finds out which places have another *tag* than the header's input: where the tag is right already, an exit
+//! stores the payload alone.
+//!
 //! The result is a least fixed point over the edges between headers: a place is stale at a header if some segment that ends
-//! there has written the slot, or started where the place was stale already.
+//! there has written the slot, or started where the place was stale already. A tag is right if the segment started at a
+//! header with an input of the same type, whose tag was right; nothing is said of places that helpers and calls write.
 
-use crate::ir::{End, HeaderId, SegmentId, Tree};
+use crate::ir::{Effects, End, HeaderId, Op, Ref, SegmentId, Tree};
 
-/// Fills [`crate::ir::Header::stale`] of all headers.
+/// Fills [`crate::ir::Header::stale`] and [`crate::ir::Header::untagged`] of all headers.
 pub fn run(tree: &mut Tree) {
+    find_stale(tree);
+    find_untagged(tree);
+}
+
+fn find_stale(tree: &mut Tree) {
     for header in &mut tree.headers {
         header.stale.clear();
     }
@@ -32,6 +41,74 @@ pub fn run(tree: &mut Tree) {
             }
         }
     }
+}
+
+fn find_untagged(tree: &mut Tree) {
+    for id in tree.header_ids() {
+        let mut untagged: Vec<u32> =
+            inputs(tree, id).into_iter().filter(|slot| is_written_elsewhere(tree, *slot)).collect();
+        untagged.sort_unstable();
+        tree.headers[id.index()].untagged = untagged;
+    }
+    let mut changed = true;
+    while changed {
+        changed = false;
+        for id in tree.segment_ids() {
+            if let End::Around(to) | End::Enter(to) = tree.segment(id).end {
+                changed |= pass_tags(tree, tree.header_of(id), to, Some(id));
+            }
+        }
+        for id in tree.header_ids() {
+            if let Some(to) = tree.header(id).alternative {
+                changed |= pass_tags(tree, id, to, None);
+            }
+        }
+    }
+}
+
+/// What is not known of tags at one header is not known at another that a segment leads to.
+fn pass_tags(tree: &mut Tree, from: HeaderId, to: HeaderId, segment: Option<SegmentId>) -> bool {
+    let mut changed = false;
+    for slot in inputs(tree, to) {
+        let ty = |header| tree.input(header, slot).map(|r| tree.ty(r));
+        let is_kept = ty(from) == ty(to) && tree.header(from).untagged.binary_search(&slot).is_err();
+        // What is in no register is loaded from its place, tag and all.
+        let is_loaded = ty(from).is_none() && !segment.is_some_and(|id| writes(tree, id, slot));
+        if !is_kept
+            && !is_loaded
+            && let Err(at) = tree.header(to).untagged.binary_search(&slot)
+        {
+            tree.headers[to.index()].untagged.insert(at, slot);
+            changed = true;
+        }
+    }
+    changed
+}
+
+fn inputs(tree: &Tree, id: HeaderId) -> Vec<u32> {
+    tree.header(id).inputs.iter().map(|r| tree.inst(*r).aux).collect()
+}
+
+/// Whether the end of a segment has a value for a slot.
+fn writes(tree: &Tree, id: SegmentId, slot: u32) -> bool {
+    let snap = tree.segment(id).end_snap;
+    snap.is_none_or(|snap| tree.snapshot(snap).slots.iter().any(|written| written.slot == slot))
+}
+
+/// Whether the place of a slot is written by anything but exits.
+fn is_written_elsewhere(tree: &Tree, slot: u32) -> bool {
+    tree.insts.iter().any(|inst| match inst.op {
+        Op::CallOut => true,
+        Op::StorePlace => inst.aux == slot,
+        Op::Call if inst.helper().is_some_and(writes_places) => {
+            inst.operands().any(|r: Ref| tree.inst(r).op == Op::PlaceAddr && tree.inst(r).aux <= slot)
+        }
+        _ => false,
+    })
+}
+
+fn writes_places(helper: crate::ir::Helper) -> bool {
+    helper.effects() == Effects::WritesPlaces || helper.pays()
 }
 
 /// What is stale at a header is stale at its alternative.

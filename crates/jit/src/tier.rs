@@ -71,8 +71,11 @@ const INSTS_PER_EXIT: u32 = 8;
 /// grows by a part of itself, and the cost of compiling stays in proportion to the size that it ends with.
 const SEGMENTS_PER_PENDING: usize = 2;
 
+/// Segments that may wait for code in any case.
+const MAX_PENDING: usize = 4;
+
 /// Exits that a segment may wait for its code, for each instruction of the tree.
-const WAITS_PER_INST: usize = 3;
+const WAITS_PER_INST: usize = 4;
 
 /// Instructions from which on a tree grows no more.
 const MAX_INSTS: usize = 3000;
@@ -368,7 +371,7 @@ impl Jit {
             known.tree = grown;
             known.notes = notes;
             known.pending += 1;
-            if known.pending * SEGMENTS_PER_PENDING >= known.compiled_segments {
+            if known.pending >= MAX_PENDING + known.compiled_segments / SEGMENTS_PER_PENDING {
                 self.compile(inner, at);
             }
             return;

@@ -118,7 +118,7 @@ impl Recorder {
         if self.builder.tree().is_const(function) {
             return Ok(());
         }
-        if is_made_here || self.is_side || matches!(inst.op, Ir::LoadElem | Ir::LoadPlace) {
+        if is_made_here || self.is_side || matches!(inst.op, Ir::Slot | Ir::LoadElem | Ir::LoadPlace) {
             let code = self.load(Field::Proto, function);
             let expected = self.builder.pointer(proto.0);
             self.proto_id(proto);

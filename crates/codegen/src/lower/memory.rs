@@ -15,12 +15,12 @@ impl Lowering<'_, '_, '_> {
             Op::LoadProp => self.load_checked_at(r, inst, inst.aux as i32 * layout::VALUE as i32),
             Op::LoadUp => self.load_checked_at(r, inst, 0),
             Op::LoadElem => {
-                let address = self.element(inst.a(), inst.b(), layout::VALUE);
-                self.load_checked(r, inst, address, 0);
+                let (address, offset) = self.element(inst.a(), inst.b(), layout::VALUE);
+                self.load_checked(r, inst, address, offset);
             }
             Op::LoadPacked => {
-                let address = self.element(inst.a(), inst.b(), 8);
-                let v = self.load(Self::machine_type(inst.ty), address, 0);
+                let (address, offset) = self.element(inst.a(), inst.b(), 8);
+                let v = self.load(Self::machine_type(inst.ty), address, offset);
                 self.define(r, v);
             }
             Op::HasProp => {
@@ -28,8 +28,8 @@ impl Lowering<'_, '_, '_> {
                 self.not_nil(inst, address, inst.aux as i32 * layout::VALUE as i32);
             }
             Op::HasElem => {
-                let address = self.element(inst.a(), inst.b(), layout::VALUE);
-                self.not_nil(inst, address, 0);
+                let (address, offset) = self.element(inst.a(), inst.b(), layout::VALUE);
+                self.not_nil(inst, address, offset);
             }
             Op::StoreProp => {
                 let address = self.value(inst.a());
@@ -40,13 +40,13 @@ impl Lowering<'_, '_, '_> {
                 self.store_value(inst.b(), address, 0);
             }
             Op::StoreElem => {
-                let address = self.element(inst.a(), inst.b(), layout::VALUE);
-                self.store_value(inst.c(), address, 0);
+                let (address, offset) = self.element(inst.a(), inst.b(), layout::VALUE);
+                self.store_value(inst.c(), address, offset);
             }
             Op::StorePacked => {
-                let address = self.element(inst.a(), inst.b(), 8);
+                let (address, offset) = self.element(inst.a(), inst.b(), 8);
                 let v = self.value(inst.c());
-                self.store(v, address, 0);
+                self.store(v, address, offset);
             }
             Op::LoadByte => {
                 let (s, n) = (self.value(inst.a()), self.value(inst.b()));
@@ -103,15 +103,38 @@ impl Lowering<'_, '_, '_> {
         }
     }
 
-    /// The address of element `n` behind a buffer.
-    fn element(&mut self, buffer: Ref, n: Ref, size: i64) -> Value {
+    /// The address and the offset of element `n` behind a buffer. What is constant of `n` goes into the offset.
+    fn element(&mut self, buffer: Ref, n: Ref, size: i64) -> (Value, i32) {
+        let (index, constant) = self.split(n);
         let buffer = self.value(buffer);
-        if let Some(n) = self.tree.const_int(n) {
-            return self.b.ins().iadd_imm_s(buffer, n.wrapping_mul(size));
+        let offset = constant.checked_mul(size).and_then(|offset| i32::try_from(offset).ok());
+        match (index, offset) {
+            (None, Some(offset)) => (buffer, offset),
+            (Some(index), Some(offset)) => {
+                let index = self.value(index);
+                let scaled = self.b.ins().ishl_imm_u(index, i64::from(size.trailing_zeros()));
+                (self.b.ins().iadd(buffer, scaled), offset)
+            }
+            (_, None) => {
+                let n = self.value(n);
+                let scaled = self.b.ins().ishl_imm_u(n, i64::from(size.trailing_zeros()));
+                (self.b.ins().iadd(buffer, scaled), 0)
+            }
         }
-        let n = self.value(n);
-        let offset = self.b.ins().ishl_imm_u(n, i64::from(size.trailing_zeros()));
-        self.b.ins().iadd(buffer, offset)
+    }
+
+    /// An index as a variable and a constant part.
+    fn split(&self, n: Ref) -> (Option<Ref>, i64) {
+        if let Some(n) = self.tree.const_int(n) {
+            return (None, n);
+        }
+        let inst = self.tree.inst(n);
+        if inst.op == Op::Add
+            && let Some(constant) = self.tree.const_int(inst.b())
+        {
+            return (Some(inst.a()), constant);
+        }
+        (Some(n), 0)
     }
 
     fn load_checked_at(&mut self, r: Ref, inst: &Inst, offset: i32) {

@@ -295,7 +295,38 @@ impl Builder {
     /// A pure operation.
     pub fn value(&mut self, op: Op, args: &[Ref]) -> Ref {
         debug_assert!(op.is_pure() && op.format() != Format::Const);
+        if let (Op::Add | Op::Sub, [a, b]) = (op, args) {
+            return self.sum(op, *a, *b);
+        }
         let inst = self.shaped(op, args);
+        self.unique(inst)
+    }
+
+    /// A sum or difference. Constants come last and are added, and constants that are added one after the other are added
+    /// once: all of it wraps around, so that nothing changes. Then neighbouring elements have indices that differ in the
+    /// constant alone.
+    fn sum(&mut self, op: Op, a: Ref, b: Ref) -> Ref {
+        let (mut base, mut constant) = match (op, self.tree.const_int(a), self.tree.const_int(b)) {
+            (Op::Add, None, Some(n)) => (a, n),
+            (Op::Add, Some(n), None) => (b, n),
+            (Op::Sub, None, Some(n)) => (a, n.wrapping_neg()),
+            _ => {
+                let inst = self.shaped(op, &[a, b]);
+                return self.unique(inst);
+            }
+        };
+        let inner = *self.tree.inst(base);
+        if inner.op == Op::Add
+            && let Some(n) = self.tree.const_int(inner.b())
+        {
+            base = inner.a();
+            constant = constant.wrapping_add(n);
+        }
+        if constant == 0 {
+            return base;
+        }
+        let constant = self.int(constant);
+        let inst = self.shaped(Op::Add, &[base, constant]);
         self.unique(inst)
     }
 

@@ -270,6 +270,11 @@ impl Jit {
             if known.is_pinned {
                 return After::Interpret;
             }
+            if !known.ranges.is_empty() && !known.has_no_ranges {
+                grown.tree.headers[header.index()].has_no_ranges = true;
+                self.compile(inner, at);
+                return After::Interpret;
+            }
             if known.alternative.is_some() || copies >= MAX_COPIES {
                 grown.tree.headers[header.index()].is_pinned = true;
                 self.compile(inner, at);

@@ -3,7 +3,7 @@
 use cranelift_codegen::ir::condcodes::{FloatCC, IntCC};
 use cranelift_codegen::ir::{Block, BlockArg, InstBuilder, Value, types};
 use cranelift_frontend::Switch;
-use perilune_trace::ir::{HeaderId, Inst, Op, Ref, SegmentId, SnapId, SnapSlot, Start};
+use perilune_trace::ir::{HeaderId, Inst, Op, Range, Ref, SegmentId, SnapId, SnapSlot, Start};
 
 use super::{HeaderBlocks, Lowering, Place};
 use crate::MISMATCH;
@@ -22,7 +22,7 @@ impl Lowering<'_, '_, '_> {
                 }
             }
             self.b.set_cold_block(blocks[2]);
-            for r in &header.hoisted {
+            for r in header.hoisted.iter().chain(header.ranges.iter().flat_map(|range| &range.checks)) {
                 self.is_hoisted[r.index()] = true;
             }
             // With an inner loop in the tree, the loop may be met without its preheader.
@@ -179,6 +179,9 @@ impl Lowering<'_, '_, '_> {
         for r in &header.hoisted {
             self.inst(*r);
         }
+        for range in &header.ranges {
+            self.check_range(range);
+        }
         self.preheader_of = None;
         if let Some(ready) = ready {
             let one = self.int(1);
@@ -191,6 +194,32 @@ impl Lowering<'_, '_, '_> {
         for (input, param) in header.inputs.iter().zip(params) {
             self.places[input.index()] = Place::Value(param);
         }
+    }
+
+    /// Checks the bounds of all rounds of a loop; see `perilune_trace::opt::ranges`.
+    fn check_range(&mut self, range: &Range) {
+        let snap = SnapId(0);
+        if self.tree.const_int(range.step).is_none() {
+            let step = self.value(range.step);
+            let is_one = self.b.ins().icmp_imm_s(IntCC::Equal, step, 1);
+            self.leave_unless(is_one, snap);
+        }
+        let variable = self.value(range.variable);
+        if range.variable != range.index {
+            let index = self.value(range.index);
+            let is_copy = self.b.ins().icmp(IntCC::Equal, variable, index);
+            self.leave_unless(is_copy, snap);
+        }
+        let (count, len) = (self.value(range.count), self.value(range.len));
+        let few = self.b.ins().icmp(IntCC::UnsignedLessThan, count, len);
+        self.leave_unless(few, snap);
+        let first = self.b.ins().iadd_imm_s(variable, range.offsets.0);
+        let holds = self.b.ins().icmp(IntCC::UnsignedLessThan, first, len);
+        self.leave_unless(holds, snap);
+        let last = self.b.ins().iadd(variable, count);
+        let last = self.b.ins().iadd_imm_s(last, range.offsets.1);
+        let holds = self.b.ins().icmp(IntCC::UnsignedLessThan, last, len);
+        self.leave_unless(holds, snap);
     }
 
     /// What other headers of the same place have hoisted holds no more: this copy of the loop may change it.

@@ -97,6 +97,8 @@ impl Builder {
             inputs: Vec::new(),
             snap,
             hoisted: Vec::new(),
+            ranges: Vec::new(),
+            has_no_ranges: false,
             stale: Vec::new(),
             untagged: Vec::new(),
             alternative: None,

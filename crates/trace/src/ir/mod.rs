@@ -8,5 +8,6 @@ mod tree;
 pub use helper::{Arg, Effects, Helper, Returns};
 pub use inst::{Class, Field, Format, Inst, Op, Ref, ResultType, Ty};
 pub use tree::{
-    End, ExitKind, Header, HeaderId, InlinedFrame, ProtoId, Segment, SegmentId, SnapId, SnapSlot, Snapshot, Start, Tree,
+    End, ExitKind, Header, HeaderId, InlinedFrame, ProtoId, Range, Segment, SegmentId, SnapId, SnapSlot, Snapshot,
+    Start, Tree,
 };

@@ -133,6 +133,25 @@ pub enum End {
     Exit(SnapId),
 }
 
+/// Bounds checks of a counting loop that one check in front of the loop replaces; see `opt::ranges`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Range {
+    /// The loop's variable, an input of the header.
+    pub variable: Ref,
+    /// The input that it is a copy of, if it is one.
+    pub index: Ref,
+    /// What the index grows by in each round; must be 1.
+    pub step: Ref,
+    /// The input that counts the rounds to come.
+    pub count: Ref,
+    /// The length of the array, which does not change in the loop.
+    pub len: Ref,
+    /// The smallest and the largest difference between an element's number and the variable.
+    pub offsets: (i64, i64),
+    /// The checks, all `variable + offset below len`.
+    pub checks: Vec<Ref>,
+}
+
 /// A place where paths meet: the first instruction of a loop, with the types of the values that are known there.
 ///
 /// A slot that is live at the header is in one of two places: in the header's input for it, or, if it has none, in its
@@ -151,6 +170,10 @@ pub struct Header {
     pub snap: SnapId,
     /// Instructions of the header's own segment that run once before the loop, in order. Filled by `opt::hoist`.
     pub hoisted: Vec<Ref>,
+    /// Bounds checks that are made in front of the loop. Filled by `opt::ranges`.
+    pub ranges: Vec<Range>,
+    /// Whether none may be: one has failed too often.
+    pub has_no_ranges: bool,
     /// Slots of inputs whose places may hold something older, in ascending order. Filled by `opt::places`.
     pub stale: Vec<u32>,
     /// Slots of inputs whose places may have the tag of another type, in ascending order. Filled by `opt::places`.

@@ -4,6 +4,7 @@
 
 pub mod hoist;
 pub mod places;
+pub mod ranges;
 
 use crate::ir::Tree;
 
@@ -16,4 +17,8 @@ pub struct Pass {
 }
 
 /// All passes, in the order in which they run.
-pub const PASSES: &[Pass] = &[Pass { name: "hoist", run: hoist::run }, Pass { name: "places", run: places::run }];
+pub const PASSES: &[Pass] = &[
+    Pass { name: "hoist", run: hoist::run },
+    Pass { name: "ranges", run: ranges::run },
+    Pass { name: "places", run: places::run },
+];

@@ -11,8 +11,9 @@
 //! Everything is kept behind a `RefCell` that is never borrowed while compiled code runs, so that a function which it
 //! calls may come here again.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -92,9 +93,67 @@ enum Place {
     /// No code yet.
     Cold { tries: u32 },
     /// A tree has headers here.
-    Compiled { tree: usize, headers: Vec<HeaderId>, mismatches: u32 },
+    Compiled { door: Rc<Door>, mismatches: u32 },
     /// Not worth a try.
     Blacklisted,
+}
+
+/// The way into a tree at one place.
+#[derive(Debug)]
+struct Door {
+    tree: usize,
+    code: Rc<Compiled>,
+    /// The headers of the place, which differ in the types that they expect.
+    headers: Box<[HeaderId]>,
+    /// The function that the root frame must run.
+    function: Option<u64>,
+    /// Entries since the last account, and the fuel that was spent in the code.
+    entries: Cell<u32>,
+    spent: Cell<i64>,
+}
+
+/// Entries after which a door is judged.
+const ACCOUNTED: u32 = 1024;
+
+/// Fuel that an entry must be worth on the average: about so many instructions does the interpreter run in the time that
+/// it takes to enter and to leave.
+const WORTH: i64 = 20;
+
+impl Door {
+    /// Notes an entry that has spent so much fuel: whether entering is worth it.
+    fn pays(&self, spent: i64) -> bool {
+        // The counter may have been filled up meanwhile, by a call.
+        self.spent.set(self.spent.get() + if spent < 0 { WORTH } else { spent });
+        self.entries.set(self.entries.get() + 1);
+        if self.entries.get() < ACCOUNTED {
+            return true;
+        }
+        let pays = self.spent.get() >= i64::from(ACCOUNTED) * WORTH;
+        self.entries.set(0);
+        self.spent.set(0);
+        pays
+    }
+}
+
+/// A hash of addresses: instructions are eight bytes apart.
+#[derive(Default)]
+struct PlaceHasher(u64);
+
+impl Hasher for PlaceHasher {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.write_usize(usize::from(*byte));
+        }
+    }
+
+    fn write_usize(&mut self, n: usize) {
+        self.0 = (self.0.rotate_left(5) ^ (n as u64 >> 3)).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        self.0 ^= self.0 >> 32;
+    }
 }
 
 /// A tree with its code.
@@ -130,7 +189,7 @@ pub struct Jit {
 
 struct Inner {
     machine: Option<Machine>,
-    places: HashMap<*const Instr, Place>,
+    places: HashMap<*const Instr, Place, BuildHasherDefault<PlaceHasher>>,
     trees: Vec<Option<Grown>>,
     recording: Option<Recording>,
     liveness: LivenessCache,
@@ -153,7 +212,7 @@ impl Jit {
         });
         let inner = Inner {
             machine,
-            places: HashMap::new(),
+            places: HashMap::default(),
             trees: Vec::new(),
             recording: None,
             liveness: LivenessCache::default(),
@@ -191,48 +250,49 @@ impl Jit {
 
     /// Enters the code that a place has, if its types fit.
     unsafe fn enter(&self, vm: *mut Vm, place: *const Instr) -> Option<After> {
-        let (tree, headers, code) = {
-            let inner = self.inner.borrow();
-            let Some(Place::Compiled { tree, headers, .. }) = inner.places.get(&place) else { return None };
-            let grown = inner.trees.get(*tree)?.as_ref()?;
-            (*tree, headers.clone(), grown.code.clone())
+        let door = match self.inner.borrow().places.get(&place) {
+            Some(Place::Compiled { door, .. }) => door.clone(),
+            Some(Place::Cold { .. } | Place::Blacklisted) | None => return None,
         };
         // SAFETY: the caller's duty: the current frame stands at the place, which is the headers' own.
         unsafe {
-            if !self.is_for(vm, tree) {
+            let closure = View::new(vm).closure(0);
+            if door.function.is_some_and(|function| function != closure) {
                 return None;
             }
-            if (*vm).fuel_left() < code.most_fuel() {
+            let before = (*vm).fuel_left();
+            if before < door.code.most_fuel() {
                 return Some(After::Interpret);
             }
-            for header in headers {
-                self.inner.borrow_mut().stats.entries += 1;
-                match code.run(vm, header) {
-                    Outcome::NotEntered => self.inner.borrow_mut().stats.mismatches += 1,
-                    Outcome::Left(snap) => return Some(self.left(vm, tree, snap)),
-                    Outcome::LeftOver => {
-                        self.inner.borrow_mut().stats.left_over += 1;
-                        return Some(After::LeftOver);
-                    }
+            let mut outcome = Outcome::NotEntered;
+            for header in &door.headers {
+                outcome = door.code.run(vm, *header);
+                if outcome != Outcome::NotEntered {
+                    break;
+                }
+            }
+            let pays = door.pays(before - (*vm).fuel_left());
+            let mut inner = self.inner.borrow_mut();
+            inner.stats.entries += 1;
+            if !pays {
+                inner.places.insert(place, Place::Blacklisted);
+            }
+            match outcome {
+                Outcome::NotEntered => {
+                    inner.stats.mismatches += 1;
+                    None
+                }
+                Outcome::Left(snap) => Some(self.left(&mut inner, vm, door.tree, snap)),
+                Outcome::LeftOver => {
+                    inner.stats.left_over += 1;
+                    Some(After::LeftOver)
                 }
             }
         }
-        None
-    }
-
-    /// Whether the current frame runs the function that a tree relies on.
-    unsafe fn is_for(&self, vm: *mut Vm, tree: usize) -> bool {
-        let inner = self.inner.borrow();
-        let Some(grown) = inner.trees.get(tree).and_then(Option::as_ref) else { return false };
-        // SAFETY: the caller's duty: the current frame is a Lua frame.
-        let view = unsafe { View::new(vm) };
-        grown.notes.function.is_none_or(|function| function == view.closure(0))
     }
 
     /// Decides what happens after an exit.
-    unsafe fn left(&self, vm: *mut Vm, at: usize, snap: SnapId) -> After {
-        let mut inner = self.inner.borrow_mut();
-        let inner = &mut *inner;
+    unsafe fn left(&self, inner: &mut Inner, vm: *mut Vm, at: usize, snap: SnapId) -> After {
         let Some(Some(grown)) = inner.trees.get_mut(at) else { return After::Interpret };
         let snapshot = grown.tree.snapshot(snap);
         match snapshot.kind {
@@ -324,13 +384,13 @@ impl Jit {
         // SAFETY: the caller's duty.
         let view = unsafe { View::new(vm) };
         let mut tree = None;
-        if let Some(Place::Compiled { tree: at, headers, mismatches }) = inner.places.get_mut(&place) {
+        if let Some(Place::Compiled { door, mismatches }) = inner.places.get_mut(&place) {
             *mismatches += 1;
-            let is_full = headers.len() >= MAX_VERSIONS;
+            let is_full = door.headers.len() >= MAX_VERSIONS;
             if *mismatches < MAX_MISMATCHES || is_full || *mismatches > MAX_MISMATCHES * (1 + MAX_TRIES) {
                 return After::Interpret;
             }
-            tree = Some(*at);
+            tree = Some(door.tree);
         }
         let liveness = std::mem::take(&mut inner.liveness);
         let grown = tree.and_then(|at| inner.trees.get(at)).and_then(Option::as_ref);
@@ -404,14 +464,22 @@ impl Jit {
             }
         }
         for (place, headers) in doors {
-            match inner.places.get_mut(&place) {
+            let mismatches = match inner.places.get(&place) {
                 // The tree that was there first keeps the place.
-                Some(Place::Compiled { tree, .. }) if *tree != at => {}
-                Some(Place::Compiled { headers: known, .. }) => *known = headers,
-                _ => {
-                    inner.places.insert(place, Place::Compiled { tree: at, headers, mismatches: 0 });
-                }
-            }
+                Some(Place::Compiled { door, .. }) if door.tree != at => continue,
+                Some(Place::Blacklisted) => continue,
+                Some(Place::Compiled { mismatches, .. }) => *mismatches,
+                Some(Place::Cold { .. }) | None => 0,
+            };
+            let door = Rc::new(Door {
+                tree: at,
+                code: grown.code.clone(),
+                headers: headers.into(),
+                function: grown.notes.function,
+                entries: Cell::new(0),
+                spent: Cell::new(0),
+            });
+            inner.places.insert(place, Place::Compiled { door, mismatches });
         }
     }
 

@@ -72,6 +72,12 @@ const INSTS_PER_EXIT: u32 = 8;
 /// grows by a part of itself, and the cost of compiling stays in proportion to the size that it ends with.
 const SEGMENTS_PER_PENDING: usize = 2;
 
+/// Fuel that must have been spent for each instruction that is made code of: the time for about ten times as long.
+const FUEL_PER_INST: u64 = 16_000;
+
+/// Instructions that are made code of without asking.
+const FREE_INSTS: u64 = 3_000;
+
 /// Segments that may wait for code in any case.
 const MAX_PENDING: usize = 4;
 
@@ -194,6 +200,18 @@ struct Inner {
     recording: Option<Recording>,
     liveness: LivenessCache,
     stats: Stats,
+    /// Instructions that were made code of so far, however often.
+    compiled: u64,
+    /// Fuel that the program has spent so far.
+    fuel_used: u64,
+}
+
+impl Inner {
+    /// Whether the program has run long enough for code of so many instructions: compiling must stay a small part of the
+    /// whole. Fuel is the clock, so that the answer is the same on every run.
+    fn affords(&self, instructions: usize) -> bool {
+        self.compiled + instructions as u64 <= FREE_INSTS + self.fuel_used / FUEL_PER_INST
+    }
 }
 
 impl std::fmt::Debug for Jit {
@@ -217,6 +235,8 @@ impl Jit {
             recording: None,
             liveness: LivenessCache::default(),
             stats: Stats::default(),
+            compiled: 0,
+            fuel_used: 0,
         };
         Rc::new(Jit { inner: RefCell::new(inner), options })
     }
@@ -273,6 +293,7 @@ impl Jit {
             }
             let pays = door.pays(before - (*vm).fuel_left());
             let mut inner = self.inner.borrow_mut();
+            inner.fuel_used = (*vm).fuel_used();
             inner.stats.entries += 1;
             if !pays {
                 inner.places.insert(place, Place::Blacklisted);
@@ -350,7 +371,8 @@ impl Jit {
         }
         if grown.tree.continuation(snap).is_some() {
             grown.waits += 1;
-            if grown.waits > grown.tree.insts.len() * WAITS_PER_INST {
+            let size = grown.tree.insts.len();
+            if grown.waits > size * WAITS_PER_INST && inner.affords(size) {
                 self.compile(inner, at);
             }
             return After::Interpret;
@@ -378,7 +400,9 @@ impl Jit {
     unsafe fn begin(&self, vm: *mut Vm, place: *const Instr) -> After {
         let mut inner = self.inner.borrow_mut();
         let inner = &mut *inner;
-        if inner.recording.is_some() || inner.machine.is_none() {
+        // SAFETY: the caller's duty.
+        inner.fuel_used = unsafe { (*vm).fuel_used() };
+        if inner.recording.is_some() || inner.machine.is_none() || !inner.affords(0) {
             return After::Interpret;
         }
         // SAFETY: the caller's duty.
@@ -436,7 +460,8 @@ impl Jit {
             known.tree = grown;
             known.notes = notes;
             known.pending += 1;
-            if known.pending >= MAX_PENDING + known.compiled_segments / SEGMENTS_PER_PENDING {
+            let size = known.tree.insts.len();
+            if known.pending >= MAX_PENDING + known.compiled_segments / SEGMENTS_PER_PENDING && inner.affords(size) {
                 self.compile(inner, at);
             }
             return;
@@ -486,6 +511,7 @@ impl Jit {
     /// Runs the passes and makes code.
     fn generate(&self, inner: &mut Inner, tree: &mut Tree, notes: &Notes) -> Result<Rc<Compiled>, Abort> {
         let begun = now();
+        inner.compiled += tree.insts.len() as u64;
         for pass in PASSES {
             (pass.run)(tree);
         }

@@ -92,6 +92,7 @@ pub struct LuaBuilder {
     libraries: Libraries,
     limits: Limits,
     host: Option<Box<dyn Host>>,
+    jit: bool,
 }
 
 impl LuaBuilder {
@@ -119,6 +120,13 @@ impl LuaBuilder {
         self
     }
 
+    /// Whether hot code is compiled to native code. It is, if nothing is said, where the crate has the feature `jit`; what
+    /// scripts see, and what they are charged, is the same.
+    pub fn jit(mut self, jit: bool) -> LuaBuilder {
+        self.jit = jit;
+        self
+    }
+
     /// Builds it.
     pub fn build(self) -> Result<Lua> {
         if self.version != LuaVersion::DEFAULT {
@@ -127,9 +135,21 @@ impl LuaBuilder {
         let host = self.host.unwrap_or_else(|| Box::new(SystemHost::new()));
         let lua = Lua::from_vm(Vm::new(VmOptions { host, limits: self.limits }));
         lua.inner.with(|vm| perilune_stdlib::open(vm, self.libraries));
+        if self.jit {
+            lua.inner.with(attach_jit);
+        }
         Ok(lua)
     }
 }
+
+/// Attaches the trace compiler.
+#[cfg(feature = "jit")]
+fn attach_jit(vm: &mut Vm) {
+    vm.set_tier(perilune_jit::Jit::new(perilune_jit::JitOptions::default()));
+}
+
+#[cfg(not(feature = "jit"))]
+fn attach_jit(_: &mut Vm) {}
 
 /// The VM and its options.
 impl Lua {
@@ -138,12 +158,19 @@ impl Lua {
     pub fn new() -> Lua {
         let lua = Lua::from_vm(Vm::new(VmOptions { host: Box::new(SystemHost::new()), limits: Limits::default() }));
         lua.inner.with(perilune_stdlib::open_all);
+        lua.inner.with(attach_jit);
         lua
     }
 
     /// A VM of choice.
     pub fn builder() -> LuaBuilder {
-        LuaBuilder { version: LuaVersion::DEFAULT, libraries: Libraries::ALL, limits: Limits::default(), host: None }
+        LuaBuilder {
+            version: LuaVersion::DEFAULT,
+            libraries: Libraries::ALL,
+            limits: Limits::default(),
+            host: None,
+            jit: true,
+        }
     }
 
     fn from_vm(vm: Box<Vm>) -> Lua {

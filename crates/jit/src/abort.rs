@@ -10,9 +10,6 @@ macro_rules! aborts {
         }
 
         impl Abort {
-            /// All reasons in the order of their numbers.
-            pub const ALL: &'static [Abort] = &[$(Abort::$name,)*];
-
             /// Whether the same path would be given up again.
             #[must_use]
             pub const fn is_lasting(self) -> bool {
@@ -36,7 +33,6 @@ aborts! {
     TooDeep "calls nested too deeply";
     Recursion "a recursive call";
     TooLong "a path that is too long";
-    InnerLoop "an inner loop that goes round";
     LeftLoop "a path that leaves the loop";
     Lost "control went where the recording did not expect it";
     Types "operands of other types";
@@ -51,7 +47,6 @@ aborts! {
     Memory "no executable memory";
     Error "an error was raised";
     DeadRegister "a register that holds nothing known";
-    Uninteresting "nothing was gained";
 }
 
 impl From<perilune_trace::build::Contradiction> for Abort {

@@ -88,11 +88,6 @@ impl Compiled {
         Compiled { code, exits, slots, frames, most_fuel }
     }
 
-    /// Bytes of code memory.
-    pub fn bytes(&self) -> usize {
-        self.code.bytes()
-    }
-
     /// With less fuel the code leaves at once.
     pub fn most_fuel(&self) -> i64 {
         i64::from(self.most_fuel)

@@ -72,6 +72,9 @@ const INSTS_PER_EXIT: u32 = 8;
 /// grows by a part of itself, and the cost of compiling stays in proportion to the size that it ends with.
 const SEGMENTS_PER_PENDING: usize = 2;
 
+/// Trees at which all code is forgotten.
+const MAX_TREES: usize = 500;
+
 /// Fuel that must have been spent for each instruction that is made code of: the time for about ten times as long.
 const FUEL_PER_INST: u64 = 16_000;
 
@@ -190,6 +193,9 @@ struct Recording {
 /// The trace compiler of one VM.
 pub struct Jit {
     inner: RefCell<Inner>,
+    /// Whether the collector has run since the last recording began: prototypes may have died, and their addresses may be
+    /// those of others by now.
+    collects: Cell<bool>,
     options: JitOptions,
 }
 
@@ -207,6 +213,15 @@ struct Inner {
 }
 
 impl Inner {
+    /// Forgets all code. What runs at the moment is kept by whoever runs it.
+    fn flush(&mut self) {
+        self.trees.clear();
+        self.places.clear();
+        self.recording = None;
+        self.liveness.clear();
+        self.stats.code_bytes = 0;
+    }
+
     /// Whether the program has run long enough for code of so many instructions: compiling must stay a small part of the
     /// whole. Fuel is the clock, so that the answer is the same on every run.
     fn affords(&self, instructions: usize) -> bool {
@@ -238,7 +253,7 @@ impl Jit {
             compiled: 0,
             fuel_used: 0,
         };
-        Rc::new(Jit { inner: RefCell::new(inner), options })
+        Rc::new(Jit { inner: RefCell::new(inner), collects: Cell::new(false), options })
     }
 
     /// What happened so far.
@@ -312,6 +327,14 @@ impl Jit {
         }
     }
 
+    /// The analyses made so far, for a recording.
+    fn take_liveness(&self, liveness: &mut LivenessCache) -> LivenessCache {
+        if self.collects.take() {
+            liveness.clear();
+        }
+        std::mem::take(liveness)
+    }
+
     /// Decides what happens after an exit.
     unsafe fn left(&self, inner: &mut Inner, vm: *mut Vm, at: usize, snap: SnapId) -> After {
         let Some(Some(grown)) = inner.trees.get_mut(at) else { return After::Interpret };
@@ -363,7 +386,7 @@ impl Jit {
             }
             // SAFETY: the VM stands at the header, frames and all.
             let view = unsafe { View::new(vm) };
-            let liveness = std::mem::take(&mut inner.liveness);
+            let liveness = self.take_liveness(&mut inner.liveness);
             let recorder =
                 Recorder::alternative(&view, liveness, grown.origin, grown.tree.clone(), grown.notes.clone(), header);
             inner.recording = Some(Recording { recorder, tree: Some(at), place: std::ptr::null(), start: Some(snap) });
@@ -390,7 +413,7 @@ impl Jit {
         }
         // SAFETY: the VM stands at the snapshot, frames and all.
         let view = unsafe { View::new(vm) };
-        let liveness = std::mem::take(&mut inner.liveness);
+        let liveness = self.take_liveness(&mut inner.liveness);
         let recorder = Recorder::side(&view, liveness, grown.origin, grown.tree.clone(), grown.notes.clone(), snap);
         inner.recording = Some(Recording { recorder, tree: Some(at), place: std::ptr::null(), start: Some(snap) });
         After::Record
@@ -405,6 +428,10 @@ impl Jit {
         if inner.recording.is_some() || inner.machine.is_none() || !inner.affords(0) {
             return After::Interpret;
         }
+        if inner.trees.len() >= MAX_TREES || inner.stats.code_bytes >= self.options.max_code {
+            // Programs that load code again and again would keep all of it alive.
+            inner.flush();
+        }
         // SAFETY: the caller's duty.
         let view = unsafe { View::new(vm) };
         let mut tree = None;
@@ -416,7 +443,7 @@ impl Jit {
             }
             tree = Some(door.tree);
         }
-        let liveness = std::mem::take(&mut inner.liveness);
+        let liveness = self.take_liveness(&mut inner.liveness);
         let grown = tree.and_then(|at| inner.trees.get(at)).and_then(Option::as_ref);
         let recorder = match grown {
             Some(grown) if grown.notes.function.is_none_or(|f| f == view.closure(0)) => {
@@ -438,11 +465,6 @@ impl Jit {
         let (Recorded { tree: mut grown, notes }, liveness) = recorder.finish();
         inner.liveness = liveness;
         inner.stats.segments += 1;
-        if let Ok(n) = std::env::var("JITMAX")
-            && inner.stats.segments > n.parse().unwrap()
-        {
-            return;
-        } // DEBUG
         let at = match tree {
             Some(at) => at,
             None => {
@@ -653,15 +675,11 @@ impl Tier for Jit {
     }
 
     fn flush(&self) {
-        let mut inner = self.inner.borrow_mut();
-        inner.trees.clear();
-        inner.places.clear();
-        inner.recording = None;
-        inner.liveness.clear();
-        inner.stats.code_bytes = 0;
+        self.inner.borrow_mut().flush();
     }
 
     fn trace(&self, marker: &mut Marker<'_>) {
+        self.collects.set(true);
         let inner = self.inner.borrow();
         let recorded = inner.recording.iter().map(|recording| recording.recorder.notes());
         for notes in inner.trees.iter().flatten().map(|grown| &grown.notes).chain(recorded) {

@@ -10,7 +10,7 @@ use perilune_bytecode::ops::Instr;
 use perilune_bytecode::proto::Proto as Plain;
 use perilune_runtime::heap::Marker;
 use perilune_runtime::object::{
-    ANY_ELEMENTS, Gc, LuaClosure, NativeClosure, Proto, StrRef, Table, TableRef, UpVal, cache_of,
+    ANY_ELEMENTS, Gc, LuaClosure, NativeClosure, Proto, ProtoInfo, StrRef, Table, TableRef, UpVal, cache_of,
 };
 use perilune_runtime::stack::Frame;
 use perilune_runtime::table::{FieldSlot, Shape, lookup_field, transition};
@@ -68,22 +68,10 @@ impl View<'_> {
         unsafe { self.frame().offset_from((*self.vm().current_thread()).frames) as usize }
     }
 
-    /// The frame `down` below the current one is a Lua frame that a Lua instruction called.
-    pub fn is_plain(&self, down: usize) -> bool {
-        // SAFETY: the caller counts frames that it has seen pushed.
-        unsafe { Vm::plain_frame(&*self.frame().sub(down)) }
-    }
-
     /// Offset of register 0 from the start of the stack.
     pub fn base(&self, down: usize) -> usize {
         // SAFETY: a frame's base is inside the stack.
         unsafe { (*self.frame().sub(down)).base.offset_from((*self.vm().current_thread()).stack) as usize }
-    }
-
-    /// Results that the caller of the frame `down` below wants.
-    pub fn nresults(&self, down: usize) -> i32 {
-        // SAFETY: as in `is_plain`.
-        unsafe { (*self.frame().sub(down)).nresults }
     }
 
     /// The prototype of the frame `down` below the current one.
@@ -111,10 +99,15 @@ impl View<'_> {
         std::ptr::with_exposed_provenance_mut(proto.0 as usize)
     }
 
+    /// What stands behind the hot part of a prototype.
+    fn info<'p>(proto: ProtoAt) -> &'p ProtoInfo {
+        // SAFETY: prototypes of frames, of functions in registers, and of trees are alive, and nothing changes them.
+        unsafe { &(*Self::raw(proto)).info }
+    }
+
     /// The compiler's form of a prototype that runs.
     pub fn plain(&self, proto: ProtoAt) -> &Plain {
-        // SAFETY: prototypes of frames, and of functions in registers, are alive.
-        unsafe { &(*Self::raw(proto)).info.plain }
+        &Self::info(proto).plain
     }
 
     /// An instruction of a prototype.
@@ -130,8 +123,7 @@ impl View<'_> {
 
     /// The source line of an instruction; 0 if it is not known.
     pub fn line(proto: ProtoAt, pc: u32) -> u32 {
-        // SAFETY: as in `plain`.
-        unsafe { (&(*Self::raw(proto)).info.plain).lines.get(pc as usize).copied().unwrap_or(0) }
+        Self::info(proto).plain.lines.get(pc as usize).copied().unwrap_or(0)
     }
 
     /// Reports a prototype that a tree refers to.
@@ -148,8 +140,7 @@ impl View<'_> {
 
     /// A constant.
     pub fn constant(&self, proto: ProtoAt, n: usize) -> Value {
-        // SAFETY: as in `plain`.
-        unsafe { (&(*Self::raw(proto)).info).consts()[n] }
+        Self::info(proto).consts()[n]
     }
 
     /// The key of an inline cache.
@@ -181,13 +172,7 @@ impl View<'_> {
             let thread = self.vm().current_thread();
             let offset = (slot.addr() as i64 - (*thread).stack.addr() as i64) / size_of::<Value>() as i64;
             let is_ours = slot >= (*thread).stack && slot <= (*thread).stack_limit;
-            Upvalue {
-                object: up.expose_provenance() as u64,
-                place: slot.expose_provenance() as u64,
-                value: *slot,
-                is_closed: std::ptr::eq(slot, &raw const (*up).closed),
-                stack_slot: is_ours.then_some(offset as usize),
-            }
+            Upvalue { value: *slot, stack_slot: is_ours.then_some(offset as usize) }
         }
     }
 
@@ -321,14 +306,8 @@ impl View<'_> {
 /// An upvalue as the recorder sees it.
 #[derive(Clone, Copy, Debug)]
 pub struct Upvalue {
-    /// The upvalue's address.
-    pub object: u64,
-    /// The variable's address.
-    pub place: u64,
     /// The variable's value.
     pub value: Value,
-    /// Whether the variable lives in the upvalue itself.
-    pub is_closed: bool,
     /// The variable's slot, when it is on the current stack.
     pub stack_slot: Option<usize>,
 }

@@ -17,21 +17,29 @@ const RANKS: &[(&str, Option<u8>)] = &[
     ("compiler", Some(2)),
     ("runtime", Some(2)),
     ("vm", Some(3)),
+    ("codegen", Some(3)),
     ("stdlib", Some(4)),
+    ("jit", Some(4)),
     ("engine", Some(5)),
     ("cli", Some(7)),
     ("testkit", None),
 ];
 
 /// Crates without any `unsafe`.
-const SAFE: &[&str] = &["base", "syntax", "bytecode", "trace", "compiler", "stdlib", "cli", "testkit"];
+const SAFE: &[&str] = &["base", "syntax", "bytecode", "trace", "codegen", "compiler", "stdlib", "cli", "testkit"];
 
 /// Where `unsafe` may stand: files, and folders that end with a slash.
 const UNSAFE: &[&str] = &[
     "crates/engine/src/raw.rs",
+    "crates/jit/src/code.rs",
+    "crates/jit/src/enter.rs",
+    "crates/jit/src/helpers.rs",
+    "crates/jit/src/tier.rs",
+    "crates/jit/src/view.rs",
     "crates/runtime/src/",
     "crates/vm/src/call.rs",
     "crates/vm/src/collect.rs",
+    "crates/vm/src/compiled.rs",
     "crates/vm/src/control.rs",
     "crates/vm/src/debug.rs",
     "crates/vm/src/embed.rs",

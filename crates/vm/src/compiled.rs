@@ -115,12 +115,13 @@ pub unsafe fn call_out(vm: *mut Vm, images: &[FrameImage], pc: u32, func: u32, n
     // SAFETY: the caller's duty.
     unsafe {
         push_frames(vm, images, pc, None);
+        let epoch = (*vm).epoch;
         let th = (*vm).thread;
         let root = (*(*th).frame.sub(images.len())).base.sub(1);
         let func = root.add(func as usize);
         (*th).top = func.add(1 + nargs as usize);
         let step = call::call_native(vm, func, nresults as i32, 0);
-        let goes_on = step == Step::Next && !(*vm).hooked && ptr::eq((*vm).thread, th);
+        let goes_on = step == Step::Next && !(*vm).hooked && (*vm).epoch == epoch && ptr::eq((*vm).thread, th);
         if goes_on {
             (*th).frame = (*th).frame.sub(images.len());
         } else {

@@ -203,6 +203,7 @@ impl Vm {
             };
             *to = *from;
             self.heap.barrier_object(f.header(), (*from).cast());
+            self.flush_compiled();
             true
         }
     }

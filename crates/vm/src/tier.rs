@@ -173,6 +173,14 @@ impl Vm {
         self.scratch = payload;
     }
 
+    /// Forgets compiled code, because something has changed that it relies on without looking. Code that is waiting for a
+    /// call to return is left when it does.
+    pub fn flush_compiled(&mut self) {
+        self.epoch = self.epoch.wrapping_add(1);
+        let tier = self.tier.clone();
+        tier.flush();
+    }
+
     /// Whether a collector step is due.
     pub fn collector_is_due(&self) -> bool {
         self.heap.bytes >= self.heap.threshold

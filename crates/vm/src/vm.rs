@@ -93,6 +93,8 @@ pub struct Vm {
     pub(crate) closed: bool,
     pub(crate) host: Box<dyn Host>,
     pub(crate) tier: Rc<dyn Tier>,
+    /// How often compiled code was flushed.
+    pub(crate) epoch: u32,
     /// How the interpreter goes on after a call out of compiled code that did not come back.
     pub(crate) left_over: Step,
     /// Whether compiled code holds references in registers: nothing may be collected, and no Lua code may run.
@@ -178,6 +180,7 @@ impl Vm {
             closed: false,
             host,
             tier: Rc::new(NullTier),
+            epoch: 0,
             left_over: Step::Reload,
             frozen: false,
             sampler: None,
@@ -243,6 +246,7 @@ impl Vm {
     /// Sets the metatable shared by all values with `tag`.
     pub fn set_type_metatable(&mut self, tag: Tag, meta: Option<TableRef>) {
         self.type_metatables[tag as usize] = meta;
+        self.flush_compiled();
         if matches!(tag, Tag::False | Tag::True) {
             self.type_metatables[Tag::False as usize] = meta;
             self.type_metatables[Tag::True as usize] = meta;

@@ -119,7 +119,7 @@ impl Recorder {
         let both_int = self.ty(x) == Ty::Int && self.ty(y) == Ty::Int;
         match operator {
             Operator::And | Operator::Or | Operator::Xor | Operator::Shl | Operator::Shr => {
-                let (x, y) = (self.to_int(x)?, self.to_int(y)?);
+                let (x, y) = (self.int_of(x)?, self.int_of(y)?);
                 let ir = match operator {
                     Operator::And => Ir::And,
                     Operator::Or => Ir::Or,
@@ -138,15 +138,15 @@ impl Recorder {
                 if both_int {
                     return Ok(self.builder.value(int, &[x, y]));
                 }
-                let (x, y) = (self.to_float(x), self.to_float(y));
+                let (x, y) = (self.float_of(x), self.float_of(y));
                 Ok(self.builder.value(float, &[x, y]))
             }
             Operator::Div => {
-                let (x, y) = (self.to_float(x), self.to_float(y));
+                let (x, y) = (self.float_of(x), self.float_of(y));
                 Ok(self.builder.value(Ir::FDiv, &[x, y]))
             }
             Operator::Pow => {
-                let (x, y) = (self.to_float(x), self.to_float(y));
+                let (x, y) = (self.float_of(x), self.float_of(y));
                 // The square is one multiplication, rounded once: the same bits.
                 if self.builder.tree().const_float(y) == Some(2.0) {
                     return Ok(self.builder.value(Ir::FMul, &[x, x]));
@@ -159,24 +159,24 @@ impl Recorder {
                 Ok(self.builder.value(if operator == Operator::IDiv { Ir::IDiv } else { Ir::Mod }, &[x, y]))
             }
             Operator::IDiv => {
-                let (x, y) = (self.to_float(x), self.to_float(y));
+                let (x, y) = (self.float_of(x), self.float_of(y));
                 let quotient = self.builder.value(Ir::FDiv, &[x, y]);
                 Ok(self.builder.value(Ir::FFloor, &[quotient]))
             }
             Operator::Mod => {
-                let (x, y) = (self.to_float(x), self.to_float(y));
+                let (x, y) = (self.float_of(x), self.float_of(y));
                 Ok(self.builder.call(Helper::FMod, &[x, y], Ty::Float, None))
             }
         }
     }
 
     /// A number as a float.
-    pub(super) fn to_float(&mut self, x: Ref) -> Ref {
+    pub(super) fn float_of(&mut self, x: Ref) -> Ref {
         if self.ty(x) == Ty::Int { self.builder.value(Ir::IToF, &[x]) } else { x }
     }
 
     /// A number as an integer, which it must be exactly.
-    pub(super) fn to_int(&mut self, x: Ref) -> Result<Ref, Abort> {
+    pub(super) fn int_of(&mut self, x: Ref) -> Result<Ref, Abort> {
         match self.ty(x) {
             Ty::Int => Ok(x),
             Ty::Float => {
@@ -207,7 +207,7 @@ impl Recorder {
             let seen = view.reg(i.b().into());
             return self.binary_metamethod(view, Event::BNot, (x, x), (seen, seen));
         }
-        let x = self.to_int(x)?;
+        let x = self.int_of(x)?;
         let result = self.builder.value(Ir::Not, &[x]);
         self.set(i.a(), result);
         Ok(())

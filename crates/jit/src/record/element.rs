@@ -55,7 +55,7 @@ impl Recorder {
         match seen.tag {
             Tag::Int => self.int_element(object, table, key, seen.raw_int()),
             Tag::Float if perilune_base::num::convert::float_to_int(seen.raw_float()).is_some() => {
-                let n = self.to_int(key)?;
+                let n = self.int_of(key)?;
                 self.int_element(object, table, n, seen.raw_float() as i64)
             }
             Tag::Str => {
@@ -131,7 +131,7 @@ impl Recorder {
         match seen.1.tag {
             Tag::Int => self.write_int(view, object, table, key, value, seen.1.raw_int()),
             Tag::Float if perilune_base::num::convert::float_to_int(seen.1.raw_float()).is_some() => {
-                let n = self.to_int(key)?;
+                let n = self.int_of(key)?;
                 self.write_int(view, object, table, n, value, seen.1.raw_float() as i64)
             }
             Tag::Nil => Err(Abort::Error),

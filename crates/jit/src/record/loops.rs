@@ -42,7 +42,7 @@ impl Recorder {
                 // Rounded towards the start; a limit that is no integer at all is for the interpreter.
                 let rounding = if step_seen > 0 { Ir::FFloor } else { Ir::FCeil };
                 let rounded = self.builder.value(rounding, &[limit]);
-                limit = self.to_int(rounded)?;
+                limit = self.int_of(rounded)?;
                 let float = seen[1].raw_float();
                 let float = if step_seen > 0 { float.floor() } else { float.ceil() };
                 perilune_base::num::convert::float_to_int(float).ok_or(Abort::NumericFor)?
@@ -90,7 +90,7 @@ impl Recorder {
             return Err(Abort::NumericFor);
         }
         let numbers = seen.map(|v| if v.tag == Tag::Int { v.raw_int() as f64 } else { v.raw_float() });
-        let [start, limit, step] = refs.map(|r| self.to_float(r));
+        let [start, limit, step] = refs.map(|r| self.float_of(r));
         if numbers[2] == 0.0 {
             return Err(Abort::Error);
         }

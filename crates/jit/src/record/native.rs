@@ -133,7 +133,7 @@ impl Recorder {
     /// The first argument as a float.
     fn float_arg(&mut self, args: &Args) -> Option<Ref> {
         let x = *args.refs.first()?;
-        matches!(self.ty(x), Ty::Int | Ty::Float).then(|| self.to_float(x))
+        matches!(self.ty(x), Ty::Int | Ty::Float).then(|| self.float_of(x))
     }
 
     fn float_helper(&mut self, helper: Helper, args: &Args) -> Replaced {
@@ -195,7 +195,7 @@ impl Recorder {
         let [x, y] = args.refs[..] else { return Ok(None) };
         match (self.ty(x), self.ty(y)) {
             (Ty::Float, Ty::Float | Ty::Int) | (Ty::Int, Ty::Float) => {
-                let (x, y) = (self.to_float(x), self.to_float(y));
+                let (x, y) = (self.float_of(x), self.float_of(y));
                 Ok(Some(vec![self.builder.call(Helper::FRem, &[x, y], Ty::Float, None)]))
             }
             _ => Ok(None),

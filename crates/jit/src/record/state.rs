@@ -181,14 +181,6 @@ impl Recorder {
         }
     }
 
-    /// A slot's value is in its place from now on.
-    pub(super) fn leave_in_place(&mut self, slot: u32) {
-        debug_assert!(self.builder.calls_out() || self.builder.input(slot).is_none());
-        if let Some(shadow) = self.shadow.get_mut(slot as usize) {
-            *shadow = Shadow::Untouched;
-        }
-    }
-
     /// The value of a slot, whose value in the VM is `seen`.
     pub(super) fn slot(&mut self, slot: u32, seen: Value) -> Result<Ref, Abort> {
         match self.shadow_at(slot) {
@@ -301,7 +293,8 @@ impl Recorder {
     pub(super) fn snapshot_of(&mut self, kind: ExitKind, pc: u32, slots: Vec<SnapSlot>, live: Vec<u32>) -> SnapId {
         let frames = self.inlined();
         self.notes.frames = self.notes.frames.max(frames.len() as u32);
-        self.builder.snapshot(kind, pc, frames, slots, live, self.open, self.fuel)
+        let (top, fuel) = (self.open, self.fuel);
+        self.builder.snapshot(Snapshot { frames, slots, live, top, fuel, ..Snapshot::new(kind, pc) })
     }
 
     /// The frames above the root frame.

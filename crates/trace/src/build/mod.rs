@@ -28,7 +28,7 @@ use std::collections::{HashMap, HashSet};
 use self::memory::Memory;
 use crate::ir::{
     Arg, Effects, End, ExitKind, Field, Format, Header, HeaderId, Helper, Inst, Op, Ref, ResultType, Segment,
-    SegmentId, SnapId, SnapSlot, Snapshot, Start, Tree, Ty,
+    SegmentId, SnapId, Snapshot, Start, Tree, Ty,
 };
 
 /// A guard that cannot hold: what was recorded contradicts what is known. The recording is given up.
@@ -78,17 +78,11 @@ impl Builder {
         let snap = SnapId(self.tree.snapshots.len() as u32);
         let segment = SegmentId(self.tree.segments.len() as u32);
         self.tree.snapshots.push(Snapshot {
-            kind: ExitKind::Guard,
             segment,
             at: Ref(self.tree.insts.len() as u32),
-            pc,
             frames: frames.clone(),
-            slots: Vec::new(),
-            fuel: 0,
-            top: None,
-            calls_out: false,
-            in_place: Vec::new(),
             live: live.clone(),
+            ..Snapshot::new(ExitKind::Guard, pc)
         });
         self.tree.headers.push(Header {
             pc,
@@ -564,34 +558,15 @@ impl Builder {
         self.memory.loaded(&inst, value);
     }
 
-    /// Adds a snapshot of the state before the next instruction.
-    pub fn snapshot(
-        &mut self,
-        kind: ExitKind,
-        pc: u32,
-        frames: Vec<crate::ir::InlinedFrame>,
-        slots: Vec<SnapSlot>,
-        live: Vec<u32>,
-        top: Option<u32>,
-        fuel: u32,
-    ) -> SnapId {
+    /// Adds a snapshot of the state before the next instruction. Where on the path that is, the builder knows.
+    pub fn snapshot(&mut self, state: Snapshot) -> SnapId {
         let id = SnapId(self.tree.snapshots.len() as u32);
-        let at = Ref(self.tree.insts.len() as u32);
-        // Without an open segment there is no path to be the state of.
-        let segment = self.segment.unwrap_or(SegmentId(0));
-        let calls_out = self.calls_out;
         self.tree.snapshots.push(Snapshot {
-            kind,
-            segment,
-            at,
-            pc,
-            frames,
-            slots,
-            fuel,
-            top,
-            calls_out,
-            in_place: Vec::new(),
-            live,
+            // Without an open segment there is no path to be the state of.
+            segment: self.segment.unwrap_or(SegmentId(0)),
+            at: Ref(self.tree.insts.len() as u32),
+            calls_out: self.calls_out,
+            ..state
         });
         id
     }

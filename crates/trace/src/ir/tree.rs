@@ -111,6 +111,26 @@ pub struct Snapshot {
     pub live: Vec<u32>,
 }
 
+impl Snapshot {
+    /// A snapshot in front of an instruction, with nothing to store.
+    #[must_use]
+    pub fn new(kind: ExitKind, pc: u32) -> Snapshot {
+        Snapshot {
+            kind,
+            segment: SegmentId(0),
+            at: Ref(0),
+            pc,
+            frames: Vec::new(),
+            slots: Vec::new(),
+            fuel: 0,
+            top: None,
+            calls_out: false,
+            in_place: Vec::new(),
+            live: Vec::new(),
+        }
+    }
+}
+
 /// Where a segment begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Start {

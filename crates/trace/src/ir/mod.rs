@@ -2,11 +2,13 @@
 
 mod helper;
 mod inst;
+mod parse;
 mod text;
 mod tree;
 
 pub use helper::{Arg, Effects, Helper, Returns};
 pub use inst::{Class, Field, Format, Inst, Op, Ref, ResultType, Ty};
+pub use parse::ParseError;
 pub use tree::{
     End, ExitKind, Header, HeaderId, InlinedFrame, ProtoId, Range, Segment, SegmentId, SnapId, SnapSlot, Snapshot,
     Start, Tree,

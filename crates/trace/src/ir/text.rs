@@ -1,104 +1,238 @@
-//! The text form of a tree, for people: stable, numbered, without addresses that differ from run to run.
+//! The text form of a tree: numbered, stable, complete. [`super::parse`] reads it.
 //!
 //! ```text
-//! header 0 at pc 5: %0(#2 tab) %3(#4 int)
-//!   hoisted: %1 %2
-//! segment 0 from header 0
-//!   %1 = load.kind %0
-//!   %2   eq %1 kint(3)                          -> snap 1
-//!   %4 = add %3 kint(1)
-//!   around header 0, snap 2
+//! consts: %2=3 %5=1 %8=100
+//! header 0 pc 5, snap 0, inputs %0=#2:tab %3=#4:int, live 2 4
+//!   hoisted %1
+//! segment 0 from header 0, insts 0..9
+//!   %1    = load.kind %0 int
+//!   %4      eq %1 3 -> snap 1
+//!   %6    = add %3 1 int
+//!   %7      le %6 100 -> snap 2
+//!   around header 0, snap 3
+//! snap 1 guard, segment 0, at 1, pc 5, fuel 0, live 2 4
 //! ```
+//!
+//! Constants are spelt out where they are used. Objects are numbered by their place in the list, because addresses
+//! differ from run to run; [`Tree::text_with_addresses`] tells those too.
 
-use std::fmt;
+use std::fmt::{self, Write};
 
-use super::inst::{Format, Inst, Op, Ref};
-use super::tree::{End, Start, Tree};
+use super::inst::{Format, Inst, Op, Ref, Ty};
+use super::tree::{End, ExitKind, Header, InlinedFrame, SegmentId, Snapshot, Start, Tree};
 
 impl fmt::Display for Tree {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (n, header) in self.headers.iter().enumerate() {
-            write!(f, "header {n} at pc {}, {} frames:", header.pc, header.frames.len())?;
-            for input in &header.inputs {
-                let inst = self.inst(*input);
-                write!(f, " %{}(#{} {})", input.0, inst.aux, inst.ty.name())?;
-            }
-            writeln!(f)?;
-            if !header.hoisted.is_empty() {
-                let hoisted: Vec<String> = header.hoisted.iter().map(|r| format!("%{}", r.0)).collect();
-                writeln!(f, "  hoisted: {}", hoisted.join(" "))?;
-            }
+        Text { tree: self, addresses: false }.fmt(f)
+    }
+}
+
+impl Tree {
+    /// The text form with the addresses of constants, from which the very same tree can be read.
+    #[must_use]
+    pub fn text_with_addresses(&self) -> impl fmt::Display + '_ {
+        Text { tree: self, addresses: true }
+    }
+
+    /// How a constant is spelt as an operand; `%n` for what is none.
+    pub(crate) fn operand_text(&self, r: Ref) -> String {
+        let Some(inst) = self.insts.get(r.index()) else { return "%none".to_owned() };
+        match inst.op {
+            Op::KInt => format!("{}", inst.imm as i64),
+            // All NaNs look the same otherwise.
+            Op::KFloat if f64::from_bits(inst.imm).is_nan() => format!("nan:{:#x}", inst.imm),
+            Op::KFloat => format!("{:?}", f64::from_bits(inst.imm)),
+            Op::KPrim => inst.ty.name().to_owned(),
+            Op::KPtr if inst.imm == 0 => "null".to_owned(),
+            Op::KObj | Op::KPtr => format!("{}@{}", inst.ty.name(), r.0),
+            _ => format!("%{}", r.0),
         }
-        for id in self.segment_ids() {
-            let segment = self.segment(id);
-            match segment.start {
-                Start::Header(header) => writeln!(f, "segment {} from header {}", id.0, header.0)?,
-                Start::Snapshot(snap) => {
-                    let parent = self.snapshot(snap).segment;
-                    writeln!(f, "segment {} from segment {}, snap {}", id.0, parent.0, snap.0)?;
-                }
-            }
-            for r in self.body(id) {
-                writeln!(f, "  {}", Line { tree: self, r })?;
-            }
-            let snap = segment.end_snap.map_or(String::new(), |snap| format!(", snap {}", snap.0));
-            match segment.end {
-                End::Around(to) => writeln!(f, "  around header {}{snap}", to.0)?,
-                End::Enter(to) => writeln!(f, "  enter header {}{snap}", to.0)?,
-                End::Exit(snap) => writeln!(f, "  exit snap {}", snap.0)?,
-                End::Open => writeln!(f, "  open")?,
-            }
+    }
+}
+
+struct Text<'a> {
+    tree: &'a Tree,
+    addresses: bool,
+}
+
+impl fmt::Display for Text<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let tree = self.tree;
+        self.consts(f)?;
+        for (n, header) in tree.headers.iter().enumerate() {
+            self.header(f, n, header)?;
         }
-        for (n, snapshot) in self.snapshots.iter().enumerate() {
-            write!(
-                f,
-                "snap {n} {:?} pc {} frames {} fuel {}:",
-                snapshot.kind,
-                snapshot.pc,
-                snapshot.frames.len(),
-                snapshot.fuel
-            )?;
-            for slot in &snapshot.slots {
-                write!(f, " #{}={}", slot.slot, Operand { tree: self, r: slot.value })?;
-            }
-            writeln!(f)?;
+        for id in tree.segment_ids() {
+            self.segment(f, id)?;
+        }
+        for (n, snapshot) in tree.snapshots.iter().enumerate() {
+            self.snapshot(f, n, snapshot)?;
         }
         Ok(())
     }
 }
 
-/// One instruction.
-struct Line<'a> {
-    tree: &'a Tree,
-    r: Ref,
-}
-
-impl fmt::Display for Line<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let inst = self.tree.inst(self.r);
-        if inst.ty == super::Ty::Void {
-            write!(f, "%{:<4}  ", self.r.0)?;
-        } else {
-            write!(f, "%{:<4}= ", self.r.0)?;
+impl Text<'_> {
+    fn consts(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut line = String::new();
+        for (at, inst) in self.tree.insts.iter().enumerate() {
+            let r = Ref(at as u32);
+            if !self.tree.is_const(r) {
+                continue;
+            }
+            write!(line, " %{at}={}", self.tree.operand_text(r))?;
+            if self.addresses && matches!(inst.op, Op::KObj | Op::KPtr) && inst.imm != 0 {
+                write!(line, ":{:#x}", inst.imm)?;
+            }
         }
-        write!(f, "{}", name(inst))?;
-        for r in inst.operands() {
-            write!(f, " {}", Operand { tree: self.tree, r })?;
+        if line.is_empty() { Ok(()) } else { writeln!(f, "consts:{line}") }
+    }
+
+    fn header(&self, f: &mut fmt::Formatter<'_>, n: usize, header: &Header) -> fmt::Result {
+        write!(f, "header {n} pc {}, snap {}", header.pc, header.snap.0)?;
+        if !header.inputs.is_empty() {
+            write!(f, ", inputs")?;
+            for input in &header.inputs {
+                let inst = self.tree.inst(*input);
+                write!(f, " %{}=#{}:{}", input.0, inst.aux, inst.ty.name())?;
+            }
+        }
+        numbers(f, "live", &header.live)?;
+        numbers(f, "stale", &header.stale)?;
+        if let Some(alternative) = header.alternative {
+            write!(f, ", alternative {}", alternative.0)?;
+        }
+        if header.is_pinned {
+            write!(f, ", pinned")?;
+        }
+        writeln!(f)?;
+        frames(f, &header.frames)?;
+        if !header.hoisted.is_empty() {
+            write!(f, "  hoisted")?;
+            for r in &header.hoisted {
+                write!(f, " %{}", r.0)?;
+            }
+            writeln!(f)?;
+        }
+        Ok(())
+    }
+
+    fn segment(&self, f: &mut fmt::Formatter<'_>, id: SegmentId) -> fmt::Result {
+        let segment = self.tree.segment(id);
+        match segment.start {
+            Start::Header(header) => write!(f, "segment {} from header {}", id.0, header.0)?,
+            Start::Snapshot(snap) => write!(f, "segment {} from snap {}", id.0, snap.0)?,
+        }
+        write!(f, ", insts {}..{}", segment.first.0, segment.end_at.0)?;
+        writeln!(f, "{}", if segment.calls_out { ", calls out" } else { "" })?;
+        for r in self.tree.body(id) {
+            self.inst(f, r)?;
+        }
+        let snap = segment.end_snap.map_or(String::new(), |snap| format!(", snap {}", snap.0));
+        match segment.end {
+            End::Around(to) => writeln!(f, "  around header {}{snap}", to.0),
+            End::Enter(to) => writeln!(f, "  enter header {}{snap}", to.0),
+            End::Exit(snap) => writeln!(f, "  exit snap {}", snap.0),
+            End::Open => writeln!(f, "  open"),
+        }
+    }
+
+    fn inst(&self, f: &mut fmt::Formatter<'_>, r: Ref) -> fmt::Result {
+        let inst = self.tree.inst(r);
+        let equals = if inst.ty == Ty::Void { ' ' } else { '=' };
+        write!(f, "  %{:<4} {equals} {}", r.0, name(inst))?;
+        for operand in inst.operands() {
+            write!(f, " {}", self.tree.operand_text(operand))?;
         }
         match inst.op.format() {
-            Format::Place | Format::GuardPlace | Format::LoadPlace | Format::StorePlace | Format::CallOut => {
-                write!(f, " #{}", inst.aux)?;
+            Format::Place | Format::GuardPlace | Format::LoadPlace | Format::StorePlace => write!(f, " #{}", inst.aux)?,
+            Format::CallOut => {
+                write!(f, " #{} {} to {}", inst.aux, inst.imm & 0xffff_ffff, inst.imm >> 32)?;
             }
-            Format::Prop | Format::StoreProp => write!(f, " [{}]", inst.aux)?,
+            Format::Prop | Format::StoreProp => write!(f, " [{} of {}]", inst.aux, self.shape(inst.imm))?,
+            Format::Field | Format::StoreField if inst.aux != 0 => write!(f, " #{}", inst.aux)?,
+            Format::Call if inst.aux != 0 => write!(f, " fuel {}", inst.aux)?,
             _ => {}
         }
-        if inst.ty != super::Ty::Void {
+        if inst.ty != Ty::Void {
             write!(f, " {}", inst.ty.name())?;
         }
         if let Some(snap) = inst.snap {
             write!(f, " -> snap {}", snap.0)?;
         }
-        Ok(())
+        writeln!(f)
+    }
+
+    /// A shape: the constant with its address, or, without one, its place among the shapes that properties name.
+    fn shape(&self, address: u64) -> String {
+        let is_it = |inst: &Inst| inst.op == Op::KPtr && inst.imm == address;
+        if let Some(at) = self.tree.insts.iter().position(is_it) {
+            return self.tree.operand_text(Ref(at as u32));
+        }
+        if self.addresses {
+            return format!("{address:#x}");
+        }
+        let mut shapes: Vec<u64> = Vec::new();
+        for inst in self.tree.insts.iter().filter(|i| matches!(i.op.format(), Format::Prop | Format::StoreProp)) {
+            if !shapes.contains(&inst.imm) {
+                shapes.push(inst.imm);
+            }
+        }
+        format!("shape{}", shapes.iter().position(|shape| *shape == address).unwrap_or_default())
+    }
+
+    fn snapshot(&self, f: &mut fmt::Formatter<'_>, n: usize, snapshot: &Snapshot) -> fmt::Result {
+        let Snapshot { segment, at, pc, fuel, .. } = snapshot;
+        let kind = kind_name(snapshot.kind);
+        write!(f, "snap {n} {kind}, segment {}, at {}, pc {pc}, fuel {fuel}", segment.0, at.0)?;
+        if let Some(top) = snapshot.top {
+            write!(f, ", top {top}")?;
+        }
+        if snapshot.calls_out {
+            write!(f, ", calls out")?;
+        }
+        numbers(f, "in place", &snapshot.in_place)?;
+        numbers(f, "live", &snapshot.live)?;
+        if !snapshot.slots.is_empty() {
+            write!(f, ", slots")?;
+            for slot in &snapshot.slots {
+                write!(f, " #{}={}", slot.slot, self.tree.operand_text(slot.value))?;
+            }
+        }
+        writeln!(f)?;
+        frames(f, &snapshot.frames)
+    }
+}
+
+fn numbers(f: &mut fmt::Formatter<'_>, what: &str, numbers: &[u32]) -> fmt::Result {
+    if numbers.is_empty() {
+        return Ok(());
+    }
+    write!(f, ", {what}")?;
+    for n in numbers {
+        write!(f, " {n}")?;
+    }
+    Ok(())
+}
+
+fn frames(f: &mut fmt::Formatter<'_>, frames: &[InlinedFrame]) -> fmt::Result {
+    for frame in frames {
+        let InlinedFrame { func, base, extra, flags, proto, return_pc, nresults } = frame;
+        writeln!(
+            f,
+            "  frame func {func} base {base} extra {extra} flags {flags} proto {} return {return_pc} results {nresults}",
+            proto.0
+        )?;
+    }
+    Ok(())
+}
+
+/// The word for a kind of exit.
+pub(crate) fn kind_name(kind: ExitKind) -> &'static str {
+    match kind {
+        ExitKind::Guard => "guard",
+        ExitKind::Service => "service",
+        ExitKind::End => "end",
     }
 }
 
@@ -107,26 +241,5 @@ fn name(inst: &Inst) -> String {
         (Some(field), _) => format!("{}.{}", inst.op.mnemonic(), field.name()),
         (_, Some(helper)) => format!("{}.{}", inst.op.mnemonic(), helper.name()),
         _ => inst.op.mnemonic().to_owned(),
-    }
-}
-
-/// A reference: constants are spelt out.
-struct Operand<'a> {
-    tree: &'a Tree,
-    r: Ref,
-}
-
-impl fmt::Display for Operand<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let inst = self.tree.inst(self.r);
-        match inst.op {
-            Op::KInt => write!(f, "{}", inst.imm as i64),
-            Op::KFloat => write!(f, "{:?}", f64::from_bits(inst.imm)),
-            Op::KPrim => write!(f, "{}", inst.ty.name()),
-            Op::KPtr if inst.imm == 0 => write!(f, "null"),
-            // Objects are numbered by their place in the list: addresses differ from run to run.
-            Op::KObj | Op::KPtr => write!(f, "{}@{}", inst.ty.name(), self.r.0),
-            _ => write!(f, "%{}", self.r.0),
-        }
     }
 }

@@ -534,8 +534,10 @@ impl Jit {
     fn generate(&self, inner: &mut Inner, tree: &mut Tree, notes: &Notes) -> Result<Rc<Compiled>, Abort> {
         let begun = now();
         inner.compiled += tree.insts.len() as u64;
+        check(tree, "recording");
         for pass in PASSES {
             (pass.run)(tree);
+            check(tree, pass.name);
         }
         self.log(2, || format!("{tree}"));
         let exits = Exits::of(tree);
@@ -604,6 +606,15 @@ impl Jit {
             Some(Place::Compiled { .. }) => 1,
             Some(Place::Blacklisted) => u32::MAX,
         }
+    }
+}
+
+/// In builds with debug assertions, a tree that breaks a rule is a panic: a bug of the recorder, or of a pass.
+fn check(tree: &Tree, after: &str) {
+    if cfg!(debug_assertions)
+        && let Err(violation) = perilune_trace::verify::verify(tree)
+    {
+        panic!("after {after}: {violation}\n{tree}");
     }
 }
 

@@ -23,8 +23,12 @@
 //!    appends instructions;
 //! 2. the passes of [`opt`] move invariants to the preheader;
 //! 3. the crate `perilune-codegen` makes machine code of it.
+//!
+//! In between, [`verify`] tells trees that break the rules; [`eval`] says what a tree means, for tests.
 #![forbid(unsafe_code)]
 
 pub mod build;
+pub mod eval;
 pub mod ir;
 pub mod opt;
+pub mod verify;

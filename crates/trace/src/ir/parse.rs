@@ -259,6 +259,7 @@ impl Parser {
             snap: SnapId(0),
             hoisted: Vec::new(),
             stale: Vec::new(),
+            untagged: Vec::new(),
             alternative: None,
             is_pinned: false,
         };
@@ -274,6 +275,7 @@ impl Parser {
                 }
                 "live" => header.live = numbers(value)?,
                 "stale" => header.stale = numbers(value)?,
+                "untagged" => header.untagged = numbers(value)?,
                 "alternative" => header.alternative = Some(HeaderId(plain(value)?)),
                 "pinned" => header.is_pinned = true,
                 _ => return Err(format!("'{part}' of a header")),

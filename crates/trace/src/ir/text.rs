@@ -99,6 +99,7 @@ impl Text<'_> {
         }
         numbers(f, "live", &header.live)?;
         numbers(f, "stale", &header.stale)?;
+        numbers(f, "untagged", &header.untagged)?;
         if let Some(alternative) = header.alternative {
             write!(f, ", alternative {}", alternative.0)?;
         }

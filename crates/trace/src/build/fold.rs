@@ -168,3 +168,124 @@ pub fn decide(tree: &Tree, guard: &Inst) -> Option<bool> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Folded, decide, fold};
+    use crate::ir::{Op, Ref, Tree};
+
+    /// What the last instruction of a segment with these lines comes to. `%0` is an integer, `%1` a float.
+    fn folded(lines: &str) -> (Tree, Ref) {
+        let text = format!(
+            "header 0 pc 1, snap 0, inputs %0=#1:int %1=#2:flt\nsegment 0 from header 0\n  {}\n  open\nsnap 0 guard, pc 1\n",
+            lines.replace("; ", "\n  ")
+        );
+        let tree: Tree = text.parse().unwrap_or_else(|why| panic!("{lines}: {why}"));
+        let last = tree.body(crate::ir::SegmentId(0)).last().expect("a line");
+        (tree, last)
+    }
+
+    fn value(lines: &str) -> Folded {
+        let (tree, last) = folded(lines);
+        fold(&tree, tree.inst(last))
+    }
+
+    fn decided(line: &str) -> Option<bool> {
+        let (tree, last) = folded(line);
+        decide(&tree, tree.inst(last))
+    }
+
+    #[test]
+    fn integers_fold_as_lua_counts() {
+        for (line, n) in [
+            ("%2 = add 9223372036854775807 1 int", i64::MIN),
+            ("%2 = mul 4611686018427387904 4 int", 0),
+            ("%2 = idiv -7 2 int", -4),
+            ("%2 = idiv -9223372036854775808 -1 int", i64::MIN),
+            ("%2 = mod -7 3 int", 2),
+            ("%2 = mod 7 -3 int", -2),
+            ("%2 = shl 1 64 int", 0),
+            ("%2 = shl -1 -63 int", 1),
+            ("%2 = shr -1 63 int", 1),
+            ("%2 = sar -8 1 int", -4),
+            ("%2 = neg -9223372036854775808 int", i64::MIN),
+            ("%2 = mul %0 0 int", 0),
+            ("%2 = mod %0 -1 int", 0),
+            ("%2 = sub %0 %0 int", 0),
+            ("%2 = ftoi 3.0 int -> snap 0", 3),
+        ] {
+            assert_eq!(value(line), Folded::Int(n), "{line}");
+        }
+    }
+
+    #[test]
+    fn identities_give_the_operand() {
+        for line in ["add %0 0", "sub %0 0", "mul %0 1", "idiv %0 1", "or %0 0", "and %0 -1", "shl %0 0", "and %0 %0"] {
+            assert_eq!(value(&format!("%2 = {line} int")), Folded::Same(Ref(0)), "{line}");
+        }
+        assert_eq!(value("%2 = fneg %1 flt; %3 = fneg %2 flt"), Folded::Same(Ref(1)));
+        assert_eq!(value("%2 = itof %0 flt; %3 = ffloor %2 flt"), Folded::Same(Ref(2)));
+    }
+
+    #[test]
+    fn floats_fold_only_where_every_bit_is_right() {
+        // -0.0 + 0.0 is 0.0; NaN * 0.0 is NaN.
+        for line in ["fadd %1 0.0", "fmul %1 0.0", "fmul %1 1.0", "fsub %1 %1", "fdiv %1 %1"] {
+            assert_eq!(value(&format!("%2 = {line} flt")), Folded::No, "{line}");
+        }
+        let Folded::Float(zero) = value("%2 = fmul -1.0 0.0 flt") else { panic!("a constant") };
+        assert!(zero == 0.0 && zero.is_sign_negative());
+        // The order of operands decides.
+        let Folded::Float(first) = value("%2 = fmax nan:0x7ff8000000000000 1.0 flt") else { panic!("a constant") };
+        assert!(first.is_nan());
+        assert_eq!(value("%2 = fmax 1.0 nan:0x7ff8000000000000 flt"), Folded::Float(1.0));
+    }
+
+    #[test]
+    fn what_would_fail_or_trap_stays() {
+        for line in
+            ["idiv 1 0 int", "mod 1 0 int", "ftoi 2.5 int -> snap 0", "ftoi 9223372036854775808.0 int -> snap 0"]
+        {
+            assert_eq!(value(&format!("%2 = {line}")), Folded::No, "{line}");
+        }
+    }
+
+    #[test]
+    fn guards_are_decided_where_they_cannot_be_otherwise() {
+        for (line, holds) in [
+            ("eq 1 1", Some(true)),
+            ("below 1 -1", Some(true)),
+            ("lt 1 -1", Some(false)),
+            ("le %0 %0", Some(true)),
+            ("lt %0 %0", Some(false)),
+            ("lt %0 5", None),
+            // NaN is not equal to itself.
+            ("feq %1 %1", None),
+            ("fnlt nan:0x7ff8000000000000 1.0", Some(true)),
+            ("fle nan:0x7ff8000000000000 1.0", Some(false)),
+        ] {
+            assert_eq!(decided(&format!("%2 {line} -> snap 0")), holds, "{line}");
+        }
+    }
+
+    #[test]
+    fn folding_and_evaluation_agree() {
+        let ints = [0, 1, -1, 2, -2, 3, 63, 64, -64, 1 << 40, i64::MAX, i64::MIN];
+        for op in [Op::Add, Op::Sub, Op::Mul, Op::IDiv, Op::Mod, Op::And, Op::Or, Op::Xor, Op::Shl, Op::Shr, Op::IMax] {
+            for (a, b) in ints.iter().flat_map(|a| ints.iter().map(move |b| (*a, *b))) {
+                let (tree, last) = folded(&format!("%2 = {} {a} {b} int", op.mnemonic()));
+                let Folded::Int(n) = fold(&tree, tree.inst(last)) else { continue };
+                let text = format!(
+                    "header 0 pc 1, snap 0, inputs %0=#1:int\nsegment 0 from header 0\n  %1 = {} {a} {b} int\n  \
+                     exit snap 1\nsnap 0 guard, pc 1\nsnap 1 end, pc 2, slots #1=%1\n",
+                    op.mnemonic()
+                );
+                let tree: Tree = text.parse().unwrap_or_else(|why| panic!("{text}: {why}"));
+                let mut model = crate::eval::Model { fuel: 100, ..Default::default() };
+                model.set_slot(1, crate::eval::Val::int(0));
+                crate::eval::run(&tree, &mut model, crate::ir::HeaderId::ROOT, 2);
+                assert_eq!(model.slot(1), crate::eval::Val::int(n), "{op:?} {a} {b}\n{text}");
+            }
+        }
+    }
+}

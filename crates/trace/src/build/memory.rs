@@ -107,3 +107,100 @@ fn are_different(tree: &Tree, x: Ref, y: Ref) -> bool {
 fn is_new(tree: &Tree, r: Ref) -> bool {
     tree.inst(r).helper().map(Helper::effects) == Some(Effects::Allocates)
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::build::Builder;
+    use crate::ir::{Field, HeaderId, Helper, Ref, Ty};
+
+    /// A builder with two tables, an integer and an array pointer of each table.
+    struct Two {
+        b: Builder,
+        x: Ref,
+        y: Ref,
+        n: Ref,
+        snap: crate::ir::SnapId,
+    }
+
+    fn two() -> Two {
+        let mut b = Builder::default();
+        let inputs = [(1, Ty::Table), (2, Ty::Table), (3, Ty::Int)];
+        let header: HeaderId = b.begin_at_header(1, Vec::new(), vec![1, 2, 3], &inputs);
+        let [x, y, n] = [1, 2, 3].map(|slot| b.input(slot).expect("an input"));
+        let snap = b.tree().header(header).snap;
+        Two { b, x, y, n, snap }
+    }
+
+    #[test]
+    fn a_load_gives_what_was_loaded_or_stored() {
+        let Two { mut b, x, n, snap, .. } = two();
+        let slots = b.load(Field::Slots, x);
+        assert_eq!(b.load(Field::Slots, x), slots);
+        let v = b.load_prop(slots, 2, 9, Ty::Int, snap).expect("no contradiction");
+        assert_eq!(b.load_prop(slots, 2, 9, Ty::Int, snap), Ok(v));
+        b.store_prop(slots, 2, 9, n);
+        assert_eq!(b.load_prop(slots, 2, 9, Ty::Int, snap), Ok(n));
+        assert!(b.load_prop(slots, 2, 9, Ty::Str, snap).is_err(), "it is known to be an integer");
+    }
+
+    #[test]
+    fn tables_that_may_be_the_same_forget_each_other() {
+        let Two { mut b, x, y, n, snap } = two();
+        let (xs, ys) = (b.load(Field::Slots, x), b.load(Field::Slots, y));
+        b.store_prop(xs, 0, 9, n);
+        let one = b.int(1);
+        b.store_prop(ys, 0, 9, one);
+        assert_ne!(b.load_prop(xs, 0, 9, Ty::Int, snap), Ok(n));
+    }
+
+    #[test]
+    fn other_classes_numbers_and_shapes_are_other_places() {
+        let Two { mut b, x, y, n, snap } = two();
+        let (xs, ys) = (b.load(Field::Slots, x), b.load(Field::Slots, y));
+        b.store_prop(xs, 0, 9, n);
+        let one = b.int(1);
+        b.store_prop(ys, 1, 9, one);
+        b.store_prop(ys, 0, 8, one);
+        let array = b.load(Field::Array, y);
+        b.store_elem(array, one, one);
+        b.store_packed(array, one, one);
+        b.store_up(ys, one);
+        assert_eq!(b.load_prop(xs, 0, 9, Ty::Int, snap), Ok(n));
+    }
+
+    #[test]
+    fn elements_with_other_constant_numbers_are_other_places() {
+        let Two { mut b, x, n, .. } = two();
+        let array = b.load(Field::Array, x);
+        let (zero, one) = (b.int(0), b.int(1));
+        b.store_packed(array, zero, n);
+        b.store_packed(array, one, zero);
+        assert_eq!(b.load_packed(array, zero, Ty::Int), Ok(n));
+        // The number `n` may be 0.
+        b.store_packed(array, n, one);
+        assert_ne!(b.load_packed(array, zero, Ty::Int), Ok(n));
+    }
+
+    #[test]
+    fn a_new_table_is_no_table_that_was_there() {
+        let Two { mut b, x, n, snap, .. } = two();
+        let slots = b.load(Field::Slots, x);
+        b.store_prop(slots, 0, 9, n);
+        let zero = b.int(0);
+        let made = b.call(Helper::NewTable, &[zero, zero], Ty::Table, Some(snap));
+        let its = b.load(Field::Slots, made);
+        b.store_prop(its, 0, 9, zero);
+        assert_eq!(b.load_prop(slots, 0, 9, Ty::Int, snap), Ok(n));
+    }
+
+    #[test]
+    fn helpers_forget_what_they_may_change() {
+        let Two { mut b, x, n, snap, .. } = two();
+        let (len, shape) = (b.load(Field::Len, x), b.load(Field::Shape, x));
+        b.call(Helper::SetInt, &[x, n, n], Ty::Void, Some(snap));
+        assert_ne!(b.load(Field::Len, x), len);
+        assert_eq!(b.load(Field::Shape, x), shape, "elements are no properties");
+        b.call_out(4, 0, 0, snap);
+        assert_ne!(b.load(Field::Shape, x), shape);
+    }
+}

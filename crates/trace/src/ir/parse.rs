@@ -215,7 +215,20 @@ impl Parser {
         {
             return Err(format!("the result of {} has the type {}", op.mnemonic(), ty.name()));
         }
+        self.extend_segment(r);
         self.insert(r, inst)
+    }
+
+    /// A hand-written segment reaches from its first instruction to its last.
+    fn extend_segment(&mut self, r: Ref) {
+        if self.is_placed.last() == Some(&false)
+            && let Some(segment) = self.segments.last_mut()
+        {
+            if segment.first == segment.end_at {
+                segment.first = r;
+            }
+            segment.end_at = Ref(r.0 + 1);
+        }
     }
 
     fn operands(&mut self, inst: &mut Inst, words: &[&str]) -> Parsed<()> {
@@ -308,7 +321,9 @@ impl Parser {
             ["from", "snap", n] => Start::Snapshot(SnapId(plain(n)?)),
             _ => return Err("a segment begins somewhere".to_owned()),
         };
-        let (first, end_at) = (Ref(0), Ref(0));
+        // An empty one is behind the one before.
+        let here = self.segments.last().map_or(Ref(0), |last| last.end_at);
+        let (first, end_at) = (here, here);
         let mut segment = Segment { start, first, end_at, end: End::Open, end_snap: None, calls_out: false };
         let mut is_placed = false;
         for part in parts {
@@ -323,17 +338,10 @@ impl Parser {
         }
         self.segments.push(segment);
         self.is_placed.push(is_placed);
-        // A hand-written segment reaches from its first instruction to its last.
-        if !is_placed {
-            let first = self.insts.keys().next_back().map_or(0, |last| last + 1);
-            self.segments.last_mut().ok_or("no segment")?.first = Ref(first);
-        }
         Ok(())
     }
 
     fn end(&mut self, line: &str) -> Parsed<()> {
-        let next = self.insts.keys().next_back().map_or(0, |last| last + 1);
-        let is_placed = self.is_placed.last().copied().unwrap_or_default();
         let segment = self.segments.last_mut().ok_or("the end of nothing")?;
         let words: Vec<&str> = line.split([' ', ',']).filter(|word| !word.is_empty()).collect();
         let (end, snap) = match words[..] {
@@ -346,9 +354,6 @@ impl Parser {
             _ => return Err(format!("'{line}' ends no segment")),
         };
         (segment.end, segment.end_snap) = (end, snap);
-        if !is_placed {
-            segment.end_at = Ref(next);
-        }
         Ok(())
     }
 
@@ -449,7 +454,7 @@ impl Parser {
 
 /// Fills in what a hand-written text leaves out.
 fn complete(tree: &mut Tree, told: &[(bool, bool)]) {
-    for id in tree.segment_ids().collect::<Vec<_>>() {
+    for id in tree.segment_ids().collect::<Vec<_>>().into_iter().rev() {
         let segment = tree.segment(id).clone();
         let mut users: Vec<(SnapId, Ref)> =
             tree.body(id).filter_map(|r| tree.inst(r).snap.map(|snap| (snap, r))).collect();

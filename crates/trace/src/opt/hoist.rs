@@ -178,3 +178,102 @@ impl<'a> Hoist<'a> {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::ir::{HeaderId, Tree};
+
+    /// What is hoisted of a header, as the text says it.
+    fn hoisted(text: &str, header: u32) -> String {
+        let mut tree: Tree = text.parse().unwrap_or_else(|why| panic!("{why}"));
+        super::run(&mut tree);
+        assert_eq!(crate::verify::verify(&tree), Ok(()));
+        let refs = &tree.header(HeaderId(header)).hoisted;
+        refs.iter().map(|r| format!("%{}", r.0)).collect::<Vec<_>>().join(" ")
+    }
+
+    /// `for i = 1, n do s = s + t[i] end`
+    const SUM: &str = "\
+header 0 pc 1, snap 0, inputs %0=#1:tab %1=#2:int %2=#3:int
+segment 0 from header 0
+  %3 = load.kind %0 int
+  %4 eq %3 3 -> snap 1
+  %5 = load.len %0 int
+  %6 = load.array %0 ptr
+  %7 = sub %1 1 int
+  %8 below %7 %5 -> snap 1
+  %9 = ldpack %6 %7 int
+  %10 = add %2 %9 int
+  %11 = add %1 1 int
+  around header 0, snap 2
+snap 0 guard, pc 1
+snap 1 guard, pc 1
+snap 2 guard, pc 1, slots #2=%11 #3=%10
+";
+
+    #[test]
+    fn what_no_round_changes_goes_in_front() {
+        assert_eq!(hoisted(SUM, 0), "%3 %4 %5 %6");
+    }
+
+    #[test]
+    fn stores_keep_loads_of_their_class_in_the_loop() {
+        let text = SUM.replace("%11 = add %1 1 int", "%11 = add %1 1 int\n  %12 stfield.len %0 %11");
+        assert_eq!(hoisted(&text, 0), "%3 %4 %6");
+        let text = SUM.replace("%11 = add %1 1 int", "%11 = add %1 1 int\n  %12 call.setint %0 %1 %1 -> snap 3");
+        assert_eq!(hoisted(&(text + "snap 3 service, pc 1\n"), 0), "");
+    }
+
+    #[test]
+    fn an_element_goes_only_with_all_guards_of_its_table() {
+        // The number is invariant, the bounds check is not: `len` changes.
+        let text = SUM
+            .replace("sub %1 1", "sub 8 1")
+            .replace("%11 = add %1 1 int", "%11 = add %1 1 int\n  %12 stfield.len %0 %11");
+        assert_eq!(hoisted(&text, 0), "%3 %4 %6 %7");
+        assert_eq!(hoisted(&SUM.replace("sub %1 1", "sub 8 1"), 0), "%3 %4 %5 %6 %7 %8 %9");
+    }
+
+    #[test]
+    fn divisions_go_only_by_constants() {
+        let text = SUM.replace("%7 = sub %1 1 int", "%7 = idiv %3 %5 int");
+        assert!(!hoisted(&text, 0).contains("%7"));
+        let text = SUM.replace("%7 = sub %1 1 int", "%7 = idiv %3 7 int");
+        assert!(hoisted(&text, 0).contains("%7"));
+    }
+
+    #[test]
+    fn pinned_headers_keep_everything() {
+        assert_eq!(hoisted(&SUM.replace("snap 0, inputs", "snap 0, pinned, inputs"), 0), "");
+    }
+
+    /// An inner loop that changes slot 2, entered from the outer one, which uses it; slot 3 is the outer loop's own.
+    const NESTED: &str = "\
+header 0 pc 1, snap 0, inputs %0=#1:int %1=#2:int %2=#3:int
+header 1 pc 5, snap 1, inputs %8=#1:int %9=#2:int %10=#3:int
+segment 0 from header 0
+  %3 = add %0 1 int
+  %4 = mul %1 7 int
+  %5 = mul %2 7 int
+  enter header 1, snap 2
+segment 1 from header 1
+  %11 = mul %10 3 int
+  %12 = add %9 %11 int
+  %13 lt %12 1000 -> snap 3
+  around header 1, snap 4
+segment 2 from snap 3
+  around header 0, snap 5
+snap 0 guard, pc 1
+snap 1 guard, pc 5
+snap 2 guard, pc 5, slots #1=%3
+snap 3 guard, pc 9, slots #2=%12
+snap 4 guard, pc 5, slots #2=%12
+snap 5 guard, pc 1, slots #2=%12
+";
+
+    #[test]
+    fn inner_loops_are_part_of_the_outer_one() {
+        assert_eq!(hoisted(NESTED, 0), "%5");
+        assert_eq!(hoisted(NESTED, 1), "%11");
+    }
+}

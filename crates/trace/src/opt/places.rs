@@ -148,3 +148,84 @@ fn is_own_input(tree: &Tree, header: HeaderId, slot: u32, value: crate::ir::Ref)
 fn is_stale(tree: &Tree, header: HeaderId, slot: u32) -> bool {
     tree.header(header).stale.binary_search(&slot).is_ok()
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::ir::Tree;
+
+    fn run(text: &str) -> Tree {
+        let mut tree: Tree = text.parse().unwrap_or_else(|why| panic!("{why}"));
+        super::run(&mut tree);
+        assert_eq!(crate::verify::verify(&tree), Ok(()));
+        tree
+    }
+
+    const LOOP: &str = "\
+header 0 pc 1, snap 0, inputs %0=#1:int %1=#2:int
+segment 0 from header 0
+  %2 = add %0 1 int
+  %3 lt %2 100 -> snap 1
+  around header 0, snap 2
+snap 0 guard, pc 1
+snap 1 guard, pc 9, slots #1=%2
+snap 2 guard, pc 1, slots #1=%2
+";
+
+    #[test]
+    fn what_a_round_writes_is_stale_from_then_on() {
+        let tree = run(LOOP);
+        assert_eq!(tree.headers[0].stale, [1]);
+        assert!(tree.headers[0].untagged.is_empty(), "it is an integer as before");
+    }
+
+    #[test]
+    fn a_call_out_has_had_everything_in_place() {
+        let tree = run("\
+header 0 pc 1, snap 0, inputs %0=#1:int
+header 1 pc 5, snap 1, inputs %1=#1:int
+segment 0 from header 0
+  %2 callout #3 0 to 0 -> snap 2
+  enter header 1, snap 3
+segment 1 from header 1
+  exit snap 4
+snap 0 guard, pc 1
+snap 1 guard, pc 5
+snap 2 service, pc 2
+snap 3 guard, pc 5, calls out
+snap 4 end, pc 6
+"
+        .replace("segment 0 from header 0", "segment 0 from header 0, calls out")
+        .as_str());
+        assert!(tree.headers[1].stale.is_empty());
+    }
+
+    #[test]
+    fn staleness_goes_on_to_later_headers() {
+        let tree = run("\
+header 0 pc 1, snap 0, inputs %0=#1:int %1=#2:int
+header 1 pc 5, snap 1, inputs %4=#1:int %5=#2:flt
+segment 0 from header 0
+  %2 = add %0 1 int
+  %3 = itof %2 flt
+  enter header 1, snap 2
+segment 1 from header 1
+  around header 1, snap 3
+snap 0 guard, pc 1
+snap 1 guard, pc 5
+snap 2 guard, pc 5, slots #1=%2 #2=%3
+snap 3 guard, pc 5
+");
+        assert_eq!(tree.headers[1].stale, [1, 2]);
+        assert_eq!(tree.headers[1].untagged, [2], "its place had an integer");
+        assert!(tree.headers[0].stale.is_empty());
+    }
+
+    #[test]
+    fn an_alternative_begins_as_its_header_does() {
+        let text = LOOP.replace("%1=#2:int\n", "%1=#2:int, alternative 1\nheader 1 pc 1, snap 3, inputs %6=#1:int\n");
+        let tree = run(&(text
+            .replace("snap 0 guard", "segment 1 from header 1\n  %7 = add %6 2 int\n  exit snap 4\nsnap 0 guard")
+            + "snap 3 guard, pc 1\nsnap 4 end, pc 2\n"));
+        assert_eq!(tree.headers[1].stale, [1]);
+    }
+}

@@ -12,6 +12,8 @@
 //! This crate runs nothing: it makes bytes for the machine that it is asked for, which need not be this one.
 #![forbid(unsafe_code)]
 
+#[cfg(test)]
+mod execution;
 mod layout;
 mod lower;
 mod machine;

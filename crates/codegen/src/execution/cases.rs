@@ -1,0 +1,465 @@
+//! The traces, with memory for them to work on.
+//!
+//! Operations are tried in loops over packed arrays with all pairs of difficult operands, as a loop over arrays of a program
+//! would be recorded.
+
+use perilune_trace::eval::{Model, Reply, VALUE, Val};
+use perilune_trace::ir::{Field, Helper, Op, Tree, Ty};
+
+use super::image::{OBJECTS, STACK};
+
+pub(super) struct Case {
+    pub(super) name: String,
+    pub(super) tree: Tree,
+    pub(super) model: Model,
+}
+
+/// Element kind of packed integers, as far as a guard is concerned.
+const KIND: u64 = 3;
+
+/// Objects are this far from one another, buffers further.
+const OBJECT: u64 = 0x100;
+const BUFFER: u64 = 0x1000;
+
+fn case(name: impl Into<String>, text: &str, model: Model) -> Case {
+    let name = name.into();
+    let tree = text.parse().unwrap_or_else(|why| panic!("{name}: {why}\n{text}"));
+    Case { name, tree, model }
+}
+
+fn model() -> Model {
+    Model { stack: STACK, fuel: 1_000_000, ..Model::default() }
+}
+
+fn object(n: u64) -> u64 {
+    OBJECTS + n * OBJECT
+}
+
+fn buffer(n: u64) -> u64 {
+    OBJECTS + 0x1000 + n * BUFFER
+}
+
+/// Table `n` with a packed array.
+fn packed(model: &mut Model, n: u64, elements: &[u64]) -> Val {
+    let table = object(n);
+    for (field, value) in [(Field::Kind, KIND), (Field::Len, elements.len() as u64), (Field::Array, buffer(n))] {
+        model.fields.insert((table, field, 0), value);
+    }
+    for (k, element) in elements.iter().enumerate() {
+        model.packed.insert(buffer(n) + 8 * k as u64, *element);
+    }
+    Val { ty: Ty::Table, bits: table }
+}
+
+/// Table `n` with an array of whole values.
+fn whole(model: &mut Model, n: u64, elements: &[Val]) -> Val {
+    let table = packed(model, n, &[]);
+    model.fields.insert((object(n), Field::Len, 0), elements.len() as u64);
+    for (k, element) in elements.iter().enumerate() {
+        model.values.insert(buffer(n) + VALUE * k as u64, *element);
+    }
+    table
+}
+
+const INTS: [i64; 14] = [0, 1, -1, 2, -2, 3, -7, 10, 63, 64, -65, 1 << 40, i64::MAX, i64::MIN];
+
+const FLOATS: [f64; 14] =
+    [0.0, -0.0, 1.0, -1.0, 0.5, -2.5, 3.0, 1e15, -1e300, f64::INFINITY, f64::NEG_INFINITY, f64::NAN, 4.9e-324, TWO_63];
+
+/// The first float that is too large for an integer.
+const TWO_63: f64 = 9_223_372_036_854_775_808.0;
+
+fn pairs(numbers: &[u64]) -> Vec<(u64, u64)> {
+    numbers.iter().flat_map(|a| numbers.iter().map(move |b| (*a, *b))).collect()
+}
+
+/// Slots 1 to 3: tables of left operands, right operands and results; 4: the index from 0.
+fn operands(pairs: &[(u64, u64)]) -> Model {
+    let mut model = model();
+    let left: Vec<u64> = pairs.iter().map(|(a, _)| *a).collect();
+    let right: Vec<u64> = pairs.iter().map(|(_, b)| *b).collect();
+    let tables = [left, right, vec![0; pairs.len()]];
+    for (n, elements) in tables.iter().enumerate() {
+        let table = packed(&mut model, n as u64, elements);
+        model.set_slot(n as u32 + 1, table);
+    }
+    model.set_slot(4, Val::int(0));
+    model
+}
+
+/// `for i = 0, #x - 1 do z[i] = <line> end`; `%8` and `%9` are the operands, `%10` the result.
+fn over_arrays(line: &str, from: &str, to: &str, count: usize, rest: &str) -> String {
+    format!(
+        "\
+header 0 pc 1, snap 0, inputs %0=#1:tab %1=#2:tab %2=#3:tab %3=#4:int
+segment 0 from header 0
+  %4 = load.len %0 int
+  %5 = load.array %0 ptr
+  %6 = load.array %1 ptr
+  %7 = load.array %2 ptr
+  %8 = ldpack %5 %3 {from}
+  %9 = ldpack %6 %3 {from}
+  {line}
+  %11 stpack %7 %3 {to}
+  %12 = add %3 1 int
+  %13 below %12 %4 -> snap 1
+  %14 lt %12 {count} -> snap 1
+  around header 0, snap 2
+{rest}snap 0 guard, pc 1
+snap 1 guard, pc 9, slots #4=%12, fuel 1
+snap 2 guard, pc 1, slots #4=%12, fuel 3
+"
+    )
+}
+
+fn int_bits() -> Vec<u64> {
+    INTS.iter().map(|n| *n as u64).collect()
+}
+
+fn float_bits() -> Vec<u64> {
+    FLOATS.iter().map(|x| x.to_bits()).collect()
+}
+
+fn binary_ints(cases: &mut Vec<Case>) {
+    let ops = [Op::Add, Op::Sub, Op::Mul, Op::IDiv, Op::Mod, Op::And, Op::Or, Op::Xor];
+    for op in ops.into_iter().chain([Op::Shl, Op::Shr, Op::IMax, Op::IMin]) {
+        let mut pairs = pairs(&int_bits());
+        if matches!(op, Op::IDiv | Op::Mod) {
+            pairs.retain(|(_, b)| *b != 0);
+        }
+        let line = format!("%10 = {} %8 %9 int", op.mnemonic());
+        cases.push(case(op.mnemonic(), &over_arrays(&line, "int", "%10", pairs.len(), ""), operands(&pairs)));
+    }
+}
+
+/// The code generator has ways of its own for constants.
+fn constant_ints(cases: &mut Vec<Case>) {
+    let constants: [(Op, &[i64]); 8] = [
+        (Op::Add, &[1, -1, i64::MAX]),
+        (Op::Sub, &[1, i64::MIN]),
+        (Op::Shl, &[1, 63, 64, -3]),
+        (Op::Shr, &[1, 63, 64, -3]),
+        (Op::Sar, &[1, 63]),
+        (Op::IDiv, &[1, 2, 7, 10, 1 << 20, -1, -3, i64::MAX]),
+        (Op::Mod, &[2, 7, 1000, 1 << 20, -1, -3, i64::MIN]),
+        (Op::And, &[255]),
+    ];
+    let pairs = pairs(&int_bits());
+    for (op, numbers) in constants {
+        for n in numbers {
+            let line = format!("%10 = {} %8 {n} int", op.mnemonic());
+            let name = format!("{} by {n}", op.mnemonic());
+            cases.push(case(name, &over_arrays(&line, "int", "%10", pairs.len(), ""), operands(&pairs)));
+        }
+    }
+}
+
+fn floats(cases: &mut Vec<Case>) {
+    let pairs = pairs(&float_bits());
+    for op in [Op::FAdd, Op::FSub, Op::FMul, Op::FDiv, Op::FMax, Op::FMin] {
+        let line = format!("%10 = {} %8 %9 flt", op.mnemonic());
+        cases.push(case(op.mnemonic(), &over_arrays(&line, "flt", "%10", pairs.len(), ""), operands(&pairs)));
+    }
+    for op in [Op::FNeg, Op::FAbs, Op::FSqrt, Op::FFloor, Op::FCeil] {
+        let line = format!("%10 = {} %8 flt", op.mnemonic());
+        cases.push(case(op.mnemonic(), &over_arrays(&line, "flt", "%10", pairs.len(), ""), operands(&pairs)));
+    }
+    let line = "%10 = fadd %8 1.5 flt";
+    cases.push(case("fadd of a constant", &over_arrays(line, "flt", "%10", pairs.len(), ""), operands(&pairs)));
+}
+
+fn unary_ints(cases: &mut Vec<Case>) {
+    let pairs = pairs(&int_bits());
+    for op in [Op::Neg, Op::Not] {
+        let line = format!("%10 = {} %8 int", op.mnemonic());
+        cases.push(case(op.mnemonic(), &over_arrays(&line, "int", "%10", pairs.len(), ""), operands(&pairs)));
+    }
+    let line = "%10 = itof %8 flt";
+    cases.push(case("itof", &over_arrays(line, "int", "%10", pairs.len(), ""), operands(&pairs)));
+}
+
+/// Each guard decides between two paths, which both go on: one in the first segment, one beside it.
+fn guards(cases: &mut Vec<Case>) {
+    let side = "\
+segment 1 from snap 3
+  %15 stpack %7 %3 2
+  %16 = add %3 1 int
+  %17 lt %16 COUNT -> snap 4
+  around header 0, snap 5
+";
+    let snaps = "snap 3 guard, pc 4
+snap 4 guard, pc 9, slots #4=%16, fuel 2
+snap 5 guard, pc 1, slots #4=%16, fuel 2
+";
+    let ints = [Op::Eq, Op::Ne, Op::Lt, Op::Le, Op::Gt, Op::Ge, Op::Below, Op::NotBelow].map(|op| (op, "int"));
+    let floats = [Op::FEq, Op::FNe, Op::FLt, Op::FLe, Op::FNotLt, Op::FNotLe].map(|op| (op, "flt"));
+    for (op, ty) in ints.into_iter().chain(floats) {
+        let pairs = pairs(&if ty == "int" { int_bits() } else { float_bits() });
+        let line = format!("%10 {} %8 %9 -> snap 3", op.mnemonic());
+        let side = side.replace("COUNT", &pairs.len().to_string());
+        let text = over_arrays(&line, ty, "1", pairs.len(), &side) + snaps;
+        cases.push(case(op.mnemonic(), &text, operands(&pairs)));
+    }
+    let pairs = pairs(&float_bits());
+    let side = side.replace("COUNT", &pairs.len().to_string());
+    let text = over_arrays("%10 = ftoi %8 int -> snap 3", "flt", "%10", pairs.len(), &side) + snaps;
+    cases.push(case("ftoi", &text, operands(&pairs)));
+}
+
+/// `s = s + t[i]` over whole values: leaves at the first element of another type.
+fn whole_values(cases: &mut Vec<Case>) {
+    let text = "\
+header 0 pc 1, snap 0, inputs %0=#1:tab %1=#2:int %2=#3:flt
+segment 0 from header 0
+  %3 = load.len %0 int
+  %4 = load.array %0 ptr
+  %5 below %1 %3 -> snap 1
+  %6 haselem %4 %1 -> snap 1
+  %7 = ldelem %4 %1 flt -> snap 1
+  %8 = fadd %2 %7 flt
+  %9 stelem %4 %1 %1
+  %10 = add %1 1 int
+  around header 0, snap 2
+snap 0 guard, pc 1
+snap 1 guard, pc 2
+snap 2 guard, pc 1, slots #2=%10 #3=%8, fuel 2
+";
+    let half = Val::float(0.5);
+    for (name, last) in [("nil", Val::NIL), ("true", Val { ty: Ty::True, bits: 0 }), ("an integer", Val::int(7))] {
+        let mut m = model();
+        let table = whole(&mut m, 0, &[half, half, half, last]);
+        m.set_slot(1, table);
+        m.set_slot(2, Val::int(0));
+        m.set_slot(3, Val::float(-0.0));
+        cases.push(case(format!("elements up to {name}"), text, m));
+    }
+}
+
+/// `o.n = o.n + 1` while `o.n < 10`, with the shape's guard in front of the loop.
+fn properties(cases: &mut Vec<Case>) {
+    let shape = object(9);
+    let text = format!(
+        "\
+consts: %10=ptr@10:{shape:#x}
+header 0 pc 1, snap 0, inputs %0=#1:tab
+segment 0 from header 0
+  %1 = load.shape %0 ptr
+  %2 eq %1 ptr@10 -> snap 1
+  %3 = load.slots %0 ptr
+  %4 hasprop %3 [1 of ptr@10] -> snap 1
+  %5 = ldprop %3 [2 of ptr@10] int -> snap 1
+  %6 = add %5 1 int
+  %7 stprop %3 [2 of ptr@10] %6
+  %8 barrier %0 %0
+  %9 lt %6 10 -> snap 2
+  around header 0, snap 3
+snap 0 guard, pc 1
+snap 1 guard, pc 1
+snap 2 guard, pc 5, fuel 1
+snap 3 guard, pc 1, fuel 3
+"
+    );
+    for (name, known, n) in [
+        ("a counter in a property", shape, Val::int(0)),
+        ("another shape", shape + 16, Val::int(0)),
+        ("a property of another type", shape, Val::float(1.0)),
+    ] {
+        let mut m = model();
+        m.fields.insert((object(0), Field::Shape, 0), known);
+        m.fields.insert((object(0), Field::Slots, 0), buffer(0));
+        m.values.insert(buffer(0) + VALUE, Val { ty: Ty::Table, bits: object(0) });
+        m.values.insert(buffer(0) + 2 * VALUE, n);
+        m.set_slot(1, Val { ty: Ty::Table, bits: object(0) });
+        cases.push(case(name, &text, m));
+    }
+}
+
+/// A loop in a loop: the inner one may go round without the outer one's preheader.
+fn nested(cases: &mut Vec<Case>) {
+    let text = "\
+header 0 pc 1, snap 0, inputs %0=#1:int %1=#2:int %2=#3:flt
+header 1 pc 5, snap 1, inputs %8=#1:int %9=#2:int %10=#3:flt %11=#4:int
+segment 0 from header 0
+  %3 = mul %1 3 int
+  %4 = itof %3 flt
+  %5 = fadd %2 %4 flt
+  %6 lt %0 6 -> snap 7
+  enter header 1, snap 2
+segment 1 from header 1
+  %12 = mul %9 %8 int
+  %13 = itof %12 flt
+  %14 = fsub %10 %13 flt
+  %15 = add %11 1 int
+  %16 lt %15 4 -> snap 3
+  around header 1, snap 4
+segment 2 from snap 3
+  %17 = add %8 1 int
+  around header 0, snap 5
+snap 0 guard, pc 1
+snap 1 guard, pc 5
+snap 2 guard, pc 5, slots #3=%5 #4=0, fuel 2
+snap 3 guard, pc 9, slots #3=%14 #4=%15
+snap 4 guard, pc 5, slots #3=%14 #4=%15, fuel 3
+snap 5 guard, pc 1, slots #1=%17 #3=%14, fuel 5
+snap 6 end, segment 0, at 3, pc 7
+snap 7 guard, pc 8, slots #3=%5
+";
+    for (name, fuel, header_type) in [
+        ("nested loops", 10_000, Val::float(1.0)),
+        ("nested loops, short of fuel in the inner one", 20, Val::float(1.0)),
+        ("nested loops, no fuel at all", 0, Val::float(1.0)),
+        ("nested loops, another type", 10_000, Val::int(1)),
+    ] {
+        let mut m = model();
+        m.fuel = fuel;
+        m.set_slot(1, Val::int(0));
+        m.set_slot(2, Val::int(5));
+        m.set_slot(3, header_type);
+        cases.push(case(name, text, m));
+    }
+}
+
+/// A hoisted guard fails: execution goes to the header's other copy, which has another view of the table.
+fn alternatives(cases: &mut Vec<Case>) {
+    let text = "\
+header 0 pc 1, snap 0, inputs %0=#1:tab %1=#2:int, alternative 1
+header 1 pc 1, snap 1, inputs %6=#1:tab %7=#2:int
+segment 0 from header 0
+  %2 = load.kind %0 int
+  %3 eq %2 4 -> snap 2
+  %4 = add %1 1 int
+  %5 lt %4 10 -> snap 3
+  around header 0, snap 4
+segment 1 from header 1
+  %8 = load.kind %6 int
+  %9 eq %8 3 -> snap 5
+  %10 = add %7 100 int
+  %11 lt %10 1000 -> snap 6
+  around header 1, snap 7
+snap 0 guard, pc 1
+snap 1 guard, pc 1
+snap 2 guard, pc 1
+snap 3 guard, pc 9, slots #2=%4
+snap 4 guard, pc 1, slots #2=%4, fuel 1
+snap 5 guard, pc 1
+snap 6 guard, pc 9, slots #2=%10
+snap 7 guard, pc 1, slots #2=%10, fuel 1
+";
+    for (name, kind) in [("the first copy of a loop", 4), ("the second copy", 3), ("no copy at all", 5)] {
+        let mut m = model();
+        let table = packed(&mut m, 0, &[]);
+        m.fields.insert((object(0), Field::Kind, 0), kind);
+        m.set_slot(1, table);
+        m.set_slot(2, Val::int(0));
+        cases.push(case(name, text, m));
+    }
+}
+
+/// Upvalues, places, lengths that grow, bytes, what helpers reply.
+fn others(cases: &mut Vec<Case>) {
+    let text = "\
+header 0 pc 1, snap 0, inputs %0=#1:lfn %1=#2:int
+segment 0 from header 0
+  %2 = load.upval %0 #2 ptr
+  %3 = load.upslot %2 ptr
+  %4 offstack %3 -> snap 1
+  %5 = ldup %3 int -> snap 1
+  %6 = add %5 %1 int
+  %7 stup %3 %6
+  %8 stplace %6 #5
+  %9 = ldplace #5 int -> snap 2
+  %10 = add %1 1 int
+  %11 lt %10 5 -> snap 3
+  around header 0, snap 4
+snap 0 guard, pc 1
+snap 1 guard, pc 1
+snap 2 guard, segment 0, at 9, pc 2
+snap 3 guard, pc 3, slots #2=%10 #6=%9, fuel 7
+snap 4 guard, pc 1, slots #2=%10, fuel 9
+";
+    let mut m = model();
+    let (function, upvalue) = (object(0), object(1));
+    m.fields.insert((function, Field::UpVal, 2), upvalue);
+    m.fields.insert((upvalue, Field::UpSlot, 0), buffer(1));
+    m.values.insert(buffer(1), Val::int(100));
+    m.set_slot(1, Val { ty: Ty::LuaFn, bits: function });
+    m.set_slot(2, Val::int(0));
+    cases.push(case("an upvalue", text, m.clone()));
+    m.fields.insert((upvalue, Field::UpSlot, 0), m.place(2));
+    cases.push(case("an upvalue on the traced stack", text, m));
+
+    let text = "\
+header 0 pc 1, snap 0, inputs %0=#1:tab %1=#2:str %2=#3:int
+segment 0 from header 0
+  %3 = load.strlen %1 int
+  %4 below %2 %3 -> snap 1
+  %5 = ldbyte %1 %2 int
+  %6 = load.len %0 int
+  %7 = load.array %0 ptr
+  %8 stpack %7 %6 %5
+  %9 = add %6 1 int
+  %10 stfield.len %0 %9
+  %11 = add %2 1 int
+  around header 0, snap 2
+snap 0 guard, pc 1
+snap 1 guard, pc 9
+snap 2 guard, pc 1, slots #3=%11, fuel 2
+";
+    let mut m = model();
+    let table = packed(&mut m, 0, &[]);
+    let string = object(3);
+    m.bytes.insert(string, b"a\0\xff".to_vec());
+    m.fields.insert((string, Field::StrLen, 0), 3);
+    m.set_slot(1, table);
+    m.set_slot(2, Val { ty: Ty::Str, bits: string });
+    m.set_slot(3, Val::int(0));
+    cases.push(case("bytes of a string into a growing table", text, m));
+    helpers(cases);
+}
+
+fn helpers(cases: &mut Vec<Case>) {
+    let text = "\
+header 0 pc 1, snap 0, inputs %0=#1:flt %1=#2:tab %2=#3:int
+segment 0 from header 0
+  %3 = call.pow %0 2.5 flt
+  %4 = call.sin %3 flt
+  %5 call.setint %1 %2 %4 -> snap 1
+  %6 nocoll -> snap 2
+  %7 = call.getraw %1 true int -> snap 2
+  %8 = call.strcmp str@20 str@21 int
+  exit snap 3
+snap 0 guard, pc 1
+snap 1 service, pc 2, slots #1=%4, fuel 3
+snap 2 service, pc 3, slots #1=%4, fuel 4
+snap 3 end, pc 4, slots #1=%7 #2=%8, fuel 5
+"
+    .replace("true", "tru");
+    let replies = [
+        (Helper::Pow, Reply { result: 2.25f64.to_bits(), scratch: 0 }),
+        (Helper::Sin, Reply { result: (-0.5f64).to_bits(), scratch: 0 }),
+        (Helper::SetInt, Reply { result: 1, scratch: 0 }),
+        (Helper::GetRaw, Reply { result: Ty::Int as u64, scratch: 77 }),
+        (Helper::StrCompare, Reply { result: -1i64 as u64, scratch: 0 }),
+    ];
+    let mut m = model();
+    m.replies.extend(replies);
+    m.set_slot(1, Val::float(1.5));
+    m.set_slot(2, Val { ty: Ty::Table, bits: object(0) });
+    m.set_slot(3, Val::int(-9));
+    cases.push(case("helpers", &text, m.clone()));
+    cases.push(case("a collector step is due", &text, Model { collects: true, ..m.clone() }));
+    m.replies.insert(Helper::GetRaw, Reply { result: Ty::Float as u64, scratch: 77 });
+    cases.push(case("a helper that replies another type", &text, m.clone()));
+    m.replies.insert(Helper::SetInt, Reply::default());
+    cases.push(case("a helper that fails", &text, m));
+}
+
+pub(super) fn all() -> Vec<Case> {
+    let mut cases = Vec::new();
+    for add in [binary_ints, constant_ints, unary_ints, floats, guards, whole_values, properties, nested, alternatives]
+    {
+        add(&mut cases);
+    }
+    others(&mut cases);
+    cases
+}

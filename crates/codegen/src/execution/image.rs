@@ -1,0 +1,144 @@
+//! A model of memory as bytes, and back: where compiled code finds what the evaluator has in its maps.
+//!
+//! ```text
+//! 0x0000  the VM: fuel, heap, scratch, the result, the end of the log
+//! 0x0100  replies of the helpers
+//! 0x1000  log of calls
+//! 0x4000  stack
+//! 0x8000  objects and buffers
+//! ```
+
+use perilune_trace::eval::{Model, VALUE, Val};
+use perilune_trace::ir::{Helper, Ty};
+
+use super::elf::{DATA, DATA_SIZE};
+use crate::layout::{self, Width};
+
+/// Offsets in the VM.
+pub(super) const FUEL: i32 = 0;
+pub(super) const HEAP_BYTES: i32 = 8;
+pub(super) const HEAP_THRESHOLD: i32 = 16;
+pub(super) const SCRATCH: i32 = 24;
+pub(super) const RESULT: i32 = 32;
+pub(super) const LOG_END: i32 = 40;
+pub(super) const REPLIES: i32 = 0x100;
+
+pub(super) const STACK: u64 = DATA + 0x4000;
+pub(super) const OBJECTS: u64 = DATA + 0x8000;
+
+const LOG: u64 = DATA + 0x1000;
+/// Bytes of an entry of the log: the helper's number, and operands.
+pub(super) const LOG_ENTRY: i64 = 64;
+
+/// Offset of a helper's reply in the VM.
+pub(super) const fn reply_of(helper: Helper) -> i32 {
+    REPLIES + helper as i32 * 16
+}
+
+/// Bytes at the addresses from [`DATA`] on.
+pub(super) struct Image(pub(super) Vec<u8>);
+
+impl Image {
+    pub(super) fn of(model: &Model) -> Image {
+        let mut image = Image(vec![0; DATA_SIZE]);
+        image.set_vm(FUEL, model.fuel as u64);
+        image.set_vm(HEAP_THRESHOLD, u64::from(!model.collects));
+        image.set_vm(LOG_END, LOG);
+        for (helper, reply) in &model.replies {
+            image.set_vm(reply_of(*helper), reply.result);
+            image.set_vm(reply_of(*helper) + 8, reply.scratch);
+        }
+        for ((object, field, number), value) in &model.fields {
+            let (offset, width) = layout::field(*field, *number);
+            image.set(object.wrapping_add_signed(offset.into()), &value.to_le_bytes()[..width_of(width)]);
+        }
+        for (address, value) in &model.values {
+            image.set(*address, &value.bits.to_le_bytes());
+            image.set(address + layout::TAG as u64, &[value.ty as u8]);
+        }
+        for (address, value) in &model.packed {
+            image.set(*address, &value.to_le_bytes());
+        }
+        for (address, bytes) in &model.bytes {
+            image.set(address + layout::BYTES as u64, bytes);
+        }
+        image
+    }
+
+    fn set(&mut self, address: u64, bytes: &[u8]) {
+        let at = (address - DATA) as usize;
+        self.0[at..at + bytes.len()].copy_from_slice(bytes);
+    }
+
+    fn set_vm(&mut self, offset: i32, value: u64) {
+        self.set(DATA + offset as u64, &value.to_le_bytes());
+    }
+
+    fn word(&self, address: u64, bytes: usize) -> u64 {
+        let at = (address - DATA) as usize;
+        let mut word = [0; 8];
+        word[..bytes].copy_from_slice(&self.0[at..at + bytes]);
+        u64::from_le_bytes(word)
+    }
+
+    pub(super) fn vm(&self, offset: i32) -> u64 {
+        self.word(DATA + offset as u64, 8)
+    }
+
+    fn value(&self, address: u64) -> Val {
+        let tag = self.word(address + layout::TAG as u64, 1) as u8;
+        let ty = Ty::of_tag(tag).unwrap_or(Ty::Void);
+        Val { ty, bits: if ty.is_primitive() { 0 } else { self.word(address, 8) } }
+    }
+
+    /// What differs from a model, leaving out the slots of the stack that `is_live` does not name.
+    pub(super) fn differences(&self, model: &Model, is_live: impl Fn(u32) -> bool) -> Vec<String> {
+        let mut differences = Vec::new();
+        let mut compare = |what: String, here: u64, there: u64| {
+            if !same_bits(here, there) {
+                differences.push(format!("{what}: {here:#x} instead of {there:#x}"));
+            }
+        };
+        compare("fuel".to_owned(), self.vm(FUEL), model.fuel as u64);
+        for ((object, field, number), value) in &model.fields {
+            let (offset, width) = layout::field(*field, *number);
+            let here = self.word(object.wrapping_add_signed(offset.into()), width_of(width));
+            compare(format!("{object:#x}.{}", field.name()), here, *value);
+        }
+        for (address, value) in &model.values {
+            let is_slot = (STACK..OBJECTS).contains(address);
+            if is_slot && !is_live(((address - STACK) / VALUE) as u32) {
+                continue;
+            }
+            let here = self.value(*address);
+            compare(format!("tag at {address:#x}"), here.ty as u64, value.ty as u64);
+            compare(format!("value at {address:#x}"), here.bits, value.bits);
+        }
+        for (address, value) in &model.packed {
+            compare(format!("element at {address:#x}"), self.word(*address, 8), *value);
+        }
+        let calls = (self.vm(LOG_END) - LOG) / LOG_ENTRY as u64;
+        compare("calls".to_owned(), calls, model.calls.len() as u64);
+        for (n, (helper, operands)) in model.calls.iter().enumerate() {
+            let entry = LOG + n as u64 * LOG_ENTRY as u64;
+            compare(format!("call {n}"), self.word(entry, 8), *helper as u64);
+            for (k, operand) in operands.iter().enumerate() {
+                compare(format!("operand {k} of call {n}"), self.word(entry + 8 + 8 * k as u64, 8), *operand);
+            }
+        }
+        differences
+    }
+}
+
+fn width_of(width: Width) -> usize {
+    match width {
+        Width::Byte => 1,
+        Width::Half => 4,
+        Width::Word => 8,
+    }
+}
+
+/// Machines make NaNs with different signs, which Lua programs do not see.
+fn same_bits(x: u64, y: u64) -> bool {
+    x == y || f64::from_bits(x).is_nan() && f64::from_bits(y).is_nan()
+}

@@ -1,0 +1,222 @@
+//! Compiled traces are run, as programs of their own, and must do what the evaluator says.
+//!
+//! | machine | how |
+//! |---|---|
+//! | x86-64 | by this processor, where it is one |
+//! | AArch64 | by this processor, or by `qemu-aarch64` (Debian: `qemu-user`); skipped, and said so, where that is missing |
+//!
+//! | module | what it has |
+//! |---|---|
+//! | `cases` | the traces, with memory for them to work on |
+//! | `image` | a model of memory as bytes |
+//! | `elf` | programs around code |
+//! | `stubs` | what stands for the VM's functions |
+#![expect(clippy::disallowed_methods, reason = "tests that write and run programs")]
+
+mod cases;
+mod elf;
+mod image;
+mod stubs;
+
+use std::path::PathBuf;
+use std::process::Command;
+use std::sync::Mutex;
+
+use perilune_trace::eval::{self, Model, Outcome};
+use perilune_trace::ir::{HeaderId, Tree};
+use perilune_trace::opt::PASSES;
+use perilune_trace::verify::verify;
+
+use self::cases::Case;
+use self::elf::{Arch, CODE, DATA};
+use self::image::{Image, RESULT, STACK};
+use crate::{Environment, MISMATCH, Machine};
+
+/// Traces that must have run at least.
+const LEAST: usize = 60;
+
+/// What the emulator is called.
+const EMULATOR: &str = "qemu-aarch64";
+
+/// A program must not be started while another thread has the file of its own open, which a new process would inherit.
+static PROGRAMS: Mutex<()> = Mutex::new(());
+
+/// What runs programs of a machine: nothing in front, or an emulator. `None` if there is neither.
+fn runner(arch: Arch) -> Option<Option<&'static str>> {
+    let is_native = match arch {
+        Arch::X86 => cfg!(all(target_arch = "x86_64", target_os = "linux")),
+        Arch::Arm => cfg!(all(target_arch = "aarch64", target_os = "linux")),
+    };
+    if is_native {
+        return Some(None);
+    }
+    let is_there = Command::new(EMULATOR).arg("-version").output().is_ok_and(|output| output.status.success());
+    (arch == Arch::Arm && is_there).then_some(Some(EMULATOR))
+}
+
+/// Makes programs for a machine, and runs them.
+struct Workshop {
+    arch: Arch,
+    emulator: Option<&'static str>,
+    machine: Machine,
+    stubs: stubs::Stubs,
+    path: PathBuf,
+}
+
+impl Workshop {
+    fn new(arch: Arch, emulator: Option<&'static str>) -> Workshop {
+        let path = std::env::temp_dir().join(format!("perilune-trace-{}-{arch:?}", std::process::id()));
+        // As it is used: the least of the x86-64 processors has no instructions that round.
+        let machine = if emulator.is_none() { Machine::host() } else { Machine::of_triple(arch.triple()) };
+        let machine = machine.expect("a back end");
+        Workshop { arch, emulator, machine, stubs: stubs::Stubs::new(arch), path }
+    }
+
+    /// The program's memory after it has run the tree on a model.
+    fn run(&mut self, tree: &Tree, model: &Model) -> Image {
+        let (mut code, helpers) = self.stubs.at(CODE + stubs::ROOM as u64);
+        let env = Environment {
+            fuel: image::FUEL,
+            heap_bytes: image::HEAP_BYTES,
+            heap_threshold: image::HEAP_THRESHOLD,
+            scratch: image::SCRATCH,
+            helpers,
+            // Objects of the models are never black.
+            barriers: [0; 2],
+            call_out: 0,
+            exits: 0,
+        };
+        let trace = CODE + (stubs::ROOM + code.len()) as u64;
+        code.extend(self.machine.compile(tree, &env).expect("code").bytes);
+        let registers = STACK + eval::VALUE;
+        let mut start = self.arch.start(trace, [DATA, registers, 0], DATA + RESULT as u64);
+        assert!(start.len() <= stubs::ROOM);
+        start.resize(stubs::ROOM, 0);
+        start.extend(code);
+        self.execute(&elf::executable(self.arch, &start, &Image::of(model).0))
+    }
+
+    fn execute(&self, program: &[u8]) -> Image {
+        let _one_at_a_time = PROGRAMS.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        std::fs::write(&self.path, program).expect("a temporary file");
+        make_executable(&self.path);
+        let mut command = match self.emulator {
+            Some(emulator) => {
+                let mut command = Command::new(emulator);
+                command.arg(&self.path);
+                command
+            }
+            None => Command::new(&self.path),
+        };
+        let output = command.output().expect("a process");
+        assert!(output.status.success(), "{:?}: {}", output.status, String::from_utf8_lossy(&output.stderr));
+        assert_eq!(output.stdout.len(), elf::DATA_SIZE);
+        Image(output.stdout)
+    }
+}
+
+impl Drop for Workshop {
+    fn drop(&mut self) {
+        // It need not be there.
+        let _ = std::fs::remove_file(&self.path);
+    }
+}
+
+#[cfg(unix)]
+fn make_executable(path: &std::path::Path) {
+    use std::os::unix::fs::PermissionsExt;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o700)).expect("permissions");
+}
+
+#[cfg(not(unix))]
+fn make_executable(_path: &std::path::Path) {}
+
+/// Runs a case; what is wrong about it.
+fn check(workshop: &mut Workshop, case: &Case) -> Vec<String> {
+    let mut tree = case.tree.clone();
+    assert_eq!(verify(&tree), Ok(()), "{}", case.name);
+    for pass in PASSES {
+        (pass.run)(&mut tree);
+        assert_eq!(verify(&tree), Ok(()), "{} after {}", case.name, pass.name);
+    }
+    let mut expected = case.model.clone();
+    let (outcome, arrivals) = eval::run(&tree, &mut expected, HeaderId::ROOT, u64::MAX);
+    let mut wrong = passes_keep(case, &tree, outcome, &expected, arrivals);
+    let image = workshop.run(&tree, &case.model);
+    let result = image.vm(RESULT) as i64;
+    let live = match outcome {
+        Outcome::Left(snap) => {
+            if result != i64::from(snap.0) {
+                wrong.push(format!("left through {result} instead of {}", snap.0));
+            }
+            let snapshot = tree.snapshot(snap);
+            snapshot.live.iter().copied().chain(snapshot.slots.iter().map(|slot| slot.slot)).collect()
+        }
+        Outcome::Mismatch => {
+            if result != MISMATCH {
+                wrong.push(format!("left through {result} instead of not entering"));
+            }
+            tree.header(HeaderId::ROOT).live.clone()
+        }
+        Outcome::Stopped(_) | Outcome::Undefined(_) => {
+            wrong.push(format!("the case has no meaning: {outcome:?}"));
+            Vec::new()
+        }
+    };
+    wrong.extend(image.differences(&expected, |slot| live.contains(&slot)));
+    if !wrong.is_empty() {
+        wrong.push(tree.to_string());
+    }
+    wrong
+}
+
+/// Whether the tree does the same without the passes: a hoisted guard may leave earlier, at the header. Where it goes to an
+/// alternative instead, the tree without passes leaves, and there is nothing to compare.
+fn passes_keep(case: &Case, tree: &Tree, outcome: Outcome, expected: &Model, arrivals: u64) -> Vec<String> {
+    if tree.headers.iter().any(|header| header.alternative.is_some()) {
+        return Vec::new();
+    }
+    let mut plain = case.model.clone();
+    let (mut plain_outcome, _) = eval::run(&case.tree, &mut plain, HeaderId::ROOT, u64::MAX);
+    if plain_outcome != outcome {
+        plain = case.model.clone();
+        plain_outcome = eval::run(&case.tree, &mut plain, HeaderId::ROOT, arrivals).0;
+    }
+    let is_same = match (outcome, plain_outcome) {
+        (Outcome::Left(snap), Outcome::Stopped(header)) => tree.header(header).snap == snap,
+        _ => outcome == plain_outcome,
+    };
+    if is_same && plain == *expected {
+        return Vec::new();
+    }
+    vec![format!("without passes: {plain_outcome:?} {plain:?}; with them: {outcome:?} {expected:?}")]
+}
+
+fn run_all(arch: Arch) {
+    let Some(emulator) = runner(arch) else {
+        println!("skipped: nothing runs programs for {arch:?} here ({EMULATOR}, in Debian's package qemu-user, would)");
+        return;
+    };
+    let mut workshop = Workshop::new(arch, emulator);
+    let cases = cases::all();
+    let mut failures = Vec::new();
+    for case in &cases {
+        let wrong = check(&mut workshop, case);
+        if !wrong.is_empty() {
+            failures.push(format!("{}:\n{}", case.name, wrong.join("\n")));
+        }
+    }
+    println!("traces run for {arch:?}: {}", cases.len());
+    assert!(failures.is_empty(), "{} of {} traces failed\n{}", failures.len(), cases.len(), failures.join("\n\n"));
+    assert!(cases.len() >= LEAST, "only {} traces ran", cases.len());
+}
+
+#[test]
+fn traces_run_on_x86_64() {
+    run_all(Arch::X86);
+}
+
+#[test]
+fn traces_run_on_aarch64() {
+    run_all(Arch::Arm);
+}

@@ -1,0 +1,96 @@
+//! Functions that stand for the VM's: each writes its number and operands into the log, and replies what the VM's memory
+//! says. Cranelift makes them, as it makes the traces, so that they follow the machine's calling convention.
+
+use cranelift_codegen::Context;
+use cranelift_codegen::control::ControlPlane;
+use cranelift_codegen::ir::{AbiParam, Function, InstBuilder, MemFlagsData, Signature, types};
+use cranelift_codegen::isa::{self, OwnedTargetIsa};
+use cranelift_codegen::settings::{self, Configurable};
+use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext};
+use perilune_trace::ir::{Arg, Helper, Returns, Ty};
+
+use super::elf::Arch;
+use super::image::{LOG_END, LOG_ENTRY, SCRATCH, reply_of};
+
+/// Bytes in front of the stubs, for the start of the program.
+pub(super) const ROOM: usize = 512;
+
+/// What each function begins at a multiple of.
+const ALIGN: usize = 64;
+
+pub(super) struct Stubs {
+    code: Vec<u8>,
+    offsets: Vec<usize>,
+}
+
+impl Stubs {
+    pub(super) fn new(arch: Arch) -> Stubs {
+        let mut flags = settings::builder();
+        flags.set("unwind_info", "false").expect("a setting");
+        let isa = isa::lookup_by_name(arch.triple()).expect("a back end");
+        let isa = isa.finish(settings::Flags::new(flags)).expect("settings");
+        let mut stubs = Stubs { code: Vec::new(), offsets: Vec::new() };
+        for helper in Helper::ALL {
+            stubs.offsets.push(stubs.code.len());
+            stubs.code.extend(stub(*helper, &isa));
+            stubs.code.resize(stubs.code.len().next_multiple_of(ALIGN), 0);
+        }
+        stubs
+    }
+
+    /// The code, and the addresses of the helpers if it stands at `address`.
+    pub(super) fn at(&self, address: u64) -> (Vec<u8>, Vec<u64>) {
+        (self.code.clone(), self.offsets.iter().map(|offset| address + *offset as u64).collect())
+    }
+}
+
+fn stub(helper: Helper, isa: &OwnedTargetIsa) -> Vec<u8> {
+    let mut signature = Signature::new(isa.default_call_conv());
+    signature.params.push(AbiParam::new(types::I64));
+    for arg in helper.args() {
+        match arg {
+            Arg::Int | Arg::Address => signature.params.push(AbiParam::new(types::I64)),
+            Arg::Float => signature.params.push(AbiParam::new(types::F64)),
+            Arg::Value => signature.params.extend([AbiParam::new(types::I64); 2]),
+        }
+    }
+    let result = match helper.returns() {
+        Returns::Nothing => None,
+        Returns::Plain(Ty::Float) => Some(types::F64),
+        Returns::Plain(_) | Returns::OrNull(_) | Returns::Success | Returns::Value => Some(types::I64),
+    };
+    signature.returns.extend(result.map(AbiParam::new));
+    let mut context = Context::for_function(Function::with_name_signature(Default::default(), signature));
+    let mut frontend = FunctionBuilderContext::new();
+    let mut b = FunctionBuilder::new(&mut context.func, &mut frontend);
+    let block = b.create_block();
+    b.append_block_params_for_function_params(block);
+    b.switch_to_block(block);
+    let params = b.block_params(block).to_vec();
+    let (vm, flags) = (params[0], MemFlagsData::trusted());
+    let entry = b.ins().load(types::I64, flags, vm, LOG_END);
+    let number = b.ins().iconst(types::I64, helper as i64);
+    b.ins().store(flags, number, entry, 0);
+    for (n, operand) in params[1..].iter().enumerate() {
+        b.ins().store(flags, *operand, entry, 8 + 8 * n as i32);
+    }
+    let end = b.ins().iadd_imm_s(entry, LOG_ENTRY);
+    b.ins().store(flags, end, vm, LOG_END);
+    if helper.returns() == Returns::Value {
+        let scratch = b.ins().load(types::I64, flags, vm, reply_of(helper) + 8);
+        b.ins().store(flags, scratch, vm, SCRATCH);
+    }
+    match result {
+        Some(ty) => {
+            let reply = b.ins().load(ty, flags, vm, reply_of(helper));
+            b.ins().return_(&[reply]);
+        }
+        None => {
+            b.ins().return_(&[]);
+        }
+    }
+    b.seal_all_blocks();
+    b.finalize(isa.frontend_config());
+    let compiled = context.compile(&**isa, &mut ControlPlane::default()).expect("a stub");
+    compiled.code_buffer().to_vec()
+}

@@ -16,7 +16,7 @@ use std::collections::BTreeMap;
 
 use perilune_base::num::{arith, convert};
 
-use crate::ir::{End, Field, HeaderId, Helper, Inst, Op, Ref, Returns, SegmentId, SnapId, Start, Tree, Ty};
+use crate::ir::{End, Field, HeaderId, Helper, Inst, Op, Range, Ref, Returns, SegmentId, SnapId, Start, Tree, Ty};
 
 /// Bytes of a whole value.
 pub const VALUE: u64 = 16;
@@ -215,12 +215,24 @@ impl Eval<'_> {
                     Err(Leave::Through(_)) => return self.fail_hoisted(to),
                 }
             }
+            if !self.tree.header(to).ranges.iter().all(|range| self.is_inside(range)) {
+                return self.fail_hoisted(to);
+            }
             self.is_ready[to.index()] = true;
         }
         match self.tree.starting(Start::Header(to)) {
             Some(segment) => Next::Segment(segment),
             None => Next::Done(Outcome::Undefined(Ref::NONE)),
         }
+    }
+
+    /// Whether all rounds of a loop stay within the bounds of an array.
+    fn is_inside(&self, range: &Range) -> bool {
+        let [variable, index, step, count, len] =
+            [range.variable, range.index, range.step, range.count, range.len].map(|r| self.values[r.index()]);
+        let first = variable.wrapping_add_signed(range.offsets.0);
+        let last = variable.wrapping_add(count).wrapping_add_signed(range.offsets.1);
+        step == 1 && variable == index && count < len && first < len && last < len
     }
 
     /// Copies of a loop may change what the others have hoisted.
@@ -251,9 +263,11 @@ impl Eval<'_> {
 
     fn segment(&mut self, id: SegmentId) -> Next {
         let tree = self.tree;
-        let hoisted = &tree.header(tree.header_of(id)).hoisted;
+        let header = tree.header(tree.header_of(id));
+        let is_done =
+            |r: Ref| header.hoisted.contains(&r) || header.ranges.iter().any(|range| range.checks.contains(&r));
         for r in tree.body(id) {
-            if hoisted.contains(&r) {
+            if is_done(r) {
                 continue;
             }
             match self.inst(r) {

@@ -8,6 +8,7 @@
 //! | snapshots | values exist where the snapshot stands; inlined frames lie inside one another |
 //! | headers | inputs are `slot` instructions of the header, one for each slot; live slots ascend and hold the inputs |
 //! | hoisting | hoisted instructions are the header's own, have no effect, and use constants, inputs and hoisted values alone |
+//! | ranges | their variables are inputs of the header, their length is hoisted, their checks stand on paths of the header |
 //! | ends | segments end at headers that exist, with a snapshot of their own |
 
 use std::fmt;
@@ -112,7 +113,27 @@ fn header(tree: &Tree, id: HeaderId) -> Checked {
             return Err(wrong("its alternative is of another place"));
         }
     }
-    hoisted(tree, id)
+    hoisted(tree, id)?;
+    ranges(tree, id)
+}
+
+fn ranges(tree: &Tree, id: HeaderId) -> Checked {
+    let header = tree.header(id);
+    for range in &header.ranges {
+        let variables = [range.variable, range.index, range.count];
+        let is_step = |r: Ref| tree.is_const(r) || header.inputs.contains(&r);
+        let holds = variables.iter().all(|r| header.inputs.contains(r)) && is_step(range.step);
+        ensure(holds && header.hoisted.contains(&range.len), || {
+            format!("header {}: a range of what changes, or is no input", id.0)
+        })?;
+        for check in &range.checks {
+            let is_own = |segment: SegmentId| tree.header_of(segment) == id && tree.body(segment).any(|r| r == *check);
+            ensure(tree.segment_ids().any(is_own) && tree.inst(*check).op == Op::Below, || {
+                format!("header {}: a range instead of %{}, which is no check of its own", id.0, check.0)
+            })?;
+        }
+    }
+    Ok(())
 }
 
 fn hoisted(tree: &Tree, id: HeaderId) -> Checked {
@@ -427,6 +448,17 @@ snap 4 end, pc 7, slots #1=%6
             ("hoisted %2 %3", "hoisted %3", "header 0: hoisted %3 uses %2, which is not there yet, or changes"),
             ("hoisted %2 %3", "hoisted %4", "header 0: hoisted %4 uses %0, which is not there yet, or changes"),
             ("hoisted %2 %3", "hoisted %6", "header 0: hoisted %6 is not of its segment"),
+            // Ranges.
+            (
+                "  hoisted %2 %3",
+                "  hoisted %2 %3\n  range %0 index %0 step 1 count %0 len %4 offsets 0 0 checks %5",
+                "header 0: a range of what changes, or is no input",
+            ),
+            (
+                "  hoisted %2 %3",
+                "  hoisted %2 %3\n  range %0 index %0 step 1 count %0 len %2 offsets 0 0 checks %5",
+                "header 0: a range instead of %5, which is no check of its own",
+            ),
             // Ends.
             ("exit snap 4", "open", "segment 1: it is open"),
             ("exit snap 4", "exit snap 3", "segment 1: its end is of another segment"),

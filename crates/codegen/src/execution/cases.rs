@@ -355,6 +355,40 @@ snap 7 guard, pc 1, slots #2=%10, fuel 1
     }
 }
 
+/// Bounds that are checked in front of the loop: inside, and one element too far.
+fn ranges(cases: &mut Vec<Case>) {
+    let text = "\
+header 0 pc 1, snap 0, inputs %0=#1:tab %1=#2:int %2=#3:int %3=#4:int %4=#5:int
+segment 0 from header 0
+  %5 = load.len %0 int
+  %6 = load.array %0 ptr
+  %7 = add %4 -1 int
+  %8 below %7 %5 -> snap 1
+  %9 = ldpack %6 %7 int
+  %10 below %4 %5 -> snap 1
+  %11 stpack %6 %4 %9
+  %12 ne %3 0 -> snap 2
+  %13 = add %3 -1 int
+  %14 = add %1 %2 int
+  around header 0, snap 3
+snap 0 guard, pc 1
+snap 1 guard, pc 1
+snap 2 guard, pc 9, fuel 1
+snap 3 guard, pc 1, slots #2=%14 #4=%13 #5=%14, fuel 3
+";
+    for (name, step, count) in
+        [("a range of elements", 1, 2), ("a range that is too long", 1, 3), ("a range with gaps", 2, 1)]
+    {
+        let mut m = model();
+        let table = packed(&mut m, 0, &[5, 6, 7, 8]);
+        m.set_slot(1, table);
+        for (slot, n) in [(2, 1), (3, step), (4, count), (5, 1)] {
+            m.set_slot(slot, Val::int(n));
+        }
+        cases.push(case(name, text, m));
+    }
+}
+
 /// Upvalues, places, lengths that grow, bytes, what helpers reply.
 fn others(cases: &mut Vec<Case>) {
     let text = "\
@@ -456,10 +490,9 @@ snap 3 end, pc 4, slots #1=%7 #2=%8, fuel 5
 
 pub(super) fn all() -> Vec<Case> {
     let mut cases = Vec::new();
-    for add in [binary_ints, constant_ints, unary_ints, floats, guards, whole_values, properties, nested, alternatives]
-    {
+    let families = [binary_ints, constant_ints, unary_ints, floats, guards, whole_values, properties, nested];
+    for add in families.into_iter().chain([alternatives, ranges, others]) {
         add(&mut cases);
     }
-    others(&mut cases);
     cases
 }

@@ -26,7 +26,8 @@ use std::fmt;
 use super::helper::Helper;
 use super::inst::{Field, Format, Inst, Op, Ref, ResultType, Ty};
 use super::tree::{
-    End, ExitKind, Header, HeaderId, InlinedFrame, ProtoId, Segment, SegmentId, SnapId, SnapSlot, Snapshot, Start, Tree,
+    End, ExitKind, Header, HeaderId, InlinedFrame, ProtoId, Range, Segment, SegmentId, SnapId, SnapSlot, Snapshot,
+    Start, Tree,
 };
 
 /// Where a text makes no sense, and why.
@@ -124,6 +125,11 @@ impl Parser {
                 Where::Nothing | Where::Segment => None,
             };
             frames.ok_or("a frame of nothing")?.push(frame);
+            return Ok(());
+        }
+        if let (Where::Header, Some(rest)) = (self.place, line.strip_prefix("range ")) {
+            let range = self.range(rest)?;
+            self.headers.last_mut().ok_or("no header")?.ranges.push(range);
             return Ok(());
         }
         match (self.place, line.strip_prefix("hoisted ")) {
@@ -227,7 +233,8 @@ impl Parser {
             if segment.first == segment.end_at {
                 segment.first = r;
             }
-            segment.end_at = Ref(r.0 + 1);
+            segment.first = segment.first.min(r);
+            segment.end_at = segment.end_at.max(Ref(r.0 + 1));
         }
     }
 
@@ -271,6 +278,8 @@ impl Parser {
             inputs: Vec::new(),
             snap: SnapId(0),
             hoisted: Vec::new(),
+            ranges: Vec::new(),
+            has_no_ranges: false,
             stale: Vec::new(),
             untagged: Vec::new(),
             alternative: None,
@@ -290,6 +299,7 @@ impl Parser {
                 "stale" => header.stale = numbers(value)?,
                 "untagged" => header.untagged = numbers(value)?,
                 "alternative" => header.alternative = Some(HeaderId(plain(value)?)),
+                "no" => header.has_no_ranges = value == "ranges",
                 "pinned" => header.is_pinned = true,
                 _ => return Err(format!("'{part}' of a header")),
             }
@@ -300,6 +310,40 @@ impl Parser {
         }
         self.headers.push(header);
         Ok(())
+    }
+
+    /// `%1 index %1 step 1 count %4 len %5 offsets -1 0 checks %7 %8`
+    fn range(&mut self, rest: &str) -> Parsed<Range> {
+        let words: Vec<&str> = rest.split_whitespace().collect();
+        let [
+            variable,
+            "index",
+            index,
+            "step",
+            step,
+            "count",
+            count,
+            "len",
+            len,
+            "offsets",
+            low,
+            high,
+            "checks",
+            checks @ ..,
+        ] = &words[..]
+        else {
+            return Err(format!("'{rest}' is no range"));
+        };
+        let offset = |text: &str| text.parse::<i64>().map_err(|_| format!("'{text}' is no number"));
+        Ok(Range {
+            variable: number_of(variable)?,
+            index: number_of(index)?,
+            step: self.operand(step)?,
+            count: number_of(count)?,
+            len: number_of(len)?,
+            offsets: (offset(low)?, offset(high)?),
+            checks: checks.iter().map(|check| number_of(check)).collect::<Parsed<_>>()?,
+        })
     }
 
     /// `%3=#4:int`
@@ -366,19 +410,7 @@ impl Parser {
             "end" => ExitKind::End,
             other => return Err(format!("'{other}' is no kind of exit")),
         };
-        let mut snapshot = Snapshot {
-            kind,
-            segment: SegmentId(0),
-            at: Ref(0),
-            pc: 0,
-            frames: Vec::new(),
-            slots: Vec::new(),
-            fuel: 0,
-            top: None,
-            calls_out: false,
-            in_place: Vec::new(),
-            live: Vec::new(),
-        };
+        let mut snapshot = Snapshot::new(kind, 0);
         let mut is_placed = false;
         let mut has_live = false;
         for part in parts {
@@ -429,6 +461,7 @@ impl Parser {
         for snapshot in &mut self.snapshots {
             snapshot.slots.iter_mut().for_each(|slot| move_to(&mut slot.value));
         }
+        self.headers.iter_mut().flat_map(|header| &mut header.ranges).for_each(|range| move_to(&mut range.step));
         let mut tree = Tree { insts, snapshots: self.snapshots, headers: self.headers, segments: self.segments };
         complete(&mut tree, &self.told);
         Ok(tree)

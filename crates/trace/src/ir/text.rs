@@ -19,7 +19,7 @@
 use std::fmt::{self, Write};
 
 use super::inst::{Format, Inst, Op, Ref, Ty};
-use super::tree::{End, ExitKind, Header, InlinedFrame, SegmentId, Snapshot, Start, Tree};
+use super::tree::{End, ExitKind, Header, InlinedFrame, Range, SegmentId, Snapshot, Start, Tree};
 
 impl fmt::Display for Tree {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -106,6 +106,9 @@ impl Text<'_> {
         if header.is_pinned {
             write!(f, ", pinned")?;
         }
+        if header.has_no_ranges {
+            write!(f, ", no ranges")?;
+        }
         writeln!(f)?;
         frames(f, &header.frames)?;
         if !header.hoisted.is_empty() {
@@ -115,7 +118,18 @@ impl Text<'_> {
             }
             writeln!(f)?;
         }
-        Ok(())
+        header.ranges.iter().try_for_each(|range| self.range(f, range))
+    }
+
+    fn range(&self, f: &mut fmt::Formatter<'_>, range: &Range) -> fmt::Result {
+        let Range { variable, index, step, count, len, offsets, checks } = range;
+        let text = |r: &Ref| self.tree.operand_text(*r);
+        write!(f, "  range {} index {} step {}", text(variable), text(index), text(step))?;
+        write!(f, " count {} len {} offsets {} {} checks", text(count), text(len), offsets.0, offsets.1)?;
+        for check in checks {
+            write!(f, " %{}", check.0)?;
+        }
+        writeln!(f)
     }
 
     fn segment(&self, f: &mut fmt::Formatter<'_>, id: SegmentId) -> fmt::Result {

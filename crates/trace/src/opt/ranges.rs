@@ -143,3 +143,86 @@ fn written(tree: &Tree, segment: SegmentId, input: Ref) -> Option<Ref> {
     let slot = tree.inst(input).aux;
     tree.snapshot(snap).slots.iter().find(|written| written.slot == slot).map(|written| written.value)
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::eval::{Model, Outcome, Val, run};
+    use crate::ir::{Field, HeaderId, SnapId, Tree, Ty};
+
+    /// `for i = 1, n do s = s + t[i] + t[i + 1] end`
+    const NEIGHBOURS: &str = "\
+header 0 pc 1, snap 0, inputs %0=#1:tab %1=#2:int %2=#3:int %3=#4:int
+segment 0 from header 0
+  %4 = load.len %0 int
+  %5 = load.array %0 ptr
+  %6 = add %1 -1 int
+  %7 below %6 %4 -> snap 1
+  %8 = ldpack %5 %6 int
+  %9 below %1 %4 -> snap 1
+  %10 = ldpack %5 %1 int
+  %11 = add %3 %8 int
+  %12 = add %11 %10 int
+  %13 ne %2 0 -> snap 2
+  %14 = add %2 -1 int
+  %15 = add %1 1 int
+  around header 0, snap 3
+snap 0 guard, pc 1
+snap 1 guard, pc 1
+snap 2 guard, pc 9, slots #4=%12
+snap 3 guard, pc 1, slots #2=%15 #3=%14 #4=%12
+";
+
+    fn passed(text: &str) -> Tree {
+        let mut tree: Tree = text.parse().unwrap_or_else(|why| panic!("{why}"));
+        crate::opt::hoist::run(&mut tree);
+        super::run(&mut tree);
+        assert_eq!(crate::verify::verify(&tree), Ok(()));
+        tree
+    }
+
+    #[test]
+    fn neighbours_are_checked_together() {
+        let text = passed(NEIGHBOURS).to_string();
+        assert!(text.contains("range %1 index %1 step 1 count %2 len %4 offsets -1 0 checks %7 %9\n"), "{text}");
+        let again: Tree = text.parse().expect("its own text");
+        assert_eq!(again.to_string(), text);
+    }
+
+    #[test]
+    fn loops_that_count_otherwise_have_none() {
+        for (from, to) in [
+            ("%13 ne %2 0", "%13 ne %1 0"),
+            ("%15 = add %1 1", "%15 = add %1 2"),
+            ("%14 = add %2 -1", "%14 = add %2 -2"),
+            ("%12 = add %11 %10 int", "%12 = add %11 %10 int\n  %16 stfield.len %0 %12"),
+            ("snap 0, inputs", "snap 0, no ranges, inputs"),
+        ] {
+            assert!(!passed(&NEIGHBOURS.replace(from, to)).to_string().contains("range %"), "{to}");
+        }
+    }
+
+    #[test]
+    fn the_first_and_the_last_round_decide() {
+        let tree = passed(NEIGHBOURS);
+        // Elements 1 to 4: with i from 1, the last round that has two is 3, which is two rounds on.
+        for (i, count, outcome) in [
+            (1, 2, SnapId(2)),
+            (1, 3, SnapId(0)),
+            (0, 1, SnapId(0)),
+            (3, 0, SnapId(2)),
+            (4, 0, SnapId(0)),
+            (1, -1, SnapId(0)),
+        ] {
+            let mut model = Model { stack: 0x1000, fuel: 100, ..Model::default() };
+            for (field, value) in [(Field::Len, 4), (Field::Array, 0x2000)] {
+                model.fields.insert((0x3000, field, 0), value);
+            }
+            model.packed.extend((0..4).map(|n| (0x2000 + 8 * n, n)));
+            let slots = [Val { ty: Ty::Table, bits: 0x3000 }, Val::int(i), Val::int(count), Val::int(0)];
+            for (slot, value) in slots.into_iter().enumerate() {
+                model.set_slot(slot as u32 + 1, value);
+            }
+            assert_eq!(run(&tree, &mut model, HeaderId::ROOT, u64::MAX).0, Outcome::Left(outcome), "{i} {count}");
+        }
+    }
+}

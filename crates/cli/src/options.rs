@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use lexopt::{Arg, Parser};
 use perilune_base::dialect::LuaVersion;
+use perilune_jit::Dump;
 
 /// What an option is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,6 +26,10 @@ enum Id {
     Hot,
     Stats,
     TraceLog,
+    Dump,
+    JitOpt,
+    JitMemory,
+    PerfMap,
     LuaVersion,
     MaxInstructions,
     MaxMemory,
@@ -92,8 +97,32 @@ const OPTIONS: &[Row] = &[
     Row {
         id: Id::TraceLog,
         name: Name::Long("trace-log"),
-        takes: Takes::Optional("1..3"),
-        help: "show what the trace compiler does, with traces (2) and machine code (3)",
+        takes: Takes::Nothing,
+        help: "show each trace and each abort of the trace compiler, on standard error",
+    },
+    Row {
+        id: Id::Dump,
+        name: Name::Long("dump"),
+        takes: Takes::Value("ir,opt,clif,asm"),
+        help: "show these phases of each compiled trace, on standard error",
+    },
+    Row {
+        id: Id::JitOpt,
+        name: Name::Long("jit-opt"),
+        takes: Takes::Value("-PASS,..."),
+        help: "switch passes of the trace compiler off",
+    },
+    Row {
+        id: Id::JitMemory,
+        name: Name::Long("jit-memory"),
+        takes: Takes::Value("BYTES[K|M|G]"),
+        help: "limit the memory of compiled code",
+    },
+    Row {
+        id: Id::PerfMap,
+        name: Name::Long("perf-map"),
+        takes: Takes::Nothing,
+        help: "name compiled code for perf, in /tmp/perf-PID.map",
     },
     Row {
         id: Id::LuaVersion,
@@ -173,7 +202,15 @@ pub struct Command {
     /// `--stats`
     pub stats: bool,
     /// `--trace-log`
-    pub trace_log: u8,
+    pub trace_log: bool,
+    /// `--dump`
+    pub dump: Dump,
+    /// `--jit-opt`: passes that are off.
+    pub passes_off: Vec<String>,
+    /// `--jit-memory`
+    pub jit_memory: Option<usize>,
+    /// `--perf-map`
+    pub perf_map: bool,
     /// `--max-instructions`
     pub max_instructions: Option<u64>,
     /// `--max-memory`
@@ -299,9 +336,11 @@ impl Command {
             },
             Id::Hot => self.hot = Some(text().parse().map_err(|_| invalid())?),
             Id::Stats => self.stats = true,
-            Id::TraceLog => {
-                self.trace_log = if value.is_some() { text().parse().map_err(|_| invalid())? } else { 1 };
-            }
+            Id::TraceLog => self.trace_log = true,
+            Id::Dump => self.dump = text().parse().map_err(|_| invalid())?,
+            Id::JitOpt => self.passes_off.extend(passes_off(&text()).ok_or_else(invalid)?),
+            Id::JitMemory => self.jit_memory = Some(parse_bytes(&text()).ok_or_else(invalid)?),
+            Id::PerfMap => self.perf_map = true,
             Id::LuaVersion => {
                 check_version(text().parse().map_err(|unknown| UsageError(format!("{unknown}")))?)?;
             }
@@ -335,6 +374,12 @@ fn check_version(version: LuaVersion) -> Result<(), UsageError> {
             Err(UsageError(format!("{version} is not available: this build runs {}", LuaVersion::Lua54)))
         }
     }
+}
+
+/// `-hoist,-ranges`: names of passes that can be switched off.
+fn passes_off(text: &str) -> Option<Vec<String>> {
+    let off = |word: &str| word.strip_prefix('-').filter(|name| perilune_jit::is_switch(name)).map(str::to_owned);
+    text.split(',').map(off).collect()
 }
 
 /// `100`, `64K`, `16M`, `2G`
@@ -455,6 +500,17 @@ mod tests {
             assert_eq!(parse_bytes(text), None, "{text}");
         }
         assert_eq!(complaint("--max-memory=lots"), "invalid value 'lots' for '--max-memory'");
+    }
+
+    #[test]
+    fn the_trace_compiler_is_seen_and_switched() {
+        let c = command("--dump ir,asm --jit-opt=-hoist,-ranges --jit-memory=1M --perf-map --trace-log x");
+        assert_eq!(c.dump, Dump::default().with(perilune_jit::Phase::Ir).with(perilune_jit::Phase::Asm));
+        assert_eq!(c.passes_off, ["hoist", "ranges"]);
+        assert_eq!((c.jit_memory, c.perf_map, c.trace_log), (Some(1 << 20), true, true));
+        assert_eq!(complaint("--dump=frob"), "invalid value 'frob' for '--dump'");
+        // Exits rely on the pass `places`.
+        assert_eq!(complaint("--jit-opt=-places"), "invalid value '-places' for '--jit-opt'");
     }
 
     #[test]

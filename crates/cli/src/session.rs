@@ -49,9 +49,18 @@ pub type Chunk = Value;
 
 /// Attaches the trace compiler.
 fn attach_jit(vm: &mut Vm, command: &Command) -> Rc<Jit> {
-    let mut options = JitOptions { log: command.trace_log, log_code: command.trace_log >= 3, ..JitOptions::default() };
+    let mut options = JitOptions {
+        log: command.trace_log,
+        dump: command.dump,
+        passes_off: command.passes_off.clone(),
+        perf_map: command.perf_map,
+        ..JitOptions::default()
+    };
     if let Some(hot) = command.hot {
         options.hot = hot;
+    }
+    if let Some(bytes) = command.jit_memory {
+        options.max_code = bytes;
     }
     let jit = Jit::new(options);
     vm.set_tier(jit.clone());

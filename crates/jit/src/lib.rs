@@ -16,6 +16,7 @@
 //! | `liveness` | which registers matter |
 //! | `helpers` | what compiled code calls |
 //! | `code` | where code is kept |
+//! | `dump`, `perf` | what can be seen of code |
 //! | `abort` | why recordings are given up |
 //! | `stats` | what happened |
 //!
@@ -23,13 +24,22 @@
 
 mod abort;
 mod code;
+mod dump;
 mod enter;
 mod helpers;
 mod liveness;
+mod perf;
 mod record;
 mod stats;
 mod tier;
 mod view;
 
+pub use dump::{Dump, Phase, UnknownPhase};
 pub use stats::Stats;
 pub use tier::{Jit, JitOptions};
+
+/// Whether a pass of this name can be switched off; see [`JitOptions::passes_off`].
+#[must_use]
+pub fn is_switch(name: &str) -> bool {
+    perilune_trace::opt::PASSES.iter().any(|pass| pass.is_optional && pass.name == name)
+}

@@ -21,14 +21,16 @@ use perilune_bytecode::ops::Instr;
 use perilune_codegen::Machine;
 use perilune_runtime::heap::Marker;
 use perilune_trace::ir::{ExitKind, HeaderId, SnapId, Tree};
-use perilune_trace::opt::PASSES;
+use perilune_trace::opt::{self, PASSES};
 use perilune_vm::Vm;
 use perilune_vm::tier::{After, Tier};
 
 use crate::abort::Abort;
 use crate::code::CodeBlock;
+use crate::dump::{Dump, Phase};
 use crate::enter::{Compiled, Exits, Outcome, environment};
 use crate::liveness::LivenessCache;
+use crate::perf;
 use crate::record::{Flow, Notes, Origin, Recorded, Recorder};
 use crate::stats::Stats;
 use crate::view::{ProtoAt, View};
@@ -44,15 +46,28 @@ pub struct JitOptions {
     pub max_segments: usize,
     /// Most bytes of code.
     pub max_code: usize,
-    /// Print what happens to standard error: 0 for nothing, 1 for a line for each recording, 2 for trees as well.
-    pub log: u8,
-    /// Print machine code too.
-    pub log_code: bool,
+    /// Whether to print a line for each recording and each abort to standard error.
+    pub log: bool,
+    /// Phases of each compilation to print to standard error.
+    pub dump: Dump,
+    /// Passes that do not run, by their names; those that others rely on run anyway.
+    pub passes_off: Vec<String>,
+    /// Whether to name code for `perf`.
+    pub perf_map: bool,
 }
 
 impl Default for JitOptions {
     fn default() -> Self {
-        JitOptions { hot: 120, hot_exit: 12, max_segments: 160, max_code: 32 << 20, log: 0, log_code: false }
+        JitOptions {
+            hot: 120,
+            hot_exit: 12,
+            max_segments: 160,
+            max_code: 32 << 20,
+            log: false,
+            dump: Dump::default(),
+            passes_off: Vec::new(),
+            perf_map: false,
+        }
     }
 }
 
@@ -240,7 +255,7 @@ impl Jit {
     #[must_use]
     pub fn new(options: JitOptions) -> Rc<Jit> {
         let machine = Machine::host().ok().map(|mut machine| {
-            machine.explain = options.log_code;
+            machine.explain = options.dump.explains();
             machine
         });
         let inner = Inner {
@@ -277,9 +292,16 @@ impl Jit {
         stats
     }
 
-    fn log(&self, level: u8, text: impl FnOnce() -> String) {
-        if self.options.log >= level {
+    fn log(&self, text: impl FnOnce() -> String) {
+        if self.options.log {
             eprintln!("{}", text());
+        }
+    }
+
+    /// Shows a phase of a tree.
+    fn dump(&self, phase: Phase, at: usize, text: &dyn std::fmt::Display) {
+        if self.options.dump.has(phase) {
+            eprintln!("== tree {at}, {}\n{text}", phase.word());
         }
     }
 
@@ -473,7 +495,7 @@ impl Jit {
                 inner.trees.len() - 1
             }
         };
-        self.log(1, || {
+        self.log(|| {
             let from = start.map_or("root".to_owned(), |snap| format!("exit {}", snap.0));
             format!("jit: tree {at}, {from}: {} segments, {} instructions", grown.segments.len(), grown.insts.len())
         });
@@ -488,7 +510,7 @@ impl Jit {
             }
             return;
         }
-        match self.generate(inner, &mut grown, &notes) {
+        match self.generate(inner, at, &mut grown, &notes) {
             Ok(code) => {
                 let exits = vec![0; grown.snapshots.len()];
                 let compiled_segments = grown.segments.len();
@@ -531,28 +553,38 @@ impl Jit {
     }
 
     /// Runs the passes and makes code.
-    fn generate(&self, inner: &mut Inner, tree: &mut Tree, notes: &Notes) -> Result<Rc<Compiled>, Abort> {
+    fn generate(&self, inner: &mut Inner, at: usize, tree: &mut Tree, notes: &Notes) -> Result<Rc<Compiled>, Abort> {
         let begun = now();
         inner.compiled += tree.insts.len() as u64;
+        opt::reset(tree);
         check(tree, "recording");
+        self.dump(Phase::Ir, at, tree);
         for pass in PASSES {
+            if pass.is_optional && self.options.passes_off.iter().any(|off| off == pass.name) {
+                continue;
+            }
             (pass.run)(tree);
             check(tree, pass.name);
         }
-        self.log(2, || format!("{tree}"));
+        self.dump(Phase::Opt, at, tree);
         let exits = Exits::of(tree);
         let machine = inner.machine.as_mut().ok_or(Abort::Code)?;
         let code = machine.compile(tree, &environment(&exits)).map_err(|why| {
-            self.log(1, || format!("jit: {why}"));
+            self.log(|| format!("jit: {why}"));
             Abort::Code
         })?;
-        if let (Some(clif), Some(listing)) = (&code.clif, &code.listing) {
-            self.log(2, || format!("{clif}\n{listing}"));
+        for (phase, text) in [(Phase::Clif, &code.clif), (Phase::Asm, &code.listing)] {
+            if let Some(text) = text {
+                self.dump(phase, at, text);
+            }
         }
         if inner.stats.code_bytes + code.bytes.len() > self.options.max_code {
             return Err(Abort::Memory);
         }
         let block = CodeBlock::new(&code.bytes).map_err(|_| Abort::Memory)?;
+        if self.options.perf_map {
+            perf::name(block.address(), code.bytes.len(), &format!("lua tree {at}"));
+        }
         inner.stats.compilations += 1;
         inner.stats.code_bytes += block.bytes();
         inner.stats.compile_time += begun.elapsed();
@@ -563,7 +595,7 @@ impl Jit {
     /// Makes the code of a tree anew.
     fn compile(&self, inner: &mut Inner, at: usize) {
         let Some(mut grown) = inner.trees.get_mut(at).and_then(Option::take) else { return };
-        match self.generate(inner, &mut grown.tree, &grown.notes) {
+        match self.generate(inner, at, &mut grown.tree, &grown.notes) {
             Ok(code) => {
                 grown.code = code;
                 grown.pending = 0;
@@ -580,7 +612,7 @@ impl Jit {
     /// A recording, or the making of code, has failed.
     fn give_up(&self, inner: &mut Inner, place: *const Instr, why: Abort) {
         inner.stats.aborted(why);
-        self.log(1, || format!("jit: abort: {}", why.text()));
+        self.log(|| format!("jit: abort: {}", why.text()));
         if place.is_null() {
             return;
         }

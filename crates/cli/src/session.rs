@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::rc::Rc;
 
+use perilune_base::dialect::Dialect;
 use perilune_jit::{Jit, JitOptions};
 use perilune_runtime::heap::Mode;
 use perilune_runtime::value::Value;
@@ -69,7 +70,7 @@ impl Session {
         limits.instructions = command.max_instructions;
         limits.memory = command.max_memory;
         limits.time = command.timeout;
-        let mut vm = Vm::new(VmOptions { host, limits });
+        let mut vm = Vm::new(VmOptions { dialect: Dialect::of(command.version, command.strict), host, limits });
         if command.no_environment {
             let registry = vm.registry();
             vm.set_field(registry, NO_ENVIRONMENT, Value::TRUE);

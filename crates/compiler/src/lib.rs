@@ -44,7 +44,7 @@ mod table;
 #[cfg(test)]
 mod tests;
 
-use perilune_base::dialect::LuaVersion;
+use perilune_base::dialect::Dialect;
 use perilune_bytecode::proto::Proto;
 use perilune_syntax::SyntaxError;
 use perilune_syntax::ast::{Chunk, ExprId, Name};
@@ -76,8 +76,8 @@ pub fn compile(chunk: &Chunk, source: &[u8], chunk_name: &[u8]) -> Result<Proto,
 /// # Errors
 ///
 /// What the parser or [`compile`] reports.
-pub fn compile_source(source: &[u8], chunk_name: &[u8], version: LuaVersion) -> Result<Proto, SyntaxError> {
-    let chunk = perilune_syntax::parse(source, chunk_name, version)?;
+pub fn compile_source(source: &[u8], chunk_name: &[u8], dialect: &Dialect) -> Result<Proto, SyntaxError> {
+    let chunk = perilune_syntax::parse(source, chunk_name, dialect)?;
     compile(&chunk, source, chunk_name)
 }
 

@@ -55,7 +55,7 @@ pub fn open(vm: &mut Vm) {
         vm.set_field(globals, name, function);
     }
     vm.set_field(globals, "_G", Value::table(globals));
-    let version = vm.string(b"Lua 5.4");
+    let version = vm.string(vm.dialect().version.to_string().as_bytes());
     vm.set_field(globals, "_VERSION", version);
     crate::publish(vm, "_G", globals);
 }

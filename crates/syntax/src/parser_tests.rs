@@ -5,7 +5,7 @@ use crate::ast::{ExprKind, StatKind};
 use crate::recorded_errors::RECORDED;
 
 fn parsed(source: &[u8]) -> Chunk {
-    parse(source, b"=c", LuaVersion::DEFAULT).unwrap_or_else(|error| panic!("{error}"))
+    parse(source, b"=c", Dialect::DEFAULT).unwrap_or_else(|error| panic!("{error}"))
 }
 
 fn dump(source: &str) -> String {
@@ -13,7 +13,7 @@ fn dump(source: &str) -> String {
 }
 
 fn error(source: impl AsRef<[u8]>) -> String {
-    match parse(source.as_ref(), b"=c", LuaVersion::DEFAULT) {
+    match parse(source.as_ref(), b"=c", Dialect::DEFAULT) {
         Ok(_) => "no error".to_owned(),
         Err(error) => error.to_string(),
     }
@@ -210,7 +210,7 @@ fn no_bytes_make_the_parser_panic() {
                 PIECES[random(&mut state) % PIECES.len()].to_owned() + space
             })
             .collect();
-        if let Ok(chunk) = parse(text.as_bytes(), b"=c", LuaVersion::DEFAULT) {
+        if let Ok(chunk) = parse(text.as_bytes(), b"=c", Dialect::DEFAULT) {
             chunk.to_string();
         }
     }
@@ -229,8 +229,7 @@ fn errors_can_be_made_near_any_place() {
 
 #[test]
 fn an_error_at_the_end_means_that_more_could_follow() {
-    let is_incomplete =
-        |source: &str| parse(source.as_bytes(), b"=c", LuaVersion::DEFAULT).unwrap_err().is_incomplete();
+    let is_incomplete = |source: &str| parse(source.as_bytes(), b"=c", Dialect::DEFAULT).unwrap_err().is_incomplete();
     assert!(is_incomplete("if x then"));
     assert!(is_incomplete("x = [["));
     assert!(!is_incomplete("x = = 1"));

@@ -14,6 +14,7 @@ use std::io;
 use std::process::Command;
 use std::time::Duration;
 
+use perilune_base::dialect::Dialect;
 use perilune_runtime::heap::Mode as Collector;
 use perilune_runtime::value::Value;
 use perilune_vm::control::Control;
@@ -114,7 +115,7 @@ enum End {
 
 fn prepare(mode: Mode, file: &OsString) -> Box<Vm> {
     let limits = Limits::default();
-    let mut vm = Vm::new(VmOptions { host: Box::new(SystemHost::for_command()), limits });
+    let mut vm = Vm::new(VmOptions { dialect: Dialect::DEFAULT, host: Box::new(SystemHost::for_command()), limits });
     perilune_stdlib::open_all(&mut vm);
     vm.heap_mut().set_mode(Collector::Generational);
     let arguments = vm.table(0, 0);

@@ -1,6 +1,5 @@
 //! Loading chunks: source or binary to a function, and functions to binary.
 
-use perilune_base::dialect::LuaVersion;
 use perilune_bytecode::proto::Proto as Plain;
 use perilune_bytecode::{dump, verify};
 use perilune_runtime::object::{LuaClosure, Proto};
@@ -70,7 +69,7 @@ impl Vm {
     }
 
     fn compile(&mut self, source: &[u8], name: &[u8]) -> Result<Plain, Value> {
-        match perilune_compiler::compile_source(source, name, LuaVersion::DEFAULT) {
+        match perilune_compiler::compile_source(source, name, self.dialect) {
             Ok(plain) => {
                 debug_assert!(verify::verify(&plain).is_ok(), "our own code must pass: {:?}", verify::verify(&plain));
                 Ok(plain)
@@ -80,6 +79,7 @@ impl Vm {
     }
 
     fn undump(&mut self, source: &[u8], name: &[u8]) -> Result<Plain, Value> {
+        let version = self.dialect.version;
         let chunk = perilune_base::chunkid::chunkid(name);
         let mut failed = |reason: String| {
             let mut text = chunk.clone();
@@ -87,7 +87,7 @@ impl Vm {
             text.extend_from_slice(reason.as_bytes());
             self.string(&text)
         };
-        let plain = dump::undump(source, LuaVersion::DEFAULT).map_err(|e| failed(e.to_string()))?;
+        let plain = dump::undump(source, version).map_err(|e| failed(e.to_string()))?;
         verify::verify(&plain).map_err(|e| failed(format!("bad binary format ({e})")))?;
         Ok(plain)
     }
@@ -97,7 +97,7 @@ impl Vm {
         let f = f.as_lua_fn()?;
         // SAFETY: a live closure's prototype and its children are alive.
         let whole = unsafe { assemble((*f.as_ptr()).proto) };
-        Some(dump::dump(&whole, LuaVersion::DEFAULT, strip))
+        Some(dump::dump(&whole, self.dialect.version, strip))
     }
 }
 

@@ -3,6 +3,7 @@
 use std::ptr;
 use std::rc::Rc;
 
+use perilune_base::dialect::Dialect;
 use perilune_runtime::heap::{GrowError, Heap, Marker, Roots};
 use perilune_runtime::object::{Gc, StrRef, TableRef, Thread, ThreadRef, ThreadStatus};
 use perilune_runtime::stack::INITIAL_SLOTS;
@@ -91,6 +92,8 @@ pub struct Vm {
     pub(crate) finalizing: bool,
     /// Finalizers switched off while the VM is built and after it is closed.
     pub(crate) closed: bool,
+    /// The language.
+    pub(crate) dialect: &'static Dialect,
     pub(crate) host: Box<dyn Host>,
     pub(crate) tier: Rc<dyn Tier>,
     /// How the interpreter goes on after a call out of compiled code that did not come back.
@@ -116,6 +119,8 @@ pub(crate) enum WarnState {
 
 /// How a VM is made.
 pub struct VmOptions {
+    /// The language.
+    pub dialect: &'static Dialect,
     /// The outside world.
     pub host: Box<dyn Host>,
     /// What scripts may spend.
@@ -125,7 +130,7 @@ pub struct VmOptions {
 impl Vm {
     /// A VM without libraries.
     pub fn new(options: VmOptions) -> Box<Vm> {
-        let VmOptions { host, limits } = options;
+        let VmOptions { dialect, host, limits } = options;
         let seed = host.random_seed();
         let mut heap = Heap::new(seed.0 ^ 0x9e37_79b9_7f4a_7c15);
         let registry = heap.new_table(0, 8);
@@ -176,6 +181,7 @@ impl Vm {
             warnings: WarnState::Off,
             finalizing: false,
             closed: false,
+            dialect,
             host,
             tier: Rc::new(NullTier),
             left_over: Step::Reload,
@@ -191,6 +197,18 @@ impl Vm {
     #[inline]
     pub fn event_name(&self, event: Event) -> StrRef {
         self.event_names[event as usize]
+    }
+
+    /// The language.
+    #[inline]
+    pub fn dialect(&self) -> &'static Dialect {
+        self.dialect
+    }
+
+    /// A count, length or position as scripts see it: an integer, or a float where the language has no integers.
+    #[inline]
+    pub fn int_value(&self, n: i64) -> Value {
+        if self.dialect.integers { Value::int(n) } else { Value::float(n as f64) }
     }
 
     /// The heap.

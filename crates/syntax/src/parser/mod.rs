@@ -12,7 +12,7 @@
 mod expr;
 mod stat;
 
-use perilune_base::dialect::LuaVersion;
+use perilune_base::dialect::Dialect;
 use perilune_base::index::{Pool, Slice};
 use perilune_base::limits::{MAX_C_CALLS, MAX_LOCALS, MAX_SOURCE};
 
@@ -31,7 +31,7 @@ type Result<T> = std::result::Result<T, SyntaxError>;
 /// # Errors
 ///
 /// The first violation of the grammar.
-pub fn parse(source: &[u8], chunk_name: &[u8], _version: LuaVersion) -> std::result::Result<Chunk, SyntaxError> {
+pub fn parse(source: &[u8], chunk_name: &[u8], _dialect: &Dialect) -> std::result::Result<Chunk, SyntaxError> {
     if source.len() > MAX_SOURCE {
         return Err(SyntaxError::new(chunk_name, 1, "chunk is too long"));
     }

@@ -37,6 +37,11 @@ impl LuaVersion {
         self as u8
     }
 
+    /// The place of the version among [`LuaVersion::ALL`].
+    pub(super) const fn index(self) -> usize {
+        self as usize - LuaVersion::Lua51 as usize
+    }
+
     /// The number of the version, as in `"5.4"`.
     #[must_use]
     pub const fn number(self) -> &'static str {

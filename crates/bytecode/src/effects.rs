@@ -121,7 +121,7 @@ pub fn effects(op: Op, instr: Instr) -> Effects {
     let (a, b, c) = (instr.a(), instr.b(), instr.c());
     let none = Effects::NONE;
     match op {
-        Op::Move | Op::Unm | Op::BNot | Op::Not | Op::Len | Op::TestSet => none.read_reg(b).write_reg(a),
+        Op::Move | Op::Unm | Op::BNot | Op::Not | Op::Len | Op::LenF | Op::TestSet => none.read_reg(b).write_reg(a),
         Op::LoadI
         | Op::LoadF
         | Op::LoadK
@@ -144,6 +144,7 @@ pub fn effects(op: Op, instr: Instr) -> Effects {
         | Op::Mul
         | Op::Div
         | Op::Mod
+        | Op::ModF
         | Op::IDiv
         | Op::Pow
         | Op::BAnd
@@ -158,6 +159,7 @@ pub fn effects(op: Op, instr: Instr) -> Effects {
         | Op::MulK
         | Op::DivK
         | Op::ModK
+        | Op::ModFK
         | Op::IDivK
         | Op::PowK
         | Op::AddI
@@ -182,7 +184,7 @@ pub fn effects(op: Op, instr: Instr) -> Effects {
         Op::Return => none.read(values(a, b)),
         Op::VarArg if c == 0 => none.destroy(Span::above(a, 0)).need(Span::one(a)),
         Op::VarArg => none.write(values(a, c)).need(Span::one(a)),
-        Op::ForPrep | Op::ForLoop => none.read(Span::from(a, 0, 3)).write(Span::from(a, 0, 4)),
+        Op::ForPrep | Op::ForPrepOld | Op::ForLoop => none.read(Span::from(a, 0, 3)).write(Span::from(a, 0, 4)),
         Op::TForPrep => none.read(Span::from(a, 0, 4)),
         Op::TForCall => none
             .read(Span::from(a, 0, 3))

@@ -149,6 +149,10 @@ macro_rules! for_each_op {
             BNot "bnot" AB "R[a] = ~R[b]";
             Not "not" AB "R[a] = not R[b]";
             Len "len" AB "R[a] = #R[b]";
+            // Where all numbers are floats.
+            LenF "lenf" AB "R[a] = #R[b], a float";
+            ModF "modf" ABC "R[a] = R[b] - floor(R[b] / R[c]) * R[c]";
+            ModFK "modfk" ABK "R[a] = R[b] - floor(R[b] / K[d]) * K[d]";
             Concat "concat" Concat "R[a] = R[b] .. ... .. R[b+c-1]";
 
             // Jumps and tests.
@@ -183,6 +187,8 @@ macro_rules! for_each_op {
 
             // Loops. Numeric: R[a] index, R[a+1] limit or remaining count, R[a+2] step, R[a+3] the variable.
             ForPrep "forprep" AJump "prepare R[a..a+2]; if the loop does not run, pc += d";
+            // Before 5.4.
+            ForPrepOld "forprepold" AJump "as forprep, by older rules";
             ForLoop "forloop" AJump "step; if the loop goes on, R[a+3] = index and pc += d, a back-edge";
             // Generic: R[a] iterator, R[a+1] state, R[a+2] control, R[a+3] closing value, R[a+4..] the variables.
             // TForCall stands directly before its TForLoop.

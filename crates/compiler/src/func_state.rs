@@ -5,6 +5,7 @@
 
 use std::collections::HashMap;
 
+use perilune_base::dialect::Dialect;
 use perilune_base::limits::MAX_REGISTERS;
 use perilune_bytecode::ops::{Instr, Op};
 use perilune_bytecode::proto::{Const, Proto};
@@ -21,6 +22,7 @@ const MAX_CODE: usize = 1 << 30;
 
 /// A function being compiled.
 pub(crate) struct FuncState<'a> {
+    pub dialect: &'a Dialect,
     pub chunk: &'a Chunk,
     /// What is finished.
     pub proto: Proto,
@@ -55,8 +57,9 @@ enum ConstKey {
 }
 
 impl<'a> FuncState<'a> {
-    pub(crate) fn new(chunk: &'a Chunk, at: Position) -> FuncState<'a> {
+    pub(crate) fn new(chunk: &'a Chunk, dialect: &'a Dialect, at: Position) -> FuncState<'a> {
         FuncState {
+            dialect,
             chunk,
             proto: Proto { max_stack: 2, ..Proto::default() },
             at,
@@ -186,10 +189,16 @@ impl<'a> FuncState<'a> {
         };
     }
 
+    /// Loads the number 1, as the language has it.
+    pub(crate) fn load_one(&mut self, reg: Reg) {
+        if self.dialect.integers { self.load_int(reg, 1) } else { self.load_float(reg, 1.0) }
+    }
+
     /// Loads a float.
     pub(crate) fn load_float(&mut self, reg: Reg, float: f64) {
         let small = float as i32;
-        if f64::from(small).to_bits() == float.to_bits() {
+        let is_merged = float == 0.0 && self.dialect.merged_zeros;
+        if f64::from(small).to_bits() == float.to_bits() && !is_merged {
             self.emit(Instr::new(Op::LoadF, reg, 0, 0, small));
         } else {
             let k = self.const_id(ConstKey::Float(float.to_bits()));
@@ -223,8 +232,12 @@ impl<'a> FuncState<'a> {
                 Const::Str(self.chunk.name(name).into())
             }
         };
+        let identity = match key {
+            ConstKey::Float(bits) if self.dialect.merged_zeros && f64::from_bits(bits) == 0.0 => ConstKey::Float(0),
+            key => key,
+        };
         let consts = &mut self.proto.consts;
-        *self.consts.entry(key).or_insert_with(|| {
+        *self.consts.entry(identity).or_insert_with(|| {
             consts.push(value);
             consts.len() as ConstId - 1
         })

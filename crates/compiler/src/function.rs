@@ -26,7 +26,7 @@ impl<'a> Compiler<'a> {
     /// `function ... end`; the closure is put into the next register.
     pub(crate) fn function(&mut self, id: FuncId, node: &Expr) -> Res<Exp> {
         let body = &self.chunk.functions[id];
-        let inner = FuncState::new(self.chunk, self.fs.at);
+        let inner = FuncState::new(self.chunk, self.dialect, self.fs.at);
         self.outer.push(std::mem::replace(&mut self.fs, inner));
         self.function_body(body)?;
         let end = Position::behind(node.line, node.end);

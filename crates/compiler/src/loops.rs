@@ -112,7 +112,7 @@ impl Compiler<'_> {
             None => {
                 let reg = self.fs.free;
                 self.fs.reserve(1)?;
-                self.fs.load_int(reg, 1);
+                self.fs.load_one(reg);
             }
         }
         self.fs.activate(3);
@@ -157,7 +157,8 @@ impl Compiler<'_> {
     fn for_body(&mut self, kind: ForKind, base: Reg, vars: usize, block: &Block, line: u32) -> Res<()> {
         self.consume_token(2);
         let (prep_op, loop_op) = match kind {
-            ForKind::Numeric => (Op::ForPrep, Op::ForLoop),
+            ForKind::Numeric if self.dialect.strict_loops => (Op::ForPrep, Op::ForLoop),
+            ForKind::Numeric => (Op::ForPrepOld, Op::ForLoop),
             ForKind::Generic => (Op::TForPrep, Op::TForLoop),
         };
         let prep = self.fs.emit(Instr::new(prep_op, base, 0, 0, 0));

@@ -133,7 +133,7 @@ fn next(vm: &mut Vm) -> NativeResult {
     let table = vm.check_table(1)?;
     match table.next(vm.arg(2)) {
         Ok(Some((key, value))) => {
-            vm.push(key);
+            vm.push(vm.key_value(key));
             vm.push(value);
             Ok(2)
         }
@@ -167,7 +167,7 @@ fn ipairs(vm: &mut Vm) -> NativeResult {
     let step = vm.upvalue(1);
     vm.push(step);
     vm.push(value);
-    vm.push(Value::int(0));
+    vm.push(vm.int_value(0));
     Ok(3)
 }
 
@@ -182,12 +182,12 @@ fn ipairs_step(vm: &mut Vm) -> NativeResult {
         return vm.ret(Value::NIL);
     }
     if value.is_nil() {
-        value = vm.index(list, Value::int(index))?;
+        value = vm.index(list, vm.int_value(index))?;
         if value.is_nil() {
             return vm.ret(Value::NIL);
         }
     }
-    vm.push(Value::int(index));
+    vm.push(vm.int_value(index));
     vm.push(value);
     Ok(2)
 }

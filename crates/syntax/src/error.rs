@@ -3,6 +3,7 @@
 use std::fmt;
 
 use perilune_base::chunkid::chunkid;
+use perilune_base::dialect::Dialect;
 
 use crate::lexer::Lexer;
 
@@ -29,8 +30,15 @@ impl SyntaxError {
     /// If there is no valid token at that place, the error is about the token itself: the reference
     /// reads ahead by one token and would have stopped there.
     #[must_use]
-    pub fn near(source: &[u8], chunk_name: &[u8], line: u32, offset: u32, what: impl AsRef<[u8]>) -> Self {
-        let mut lexer = Lexer::at(source, chunk_name, offset as usize, line);
+    pub fn near(
+        source: &[u8],
+        chunk_name: &[u8],
+        dialect: &Dialect,
+        line: u32,
+        offset: u32,
+        what: impl AsRef<[u8]>,
+    ) -> Self {
+        let mut lexer = Lexer::at(source, chunk_name, dialect, offset as usize, line);
         match lexer.next_token() {
             Ok(token) => lexer.error_near(what.as_ref(), token),
             Err(error) => error,

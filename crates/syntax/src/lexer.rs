@@ -6,6 +6,7 @@
 //! Lines: `\n`, `\r`, `\r\n` and `\n\r` end a line each. [`Lexer::line`] is the line in which the last
 //! token read ends, which is the line that the reference puts into messages.
 
+use perilune_base::dialect::Dialect;
 use perilune_base::num::Num;
 use perilune_base::num::parse::lexical_number;
 
@@ -67,6 +68,7 @@ fn simple_escape(letter: u8) -> Option<u8> {
 
 /// Reads the tokens of a source.
 pub(crate) struct Lexer<'s> {
+    dialect: &'s Dialect,
     source: &'s [u8],
     chunk_name: &'s [u8],
     /// The offset of the next byte.
@@ -82,14 +84,14 @@ pub(crate) struct Lexer<'s> {
 }
 
 impl<'s> Lexer<'s> {
-    pub(crate) fn new(source: &'s [u8], chunk_name: &'s [u8]) -> Self {
-        Lexer::at(source, chunk_name, 0, 1)
+    pub(crate) fn new(source: &'s [u8], chunk_name: &'s [u8], dialect: &'s Dialect) -> Self {
+        Lexer::at(source, chunk_name, dialect, 0, 1)
     }
 
     /// A lexer that starts at an offset, which lies in `line`.
-    pub(crate) fn at(source: &'s [u8], chunk_name: &'s [u8], offset: usize, line: u32) -> Self {
+    pub(crate) fn at(source: &'s [u8], chunk_name: &'s [u8], dialect: &'s Dialect, offset: usize, line: u32) -> Self {
         let pos = offset.min(source.len());
-        Lexer { source, chunk_name, pos, start: pos, line, buffer: Vec::new(), names: Interner::default() }
+        Lexer { dialect, source, chunk_name, pos, start: pos, line, buffer: Vec::new(), names: Interner::default() }
     }
 
     /// The line in which the last token ends.
@@ -285,7 +287,7 @@ impl<'s> Lexer<'s> {
             // The numeral touches a letter: take it along, so that the conversion fails.
             self.pos += 1;
         }
-        match lexical_number(self.raw()) {
+        match lexical_number(self.raw(), self.dialect) {
             Some(Num::Int(int)) => Ok(Token::Int(int)),
             Some(Num::Float(float)) => Ok(Token::Float(float)),
             None => Err(self.error_in_token("malformed number", self.raw())),

@@ -218,7 +218,9 @@ fn no_bytes_make_the_parser_panic() {
 
 #[test]
 fn errors_can_be_made_near_any_place() {
-    let near = |offset| SyntaxError::near(b"a = [[b\nc]] ..  'd\\q'", b"@f.lua", 1, offset, "no").to_string();
+    let near = |offset| {
+        SyntaxError::near(b"a = [[b\nc]] ..  'd\\q'", b"@f.lua", Dialect::DEFAULT, 1, offset, "no").to_string()
+    };
     assert_eq!(near(0), "f.lua:1: no near 'a'");
     assert_eq!(near(1), "f.lua:1: no near '='");
     assert_eq!(near(3), "f.lua:2: no near '[[b\nc]]'");

@@ -135,6 +135,9 @@ pub(crate) fn comparison(vm: &mut Vm, x: Value, y: Value) -> Raised {
 /// A numeric loop over something else.
 #[cold]
 pub(crate) fn for_loop(vm: &mut Vm, what: &str, v: Value) -> Raised {
+    if !vm.dialect.strict_loops {
+        return vm.run_error(&format!("'for' {what} must be a number"));
+    }
     let mut text = format!("bad 'for' {what} (number expected, got ").into_bytes();
     text.extend_from_slice(&type_name(vm, v));
     text.push(b')');

@@ -47,7 +47,8 @@ unsafe fn run(vm: *mut Vm, event: &str, line: Option<u32>, transfer: Transfer) -
         (*vm).push((*th).hook);
         let name = (*vm).string(event.as_bytes());
         (*vm).push(name);
-        (*vm).push(line.map_or(Value::NIL, |l| Value::int(i64::from(l))));
+        let line = line.map_or(Value::NIL, |l| (*vm).int_value(i64::from(l)));
+        (*vm).push(line);
         let result = (*vm).call_flagged(2, 0, frame::HOOK);
         (*th).in_hook = false;
         (*vm).transfer = Transfer::default();

@@ -85,7 +85,7 @@ fn writes(i: Instr, op: Op, reg: usize) -> bool {
         Op::TForCall => reg >= a + 4,
         Op::Call | Op::TailCall | Op::VarArg => reg >= a,
         Op::SelfField => reg == a || reg == a + 1,
-        Op::ForPrep | Op::ForLoop => a <= reg && reg <= a + 3,
+        Op::ForPrep | Op::ForPrepOld | Op::ForLoop => a <= reg && reg <= a + 3,
         Op::TForLoop => reg == a + 2,
         Op::SetUpval
         | Op::SetTabUp
@@ -210,7 +210,7 @@ pub(crate) unsafe fn called_name(f: *mut Frame) -> Option<Named> {
         Op::Sub | Op::SubK => "sub",
         Op::Mul | Op::MulK => "mul",
         Op::Div | Op::DivK => "div",
-        Op::Mod | Op::ModK => "mod",
+        Op::Mod | Op::ModK | Op::ModF | Op::ModFK => "mod",
         Op::IDiv | Op::IDivK => "idiv",
         Op::Pow | Op::PowK => "pow",
         Op::BAnd | Op::BAndK => "band",
@@ -220,7 +220,7 @@ pub(crate) unsafe fn called_name(f: *mut Frame) -> Option<Named> {
         Op::Shr | Op::ShrI => "shr",
         Op::Unm => "unm",
         Op::BNot => "bnot",
-        Op::Len => "len",
+        Op::Len | Op::LenF => "len",
         Op::Concat => "concat",
         Op::Eq | Op::EqK | Op::EqI => "eq",
         Op::Lt | Op::LtK | Op::LtI | Op::GtK | Op::GtI => "lt",

@@ -85,10 +85,21 @@ macro_rules! intrinsics {
     };
 }
 intrinsics! {
-    Assert Type Next Pairs Ipairs IpairsStep RawGet RawSet RawEqual RawLen Select SetMetatable GetMetatable ToNumber ToString
+    Assert Type Next NextFloat Pairs Ipairs IpairsStep IpairsStepFloat RawGet RawSet RawEqual RawLen Select SetMetatable GetMetatable ToNumber ToString
     Unpack TableInsert TableRemove TableConcat
     MathAbs MathCeil MathFloor MathFmod MathMax MathMin MathSqrt MathSin MathCos MathTan MathExp MathLog MathModf MathToInteger MathType MathRandom MathUlt
     StringByte StringChar StringLen StringSub StringRep StringFind StringMatch StringGsub StringGmatch StringFormat StringUpper StringLower StringReverse
+}
+
+impl Intrinsic {
+    /// What the function is where all numbers are floats. The others are known for what they do with integers.
+    const fn without_integers(self) -> Intrinsic {
+        match self {
+            Intrinsic::Next => Intrinsic::NextFloat,
+            Intrinsic::IpairsStep => Intrinsic::IpairsStepFloat,
+            _ => Intrinsic::None,
+        }
+    }
 }
 
 // Arguments.
@@ -421,6 +432,7 @@ impl Vm {
 
     /// A native function value with upvalues.
     pub fn native(&mut self, func: NativeFn, intrinsic: Intrinsic, upvalues: &[Value]) -> Value {
+        let intrinsic = if self.dialect.integers { intrinsic } else { intrinsic.without_integers() };
         Value::native_fn(self.heap.new_native(func as *const (), intrinsic as u32, None, upvalues))
     }
 

@@ -211,6 +211,15 @@ impl Vm {
         if self.dialect.integers { Value::int(n) } else { Value::float(n as f64) }
     }
 
+    /// A key that a table has given, as scripts see it: tables keep integral keys as integers.
+    #[inline]
+    pub fn key_value(&self, key: Value) -> Value {
+        match key.as_int() {
+            Some(n) => self.int_value(n),
+            None => key,
+        }
+    }
+
     /// The heap.
     pub fn heap(&self) -> &Heap {
         &self.heap

@@ -105,6 +105,12 @@ dialects! {
     /// How a float is written.
     float_text, "numbers": FloatText =
         [FloatText::Plain, FloatText::Plain, FloatText::Marked, FloatText::Marked, FloatText::RoundTrip];
+    /// A numeric loop never wraps around, has no step of zero, and takes no strings but for its limit.
+    strict_loops, "numbers": bool = [false, false, false, true, true];
+    /// Of the constants 0 and -0 of a function, the first one stands for both.
+    merged_zeros, "numbers": bool = [true, false, false, false, false];
+    /// Texts become numbers as by C's `strtod`: they end at a zero byte, and may spell `inf` and `nan`.
+    c_numerals, "numbers": bool = [true, false, false, false, false];
     /// Arithmetic on strings is the affair of their metamethods; else the operators themselves convert them.
     string_metamethods, "numbers": bool = [false, false, false, true, true];
     /// There are `//`, `&`, `|`, `~`, `<<` and `>>`.

@@ -144,10 +144,12 @@ fn check_generic_loops(proto: &Proto) -> Result<(), VerifyError> {
 
 /// The numeric loops of checked code: first and last instruction of the body with its `forloop`, and first register.
 pub(super) fn loop_starts(proto: &Proto) -> impl Iterator<Item = (usize, usize, u8)> {
-    proto.code.iter().enumerate().filter(|(_, instr)| instr.op() == Some(Op::ForPrep)).map(|(pc, instr)| {
-        let exit = pc as i64 + 1 + i64::from(instr.d());
-        (pc + 1, usize::try_from(exit - 1).unwrap_or(0), instr.a())
-    })
+    proto.code.iter().enumerate().filter(|(_, instr)| matches!(instr.op(), Some(Op::ForPrep | Op::ForPrepOld))).map(
+        |(pc, instr)| {
+            let exit = pc as i64 + 1 + i64::from(instr.d());
+            (pc + 1, usize::try_from(exit - 1).unwrap_or(0), instr.a())
+        },
+    )
 }
 
 /// The state registers of a numeric loop.
@@ -169,7 +171,7 @@ fn check_numeric_loops(proto: &Proto) -> Result<(), VerifyError> {
         innermost.push(numbers.last().copied().unwrap_or(0));
         check_body_instr(proto, pc, op, instr, &open)?;
         match op {
-            Op::ForPrep => {
+            Op::ForPrep | Op::ForPrepOld => {
                 let end = jump_target(pc, instr).map_or(0, |exit| exit as usize - 1);
                 let outer_end = open.last().map_or(usize::MAX, |outer| outer.end);
                 if end <= pc || end >= outer_end {

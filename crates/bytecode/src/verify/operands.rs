@@ -133,7 +133,7 @@ fn check_counts(proto: &Proto, op: Op, instr: Instr) -> Check {
     let is_valid = match op {
         Op::AddI => c <= 2,
         Op::AddK | Op::MulK | Op::BAndK | Op::BOrK | Op::BXorK => c <= 1,
-        Op::SubK | Op::DivK | Op::ModK | Op::IDivK | Op::PowK => c == 0,
+        Op::SubK | Op::DivK | Op::ModK | Op::ModFK | Op::IDivK | Op::PowK => c == 0,
         Op::ShlI | Op::ShrI | Op::GetInt => c == 0,
         Op::Concat => c >= 2,
         Op::Return | Op::TailCall => c <= 1,

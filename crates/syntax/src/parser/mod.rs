@@ -25,17 +25,16 @@ type Result<T> = std::result::Result<T, SyntaxError>;
 
 /// Parses the source of a chunk.
 ///
-/// `chunk_name` is the name given to `load`, with its `=` or `@`. The grammar of all versions is, so far,
-/// that of Lua 5.4.
+/// `chunk_name` is the name given to `load`, with its `=` or `@`.
 ///
 /// # Errors
 ///
 /// The first violation of the grammar.
-pub fn parse(source: &[u8], chunk_name: &[u8], _dialect: &Dialect) -> std::result::Result<Chunk, SyntaxError> {
+pub fn parse(source: &[u8], chunk_name: &[u8], dialect: &Dialect) -> std::result::Result<Chunk, SyntaxError> {
     if source.len() > MAX_SOURCE {
         return Err(SyntaxError::new(chunk_name, 1, "chunk is too long"));
     }
-    Parser::new(source, chunk_name).chunk()
+    Parser::new(source, chunk_name, dialect).chunk()
 }
 
 /// The last nesting level that is not an error: the host call that runs the parser counts as one.
@@ -50,6 +49,7 @@ struct Ahead {
 }
 
 struct Parser<'s> {
+    dialect: &'s Dialect,
     lexer: Lexer<'s>,
     /// The current token: the first one not consumed.
     token: Token,
@@ -88,9 +88,10 @@ struct Parser<'s> {
 }
 
 impl<'s> Parser<'s> {
-    fn new(source: &'s [u8], chunk_name: &'s [u8]) -> Self {
+    fn new(source: &'s [u8], chunk_name: &'s [u8], dialect: &'s Dialect) -> Self {
         Parser {
-            lexer: Lexer::new(source, chunk_name),
+            dialect,
+            lexer: Lexer::new(source, chunk_name, dialect),
             token: Token::Eof,
             start: 0,
             end: 0,

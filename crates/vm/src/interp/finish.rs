@@ -55,6 +55,7 @@ pub(crate) unsafe fn finish_instruction(vm: *mut Vm, func: *mut Value) -> Step {
             | Op::Mul
             | Op::Div
             | Op::Mod
+            | Op::ModF
             | Op::IDiv
             | Op::Pow
             | Op::AddK
@@ -62,6 +63,7 @@ pub(crate) unsafe fn finish_instruction(vm: *mut Vm, func: *mut Value) -> Step {
             | Op::MulK
             | Op::DivK
             | Op::ModK
+            | Op::ModFK
             | Op::IDivK
             | Op::PowK
             | Op::AddI
@@ -77,7 +79,8 @@ pub(crate) unsafe fn finish_instruction(vm: *mut Vm, func: *mut Value) -> Step {
             | Op::ShrI
             | Op::Unm
             | Op::BNot
-            | Op::Len => {
+            | Op::Len
+            | Op::LenF => {
                 *target = result;
                 Step::Reload
             }
@@ -131,6 +134,7 @@ pub(crate) unsafe fn finish_instruction(vm: *mut Vm, func: *mut Value) -> Step {
             | Op::Closure
             | Op::VarArg
             | Op::ForPrep
+            | Op::ForPrepOld
             | Op::ForLoop
             | Op::TForPrep
             | Op::TForCall

@@ -470,14 +470,14 @@ pub(crate) unsafe fn len(vm: *mut Vm, i: Instr, x: Value) -> Step {
 
 fn length(vm: &mut Vm, x: Value) -> Result<Found, Raised> {
     if let Some(s) = x.as_str() {
-        return Ok(Found::Value(Value::int(s.len() as i64)));
+        return Ok(Found::Value(vm.int_value(s.len() as i64)));
     }
     let h = meta::metamethod(vm, x, Event::Len);
     if !h.is_nil() {
         return Ok(Found::Handler(h, x));
     }
     match x.as_table() {
-        Some(t) => Ok(Found::Value(Value::int(t.length()))),
+        Some(t) => Ok(Found::Value(vm.int_value(t.length()))),
         None => Err(crate::errors::operand(vm, "get length of", x)),
     }
 }

@@ -131,6 +131,7 @@ pub fn effects(op: Op, instr: Instr) -> Effects {
         | Op::GetUpval
         | Op::GetTabUp
         | Op::NewTable
+        | Op::VarArgTable
         | Op::Closure => none.write_reg(a),
         Op::LoadNil => none.write(Span::from(a, 0, b as u16 + 1)),
         Op::SetUpval | Op::Test | Op::Return1 | Op::Tbc => none.read_reg(a),

@@ -184,6 +184,7 @@ macro_rules! for_each_op {
             Return1 "return1" A "return R[a], nothing to close";
             Closure "closure" Closure "R[a] = closure of child prototype d";
             VarArg "vararg" VarArg "R[a], ..., R[a+c-2] = ...";
+            VarArgTable "varargtable" A "R[a] = {..., n = number of them}";
 
             // Loops. Numeric: R[a] index, R[a+1] limit or remaining count, R[a+2] step, R[a+3] the variable.
             ForPrep "forprep" AJump "prepare R[a..a+2]; if the loop does not run, pc += d";

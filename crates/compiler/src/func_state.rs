@@ -10,6 +10,7 @@ use perilune_base::limits::MAX_REGISTERS;
 use perilune_bytecode::ops::{Instr, Op};
 use perilune_bytecode::proto::{Const, Proto};
 use perilune_syntax::ast::{Chunk, Name};
+use perilune_syntax::limit_text;
 
 use crate::exp::{ConstId, Exp, Kind, Pc, Reg};
 use crate::failure::{Failure, Place, Res};
@@ -75,17 +76,14 @@ impl<'a> FuncState<'a> {
         }
     }
 
-    /// The function as error messages name it.
-    pub(crate) fn describe(&self) -> String {
-        match self.proto.line_defined {
-            0 => "main function".to_owned(),
-            line => format!("function at line {line}"),
-        }
-    }
-
     /// The error that there are more than `limit` of `what`.
     pub(crate) fn limit_error(&self, what: &str, limit: usize, place: Place) -> Box<Failure> {
-        let message = format!("too many {what} (limit is {limit}) in {}", self.describe());
+        let message = limit_text(self.dialect, what, limit, self.proto.line_defined);
+        let place = match place {
+            Place::Near(at) | Place::After(at) if !self.dialect.limits_named_first => Place::After(at),
+            Place::LineNear { line, .. } if !self.dialect.limits_named_first => Place::Line(line),
+            place => place,
+        };
         Failure::new(message, place)
     }
 

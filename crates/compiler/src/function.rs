@@ -1,22 +1,25 @@
 //! Functions: opening and closing their state, parameters, and the main function.
 
+use perilune_base::dialect::table::Environments;
 use perilune_bytecode::ops::{Instr, Op};
-use perilune_bytecode::proto::{Proto, UpvalDesc, VarKind};
-use perilune_syntax::ast::{Expr, FuncBody, FuncId};
+use perilune_bytecode::proto::{ENV, FUNCTION_ENV, Proto, UpvalDesc, VarKind};
+use perilune_syntax::ast::{Binding, Expr, FuncBody, FuncId, Varargs};
 
 use crate::Compiler;
 use crate::exp::{Exp, Kind};
 use crate::failure::{Place, Res};
 use crate::func_state::FuncState;
 use crate::position::Position;
-use crate::scope::{ENV, VarName};
+use crate::scope::VarName;
 
 impl<'a> Compiler<'a> {
     /// Compiles the whole chunk: a vararg function whose only upvalue is the environment.
     pub(crate) fn main_function(mut self) -> Res<Proto> {
         let body = &self.chunk.main;
-        let env = UpvalDesc { name: ENV.into(), in_stack: true, index: 0, kind: VarKind::Regular };
-        self.fs.proto.upvals.push(env);
+        if self.dialect.environments == Environments::Variable {
+            let env = UpvalDesc { name: ENV.into(), in_stack: true, index: 0, kind: VarKind::Regular };
+            self.fs.proto.upvals.push(env);
+        }
         self.function_body(body)?;
         self.fs.at = Position::behind(body.block.last_line, body.block.end);
         self.finish_function(Place::Line(body.block.end_line))?;
@@ -45,11 +48,16 @@ impl<'a> Compiler<'a> {
 
     /// Parameters and statements.
     fn function_body(&mut self, body: &'a FuncBody) -> Res<()> {
+        let in_stack = self.outer.is_empty();
         let fs = &mut self.fs;
+        if fs.dialect.environments == Environments::Functions {
+            let env = UpvalDesc { name: FUNCTION_ENV.into(), in_stack, index: 0, kind: VarKind::Regular };
+            fs.proto.upvals.push(env);
+        }
         fs.proto.source = self.chunk_name.into();
         fs.proto.line_defined = body.line_defined;
         fs.proto.last_line = body.last_line_defined;
-        fs.proto.is_vararg = body.is_vararg;
+        fs.proto.is_vararg = body.varargs != Varargs::None;
         fs.enter_block(false);
         let params = &self.chunk.bindings[body.params];
         for param in params {
@@ -58,7 +66,25 @@ impl<'a> Compiler<'a> {
         fs.activate(params.len());
         fs.proto.num_params = params.len() as u8;
         fs.reserve(params.len())?;
+        if let Varargs::Named { name, is_needed } = body.varargs {
+            self.vararg_table(&name, is_needed)?;
+        }
         self.statements(&body.block)
+    }
+
+    /// The variable for the extra arguments: a table of them, or nil if it is not needed.
+    fn vararg_table(&mut self, name: &Binding, is_needed: bool) -> Res<()> {
+        let fs = &mut self.fs;
+        fs.declare(VarName::Source(name.name), name)?;
+        let reg = fs.free;
+        fs.reserve(1)?;
+        if is_needed {
+            fs.emit_abc(Op::VarArgTable, reg, 0, 0);
+        } else {
+            fs.load_nil(reg, 1);
+        }
+        fs.activate(1);
+        Ok(())
     }
 
     /// The final return, which stands in the line of the last token consumed.

@@ -69,7 +69,9 @@ impl FuncState<'_> {
 
     /// `::name::`. If only no-op statements follow in the block (`is_last`), the label counts as outside its variables.
     pub(crate) fn label_statement(&mut self, name: Name, line: u32, is_last: bool, next_line: u32) -> Res<()> {
-        if let Some(label) = self.find_label(name) {
+        let nested = self.dialect.nested_labels;
+        let first = if nested { self.blocks.last().map_or(0, |block| block.labels) } else { 0 };
+        if let Some(label) = self.find_label_from(name, first) {
             let text = self.label_text(name);
             let message = format!("label '{text}' already defined on line {}", label.line);
             return Err(Failure::new(message, Place::Line(next_line)));
@@ -141,7 +143,8 @@ impl FuncState<'_> {
     pub(crate) fn pending_goto_error(&self, place: Place) -> Option<Box<Failure>> {
         let goto = self.gotos.first()?;
         let message = match goto.name {
-            JumpName::Break => format!("break outside loop at line {}", goto.line),
+            JumpName::Break if self.dialect.break_text => format!("break outside loop at line {}", goto.line),
+            JumpName::Break => format!("<break> at line {} not inside a loop", goto.line),
             JumpName::Label(name) => {
                 format!("no visible label '{}' for <goto> at line {}", self.label_text(name), goto.line)
             }
@@ -155,7 +158,12 @@ impl FuncState<'_> {
     }
 
     fn find_label(&self, name: Name) -> Option<Label> {
-        self.labels.iter().find(|label| label.name == JumpName::Label(name)).copied()
+        self.find_label_from(name, 0)
+    }
+
+    /// The innermost of the visible labels with this name, but for the `first` ones.
+    fn find_label_from(&self, name: Name, first: usize) -> Option<Label> {
+        self.labels[first..].iter().rev().find(|label| label.name == JumpName::Label(name)).copied()
     }
 
     fn label_text(&self, name: Name) -> String {

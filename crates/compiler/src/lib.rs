@@ -45,7 +45,7 @@ mod table;
 mod tests;
 
 use perilune_base::dialect::Dialect;
-use perilune_bytecode::proto::Proto;
+use perilune_bytecode::proto::{ENV, Proto};
 use perilune_syntax::SyntaxError;
 use perilune_syntax::ast::{Chunk, ExprId, Name};
 
@@ -112,7 +112,7 @@ impl<'a> Compiler<'a> {
         dialect: &'a Dialect,
         records: Records,
     ) -> Compiler<'a> {
-        let env_name = chunk.names.iter().position(|name| **name == *scope::ENV);
+        let env_name = chunk.names.iter().position(|name| **name == *ENV);
         Compiler {
             dialect,
             chunk,

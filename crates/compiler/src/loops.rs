@@ -140,9 +140,17 @@ impl Compiler<'_> {
         let line = self.fs.at.line;
         self.fs.at = behind_in;
         let mut e = self.expr_list(exprs)?;
-        self.adjust(4, exprs.len(), &mut e)?;
+        if self.dialect.closing_values {
+            self.adjust(4, exprs.len(), &mut e)?;
+        } else {
+            self.adjust(3, exprs.len(), &mut e)?;
+            self.fs.reserve(1)?;
+            self.fs.load_nil(base + 3, 1);
+        }
         self.fs.activate(4);
-        self.fs.mark_to_be_closed();
+        if self.dialect.closing_values {
+            self.fs.mark_to_be_closed();
+        }
         // Room for calling the iterator.
         self.fs.check_stack(3)?;
         self.for_body(ForKind::Generic, base, vars.len(), block, line)

@@ -3,9 +3,10 @@
 //! A variable is first declared, then activated when its initial values are in place: `local x = x` reads the outer `x`.
 //! An active variable owns a register, unless it is a compile-time constant, whose uses are replaced by its value.
 
-use perilune_base::limits::{MAX_LOCALS, MAX_UPVALUES};
+use perilune_base::dialect::table::Environments;
+use perilune_base::limits::MAX_LOCALS;
 use perilune_bytecode::ops::Op;
-use perilune_bytecode::proto::{LocVar, UpvalDesc, VarKind};
+use perilune_bytecode::proto::{ENV, LocVar, UpvalDesc, VarKind};
 use perilune_syntax::ast::{Binding, Name};
 
 use crate::Compiler;
@@ -13,9 +14,6 @@ use crate::exp::{Exp, Kind, Reg};
 use crate::failure::{Failure, Place, Res};
 use crate::func_state::FuncState;
 use crate::labels::JumpName;
-
-/// The name of the environment.
-pub(crate) const ENV: &[u8] = b"_ENV";
 
 /// A declared local variable.
 #[derive(Clone, Copy, Debug)]
@@ -245,8 +243,10 @@ impl<'a> Compiler<'a> {
         let place = Place::Near(self.fs.at);
         let fs = self.level_mut(level);
         let index = fs.proto.upvals.len();
-        if index >= MAX_UPVALUES {
-            return Err(fs.limit_error("upvalues", MAX_UPVALUES, place));
+        let limit = fs.dialect.max_upvalues;
+        let hidden = usize::from(fs.dialect.environments == Environments::Functions);
+        if index >= limit + hidden {
+            return Err(fs.limit_error("upvalues", limit, place));
         }
         fs.proto.upvals.push(upval);
         Ok(index as u8)
@@ -262,8 +262,11 @@ impl<'a> Compiler<'a> {
         }
     }
 
-    /// `_ENV.name`
+    /// `_ENV.name`, or a field of the function's environment.
     fn global(&mut self, name: Name) -> Res<Exp> {
+        if self.dialect.environments == Environments::Functions {
+            return self.fs.indexed(Exp::new(Kind::Upval(0)), &mut Exp::new(Kind::Str(name)));
+        }
         let mut env = match self.resolve(self.env_name, ENV)? {
             Resolved::Local { var, reg } => Exp::new(Kind::Local { var, reg }),
             Resolved::Upval(index) => Exp::new(Kind::Upval(index)),

@@ -16,7 +16,7 @@ use std::fmt;
 use perilune_base::index::Slice;
 use perilune_base::num::format::write_float;
 
-use crate::ast::{Attrib, Binding, Block, Chunk, ExprId, ExprKind, ExprList, Field, FuncBody, Name, StatKind};
+use crate::ast::{Attrib, Binding, Block, Chunk, ExprId, ExprKind, ExprList, Field, FuncBody, Name, StatKind, Varargs};
 
 impl fmt::Display for Chunk {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -99,8 +99,13 @@ impl Printer<'_, '_> {
     fn function(&mut self, body: &FuncBody) -> fmt::Result {
         self.text("(function ")?;
         self.bindings(body.params)?;
-        if body.is_vararg {
-            self.text(" ...")?;
+        match body.varargs {
+            Varargs::None => {}
+            Varargs::Plain => self.text(" ...")?,
+            Varargs::Named { name, .. } => {
+                self.text(" ...")?;
+                self.name(name.name)?;
+            }
         }
         self.block(&body.block)?;
         self.text(")")

@@ -17,7 +17,7 @@ fn tokens(source: &[u8]) -> String {
             Token::Str(name) => format!("\"{}\"", lexer.names.name(name).escape_ascii()),
             Token::Int(int) => format!("{int}"),
             Token::Float(float) => format!("{float:?}"),
-            token => String::from_utf8(token.shown()).unwrap(),
+            token => String::from_utf8(token.shown(Dialect::DEFAULT.token_text)).unwrap(),
         });
     }
 }

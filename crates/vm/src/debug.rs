@@ -107,7 +107,7 @@ impl Vm {
             if (*f).kind == frame::LUA {
                 info.current_line = current_line(f).map_or(-1, i64::from);
             }
-            info.name = names::function_name(f);
+            info.name = names::function_name(self.dialect, f);
             info.is_tail_call = (*f).flags & frame::TAIL != 0;
             info.first_transfer = self.transfer.first;
             info.transfers = self.transfer.count;

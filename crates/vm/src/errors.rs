@@ -1,5 +1,6 @@
 //! The texts of the errors that the VM itself raises, in the words of the reference.
 
+use perilune_base::dialect::table::{NamePlace, Tracebacks};
 use perilune_base::num::convert;
 use perilune_runtime::value::{Tag, Value};
 
@@ -22,14 +23,15 @@ fn describe(named: Option<Named>) -> Vec<u8> {
     }
 }
 
-fn operand_description(vm: &Vm, v: Value) -> Vec<u8> {
+fn operand_name(vm: &Vm, v: Value) -> Option<Named> {
     // SAFETY: the current frame is alive.
-    describe(unsafe { names::operand_name((*vm.thread).frame, v) })
+    unsafe { names::operand_name(vm.dialect, (*vm.thread).frame, v) }
 }
 
 /// The type's name as error messages give it: `__name` of the metatable when that is a string.
 pub(crate) fn type_name(vm: &mut Vm, v: Value) -> Vec<u8> {
-    if matches!(v.tag, Tag::Table | Tag::UserData)
+    if vm.dialect.type_names
+        && matches!(v.tag, Tag::Table | Tag::UserData)
         && let Some(m) = meta::metatable(vm, v)
         && let Some(name) = m.get_str(vm.event_name(Event::Name)).as_str()
     {
@@ -38,20 +40,27 @@ pub(crate) fn type_name(vm: &mut Vm, v: Value) -> Vec<u8> {
     v.type_name().as_bytes().to_vec()
 }
 
-/// `attempt to <what> a <type> value<description>`.
-fn type_error(vm: &mut Vm, what: &str, v: Value, description: &[u8]) -> Raised {
-    let mut text = format!("attempt to {what} a ").into_bytes();
-    text.extend_from_slice(&type_name(vm, v));
-    text.extend_from_slice(b" value");
-    text.extend_from_slice(description);
+/// `attempt to <what> a <type> value (<kind> '<name>')`, or with the name in front.
+fn type_error(vm: &mut Vm, what: &str, v: Value, named: Option<Named>) -> Raised {
+    let name_of_type = type_name(vm, v);
+    let text = match (named, vm.dialect.name_place) {
+        (Some((kind, name)), NamePlace::Before) => {
+            let before = format!("attempt to {what} {kind} '").into_bytes();
+            [&before[..], &name, b"' (a ", &name_of_type, b" value)"].concat()
+        }
+        (named, _) => {
+            let before = format!("attempt to {what} a ").into_bytes();
+            [&before[..], &name_of_type, b" value", &describe(named)].concat()
+        }
+    };
     vm.run_error_bytes(&text)
 }
 
 /// An operator met a value that it cannot work on.
 #[cold]
 pub(crate) fn operand(vm: &mut Vm, what: &str, v: Value) -> Raised {
-    let d = operand_description(vm, v);
-    type_error(vm, what, v, &d)
+    let named = operand_name(vm, v);
+    type_error(vm, what, v, named)
 }
 
 /// Indexing something that has no fields.
@@ -68,15 +77,15 @@ pub(crate) fn call(vm: &mut Vm, slot: *mut Value) -> Raised {
     unsafe {
         let v = *slot;
         let f = (*vm.thread).frame;
-        let named = if (*f).kind == crate::frame::LUA { names::called_name(f) } else { None };
-        type_error(vm, "call", v, &describe(named))
+        let named = if (*f).kind == crate::frame::LUA { names::called_name(vm.dialect, f) } else { None };
+        type_error(vm, "call", v, named)
     }
 }
 
 /// Calling a finalizer that is no function.
 #[cold]
 pub(crate) fn finalizer_call(vm: &mut Vm, handler: Value) -> Raised {
-    type_error(vm, "call", handler, &describe(Some(("metamethod", b"__gc".to_vec()))))
+    type_error(vm, "call", handler, Some(("metamethod", b"__gc".to_vec())))
 }
 
 /// Arithmetic without a result.
@@ -93,7 +102,7 @@ pub(crate) fn arithmetic(vm: &mut Vm, event: Event, x: Value, y: Value) -> Raise
         if both_numbers {
             let bad = if is_integral(x) { y } else { x };
             let mut text = b"number".to_vec();
-            text.extend_from_slice(&operand_description(vm, bad));
+            text.extend_from_slice(&describe(operand_name(vm, bad)));
             text.extend_from_slice(b" has no integer representation");
             return vm.run_error_bytes(&text);
         }
@@ -173,7 +182,7 @@ pub(crate) fn argument(vm: &mut Vm, i: usize, message: &[u8]) -> Raised {
     // SAFETY: the current frame is that of the native function, above the bottom frame.
     let (function, named) = unsafe {
         let f = (*vm.thread).frame;
-        (*(*f).func, names::function_name(f))
+        (*(*f).func, names::function_name(vm.dialect, f))
     };
     let mut i = i;
     let name = match named {
@@ -190,6 +199,7 @@ pub(crate) fn argument(vm: &mut Vm, i: usize, message: &[u8]) -> Raised {
             name
         }
         Some((_, name)) => name,
+        None if vm.dialect.tracebacks == Tracebacks::Lines => b"?".to_vec(),
         None => crate::traceback::global_name(vm, function).unwrap_or_else(|| b"?".to_vec()),
     };
     let mut text = format!("bad argument #{i} to '").into_bytes();
@@ -206,6 +216,8 @@ pub(crate) fn argument_type(vm: &mut Vm, i: usize, expected: &str) -> Raised {
     let v = vm.arg(i);
     let actual = if i > vm.nargs() {
         b"no value".to_vec()
+    } else if !vm.dialect.type_names {
+        v.type_name().as_bytes().to_vec()
     } else if v.tag == Tag::Light {
         b"light userdata".to_vec()
     } else {

@@ -54,7 +54,10 @@ impl Vm {
         let plain = if binary { self.undump(source, name)? } else { self.compile(source, name)? };
         let count = plain.upvals.len() as u32;
         let proto = self.heap.new_proto(plain).as_ptr();
-        let env = env.unwrap_or(Value::table(self.globals));
+        let env = match env {
+            Some(env) => env,
+            None => self.thread_globals(),
+        };
         // SAFETY: prototype and closure were just made and nothing is collected until the function is returned; all
         // upvalue places are filled.
         unsafe {

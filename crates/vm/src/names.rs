@@ -3,8 +3,10 @@
 //! As the reference does it: a register is named by the local variable that lives in it, or else by the last instruction
 //! before the current one that wrote it, provided no jump leads around that instruction.
 
+use perilune_base::dialect::Dialect;
+use perilune_base::dialect::table::MetamethodNames;
 use perilune_bytecode::ops::{Format, Instr, Op};
-use perilune_bytecode::proto::{Const, Proto as Plain};
+use perilune_bytecode::proto::{Const, ENV, FUNCTION_ENV, Proto as Plain};
 use perilune_runtime::object::{LuaClosure, Proto};
 use perilune_runtime::stack::Frame;
 use perilune_runtime::value::Value;
@@ -148,7 +150,7 @@ fn find_setter(code: &[Instr], last: usize, reg: usize) -> Option<usize> {
 }
 
 /// The name of what register `reg` holds at instruction `last`.
-pub(crate) fn register_name(p: &Plain, code: &[Instr], last: usize, reg: usize) -> Option<Named> {
+pub(crate) fn register_name(dialect: &Dialect, p: &Plain, code: &[Instr], last: usize, reg: usize) -> Option<Named> {
     if let Some(name) = local_name(p, reg + 1, last) {
         return Some(("local", name.to_vec()));
     }
@@ -156,28 +158,30 @@ pub(crate) fn register_name(p: &Plain, code: &[Instr], last: usize, reg: usize) 
     let i = code[pc];
     let field_kind = |env: bool| if env { "global" } else { "field" };
     match i.op()? {
-        Op::Move if i.b() < i.a() => register_name(p, code, pc, i.b() as usize),
+        Op::Move if i.b() < i.a() => register_name(dialect, p, code, pc, i.b() as usize),
         Op::GetTabUp => {
-            let env = upvalue_name(p, i.b() as usize) == b"_ENV";
+            let env = matches!(upvalue_name(p, i.b() as usize), ENV | FUNCTION_ENV);
             Some((field_kind(env), shown(cache_key(p, i.d())).to_vec()))
         }
         Op::GetField => {
-            let env = local_name(p, i.b() as usize + 1, pc) == Some(b"_ENV");
+            let env = local_name(p, i.b() as usize + 1, pc) == Some(ENV);
             Some((field_kind(env), shown(cache_key(p, i.d())).to_vec()))
         }
         Op::GetTable => {
-            let name = match register_name(p, code, pc, i.c() as usize) {
+            let name = match register_name(dialect, p, code, pc, i.c() as usize) {
                 Some(("constant", name)) => name,
                 _ => b"?".to_vec(),
             };
-            let env = local_name(p, i.b() as usize + 1, pc) == Some(b"_ENV");
+            let env = local_name(p, i.b() as usize + 1, pc) == Some(ENV);
             Some((field_kind(env), name))
         }
         // The reference has such an instruction for the integers of a byte only.
-        Op::GetInt if (0..=0xff).contains(&i.d()) => Some(("field", b"integer index".to_vec())),
+        Op::GetInt if dialect.integer_index_names && (0..=0xff).contains(&i.d()) => {
+            Some(("field", b"integer index".to_vec()))
+        }
         Op::GetInt => Some(("field", b"?".to_vec())),
         Op::GetUpval => Some(("upvalue", upvalue_name(p, i.b() as usize).to_vec())),
-        Op::LoadK => Some(("constant", shown(string_constant(p, i.d() as usize)?).to_vec())),
+        Op::LoadK if dialect.constant_names => Some(("constant", shown(string_constant(p, i.d() as usize)?).to_vec())),
         Op::SelfField => Some(("method", shown(cache_key(p, i.d())).to_vec())),
         _ => None,
     }
@@ -187,7 +191,7 @@ pub(crate) fn register_name(p: &Plain, code: &[Instr], last: usize, reg: usize) 
 ///
 /// # Safety
 /// As [`code_of`].
-pub(crate) unsafe fn called_name(f: *mut Frame) -> Option<Named> {
+pub(crate) unsafe fn called_name(dialect: &Dialect, f: *mut Frame) -> Option<Named> {
     // SAFETY: the caller's duty.
     let (p, code, pc) = unsafe {
         let (p, proto, pc) = code_of(f);
@@ -195,7 +199,10 @@ pub(crate) unsafe fn called_name(f: *mut Frame) -> Option<Named> {
     };
     let i = *code.get(pc)?;
     let event = match i.op()? {
-        Op::Call | Op::TailCall => return register_name(p, code, pc, i.a() as usize),
+        Op::Call | Op::TailCall => return register_name(dialect, p, code, pc, i.a() as usize),
+        Op::TForCall if dialect.metamethod_names == MetamethodNames::Unnamed => {
+            return Some(("local", b"(for generator)".to_vec()));
+        }
         Op::TForCall => return Some(("for iterator", b"for iterator".to_vec())),
         Op::SelfField | Op::GetTabUp | Op::GetTable | Op::GetInt | Op::GetField => "index",
         Op::SetTabUp | Op::SetTable | Op::SetInt | Op::SetField => "newindex",
@@ -228,14 +235,18 @@ pub(crate) unsafe fn called_name(f: *mut Frame) -> Option<Named> {
         Op::Close | Op::Return => "close",
         _ => return None,
     };
-    Some(("metamethod", event.as_bytes().to_vec()))
+    match dialect.metamethod_names {
+        MetamethodNames::Unnamed => None,
+        MetamethodNames::Whole => Some(("metamethod", format!("__{event}").into_bytes())),
+        MetamethodNames::Short => Some(("metamethod", event.as_bytes().to_vec())),
+    }
 }
 
 /// The name of the function running in `f`, as its caller knows it.
 ///
 /// # Safety
 /// `f` is a frame of a live thread, above that thread's bottom frame.
-pub(crate) unsafe fn function_name(f: *mut Frame) -> Option<Named> {
+pub(crate) unsafe fn function_name(dialect: &Dialect, f: *mut Frame) -> Option<Named> {
     // SAFETY: below a frame that is not the bottom one there is another.
     unsafe {
         if (*f).flags & frame::TAIL != 0 {
@@ -251,7 +262,7 @@ pub(crate) unsafe fn function_name(f: *mut Frame) -> Option<Named> {
         if (*caller).kind != frame::LUA || (*f).flags & (frame::FRESH | frame::ABANDONED) != 0 {
             return None;
         }
-        called_name(caller)
+        called_name(dialect, caller)
     }
 }
 
@@ -259,7 +270,7 @@ pub(crate) unsafe fn function_name(f: *mut Frame) -> Option<Named> {
 ///
 /// # Safety
 /// `f` is the current frame of a live thread.
-pub(crate) unsafe fn operand_name(f: *mut Frame, v: Value) -> Option<Named> {
+pub(crate) unsafe fn operand_name(dialect: &Dialect, f: *mut Frame, v: Value) -> Option<Named> {
     // SAFETY: registers of the instruction are slots of the frame.
     unsafe {
         if (*f).kind != frame::LUA {
@@ -285,16 +296,17 @@ pub(crate) unsafe fn operand_name(f: *mut Frame, v: Value) -> Option<Named> {
                 let first = i.b() as usize;
                 return (first..first + i.c() as usize)
                     .find(|&r| same(*(*f).base.add(r)))
-                    .and_then(|r| register_name(p, code, pc, r));
+                    .and_then(|r| register_name(dialect, p, code, pc, r));
             }
             _ => {}
         }
         for r in registers.into_iter().flatten() {
             if same(*(*f).base.add(r as usize)) {
-                return register_name(p, code, pc, r as usize);
+                return register_name(dialect, p, code, pc, r as usize);
             }
         }
-        if op.format() == Format::ABK
+        if dialect.constant_names
+            && op.format() == Format::ABK
             && let Some(name) = string_constant(p, i.d() as usize)
         {
             return Some(("constant", shown(name).to_vec()));

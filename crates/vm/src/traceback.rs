@@ -1,6 +1,7 @@
 //! Tracebacks and positions.
 
 use perilune_base::chunkid::chunkid;
+use perilune_base::dialect::table::Tracebacks;
 use perilune_runtime::object::{LuaClosure, Proto, Thread, ThreadRef};
 use perilune_runtime::stack::Frame;
 use perilune_runtime::value::Value;
@@ -15,6 +16,10 @@ use crate::vm::Vm;
 const FIRST_LEVELS: usize = 10;
 /// Levels shown at its bottom.
 const LAST_LEVELS: usize = 11;
+/// As [`FIRST_LEVELS`], in versions that count from the first level of all.
+const FIRST_LEVELS_OLD: usize = 12;
+/// As [`LAST_LEVELS`], in those versions.
+const LAST_LEVELS_OLD: usize = 10;
 
 /// The frames of a thread from the current one down, without the bottom one.
 ///
@@ -136,18 +141,22 @@ impl Vm {
         // SAFETY: the thread is alive; nothing below runs Lua code.
         unsafe {
             let all = levels(thread.as_ptr());
-            let shown = all.get(from..).unwrap_or(&[]);
-            // One level more than the announced number is left out, as in the reference.
-            let skip = shown.len() > FIRST_LEVELS + LAST_LEVELS + 1;
-            let mut at = 0;
-            while at < shown.len() {
-                if skip && at == FIRST_LEVELS {
-                    let skipped = shown.len() - FIRST_LEVELS - LAST_LEVELS;
-                    out.extend_from_slice(format!("\n\t...\t(skipping {} levels)", skipped - 1).as_bytes());
-                    at += skipped;
+            let style = self.dialect.tracebacks;
+            let left_out = omission(style, from, all.len());
+            let mut at = from;
+            while at < all.len() {
+                if let Some((first, end)) = left_out
+                    && at == first
+                {
+                    out.extend_from_slice(b"\n\t...");
+                    if style == Tracebacks::Counted {
+                        // One level more than the announced number is left out, as in the reference.
+                        out.extend_from_slice(format!("\t(skipping {} levels)", end - first - 1).as_bytes());
+                    }
+                    at = end;
                     continue;
                 }
-                self.traceback_level(&mut out, shown[at]);
+                self.traceback_level(&mut out, all[at]);
                 at += 1;
             }
         }
@@ -162,43 +171,85 @@ impl Vm {
         // SAFETY: the caller's duty; the function slot of a frame holds its function.
         unsafe {
             let is_lua = (*f).kind == frame::LUA;
+            out.extend_from_slice(b"\n\t");
             if is_lua {
                 let (_, proto, _) = names::code_of(f);
-                out.extend_from_slice(b"\n\t");
                 out.extend_from_slice(&short_source(proto));
-                match current_line(f) {
-                    Some(line) => out.extend_from_slice(format!(":{line}: in ").as_bytes()),
-                    None => out.extend_from_slice(b": in "),
+                if let Some(line) = current_line(f) {
+                    out.extend_from_slice(format!(":{line}").as_bytes());
                 }
             } else {
-                out.extend_from_slice(b"\n\t[C]: in ");
+                out.extend_from_slice(b"[C]");
             }
-            let function = *(*f).func;
-            if let Some(name) = global_name(self, function) {
-                out.extend_from_slice(b"function '");
-                out.extend_from_slice(&name);
-                out.push(b'\'');
-            } else if let Some((kind, name)) = names::function_name(f) {
-                out.extend_from_slice(kind.as_bytes());
-                out.extend_from_slice(b" '");
-                out.extend_from_slice(&name);
-                out.push(b'\'');
-            } else if is_lua {
-                let proto = (*pointer::<LuaClosure>(function)).proto;
-                let p = &(*proto).info.plain;
-                if p.line_defined == 0 {
-                    out.extend_from_slice(b"main chunk");
-                } else {
-                    out.extend_from_slice(b"function <");
-                    out.extend_from_slice(&short_source(proto));
-                    out.extend_from_slice(format!(":{}>", p.line_defined).as_bytes());
-                }
-            } else {
-                out.push(b'?');
-            }
+            out.extend_from_slice(b": ");
+            out.extend_from_slice(&self.described_function(f));
             if (*f).flags & frame::TAIL != 0 {
-                out.extend_from_slice(b"\n\t(...tail calls...)");
+                out.extend_from_slice(match self.dialect.tracebacks {
+                    Tracebacks::Lines => b"\n\t(tail call): ?",
+                    Tracebacks::Functions | Tracebacks::Kinds | Tracebacks::Counted => b"\n\t(...tail calls...)",
+                });
             }
         }
     }
+
+    /// What a line of a traceback says about the function of a frame.
+    ///
+    /// # Safety
+    /// As [`Vm::traceback_level`].
+    unsafe fn described_function(&mut self, f: *mut Frame) -> Vec<u8> {
+        // SAFETY: the caller's duty; the function slot of a frame holds its function.
+        unsafe {
+            let is_lua = (*f).kind == frame::LUA;
+            let function = *(*f).func;
+            let style = self.dialect.tracebacks;
+            let named = names::function_name(self.dialect, f);
+            let quoted = |kind: &str, name: &[u8]| [b"in ", kind.as_bytes(), b" '", name, b"'"].concat();
+            match (style, named) {
+                (Tracebacks::Lines | Tracebacks::Functions, Some((_, name))) => return quoted("function", &name),
+                (Tracebacks::Lines, None) if !is_lua => return b"?".to_vec(),
+                (Tracebacks::Lines | Tracebacks::Functions, None) if is_lua => {}
+                (_, named) => {
+                    if let Some(name) = global_name(self, function) {
+                        return quoted("function", &name);
+                    }
+                    if let Some((kind, name)) = named {
+                        return quoted(kind, &name);
+                    }
+                }
+            }
+            if !is_lua {
+                return b"in ?".to_vec();
+            }
+            let proto = (*pointer::<LuaClosure>(function)).proto;
+            match (*proto).info.plain.line_defined {
+                0 => b"in main chunk".to_vec(),
+                line => {
+                    let place = format!(":{line}>");
+                    [b"in function <", &short_source(proto)[..], place.as_bytes()].concat()
+                }
+            }
+        }
+    }
+}
+
+/// The levels that a traceback of levels `from..count` leaves out: the first one, and the one behind them.
+fn omission(style: Tracebacks, from: usize, count: usize) -> Option<(usize, usize)> {
+    let (first, end) = match style {
+        Tracebacks::Lines if FIRST_LEVELS_OLD.max(from) + LAST_LEVELS_OLD + 1 < count => {
+            (FIRST_LEVELS_OLD.max(from), count - LAST_LEVELS_OLD)
+        }
+        Tracebacks::Lines => return None,
+        Tracebacks::Functions if count > FIRST_LEVELS_OLD + LAST_LEVELS_OLD && from < FIRST_LEVELS_OLD => {
+            (FIRST_LEVELS_OLD - 1, count - LAST_LEVELS_OLD)
+        }
+        Tracebacks::Functions => return None,
+        Tracebacks::Kinds | Tracebacks::Counted => {
+            let is_long = count.saturating_sub(from) > FIRST_LEVELS + LAST_LEVELS + 1;
+            if !is_long {
+                return None;
+            }
+            (from + FIRST_LEVELS, count - LAST_LEVELS)
+        }
+    };
+    (first < end).then_some((first, end))
 }

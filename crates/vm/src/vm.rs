@@ -140,6 +140,7 @@ impl Vm {
             std::alloc::handle_alloc_error(std::alloc::Layout::new::<Thread>());
         };
         let event_names: Vec<StrRef> = Event::ALL.iter().map(|e| heap.new_str(e.name().as_bytes())).collect();
+        heap.set_ephemerons(dialect.ephemerons);
         heap.set_special_names(event_names[Event::Mode as usize], event_names[Event::Gc as usize]);
         if let Some(bytes) = limits.memory {
             heap.set_limit(bytes);
@@ -292,6 +293,7 @@ impl Vm {
             _ => return self.set_type_metatable(v.tag, meta),
         }
         if let Some(m) = meta
+            && (self.dialect.gc_of_tables || v.tag == Tag::UserData)
             && !crate::meta::handler(self, m, Event::Gc).is_nil()
         {
             self.heap.register_finalizer(v);

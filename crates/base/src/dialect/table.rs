@@ -46,6 +46,94 @@ pub enum Attributes {
     Declarations,
 }
 
+/// Which bytes are taken for a numeral before it is looked at.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Numerals {
+    /// Digits and dots, an exponent, then all letters, digits and `_`.
+    Words,
+    /// Hexadecimal digits, dots and exponents.
+    Digits,
+    /// As [`Numerals::Digits`], and a letter behind them, which is then an error.
+    Separate,
+}
+
+/// How messages show tokens.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum TokenText {
+    /// All in quotes: `'<eof>'`, `'char(1)'`.
+    Quoted,
+    /// `<eof>`, `char(1)`.
+    Codes,
+    /// `<eof>`, `'<\1>'`.
+    Escapes,
+}
+
+/// What escape sequences an error shows.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum EscapeText {
+    /// The string before it.
+    Before,
+    /// The escape sequence.
+    Alone,
+    /// The string up to and with it.
+    Whole,
+}
+
+/// The error of source that is nested too deeply.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum DepthText {
+    /// `chunk has too many syntax levels`
+    SyntaxLevels,
+    /// `too many C levels (limit is 200) in main function near 'x'`
+    CLevels,
+    /// `C stack overflow`, without position.
+    StackOverflow,
+}
+
+/// Which handler of `__eq`, `__lt` and `__le` decides about two values.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum SharedHandlers {
+    /// One that both values have.
+    Both,
+    /// For `__eq` one that both values have, else the first one's or the second one's.
+    BothForEq,
+    /// The first one's or the second one's.
+    Either,
+}
+
+/// Where messages name a variable.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum NamePlace {
+    /// `attempt to call global 'f' (a nil value)`
+    Before,
+    /// `attempt to call a nil value (global 'f')`
+    Behind,
+}
+
+/// What a function called as a metamethod is named.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum MetamethodNames {
+    /// Nothing.
+    Unnamed,
+    /// `__index`
+    Whole,
+    /// `index`
+    Short,
+}
+
+/// The form of tracebacks.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Tracebacks {
+    /// `in function 'name'`, `?`, and a line for each tail call.
+    Lines,
+    /// `in function 'name'`; functions of libraries by their places only if they have no other name.
+    Functions,
+    /// Functions of libraries by their places, others with their kind: `in local 'f'`, `in function <x:1>`.
+    Kinds,
+    /// As [`Tracebacks::Kinds`], and the number of levels left out.
+    Counted,
+}
+
 /// A row, for documents.
 #[derive(Clone, Copy)]
 pub struct Row {
@@ -115,13 +203,44 @@ dialects! {
     string_metamethods, "numbers": bool = [false, false, false, true, true];
     /// There are `//`, `&`, `|`, `~`, `<<` and `>>`.
     integer_operators, "syntax": bool = [false, false, true, true, true];
+    /// Which bytes are taken for a numeral.
+    numerals, "syntax": Numerals =
+        [Numerals::Words, Numerals::Digits, Numerals::Digits, Numerals::Separate, Numerals::Separate];
+    /// A call whose `(` stands in another line than the function is an error.
+    ambiguous_calls, "syntax": bool = [true, false, false, false, false];
+    /// Vararg functions that do not use `...` find their extra arguments in the local variable `arg`.
+    vararg_table, "syntax": bool = [true, false, false, false, false];
+    /// A label may have the name of one in a block around it.
+    nested_labels, "syntax": bool = [false, true, true, false, false];
+    /// Upvalues of a function.
+    max_upvalues, "syntax": usize = [60, 255, 255, 255, 255];
+    /// How messages show tokens.
+    token_text, "errors": TokenText =
+        [TokenText::Quoted, TokenText::Codes, TokenText::Escapes, TokenText::Escapes, TokenText::Escapes];
+    /// What errors in escape sequences show.
+    escape_text, "errors": EscapeText =
+        [EscapeText::Before, EscapeText::Alone, EscapeText::Whole, EscapeText::Whole, EscapeText::Whole];
+    /// The error of an unfinished long string or comment names the line where it begins.
+    long_text_starts, "errors": bool = [false, false, true, true, true];
+    /// The error of exceeded limits is `too many x (limit is n) in f near 't'`; else `f has more than n x`.
+    limits_named_first, "errors": bool = [false, true, true, true, true];
+    /// The error of source that is nested too deeply.
+    depth_text, "errors": DepthText = [
+        DepthText::SyntaxLevels,
+        DepthText::CLevels,
+        DepthText::CLevels,
+        DepthText::StackOverflow,
+        DepthText::StackOverflow,
+    ];
+    /// The error of a `break` outside of a loop begins with `break`, and not `<break>`.
+    break_text, "errors": bool = [false, false, false, true, true];
     /// There are `goto` and labels, and `goto` is a reserved word.
     goto, "syntax": bool = [false, true, true, true, true];
     /// `;` is a statement.
     empty_statements, "syntax": bool = [false, true, true, true, true];
     /// `break` may stand anywhere in a block; else only at its end.
     break_anywhere, "syntax": bool = [false, true, true, true, true];
-    /// Strings have the escapes `\x` and `\z`, and unknown ones are errors.
+    /// Strings have the escapes `\x` and `\z`, and unknown escapes are errors; else they are what they escape.
     hex_escapes, "syntax": bool = [false, true, true, true, true];
     /// The largest code of the escape `\u{}`.
     unicode_escapes, "syntax": Option<u32> =
@@ -150,6 +269,49 @@ dialects! {
     ];
     /// The suffix of environment variables of this version only, which count before those without it.
     variable_suffix, "command": Option<&'static str> = [None, Some("_5_2"), Some("_5_3"), Some("_5_4"), Some("_5_5")];
+    /// Which handler of `__eq`, `__lt` and `__le` decides.
+    shared_handlers, "metamethods": SharedHandlers = [
+        SharedHandlers::Both,
+        SharedHandlers::BothForEq,
+        SharedHandlers::Either,
+        SharedHandlers::Either,
+        SharedHandlers::Either,
+    ];
+    /// `#t` of a table calls `__len`.
+    len_of_tables, "metamethods": bool = [false, true, true, true, true];
+    /// Tables with `__gc` are finalized; else only userdata are.
+    gc_of_tables, "metamethods": bool = [false, true, true, true, true];
+    /// `__call` may be anything that can be called; else it must be a function.
+    call_chains, "metamethods": bool = [false, false, false, true, true];
+    /// The fourth value of a generic loop is closed when the loop ends.
+    closing_values, "metamethods": bool = [false, false, false, true, true];
+    /// In a table with weak keys, a value does not keep its own key alive.
+    ephemerons, "collector": bool = [false, true, true, true, true];
+    /// Where messages name a variable.
+    name_place, "errors": NamePlace =
+        [NamePlace::Before, NamePlace::Before, NamePlace::Behind, NamePlace::Behind, NamePlace::Behind];
+    /// Messages name string constants.
+    constant_names, "errors": bool = [false, true, true, true, true];
+    /// A field with a small integer constant as its key is named `integer index`; else `?`.
+    integer_index_names, "errors": bool = [false, false, false, true, true];
+    /// What a function called as a metamethod is named.
+    metamethod_names, "errors": MetamethodNames = [
+        MetamethodNames::Unnamed,
+        MetamethodNames::Whole,
+        MetamethodNames::Whole,
+        MetamethodNames::Short,
+        MetamethodNames::Short,
+    ];
+    /// The form of tracebacks.
+    tracebacks, "errors": Tracebacks = [
+        Tracebacks::Lines,
+        Tracebacks::Functions,
+        Tracebacks::Kinds,
+        Tracebacks::Counted,
+        Tracebacks::Counted,
+    ];
+    /// Messages name a type by the `__name` of its metatable.
+    type_names, "errors": bool = [false, false, true, true, true];
     /// `a <= b` without `__le` is `not (b < a)`.
     le_from_lt, "metamethods": bool = [true, true, true, true, true], strict [true, true, true, false, false];
 }

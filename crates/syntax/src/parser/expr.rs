@@ -89,15 +89,18 @@ impl Parser<'_> {
     fn operators(&mut self, limit: u8) -> Result<ExprId> {
         self.enter_level()?;
         let mut lhs = match unary_operator(self.token) {
-            Some(op) => {
+            Some(op) if op != Unop::BNot || self.dialect.integer_operators => {
                 let line = self.line();
                 self.advance()?;
                 let operand = self.operators(UNARY_PRIORITY)?;
                 self.expr_node(ExprKind::Unop { op, operand, line })
             }
-            None => self.simple()?,
+            _ => self.simple()?,
         };
         while let Some(op) = binary_operator(self.token) {
+            if op.is_bitwise() && !self.dialect.integer_operators {
+                break;
+            }
             let (left, right) = priority(op);
             if left <= limit {
                 break;
@@ -120,7 +123,10 @@ impl Parser<'_> {
             Token::Nil => ExprKind::Nil,
             Token::True => ExprKind::True,
             Token::False => ExprKind::False,
-            Token::Dots if self.is_vararg => ExprKind::Vararg,
+            Token::Dots if self.is_vararg => {
+                self.uses_dots = true;
+                ExprKind::Vararg
+            }
             Token::Dots => {
                 return Err(self.error(b"cannot use '...' outside a vararg function"));
             }
@@ -201,6 +207,9 @@ impl Parser<'_> {
         match self.token {
             Token::Char(b'(') => {
                 let line = self.line();
+                if self.dialect.ambiguous_calls && line != self.last_line {
+                    return Err(self.error(b"ambiguous syntax (function call x new statement)"));
+                }
                 self.advance()?;
                 let args = match self.token {
                     Token::Char(b')') => ExprList::EMPTY,

@@ -16,7 +16,7 @@ impl Parser<'_> {
         self.enter_level()?;
         let line = self.line();
         let kind = match self.token {
-            Token::Char(b';') => {
+            Token::Char(b';') if self.dialect.empty_statements => {
                 self.advance()?;
                 None
             }
@@ -39,6 +39,9 @@ impl Parser<'_> {
             Token::Return => Some(self.return_statement()?),
             Token::Break => {
                 self.advance()?;
+                if !self.dialect.break_anywhere && self.loops == 0 {
+                    return Err(self.error(b"no loop to break"));
+                }
                 Some(StatKind::Break)
             }
             Token::Goto => {
@@ -78,15 +81,16 @@ impl Parser<'_> {
     fn while_statement(&mut self, line: u32) -> Result<StatKind> {
         self.advance()?;
         let cond = self.expr()?;
-        self.expect(Token::Do)?;
-        let block = self.block()?;
+        let block = self.loop_body()?;
         self.expect_closing(Token::End, Token::While, line)?;
         Ok(StatKind::While { cond, block })
     }
 
     fn repeat_statement(&mut self, line: u32) -> Result<StatKind> {
         self.advance()?;
+        self.loops += 1;
         let block = self.block()?;
+        self.loops -= 1;
         self.expect_closing(Token::Until, Token::Repeat, line)?;
         let cond = self.expr()?;
         Ok(StatKind::Repeat { block, cond })
@@ -135,7 +139,10 @@ impl Parser<'_> {
 
     fn loop_body(&mut self) -> Result<Block> {
         self.expect(Token::Do)?;
-        self.block()
+        self.loops += 1;
+        let block = self.block();
+        self.loops -= 1;
+        block
     }
 
     fn function_statement(&mut self, line: u32) -> Result<StatKind> {
@@ -210,7 +217,9 @@ impl Parser<'_> {
         self.advance()?;
         let exprs =
             if self.ends_block(true) || self.token == Token::Char(b';') { ExprList::EMPTY } else { self.expr_list()? };
-        self.accept(Token::Char(b';'))?;
+        if self.dialect.empty_statements {
+            self.accept(Token::Char(b';'))?;
+        }
         Ok(StatKind::Return(exprs))
     }
 
@@ -222,6 +231,9 @@ impl Parser<'_> {
         }
         match self.exprs[first].kind {
             ExprKind::Call { .. } | ExprKind::MethodCall { .. } => Ok(StatKind::Call(first)),
+            ExprKind::Name(_) | ExprKind::Index { .. } if !self.dialect.empty_statements => {
+                Err(self.expected(Token::Char(b'=')))
+            }
             _ => Err(self.error(b"syntax error")),
         }
     }

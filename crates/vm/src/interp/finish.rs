@@ -6,7 +6,7 @@
 use perilune_bytecode::ops::{Instr, Op};
 use perilune_runtime::value::Value;
 
-use super::{close, concat};
+use super::{close, compare, concat};
 use crate::call::{self, Step};
 use crate::frame;
 use crate::vm::Vm;
@@ -97,7 +97,7 @@ pub(crate) unsafe fn finish_instruction(vm: *mut Vm, func: *mut Value) -> Step {
             | Op::LeI
             | Op::GtI
             | Op::GeI => {
-                if result.is_truthy() == i.cond() {
+                if compare::outcome(f, result) == i.cond() {
                     (*f).pc = (*f).pc.offset(i.cond_offset() as isize);
                 }
                 Step::Reload
@@ -133,6 +133,7 @@ pub(crate) unsafe fn finish_instruction(vm: *mut Vm, func: *mut Value) -> Step {
             | Op::Return1
             | Op::Closure
             | Op::VarArg
+            | Op::VarArgTable
             | Op::ForPrep
             | Op::ForPrepOld
             | Op::ForLoop

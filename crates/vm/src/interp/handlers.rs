@@ -10,7 +10,7 @@ use perilune_runtime::stack::Frame;
 use perilune_runtime::value::{Tag, Value};
 
 use super::dispatch::{Handler, Handlers, after, next, no_opcode, raise};
-use super::{Exit, arith, close, closure, compare, concat, index, loops, pointer, tag_of_kind};
+use super::{Exit, arith, close, closure, compare, concat, index, loops, pointer, tag_of_kind, varargs};
 use crate::call;
 use crate::frame;
 use crate::native::Intrinsic;
@@ -979,7 +979,12 @@ handler!(closure_(vm, pc, _base, consts, frame, i) {
 
 handler!(var_arg(vm, pc, _base, consts, frame, i) {
     (*frame).pc = pc;
-    after::<M>(vm, consts, call::vararg_instruction(vm, i))
+    after::<M>(vm, consts, varargs::spread(vm, i))
+});
+
+handler!(#[cold] var_arg_table(vm, pc, _base, consts, frame, i) {
+    (*frame).pc = pc;
+    after::<M>(vm, consts, varargs::table(vm, i))
 });
 
 // Loops.
@@ -1184,6 +1189,7 @@ const fn handler_of<M: Handlers>(op: Op) -> Handler {
         Op::Return1 => return_1::<M>,
         Op::Closure => closure_::<M>,
         Op::VarArg => var_arg::<M>,
+        Op::VarArgTable => var_arg_table::<M>,
         Op::ForPrep => for_prep::<M>,
         Op::ForPrepOld => for_prep_old::<M>,
         Op::ForLoop => for_loop::<M>,

@@ -472,7 +472,8 @@ fn length(vm: &mut Vm, x: Value) -> Result<Found, Raised> {
     if let Some(s) = x.as_str() {
         return Ok(Found::Value(vm.int_value(s.len() as i64)));
     }
-    let h = meta::metamethod(vm, x, Event::Len);
+    let h =
+        if x.tag == Tag::Table && !vm.dialect.len_of_tables { Value::NIL } else { meta::metamethod(vm, x, Event::Len) };
     if !h.is_nil() {
         return Ok(Found::Handler(h, x));
     }

@@ -194,6 +194,8 @@ macro_rules! for_each_op {
             // Generic: R[a] iterator, R[a+1] state, R[a+2] control, R[a+3] closing value, R[a+4..] the variables.
             // TForCall stands directly before its TForLoop.
             TForPrep "tforprep" AJump "mark R[a+3] to be closed; pc += d";
+            // Before 5.4, when there is no closing value.
+            TForPrepOld "tforprepold" AJump "R[a+3] is nil; pc += d";
             TForCall "tforcall" TForCall "R[a+4], ..., R[a+3+c] = R[a](R[a+1], R[a+2])";
             TForLoop "tforloop" AJump "if R[a+4] ~= nil, R[a+2] = R[a+4] and pc += d, a back-edge";
 

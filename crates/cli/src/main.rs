@@ -106,6 +106,7 @@ fn run(program: &str, command: &Command, arguments: &[OsString], profile: Option
             report(&mut session, Some(program), &message);
             (ERROR, true)
         }
+        Err(Failure::Silent) => (ERROR, true),
         Err(Failure::Limit(text)) => {
             report(&mut session, Some(program), &text);
             (LIMIT, false)

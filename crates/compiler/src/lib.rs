@@ -143,8 +143,8 @@ impl<'a> Compiler<'a> {
 fn into_syntax_error(failure: &Failure, source: &[u8], chunk_name: &[u8], dialect: &Dialect) -> SyntaxError {
     let next = |at: Position| skip_blank(source, at.end + u32::from(at.skip), at.line);
     match failure.place {
-        Place::Line(line) => SyntaxError::new(chunk_name, line, &failure.message),
-        Place::After(at) => SyntaxError::new(chunk_name, next(at).1, &failure.message),
+        Place::Line(line) => SyntaxError::new(chunk_name, dialect, line, &failure.message),
+        Place::After(at) => SyntaxError::new(chunk_name, dialect, next(at).1, &failure.message),
         Place::Near(at) => {
             let (offset, line) = next(at);
             SyntaxError::near(source, chunk_name, dialect, line, offset, &failure.message)

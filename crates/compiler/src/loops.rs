@@ -167,7 +167,8 @@ impl Compiler<'_> {
         let (prep_op, loop_op) = match kind {
             ForKind::Numeric if self.dialect.strict_loops => (Op::ForPrep, Op::ForLoop),
             ForKind::Numeric => (Op::ForPrepOld, Op::ForLoop),
-            ForKind::Generic => (Op::TForPrep, Op::TForLoop),
+            ForKind::Generic if self.dialect.closing_values => (Op::TForPrep, Op::TForLoop),
+            ForKind::Generic => (Op::TForPrepOld, Op::TForLoop),
         };
         let prep = self.fs.emit(Instr::new(prep_op, base, 0, 0, 0));
         self.fs.enter_block(false);

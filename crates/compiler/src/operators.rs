@@ -242,6 +242,10 @@ impl FuncState<'_> {
             std::mem::swap(&mut e1, &mut e2);
         }
         let lhs = self.exp_to_any(&mut e1)?;
+        if self.dialect.merged_zeros && e2.integral() == Some(0) {
+            // The zero counts as a constant of the function, although it is an immediate.
+            self.exp_const(&e2);
+        }
         let immediate = e2.integral().and_then(|int| i16::try_from(int).ok());
         let instr = if let Some(imm) = immediate {
             Instr::with_bc(Op::EqI, lhs, imm as u16, 0)

@@ -127,19 +127,19 @@ impl<'s> Lexer<'s> {
             }
             token => Some(token.shown(self.dialect.token_text)),
         };
-        SyntaxError::with_token(self.chunk_name, self.line, what, near)
+        SyntaxError::with_token(self.chunk_name, self.dialect, self.line, what, near)
     }
 
     /// An error about the current line, without a token.
     #[cold]
     pub(crate) fn error_here(&self, what: &[u8]) -> SyntaxError {
-        SyntaxError::new(self.chunk_name, self.line, what)
+        SyntaxError::new(self.chunk_name, self.dialect, self.line, what)
     }
 
     /// An error in the middle of a token, of which `text` has been read.
     #[cold]
     fn error_in_token(&self, what: &str, text: &[u8]) -> SyntaxError {
-        SyntaxError::with_token(self.chunk_name, self.line, what.as_bytes(), Some(quote(text)))
+        SyntaxError::with_token(self.chunk_name, self.dialect, self.line, what.as_bytes(), Some(quote(text)))
     }
 
     /// The source of the last token.

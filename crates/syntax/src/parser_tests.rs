@@ -226,7 +226,7 @@ fn errors_can_be_made_near_any_place() {
     assert_eq!(near(3), "f.lua:2: no near '[[b\nc]]'");
     assert_eq!(near(16), "f.lua:1: invalid escape sequence near ''d\\q'");
     assert_eq!(near(1000), "f.lua:1: no near <eof>");
-    assert_eq!(SyntaxError::new(b"x\ny", 3, "no").to_string(), "[string \"x...\"]:3: no");
+    assert_eq!(SyntaxError::new(b"x\ny", Dialect::DEFAULT, 3, "no").to_string(), "[string \"x...\"]:3: no");
 }
 
 #[test]

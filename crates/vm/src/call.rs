@@ -464,9 +464,15 @@ pub(crate) unsafe fn tail_call_instruction(vm: *mut Vm, i: Instr) -> Step {
         ptr::copy(callee, func, count);
         (*th).top = func.add(count);
         let (nresults, flags) = ((*f).nresults, (*f).flags);
+        let lost = frame::lost_calls(f);
         (*th).frame = f.sub(1);
         match push_lua_frame(vm, func, count - 1, nresults, flags | frame::TAIL) {
-            Ok(()) => Step::Reload,
+            Ok(()) => {
+                if (*vm).dialect.counts_tail_calls {
+                    frame::set_lost_calls((*th).frame, lost.saturating_add(1));
+                }
+                Step::Reload
+            }
             Err(_) => Step::Raise,
         }
     }

@@ -11,6 +11,8 @@
 //!     +--------------+ normal
 //! ```
 
+use perilune_base::dialect::table::ResumeText;
+use perilune_bytecode::ops::Op;
 use perilune_runtime::object::{Gc, Thread, ThreadRef, ThreadStatus};
 use perilune_runtime::stack::Frame;
 use perilune_runtime::value::Value;
@@ -309,7 +311,15 @@ unsafe fn resume(vm: *mut Vm, co: *mut Thread, args: *mut Value, n: usize) -> St
     unsafe {
         let th = (*vm).thread;
         if (*co).status != ThreadStatus::Suspended {
-            let what = if (*co).status == ThreadStatus::Dead { "dead" } else { "non-suspended" };
+            let what = match (*co).status {
+                ThreadStatus::Dead => "dead",
+                status => match (*vm).dialect.resume_text {
+                    ResumeText::Status if status == ThreadStatus::Normal => "normal",
+                    ResumeText::Status => "running",
+                    ResumeText::Dead if status == ThreadStatus::Normal && (*(*co).frame).kind == frame::WRAP => "dead",
+                    ResumeText::Dead | ResumeText::NonSuspended => "non-suspended",
+                },
+            };
             let text = format!("cannot resume {what} coroutine");
             return refuse_resume(vm, text.as_bytes());
         }
@@ -391,10 +401,30 @@ unsafe fn switch_to_resumer(vm: *mut Vm, first: *mut Value, n: usize) -> Step {
     }
 }
 
+/// Whether a coroutine is not in Lua functions only that call one another, or is the main one.
+unsafe fn has_boundary(co: *mut Thread) -> bool {
+    // SAFETY: the frames of a live thread are active; the topmost one is that of `yield`.
+    unsafe {
+        let is_call = |f: *mut Frame| {
+            let (plain, _, pc) = crate::names::code_of(f);
+            matches!(plain.code.get(pc).and_then(|i| i.op()), Some(Op::Call | Op::TailCall))
+        };
+        (*co).non_yieldable > 0
+            || call::frames_down(co)
+                .skip(1)
+                .take_while(|&f| (*f).kind != frame::BOTTOM)
+                .any(|f| (*f).kind != frame::LUA || !is_call(f))
+    }
+}
+
 unsafe fn start_yield(vm: *mut Vm) -> Step {
     // SAFETY: the current frame is ours.
     unsafe {
         let co = (*vm).thread;
+        if !(*vm).dialect.yields_anywhere && has_boundary(co) {
+            let _ = (*vm).run_error("attempt to yield across metamethod/C-call boundary");
+            return Step::Raise;
+        }
         if (*co).non_yieldable > 0 {
             let message = if std::ptr::eq(co, (*vm).main) {
                 "attempt to yield from outside a coroutine"

@@ -1,7 +1,6 @@
 //! The texts of the errors that the VM itself raises, in the words of the reference.
 
 use perilune_base::dialect::table::{NamePlace, Tracebacks};
-use perilune_base::num::convert;
 use perilune_runtime::value::{Tag, Value};
 
 use crate::interp::arith::is_bitwise;
@@ -78,6 +77,7 @@ pub(crate) fn call(vm: &mut Vm, slot: *mut Value) -> Raised {
         let v = *slot;
         let f = (*vm.thread).frame;
         let named = if (*f).kind == crate::frame::LUA { names::called_name(vm.dialect, f) } else { None };
+        let named = named.filter(|_| vm.dialect.iterator_names || !names::calls_iterator(f));
         type_error(vm, "call", v, named)
     }
 }
@@ -91,7 +91,9 @@ pub(crate) fn finalizer_call(vm: &mut Vm, handler: Value) -> Raised {
 /// Arithmetic without a result.
 #[cold]
 pub(crate) fn arithmetic(vm: &mut Vm, event: Event, x: Value, y: Value) -> Raised {
-    let both_numbers = x.is_number() && y.is_number();
+    let coerces = !vm.dialect.string_metamethods;
+    let is_number = |v: Value| if coerces { vm.to_number(v).is_some() } else { v.is_number() };
+    let (x_is_number, both_numbers) = (is_number(x), is_number(x) && is_number(y));
     if both_numbers && event == Event::Mod {
         return vm.run_error("attempt to perform 'n%0'");
     }
@@ -100,21 +102,17 @@ pub(crate) fn arithmetic(vm: &mut Vm, event: Event, x: Value, y: Value) -> Raise
     }
     if is_bitwise(event) {
         if both_numbers {
-            let bad = if is_integral(x) { y } else { x };
+            let bad = if vm.to_integer(x).is_some() { y } else { x };
             let mut text = b"number".to_vec();
             text.extend_from_slice(&describe(operand_name(vm, bad)));
             text.extend_from_slice(b" has no integer representation");
             return vm.run_error_bytes(&text);
         }
-        let bad = if x.is_number() { y } else { x };
+        let bad = if x_is_number { y } else { x };
         return operand(vm, "perform bitwise operation on", bad);
     }
-    let bad = if x.is_number() { y } else { x };
+    let bad = if x_is_number { y } else { x };
     operand(vm, "perform arithmetic on", bad)
-}
-
-fn is_integral(v: Value) -> bool {
-    v.tag == Tag::Int || convert::float_to_int(v.raw_float()).is_some()
 }
 
 /// Joining something that is neither string nor number.

@@ -83,7 +83,7 @@ impl Vm {
 
     fn undump(&mut self, source: &[u8], name: &[u8]) -> Result<Plain, Value> {
         let version = self.dialect.version;
-        let chunk = perilune_base::chunkid::chunkid(name);
+        let chunk = perilune_base::chunkid::chunkid_of_syntax(name, self.dialect);
         let mut failed = |reason: String| {
             let mut text = chunk.clone();
             text.extend_from_slice(b": ");

@@ -115,6 +115,7 @@ fn writes(i: Instr, op: Op, reg: usize) -> bool {
         | Op::Return0
         | Op::Return1
         | Op::TForPrep
+        | Op::TForPrepOld
         | Op::Tbc
         | Op::Close => false,
         _ => reg == a,
@@ -242,6 +243,19 @@ pub(crate) unsafe fn called_name(dialect: &Dialect, f: *mut Frame) -> Option<Nam
     }
 }
 
+/// Whether the current instruction of a Lua frame calls the iterator of a generic loop.
+///
+/// # Safety
+/// As [`code_of`].
+pub(crate) unsafe fn calls_iterator(f: *mut Frame) -> bool {
+    // SAFETY: the caller's duty.
+    let (code, pc) = unsafe {
+        let (_, proto, pc) = code_of(f);
+        (code(proto), pc)
+    };
+    code.get(pc).and_then(|i| i.op()) == Some(Op::TForCall)
+}
+
 /// The name of the function running in `f`, as its caller knows it.
 ///
 /// # Safety
@@ -300,9 +314,12 @@ pub(crate) unsafe fn operand_name(dialect: &Dialect, f: *mut Frame, v: Value) ->
             }
             _ => {}
         }
+        // Where operators convert strings, constant operands are not in registers in the reference, and have no names.
+        let is_binary = registers[1].is_some() || matches!(op.format(), Format::ABK | Format::ABImm);
+        let has_name = |kind: &str| dialect.string_metamethods || !is_binary || kind != "constant";
         for r in registers.into_iter().flatten() {
             if same(*(*f).base.add(r as usize)) {
-                return register_name(dialect, p, code, pc, r as usize);
+                return register_name(dialect, p, code, pc, r as usize).filter(|(kind, _)| has_name(kind));
             }
         }
         if dialect.constant_names

@@ -1,6 +1,7 @@
 //! Tracebacks and positions.
 
 use perilune_base::chunkid::chunkid;
+use perilune_base::dialect::Dialect;
 use perilune_base::dialect::table::Tracebacks;
 use perilune_runtime::object::{LuaClosure, Proto, Thread, ThreadRef};
 use perilune_runtime::stack::Frame;
@@ -21,22 +22,27 @@ const FIRST_LEVELS_OLD: usize = 12;
 /// As [`LAST_LEVELS`], in those versions.
 const LAST_LEVELS_OLD: usize = 10;
 
-/// The frames of a thread from the current one down, without the bottom one.
-///
-/// # Safety
-/// `th` is alive.
-pub(crate) unsafe fn levels(th: *mut Thread) -> Vec<*mut Frame> {
-    // SAFETY: the caller's duty.
-    unsafe { frames_down(th).filter(|&f| (*f).kind != frame::BOTTOM).collect() }
+/// A level of a thread.
+#[derive(Clone, Copy)]
+pub(crate) enum Level {
+    /// A call in progress.
+    Active(*mut Frame),
+    /// A call that was replaced by a tail call, where the language counts them.
+    Lost,
 }
 
-/// The frame at a level of a thread: 0 is the running function.
+/// The levels of a thread from the current one, which is level 0.
 ///
 /// # Safety
 /// `th` is alive.
-pub(crate) unsafe fn level(th: *mut Thread, n: usize) -> Option<*mut Frame> {
+pub(crate) unsafe fn levels(th: *mut Thread) -> impl Iterator<Item = Level> {
     // SAFETY: the caller's duty.
-    unsafe { frames_down(th).filter(|&f| (*f).kind != frame::BOTTOM).nth(n) }
+    unsafe {
+        frames_down(th).filter(|&f| (*f).kind != frame::BOTTOM).flat_map(|f| {
+            let lost = std::iter::repeat_n(Level::Lost, frame::lost_calls(f) as usize);
+            std::iter::once(Level::Active(f)).chain(lost)
+        })
+    }
 }
 
 /// The line that a Lua frame is executing, if its function has lines.
@@ -55,11 +61,11 @@ pub(crate) unsafe fn current_line(f: *mut Frame) -> Option<u32> {
 ///
 /// # Safety
 /// `proto` is alive.
-pub(crate) unsafe fn short_source(proto: *mut Proto) -> Vec<u8> {
+pub(crate) unsafe fn short_source(dialect: &Dialect, proto: *mut Proto) -> Vec<u8> {
     // SAFETY: the caller's duty; the source is kept alive by the prototype. An empty name is left out.
     match unsafe { (*proto).info.source.as_str() } {
-        Some(s) => chunkid(s.as_bytes()),
-        None => chunkid(b""),
+        Some(s) => chunkid(s.as_bytes(), dialect),
+        None => chunkid(b"", dialect),
     }
 }
 
@@ -97,12 +103,12 @@ impl Vm {
     pub fn position(&self, n: usize) -> Vec<u8> {
         // SAFETY: the current thread is alive.
         unsafe {
-            match level(self.thread, n) {
-                Some(f) if (*f).kind == frame::LUA => {
+            match levels(self.thread).nth(n) {
+                Some(Level::Active(f)) if (*f).kind == frame::LUA => {
                     let (_, proto, _) = names::code_of(f);
                     match current_line(f) {
                         Some(line) => {
-                            let mut text = short_source(proto);
+                            let mut text = short_source(self.dialect, proto);
                             text.extend_from_slice(format!(":{line}: ").as_bytes());
                             text
                         }
@@ -124,7 +130,7 @@ impl Vm {
             let f = (*self.thread).frame;
             let (_, proto, _) = names::code_of(f);
             let line = current_line(f).map_or(-1, i64::from);
-            let mut text = short_source(proto);
+            let mut text = short_source(self.dialect, proto);
             text.extend_from_slice(format!(":{line}: ").as_bytes());
             text
         }
@@ -140,7 +146,7 @@ impl Vm {
         out.extend_from_slice(b"stack traceback:");
         // SAFETY: the thread is alive; nothing below runs Lua code.
         unsafe {
-            let all = levels(thread.as_ptr());
+            let all: Vec<Level> = levels(thread.as_ptr()).collect();
             let style = self.dialect.tracebacks;
             let left_out = omission(style, from, all.len());
             let mut at = from;
@@ -156,7 +162,10 @@ impl Vm {
                     at = end;
                     continue;
                 }
-                self.traceback_level(&mut out, all[at]);
+                match all[at] {
+                    Level::Active(f) => self.traceback_level(&mut out, f),
+                    Level::Lost => out.extend_from_slice(b"\n\t(tail call): ?"),
+                }
                 at += 1;
             }
         }
@@ -174,7 +183,7 @@ impl Vm {
             out.extend_from_slice(b"\n\t");
             if is_lua {
                 let (_, proto, _) = names::code_of(f);
-                out.extend_from_slice(&short_source(proto));
+                out.extend_from_slice(&short_source(self.dialect, proto));
                 if let Some(line) = current_line(f) {
                     out.extend_from_slice(format!(":{line}").as_bytes());
                 }
@@ -183,11 +192,8 @@ impl Vm {
             }
             out.extend_from_slice(b": ");
             out.extend_from_slice(&self.described_function(f));
-            if (*f).flags & frame::TAIL != 0 {
-                out.extend_from_slice(match self.dialect.tracebacks {
-                    Tracebacks::Lines => b"\n\t(tail call): ?",
-                    Tracebacks::Functions | Tracebacks::Kinds | Tracebacks::Counted => b"\n\t(...tail calls...)",
-                });
+            if (*f).flags & frame::TAIL != 0 && !self.dialect.counts_tail_calls {
+                out.extend_from_slice(b"\n\t(...tail calls...)");
             }
         }
     }
@@ -225,7 +231,7 @@ impl Vm {
                 0 => b"in main chunk".to_vec(),
                 line => {
                     let place = format!(":{line}>");
-                    [b"in function <", &short_source(proto)[..], place.as_bytes()].concat()
+                    [b"in function <", &short_source(self.dialect, proto)[..], place.as_bytes()].concat()
                 }
             }
         }
@@ -239,8 +245,8 @@ fn omission(style: Tracebacks, from: usize, count: usize) -> Option<(usize, usiz
             (FIRST_LEVELS_OLD.max(from), count - LAST_LEVELS_OLD)
         }
         Tracebacks::Lines => return None,
-        Tracebacks::Functions if count > FIRST_LEVELS_OLD + LAST_LEVELS_OLD && from < FIRST_LEVELS_OLD => {
-            (FIRST_LEVELS_OLD - 1, count - LAST_LEVELS_OLD)
+        Tracebacks::Functions if count > FIRST_LEVELS_OLD + LAST_LEVELS_OLD + 1 && from < FIRST_LEVELS_OLD => {
+            (FIRST_LEVELS_OLD - 1, count - 1 - LAST_LEVELS_OLD)
         }
         Tracebacks::Functions => return None,
         Tracebacks::Kinds | Tracebacks::Counted => {

@@ -134,6 +134,37 @@ pub enum Tracebacks {
     Counted,
 }
 
+/// How the command shows errors.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum CommandErrors {
+    /// With what `debug.traceback` makes of strings; other values are only said not to be strings.
+    DebugTraceback,
+    /// With a traceback for strings; other values are said to be no message. Nothing for nil.
+    Strings,
+    /// With a traceback, whatever the value is.
+    All,
+}
+
+/// How long names of chunks are shown.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum NameText {
+    /// With room for quotes that are not there.
+    Padded,
+    /// With all the room there is.
+    Full,
+}
+
+/// What the error of resuming a coroutine that neither is suspended nor has ended calls it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ResumeText {
+    /// By its status.
+    Status,
+    /// Dead if it waits for another one without arguments left.
+    Dead,
+    /// Non-suspended.
+    NonSuspended,
+}
+
 /// A row, for documents.
 #[derive(Clone, Copy)]
 pub struct Row {
@@ -214,6 +245,11 @@ dialects! {
     nested_labels, "syntax": bool = [false, true, true, false, false];
     /// Upvalues of a function.
     max_upvalues, "syntax": usize = [60, 255, 255, 255, 255];
+    /// How long names of chunks are shown.
+    name_text, "errors": NameText =
+        [NameText::Padded, NameText::Full, NameText::Full, NameText::Full, NameText::Full];
+    /// Room for the name of a chunk in messages about its syntax.
+    syntax_name_size, "errors": usize = [80, 60, 60, 60, 60];
     /// How messages show tokens.
     token_text, "errors": TokenText =
         [TokenText::Quoted, TokenText::Codes, TokenText::Escapes, TokenText::Escapes, TokenText::Escapes];
@@ -285,6 +321,16 @@ dialects! {
     call_chains, "metamethods": bool = [false, false, false, true, true];
     /// The fourth value of a generic loop is closed when the loop ends.
     closing_values, "metamethods": bool = [false, false, false, true, true];
+    /// A coroutine may yield inside protected calls, metamethods and iterators.
+    yields_anywhere, "coroutines": bool = [false, true, true, true, true];
+    /// What the error of resuming a coroutine that neither is suspended nor has ended calls it.
+    resume_text, "coroutines": ResumeText = [
+        ResumeText::Status,
+        ResumeText::Dead,
+        ResumeText::Dead,
+        ResumeText::NonSuspended,
+        ResumeText::NonSuspended,
+    ];
     /// In a table with weak keys, a value does not keep its own key alive.
     ephemerons, "collector": bool = [false, true, true, true, true];
     /// Where messages name a variable.
@@ -309,6 +355,20 @@ dialects! {
         Tracebacks::Kinds,
         Tracebacks::Counted,
         Tracebacks::Counted,
+    ];
+    /// A call counts to the line where the chain of its suffixes begins; else to that of its arguments.
+    calls_begin_chains, "errors": bool = [false, true, true, false, false];
+    /// Levels of the stack count calls that were replaced by tail calls.
+    counts_tail_calls, "errors": bool = [true, false, false, false, false];
+    /// Messages name what a generic loop calls `for iterator`, also when it cannot be called.
+    iterator_names, "errors": bool = [false, false, false, true, true];
+    /// How the command shows errors.
+    command_errors, "command": CommandErrors = [
+        CommandErrors::DebugTraceback,
+        CommandErrors::Strings,
+        CommandErrors::All,
+        CommandErrors::All,
+        CommandErrors::All,
     ];
     /// Messages name a type by the `__name` of its metatable.
     type_names, "errors": bool = [false, false, true, true, true];

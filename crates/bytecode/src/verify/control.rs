@@ -49,7 +49,15 @@ pub(super) fn jump_target(pc: usize, instr: Instr) -> Option<i64> {
 pub(super) fn is_terminator(op: Op) -> bool {
     matches!(
         op,
-        Op::Jump | Op::Loop | Op::LoadFalseSkip | Op::TForPrep | Op::TailCall | Op::Return | Op::Return0 | Op::Return1
+        Op::Jump
+            | Op::Loop
+            | Op::LoadFalseSkip
+            | Op::TForPrep
+            | Op::TForPrepOld
+            | Op::TailCall
+            | Op::Return
+            | Op::Return0
+            | Op::Return1
     )
 }
 
@@ -121,7 +129,7 @@ fn check_generic_loops(proto: &Proto) -> Result<(), VerifyError> {
     for (pc, &instr) in code.iter().enumerate() {
         let op = op_of(instr);
         let is_paired = match op {
-            Op::TForPrep => {
+            Op::TForPrep | Op::TForPrepOld => {
                 let call = jump_target(pc, instr).map_or(0, |target| target as usize);
                 op_of(code[call]) == Op::TForCall
                     && code[call].a() == instr.a()
@@ -130,7 +138,8 @@ fn check_generic_loops(proto: &Proto) -> Result<(), VerifyError> {
             Op::TForLoop => {
                 let start = jump_target(pc, instr).map_or(0, |target| target as usize);
                 start.checked_sub(1).is_some_and(|prep| {
-                    op_of(code[prep]) == Op::TForPrep && jump_target(prep, code[prep]) == Some(pc as i64 - 1)
+                    matches!(op_of(code[prep]), Op::TForPrep | Op::TForPrepOld)
+                        && jump_target(prep, code[prep]) == Some(pc as i64 - 1)
                 })
             }
             _ => true,

@@ -162,6 +162,7 @@ impl Parser<'_> {
 
     /// Parses a primary expression, and the fields, calls and method calls behind it.
     pub(super) fn suffixed(&mut self) -> Result<ExprId> {
+        let first_line = self.line();
         let mut expr = self.primary()?;
         loop {
             expr = match self.token {
@@ -173,12 +174,12 @@ impl Parser<'_> {
                 Token::Char(b':') => {
                     self.advance()?;
                     let method = self.name_as_key()?;
-                    let line = self.line();
+                    let line = self.call_line(first_line);
                     let args = self.call_args()?;
                     self.expr_node(ExprKind::MethodCall { obj: expr, method, args, line })
                 }
                 Token::Char(b'(' | b'{') | Token::Str(_) => {
-                    let line = self.line();
+                    let line = self.call_line(first_line);
                     let args = self.call_args()?;
                     self.expr_node(ExprKind::Call { callee: expr, args, line })
                 }
@@ -200,6 +201,11 @@ impl Parser<'_> {
         let key = self.expr()?;
         self.expect(Token::Char(b']'))?;
         Ok(key)
+    }
+
+    /// The line of a call whose arguments begin here, in a chain of suffixes that began in `first_line`.
+    fn call_line(&self, first_line: u32) -> u32 {
+        if self.dialect.calls_begin_chains { first_line } else { self.line() }
     }
 
     fn call_args(&mut self) -> Result<ExprList> {

@@ -33,7 +33,7 @@ type Result<T> = std::result::Result<T, SyntaxError>;
 /// The first violation of the grammar.
 pub fn parse(source: &[u8], chunk_name: &[u8], dialect: &Dialect) -> std::result::Result<Chunk, SyntaxError> {
     if source.len() > MAX_SOURCE {
-        return Err(SyntaxError::new(chunk_name, 1, "chunk is too long"));
+        return Err(SyntaxError::new(chunk_name, dialect, 1, "chunk is too long"));
     }
     Parser::new(source, chunk_name, dialect).chunk()
 }

@@ -1,5 +1,7 @@
 //! Statements.
 
+use perilune_base::dialect::table::Attributes;
+
 use super::{Parser, Result};
 use crate::ast::{Arm, Attrib, Binding, Block, ExprId, ExprKind, ExprList, Stat, StatKind};
 use crate::token::Token;
@@ -186,7 +188,7 @@ impl Parser<'_> {
 
     /// Parses an optional `<attrib>`.
     fn attrib(&mut self) -> Result<Attrib> {
-        if !self.accept(Token::Char(b'<'))? {
+        if self.dialect.attributes == Attributes::Nowhere || !self.accept(Token::Char(b'<'))? {
             return Ok(Attrib::None);
         }
         let name = self.expect_name()?;
@@ -226,11 +228,15 @@ impl Parser<'_> {
     /// Parses a call or an assignment.
     fn expr_statement(&mut self) -> Result<StatKind> {
         let first = self.suffixed()?;
+        let is_call = matches!(self.exprs[first].kind, ExprKind::Call { .. } | ExprKind::MethodCall { .. });
+        if is_call && !self.dialect.empty_statements {
+            return Ok(StatKind::Call(first));
+        }
         if matches!(self.token, Token::Char(b'=' | b',')) {
             return self.assignment(first);
         }
         match self.exprs[first].kind {
-            ExprKind::Call { .. } | ExprKind::MethodCall { .. } => Ok(StatKind::Call(first)),
+            _ if is_call => Ok(StatKind::Call(first)),
             ExprKind::Name(_) | ExprKind::Index { .. } if !self.dialect.empty_statements => {
                 Err(self.expected(Token::Char(b'=')))
             }

@@ -71,7 +71,7 @@ pub(crate) fn raw(vm: &Vm, event: Event, x: Value, y: Value) -> Option<Value> {
 /// need integers.
 #[cold]
 fn coerced(vm: &Vm, event: Event, x: Value, y: Value) -> Option<Value> {
-    if vm.dialect.string_metamethods {
+    if vm.dialect.string_metamethods || x.is_number() && y.is_number() {
         return None;
     }
     let convert = |v: Value| {

@@ -138,6 +138,7 @@ pub(crate) unsafe fn finish_instruction(vm: *mut Vm, func: *mut Value) -> Step {
             | Op::ForPrepOld
             | Op::ForLoop
             | Op::TForPrep
+            | Op::TForPrepOld
             | Op::TForCall
             | Op::TForLoop
             | Op::Tbc => {

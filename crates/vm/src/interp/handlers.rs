@@ -1194,6 +1194,7 @@ const fn handler_of<M: Handlers>(op: Op) -> Handler {
         Op::ForPrepOld => for_prep_old::<M>,
         Op::ForLoop => for_loop::<M>,
         Op::TForPrep => t_for_prep::<M>,
+        Op::TForPrepOld => jump::<M>,
         Op::TForCall => t_for_call::<M>,
         Op::TForLoop => t_for_loop::<M>,
         Op::Tbc => tbc::<M>,

@@ -4,6 +4,7 @@ use perilune_bytecode::ops::Instr;
 use perilune_runtime::value::Value;
 
 use crate::call::{self, Step};
+use crate::frame;
 use crate::native::Raised;
 use crate::vm::Vm;
 
@@ -17,7 +18,7 @@ pub(crate) unsafe fn spread(vm: *mut Vm, i: Instr) -> Step {
     unsafe {
         let th = (*vm).thread;
         let f = (*th).frame;
-        let have = (*f).extra as usize;
+        let have = frame::varargs(f);
         let a = i.a() as usize;
         let wanted = if i.c() != 0 {
             i.c() as usize - 1
@@ -66,12 +67,12 @@ pub(crate) unsafe fn table(vm: *mut Vm, i: Instr) -> Step {
 unsafe fn fill_table(vm: *mut Vm, i: Instr) -> Result<(), Raised> {
     // SAFETY: as in `table`; the extra arguments lie directly below `base`.
     unsafe {
-        let frame = (*(*vm).thread).frame;
-        let have = (*frame).extra as usize;
+        let f = (*(*vm).thread).frame;
+        let have = frame::varargs(f);
         let t = (*vm).table(have, 1);
-        *(*frame).base.add(i.a() as usize) = Value::table(t);
+        *(*f).base.add(i.a() as usize) = Value::table(t);
         for n in 0..have {
-            let v = *(*frame).base.sub(have).add(n);
+            let v = *(*f).base.sub(have).add(n);
             (*vm).raw_set_int(t, n as i64 + 1, v)?;
         }
         let count = (*vm).int_value(have as i64);

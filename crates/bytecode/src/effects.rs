@@ -134,7 +134,7 @@ pub fn effects(op: Op, instr: Instr) -> Effects {
         | Op::VarArgTable
         | Op::Closure => none.write_reg(a),
         Op::LoadNil => none.write(Span::from(a, 0, b as u16 + 1)),
-        Op::SetUpval | Op::Test | Op::Return1 | Op::Tbc => none.read_reg(a),
+        Op::SetUpval | Op::NewGlobal | Op::Test | Op::Return1 | Op::Tbc => none.read_reg(a),
         Op::EqK | Op::EqI | Op::LtK | Op::LeK | Op::GtK | Op::GeK | Op::LtI | Op::LeI | Op::GtI | Op::GeI => {
             none.read_reg(a)
         }
@@ -183,6 +183,8 @@ pub fn effects(op: Op, instr: Instr) -> Effects {
         Op::Call => none.read(call_operands(a, b)).destroy(Span::above(a, 0)).write(values(a, c)).need(Span::one(a)),
         Op::TailCall => none.read(call_operands(a, b)).need(Span::one(a)),
         Op::Return => none.read(values(a, b)),
+        Op::VarArgOf if c == 0 => none.read_reg(b).destroy(Span::above(a, 0)).need(Span::one(a)),
+        Op::VarArgOf => none.read_reg(b).write(values(a, c)).need(Span::one(a)),
         Op::VarArg if c == 0 => none.destroy(Span::above(a, 0)).need(Span::one(a)),
         Op::VarArg => none.write(values(a, c)).need(Span::one(a)),
         Op::ForPrep | Op::ForPrepOld | Op::ForLoop => none.read(Span::from(a, 0, 3)).write(Span::from(a, 0, 4)),

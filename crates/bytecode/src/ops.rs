@@ -84,6 +84,8 @@ pub enum Format {
     Closure,
     /// `a` register, `c` value count + 1 (0: all).
     VarArg,
+    /// As [`Format::VarArg`], with `b` register.
+    VarArgOf,
 }
 
 /// Expands to a callback over the whole table, so that every consumer matches the same rows.
@@ -185,6 +187,9 @@ macro_rules! for_each_op {
             Closure "closure" Closure "R[a] = closure of child prototype d";
             VarArg "vararg" VarArg "R[a], ..., R[a+c-2] = ...";
             VarArgTable "varargtable" A "R[a] = {..., n = number of them}";
+            VarArgOf "varargof" VarArgOf "R[a], ..., R[a+c-2] = R[b][1], ..., R[b][R[b].n]";
+            // Since 5.5.
+            NewGlobal "newglobal" AK "fail if R[a] ~= nil: the global K[d] is already defined";
 
             // Loops. Numeric: R[a] index, R[a+1] limit or remaining count, R[a+2] step, R[a+3] the variable.
             ForPrep "forprep" AJump "prepare R[a..a+2]; if the loop does not run, pc += d";

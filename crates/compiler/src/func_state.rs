@@ -16,7 +16,7 @@ use crate::exp::{ConstId, Exp, Kind, Pc, Reg};
 use crate::failure::{Failure, Place, Res};
 use crate::labels::{Goto, Label};
 use crate::position::Position;
-use crate::scope::{BlockScope, Var};
+use crate::scope::{BlockScope, Var, VarargVar};
 
 /// Longest code of one function: offsets of conditional jumps have 31 bits.
 const MAX_CODE: usize = 1 << 30;
@@ -40,6 +40,8 @@ pub(crate) struct FuncState<'a> {
     pub labels: Vec<Label>,
     /// Jumps to labels not seen yet.
     pub gotos: Vec<Goto>,
+    /// The variable that `...name` declares.
+    pub vararg: Option<VarargVar>,
     /// Whether closures capture local variables, so that every return must close them.
     pub has_captures: bool,
     consts: HashMap<ConstKey, ConstId>,
@@ -70,6 +72,7 @@ impl<'a> FuncState<'a> {
             blocks: Vec::new(),
             labels: Vec::new(),
             gotos: Vec::new(),
+            vararg: None,
             has_captures: false,
             consts: HashMap::new(),
             last_target: 0,
@@ -287,11 +290,21 @@ impl<'a> FuncState<'a> {
         let size = usize::from(self.free) + n;
         if size > usize::from(self.proto.max_stack) {
             if size >= MAX_REGISTERS {
-                return Err(Failure::register_overflow(self.at));
+                return Err(self.register_overflow());
             }
             self.proto.max_stack = size as u8;
         }
         Ok(())
+    }
+
+    #[cold]
+    fn register_overflow(&self) -> Box<Failure> {
+        let text = if self.dialect.registers_are_limit {
+            limit_text(self.dialect, "registers", MAX_REGISTERS, self.proto.line_defined)
+        } else {
+            "function or expression needs too many registers".to_owned()
+        };
+        Failure::register_overflow(text, self.at)
     }
 
     /// Takes `n` registers.

@@ -6,11 +6,11 @@ use perilune_bytecode::proto::{ENV, FUNCTION_ENV, Proto, UpvalDesc, VarKind};
 use perilune_syntax::ast::{Binding, Expr, FuncBody, FuncId, Varargs};
 
 use crate::Compiler;
-use crate::exp::{Exp, Kind};
+use crate::exp::{Exp, Kind, Pc};
 use crate::failure::{Place, Res};
 use crate::func_state::FuncState;
 use crate::position::Position;
-use crate::scope::VarName;
+use crate::scope::{VarName, VarargVar};
 
 impl<'a> Compiler<'a> {
     /// Compiles the whole chunk: a vararg function whose only upvalue is the environment.
@@ -75,11 +75,15 @@ impl<'a> Compiler<'a> {
     /// The variable for the extra arguments: a table of them, or nil if it is not needed.
     fn vararg_table(&mut self, name: &Binding, is_needed: bool) -> Res<()> {
         let fs = &mut self.fs;
-        fs.declare(VarName::Source(name.name), name)?;
+        let var = fs.declare(VarName::Source(name.name), name)?;
         let reg = fs.free;
         fs.reserve(1)?;
-        if is_needed {
-            fs.emit_abc(Op::VarArgTable, reg, 0, 0);
+        if is_needed || fs.dialect.named_varargs {
+            let made_at = fs.emit_abc(Op::VarArgTable, reg, 0, 0);
+            if fs.dialect.named_varargs {
+                fs.vars[var].kind = VarKind::Const;
+                fs.vararg = Some(VarargVar { var, made_at, spread_at: Vec::new(), is_used: false });
+            }
         } else {
             fs.load_nil(reg, 1);
         }
@@ -95,11 +99,39 @@ impl<'a> Compiler<'a> {
         if let Some(error) = self.fs.pending_goto_error(error_place) {
             return Err(error);
         }
+        self.fs.settle_varargs();
         self.fs.finish()
     }
 }
 
 impl FuncState<'_> {
+    /// Emits the instruction for `...`.
+    pub(crate) fn emit_varargs(&mut self) -> Pc {
+        let pc = self.pc();
+        match &mut self.vararg {
+            Some(vararg) => {
+                vararg.spread_at.push(pc);
+                let table = self.vars[vararg.var].reg;
+                self.emit_abc(Op::VarArgOf, 0, table, 1)
+            }
+            None => self.emit_abc(Op::VarArg, 0, 0, 1),
+        }
+    }
+
+    /// Without a use of its variable, the table of extra arguments is not made, and `...` gives the arguments themselves.
+    fn settle_varargs(&mut self) {
+        let Some(vararg) = self.vararg.take() else { return };
+        if vararg.is_used {
+            return;
+        }
+        let made = self.instr(vararg.made_at);
+        *self.instr_mut(vararg.made_at) = Instr::new(Op::LoadNil, made.a(), 0, 0, 0);
+        for pc in vararg.spread_at {
+            let spread = self.instr(pc);
+            *self.instr_mut(pc) = Instr::new(Op::VarArg, spread.a(), 0, spread.c(), 0);
+        }
+    }
+
     /// Returns `n` values from `first` up.
     pub(crate) fn emit_return(&mut self, first: u8, n: u8) {
         match n {

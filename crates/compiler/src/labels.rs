@@ -4,6 +4,7 @@
 //! ends first, the jump moves out to the enclosing block, and remembers whether it left variables that must be closed.
 //! The label then closes them.
 
+use perilune_base::dialect::table::BreakText;
 use perilune_bytecode::ops::Op;
 use perilune_syntax::ast::Name;
 
@@ -119,9 +120,11 @@ impl FuncState<'_> {
         let variable = match self.vars[goto.active].name {
             VarName::Source(name) => self.label_text(name),
             VarName::ForState => "(for state)".to_owned(),
+            VarName::AllGlobals => "*".to_owned(),
         };
+        let kind = if self.dialect.scope_text_says_local { "local " } else { "" };
         let message = format!(
-            "<goto {}> at line {} jumps into the scope of local '{variable}'",
+            "<goto {}> at line {} jumps into the scope of {kind}'{variable}'",
             self.jump_text(goto.name),
             goto.line,
         );
@@ -143,8 +146,10 @@ impl FuncState<'_> {
     pub(crate) fn pending_goto_error(&self, place: Place) -> Option<Box<Failure>> {
         let goto = self.gotos.first()?;
         let message = match goto.name {
-            JumpName::Break if self.dialect.break_text => format!("break outside loop at line {}", goto.line),
-            JumpName::Break => format!("<break> at line {} not inside a loop", goto.line),
+            JumpName::Break if self.dialect.break_text == BreakText::NotInside => {
+                format!("<break> at line {} not inside a loop", goto.line)
+            }
+            JumpName::Break => format!("break outside loop at line {}", goto.line),
             JumpName::Label(name) => {
                 format!("no visible label '{}' for <goto> at line {}", self.label_text(name), goto.line)
             }

@@ -15,7 +15,7 @@
 //! | `scope`       | which variable a name means                                          |
 //! | `labels`      | where `goto` and `break` go                                          |
 //! | `expr`, `call`, `table` | how expressions are walked                                 |
-//! | `stat`, `loops`, `function` | how statements and functions are walked                |
+//! | `stat`, `loops`, `globals`, `function` | how statements and functions are walked                |
 //! | `position`    | which line the reference would give an instruction                   |
 //!
 //! The order of evaluation, the names and lines of debug information and the texts of errors are the reference's. What
@@ -33,6 +33,7 @@ mod failure;
 mod fold;
 mod func_state;
 mod function;
+mod globals;
 mod jumps;
 mod labels;
 mod loops;

@@ -2,6 +2,7 @@
 
 use perilune_base::index::Slice;
 use perilune_bytecode::ops::{Instr, Op};
+use perilune_bytecode::proto::VarKind;
 use perilune_syntax::ast::{Binding, Block, ExprId, ExprList};
 
 use crate::Compiler;
@@ -99,7 +100,7 @@ impl Compiler<'_> {
         for _ in 0..3 {
             self.fs.declare(VarName::ForState, var)?;
         }
-        self.fs.declare(VarName::Source(var.name), var)?;
+        self.declare_loop_variable(var)?;
         self.consumed(var.line, var.end);
         self.expr_to_next(start)?;
         self.consume_token(1);
@@ -119,6 +120,15 @@ impl Compiler<'_> {
         self.for_body(ForKind::Numeric, base, 1, block, line)
     }
 
+    /// Declares the variable that controls a loop.
+    fn declare_loop_variable(&mut self, var: &Binding) -> Res<()> {
+        let n = self.fs.declare(VarName::Source(var.name), var)?;
+        if self.dialect.constant_loop_variables {
+            self.fs.vars[n].kind = VarKind::Const;
+        }
+        Ok(())
+    }
+
     /// `for vars in exprs do block end`
     pub(crate) fn generic_for(&mut self, vars: Slice<Binding>, exprs: ExprList, block: &Block) -> Res<()> {
         self.fs.enter_block(true);
@@ -128,7 +138,8 @@ impl Compiler<'_> {
         for _ in 0..4 {
             self.fs.declare(VarName::ForState, first)?;
         }
-        for var in vars {
+        self.declare_loop_variable(first)?;
+        for var in &vars[1..] {
             self.fs.declare(VarName::Source(var.name), var)?;
         }
         // Calls of the iterator count to the line of the first token behind `in`.

@@ -8,6 +8,7 @@ use perilune_syntax::ast::{Arm, Attrib, Binding, Block, ExprId, ExprKind, ExprLi
 use crate::Compiler;
 use crate::exp::{Exp, JumpList, Kind};
 use crate::failure::{Failure, Place, Res};
+use crate::globals::global_kind;
 use crate::labels::JumpName;
 use crate::position::Position;
 use crate::scope::VarName;
@@ -41,6 +42,15 @@ impl Compiler<'_> {
         self.fs.at.line = stat.line;
         match stat.kind {
             StatKind::Local { bindings, exprs } => self.local(bindings, exprs, stat.end_line),
+            StatKind::Global { bindings, exprs, line } => self.global_statement(bindings, exprs, line, stat.end_line),
+            StatKind::GlobalAll(attrib) => {
+                self.fs.declare_global(VarName::AllGlobals, global_kind(attrib));
+                Ok(())
+            }
+            StatKind::GlobalFunction { binding, func } => {
+                let binding = self.chunk.bindings[binding];
+                self.global_function(&binding, func, stat.line)
+            }
             StatKind::Assign { targets, exprs, line } => self.assign(targets, exprs, line),
             StatKind::Call(call) => {
                 if let Kind::Call(pc) = self.expr(call)?.kind {

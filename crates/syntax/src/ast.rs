@@ -383,6 +383,24 @@ pub enum StatKind {
         /// The values.
         exprs: ExprList,
     },
+    /// `global a <const>, b = exprs`
+    Global {
+        /// The variables.
+        bindings: Slice<Binding>,
+        /// The values; none if there is no `=`.
+        exprs: ExprList,
+        /// The line of the token behind `=`.
+        line: u32,
+    },
+    /// `global *`, with its attribute.
+    GlobalAll(Attrib),
+    /// `global function name() end`
+    GlobalFunction {
+        /// The variable, declared inside the function.
+        binding: Id<Binding>,
+        /// The function, an expression of kind [`ExprKind::Function`].
+        func: ExprId,
+    },
     /// `targets = exprs`
     Assign {
         /// The targets, each of kind [`ExprKind::Name`] or [`ExprKind::Index`].

@@ -120,6 +120,23 @@ impl Printer<'_, '_> {
                 self.bindings(bindings)?;
                 self.exprs(exprs)?;
             }
+            StatKind::Global { bindings, exprs, line: _ } => {
+                self.text("global ")?;
+                self.bindings(bindings)?;
+                self.exprs(exprs)?;
+            }
+            StatKind::GlobalAll(attrib) => {
+                self.text("global-all")?;
+                if attrib == Attrib::Const {
+                    self.text(" const")?;
+                }
+            }
+            StatKind::GlobalFunction { binding, func } => {
+                self.text("global-function ")?;
+                self.name(chunk.bindings[binding].name)?;
+                self.text(" ")?;
+                self.expr(func)?;
+            }
             StatKind::Assign { targets, exprs, line: _ } => {
                 self.text("set (")?;
                 for (index, &target) in chunk.expr_lists[targets].iter().enumerate() {

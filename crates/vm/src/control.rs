@@ -137,8 +137,7 @@ pub(crate) unsafe fn catch(vm: *mut Vm, f: *mut Frame) -> Step {
         // Flags of frames above are dead with them. Upvalues are closed before any `__close` handler runs.
         let slot = error_slot(f);
         close::close_upvalues(vm, slot.add(1));
-        *slot = (*vm).error;
-        (*vm).error = Value::NIL;
+        *slot = (*vm).caught_error();
         (*vm).overflowing = false;
         go_on_closing(vm, f)
     }
@@ -222,7 +221,7 @@ impl Vm {
         if self.abort.is_some() {
             return Err(Raised(()));
         }
-        Ok(Err(std::mem::replace(&mut self.error, Value::NIL)))
+        Ok(Err(self.caught_error()))
     }
 
     /// What the message handler in force makes of an error that the running native function is about to return as a
@@ -232,7 +231,7 @@ impl Vm {
         if let Some(handler) = self.message_handler() {
             self.call_message_handler(handler)?;
         }
-        Ok(std::mem::replace(&mut self.error, Value::NIL))
+        Ok(self.caught_error())
     }
 }
 
@@ -479,8 +478,7 @@ pub(crate) unsafe fn coroutine_failed(vm: *mut Vm) -> Step {
             return Step::Raise;
         }
         if (*(*th).frame).kind == frame::RESUME {
-            let error = (*vm).error;
-            (*vm).error = Value::NIL;
+            let error = (*vm).caught_error();
             return deliver_to_resumer(vm, false, &[error]);
         }
         // A wrapped function closes its coroutine and passes the error on, with a position when it is a string.

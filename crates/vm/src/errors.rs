@@ -151,6 +151,16 @@ pub(crate) fn for_loop(vm: &mut Vm, what: &str, v: Value) -> Raised {
     vm.run_error_bytes(&text)
 }
 
+/// A declaration gives a value to a global that has one.
+#[cold]
+pub(crate) fn global_defined(vm: &mut Vm, name: Value) -> Raised {
+    let name = match name.as_str() {
+        Some(name) => names::shown(name.as_bytes()).to_vec(),
+        None => b"?".to_vec(),
+    };
+    vm.run_error_bytes(&[b"global '", &name[..], b"' already defined"].concat())
+}
+
 /// A `<close>` variable got a value that cannot be closed.
 #[cold]
 pub(crate) fn no_close_method(vm: &mut Vm, slot: *mut Value) -> Raised {
@@ -255,6 +265,12 @@ impl Vm {
         self.error = error;
         self.unhandled = false;
         Raised(())
+    }
+
+    /// The error on its way, which goes no further: as whoever caught it gets to see it, after its message handler.
+    pub(crate) fn caught_error(&mut self) -> Value {
+        let error = std::mem::replace(&mut self.error, Value::NIL);
+        if error.is_nil() && self.dialect.nil_errors_have_text { self.string(b"<no error object>") } else { error }
     }
 
     /// Raises a value that no message handler sees.

@@ -85,7 +85,7 @@ fn writes(i: Instr, op: Op, reg: usize) -> bool {
     match op {
         Op::LoadNil => a <= reg && reg <= a + i.b() as usize,
         Op::TForCall => reg >= a + 4,
-        Op::Call | Op::TailCall | Op::VarArg => reg >= a,
+        Op::Call | Op::TailCall | Op::VarArg | Op::VarArgOf => reg >= a,
         Op::SelfField => reg == a || reg == a + 1,
         Op::ForPrep | Op::ForPrepOld | Op::ForLoop => a <= reg && reg <= a + 3,
         Op::TForLoop => reg == a + 2,
@@ -97,6 +97,7 @@ fn writes(i: Instr, op: Op, reg: usize) -> bool {
         | Op::SetList
         | Op::Jump
         | Op::Loop
+        | Op::NewGlobal
         | Op::Test
         | Op::Eq
         | Op::Lt

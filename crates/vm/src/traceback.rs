@@ -155,7 +155,7 @@ impl Vm {
                     && at == first
                 {
                     out.extend_from_slice(b"\n\t...");
-                    if style == Tracebacks::Counted {
+                    if matches!(style, Tracebacks::Counted | Tracebacks::Called) {
                         // One level more than the announced number is left out, as in the reference.
                         out.extend_from_slice(format!("\t(skipping {} levels)", end - first - 1).as_bytes());
                     }
@@ -207,11 +207,15 @@ impl Vm {
         unsafe {
             let is_lua = (*f).kind == frame::LUA;
             let function = *(*f).func;
+            let line_defined = crate::load::plain_of(function).map_or(0, |plain| plain.line_defined);
+            let is_main = is_lua && line_defined == 0;
             let style = self.dialect.tracebacks;
             let named = names::function_name(self.dialect, f);
             let quoted = |kind: &str, name: &[u8]| [b"in ", kind.as_bytes(), b" '", name, b"'"].concat();
             match (style, named) {
                 (Tracebacks::Lines | Tracebacks::Functions, Some((_, name))) => return quoted("function", &name),
+                (Tracebacks::Called, Some((kind, name))) => return quoted(kind, &name),
+                (Tracebacks::Called, None) if is_main => {}
                 (Tracebacks::Lines, None) if !is_lua => return b"?".to_vec(),
                 (Tracebacks::Lines | Tracebacks::Functions, None) if is_lua => {}
                 (_, named) => {
@@ -227,7 +231,7 @@ impl Vm {
                 return b"in ?".to_vec();
             }
             let proto = (*pointer::<LuaClosure>(function)).proto;
-            match (*proto).info.plain.line_defined {
+            match line_defined {
                 0 => b"in main chunk".to_vec(),
                 line => {
                     let place = format!(":{line}>");
@@ -249,7 +253,7 @@ fn omission(style: Tracebacks, from: usize, count: usize) -> Option<(usize, usiz
             (FIRST_LEVELS_OLD - 1, count - 1 - LAST_LEVELS_OLD)
         }
         Tracebacks::Functions => return None,
-        Tracebacks::Kinds | Tracebacks::Counted => {
+        Tracebacks::Kinds | Tracebacks::Counted | Tracebacks::Called => {
             let is_long = count.saturating_sub(from) > FIRST_LEVELS + LAST_LEVELS + 1;
             if !is_long {
                 return None;

@@ -132,6 +132,8 @@ pub enum Tracebacks {
     Kinds,
     /// As [`Tracebacks::Kinds`], and the number of levels left out.
     Counted,
+    /// As [`Tracebacks::Counted`], but functions are called what they are called by first of all.
+    Called,
 }
 
 /// How the command shows errors.
@@ -163,6 +165,19 @@ pub enum ResumeText {
     Dead,
     /// Non-suspended.
     NonSuspended,
+}
+
+/// The error of a `break` outside of a loop.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum BreakText {
+    /// `no loop to break near 't'`
+    NoLoop,
+    /// `<break> at line 1 not inside a loop`
+    NotInside,
+    /// `break outside loop at line 1`
+    Outside,
+    /// `break outside loop near 'break'`
+    OutsideNear,
 }
 
 /// A row, for documents.
@@ -268,8 +283,20 @@ dialects! {
         DepthText::StackOverflow,
         DepthText::StackOverflow,
     ];
-    /// The error of a `break` outside of a loop begins with `break`, and not `<break>`.
-    break_text, "errors": bool = [false, false, false, true, true];
+    /// The error of a `break` outside of a loop.
+    break_text, "errors": BreakText = [
+        BreakText::NoLoop,
+        BreakText::NotInside,
+        BreakText::NotInside,
+        BreakText::Outside,
+        BreakText::OutsideNear,
+    ];
+    /// The error of a jump into the scope of a variable says that it is a local one.
+    scope_text_says_local, "errors": bool = [true, true, true, true, false];
+    /// An error that is nil becomes a message.
+    nil_errors_have_text, "errors": bool = [false, false, false, false, true];
+    /// A function that needs too many registers exceeds a limit like others.
+    registers_are_limit, "errors": bool = [false, false, false, false, true];
     /// There are `goto` and labels, and `goto` is a reserved word.
     goto, "syntax": bool = [false, true, true, true, true];
     /// `;` is a statement.
@@ -291,6 +318,8 @@ dialects! {
     ];
     /// Globals can be declared: `global x`.
     global_declarations, "syntax": bool = [false, false, false, false, true];
+    /// `global` is a reserved word; else it is one only where it begins a declaration.
+    global_reserved, "syntax": bool = [false, false, false, false, false], strict [false, false, false, false, true];
     /// Varargs may have a name: `function f(...t)`.
     named_varargs, "syntax": bool = [false, false, false, false, true];
     /// The first variable of a loop cannot be assigned to.
@@ -354,7 +383,7 @@ dialects! {
         Tracebacks::Functions,
         Tracebacks::Kinds,
         Tracebacks::Counted,
-        Tracebacks::Counted,
+        Tracebacks::Called,
     ];
     /// A call counts to the line where the chain of its suffixes begins; else to that of its arguments.
     calls_begin_chains, "errors": bool = [false, true, true, false, false];
@@ -373,7 +402,7 @@ dialects! {
     /// Messages name a type by the `__name` of its metatable.
     type_names, "errors": bool = [false, false, true, true, true];
     /// `a <= b` without `__le` is `not (b < a)`.
-    le_from_lt, "metamethods": bool = [true, true, true, true, true], strict [true, true, true, false, false];
+    le_from_lt, "metamethods": bool = [true, true, true, true, false], strict [true, true, true, false, false];
 }
 
 static DIALECTS: [[Dialect; 2]; LuaVersion::ALL.len()] = [

@@ -82,7 +82,7 @@ fn check_end(proto: &Proto) -> Result<(), VerifyError> {
 
 /// Whether the instruction leaves values up to the top.
 fn opens(op: Op, instr: Instr) -> bool {
-    matches!(op, Op::Call | Op::VarArg) && instr.c() == 0
+    matches!(op, Op::Call | Op::VarArg | Op::VarArgOf) && instr.c() == 0
 }
 
 /// Whether the instruction uses values up to the top.

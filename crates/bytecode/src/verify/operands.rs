@@ -112,7 +112,8 @@ fn check_indices(proto: &Proto, op: Op, instr: Instr) -> Check {
         | Format::Return
         | Format::AJump
         | Format::TForCall
-        | Format::VarArg => Ok(()),
+        | Format::VarArg
+        | Format::VarArgOf => Ok(()),
     }
 }
 
@@ -122,6 +123,7 @@ fn check_constant(proto: &Proto, op: Op, index: i32) -> Check {
     let is_valid = match op {
         Op::BAndK | Op::BOrK | Op::BXorK => matches!(constant, Const::Int(_)),
         Op::LoadK | Op::EqK => true,
+        Op::NewGlobal => matches!(constant, Const::Str(_)),
         _ => matches!(constant, Const::Int(_) | Const::Float(_)),
     };
     if is_valid { Ok(()) } else { Err(Problem::ConstantKind) }

@@ -332,7 +332,7 @@ impl Recorder {
             Op::Not => self.not(view, i),
             Op::Len => self.len(view, i),
             Op::Concat => self.concat(view, i),
-            Op::Jump => {
+            Op::Jump | Op::TForPrepOld => {
                 self.jump(i.d());
                 Ok(())
             }
@@ -364,7 +364,14 @@ impl Recorder {
             Op::TForCall => self.t_for_call(view, i),
             Op::TForLoop => self.t_for_loop(view, i),
             Op::Close => self.close(view, i),
-            Op::Tbc => Err(Abort::Opcode),
+            Op::Tbc
+            | Op::LenF
+            | Op::ModF
+            | Op::ModFK
+            | Op::ForPrepOld
+            | Op::VarArgTable
+            | Op::VarArgOf
+            | Op::NewGlobal => Err(Abort::Opcode),
         }
     }
 

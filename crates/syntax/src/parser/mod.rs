@@ -179,6 +179,9 @@ impl<'s> Parser<'s> {
 
     /// The token behind the current one.
     fn look_ahead(&mut self) -> Result<Token> {
+        if let Some(ahead) = self.ahead {
+            return Ok(ahead.token);
+        }
         let token = self.lexer.next_token()?;
         self.ahead = Some(Ahead { token, start: self.lexer.start(), end: self.lexer.end() });
         Ok(token)

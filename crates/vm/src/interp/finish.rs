@@ -134,6 +134,8 @@ pub(crate) unsafe fn finish_instruction(vm: *mut Vm, func: *mut Value) -> Step {
             | Op::Closure
             | Op::VarArg
             | Op::VarArgTable
+            | Op::VarArgOf
+            | Op::NewGlobal
             | Op::ForPrep
             | Op::ForPrepOld
             | Op::ForLoop

@@ -987,6 +987,20 @@ handler!(#[cold] var_arg_table(vm, pc, _base, consts, frame, i) {
     after::<M>(vm, consts, varargs::table(vm, i))
 });
 
+handler!(#[cold] var_arg_of(vm, pc, _base, consts, frame, i) {
+    (*frame).pc = pc;
+    after::<M>(vm, consts, varargs::spread_table(vm, i))
+});
+
+handler!(new_global(vm, pc, base, consts, frame, i) {
+    if (*reg(base, a_of(pc))).is_nil() {
+        return next::<M>(vm, pc, base, consts, frame);
+    }
+    (*frame).pc = pc;
+    let _ = crate::errors::global_defined(&mut *vm, constant(consts, i.d() as usize));
+    raise::<M>(vm)
+});
+
 // Loops.
 
 handler!(for_prep(vm, pc, base, consts, frame, i) {
@@ -1190,6 +1204,8 @@ const fn handler_of<M: Handlers>(op: Op) -> Handler {
         Op::Closure => closure_::<M>,
         Op::VarArg => var_arg::<M>,
         Op::VarArgTable => var_arg_table::<M>,
+        Op::VarArgOf => var_arg_of::<M>,
+        Op::NewGlobal => new_global::<M>,
         Op::ForPrep => for_prep::<M>,
         Op::ForPrepOld => for_prep_old::<M>,
         Op::ForLoop => for_loop::<M>,

@@ -8,6 +8,9 @@ use crate::frame;
 use crate::native::Raised;
 use crate::vm::Vm;
 
+/// The most extra arguments that a table may claim to have.
+const MAX_COUNT: i64 = (i32::MAX / 2) as i64;
+
 /// `VarArg`.
 ///
 /// # Safety
@@ -38,6 +41,42 @@ pub(crate) unsafe fn spread(vm: *mut Vm, i: Instr) -> Step {
         }
         for n in copied..wanted {
             *target.add(n) = Value::NIL;
+        }
+        if i.c() == 0 {
+            (*th).top = target.add(wanted);
+        }
+        Step::Next
+    }
+}
+
+/// `VarArgOf`: as [`spread`], from a table of extra arguments, which the program may have changed.
+///
+/// # Safety
+/// As [`spread`].
+pub(crate) unsafe fn spread_table(vm: *mut Vm, i: Instr) -> Step {
+    // SAFETY: the operands are registers; for an open list room is made first.
+    unsafe {
+        let th = (*vm).thread;
+        let f = (*th).frame;
+        let Some(t) = (*(*f).base.add(i.b() as usize)).as_table() else { return Step::Next };
+        let have = match (*vm).get_field(t, "n").as_int() {
+            Some(n) if (0..=MAX_COUNT).contains(&n) => n as usize,
+            _ => {
+                let _ = (*vm).run_error("vararg table has no proper 'n'");
+                return Step::Raise;
+            }
+        };
+        let a = i.a() as usize;
+        let wanted = if i.c() != 0 { i.c() as usize - 1 } else { have };
+        if i.c() == 0 {
+            (*th).top = (*f).base.add(a);
+            if (*vm).ensure_stack(have).is_err() {
+                return Step::Raise;
+            }
+        }
+        let target = (*f).base.add(a);
+        for n in 0..wanted {
+            *target.add(n) = if n < have { t.get_int(n as i64 + 1) } else { Value::NIL };
         }
         if i.c() == 0 {
             (*th).top = target.add(wanted);

@@ -80,7 +80,7 @@ pub enum Format {
     AJump,
     /// `a` register, `c` result count.
     TForCall,
-    /// `a` register, `d` child prototype.
+    /// `a` register, `d` child prototype, `c` flag.
     Closure,
     /// `a` register, `c` value count + 1 (0: all).
     VarArg,
@@ -184,7 +184,7 @@ macro_rules! for_each_op {
             Return "return" Return "return R[a], ..., R[a+b-2]";
             Return0 "return0" None "return, nothing to close";
             Return1 "return1" A "return R[a], nothing to close";
-            Closure "closure" Closure "R[a] = closure of child prototype d";
+            Closure "closure" Closure "R[a] = closure of child prototype d; c: 1 if it may be the last one once more";
             VarArg "vararg" VarArg "R[a], ..., R[a+c-2] = ...";
             VarArgTable "varargtable" A "R[a] = {..., n = number of them}";
             VarArgOf "varargof" VarArgOf "R[a], ..., R[a+c-2] = R[b][1], ..., R[b][R[b].n]";

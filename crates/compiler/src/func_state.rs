@@ -9,7 +9,7 @@ use perilune_base::dialect::Dialect;
 use perilune_base::limits::MAX_REGISTERS;
 use perilune_bytecode::ops::{Instr, Op};
 use perilune_bytecode::proto::{Const, Proto};
-use perilune_syntax::ast::{Chunk, Name};
+use perilune_syntax::ast::{Chunk, Name, Stat};
 use perilune_syntax::limit_text;
 
 use crate::exp::{ConstId, Exp, Kind, Pc, Reg};
@@ -40,6 +40,8 @@ pub(crate) struct FuncState<'a> {
     pub labels: Vec<Label>,
     /// Jumps to labels not seen yet.
     pub gotos: Vec<Goto>,
+    /// What follows the current statement in each of the open lists of statements, innermost last.
+    pub following: Vec<&'a [Stat]>,
     /// The variable that `...name` declares.
     pub vararg: Option<VarargVar>,
     /// Whether closures capture local variables, so that every return must close them.
@@ -72,6 +74,7 @@ impl<'a> FuncState<'a> {
             blocks: Vec::new(),
             labels: Vec::new(),
             gotos: Vec::new(),
+            following: Vec::new(),
             vararg: None,
             has_captures: false,
             consts: HashMap::new(),

@@ -40,7 +40,8 @@ impl<'a> Compiler<'a> {
         self.fs.at = end;
         let index = self.fs.proto.protos.len() as i32;
         self.fs.proto.protos.push(inner.proto);
-        let pc = self.fs.emit(Instr::new(Op::Closure, 0, 0, 0, index));
+        let is_reused = u8::from(self.dialect.reused_closures);
+        let pc = self.fs.emit(Instr::new(Op::Closure, 0, 0, is_reused, index));
         let mut closure = Exp::new(Kind::Pending(pc));
         self.fs.exp_to_next(&mut closure)?;
         Ok(closure)

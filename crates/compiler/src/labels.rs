@@ -6,7 +6,7 @@
 
 use perilune_base::dialect::table::BreakText;
 use perilune_bytecode::ops::Op;
-use perilune_syntax::ast::Name;
+use perilune_syntax::ast::{Name, Stat, StatKind};
 
 use crate::exp::{JumpList, Pc, Reg};
 use crate::failure::{Failure, Place, Res};
@@ -28,6 +28,8 @@ pub(crate) struct Label {
     line: u32,
     /// Variables active at the label.
     active: usize,
+    /// Open lists of statements at the label.
+    depth: usize,
 }
 
 /// A jump forwards to a label not seen yet.
@@ -53,7 +55,7 @@ impl FuncState<'_> {
 
     /// `goto name`
     pub(crate) fn goto(&mut self, name: Name, line: u32) {
-        match self.find_label(name) {
+        match self.find_label(name).filter(|label| !self.is_hidden(label, name)) {
             Some(label) => {
                 let level = self.reg_level(label.active);
                 if self.local_top() > level {
@@ -98,7 +100,7 @@ impl FuncState<'_> {
         error_line: u32,
     ) -> Res<bool> {
         let pc = self.label();
-        let label = Label { name, pc, line, active };
+        let label = Label { name, pc, line, active, depth: self.following.len() };
         self.labels.push(label);
         let (found, others) = self.gotos.drain(first_goto..).partition::<Vec<_>, _>(|goto| goto.name == name);
         self.gotos.extend(others);
@@ -157,9 +159,19 @@ impl FuncState<'_> {
         Some(Failure::new(message, place))
     }
 
+    /// Whether a label is hidden by one with the same name that follows in a block further inside.
+    ///
+    /// ```lua
+    /// ::l:: do goto l; ::l:: end   -- goes forwards
+    /// ```
+    fn is_hidden(&self, label: &Label, name: Name) -> bool {
+        let is_same = |stat: &Stat| matches!(stat.kind, StatKind::Label { name: other, .. } if other == name);
+        self.following[label.depth..].iter().any(|stats| stats.iter().any(is_same))
+    }
+
     /// Whether a label with this name is visible, so that a jump to it goes backwards.
     pub(crate) fn has_label(&self, name: Name) -> bool {
-        self.find_label(name).is_some()
+        self.find_label(name).is_some_and(|label| !self.is_hidden(&label, name))
     }
 
     fn find_label(&self, name: Name) -> Option<Label> {

@@ -16,10 +16,16 @@ use crate::scope::VarName;
 impl Compiler<'_> {
     /// Compiles the statements of a block, without opening a scope.
     pub(crate) fn statements(&mut self, block: &Block) -> Res<()> {
-        for stat in &self.chunk.stats[block.stats] {
+        let stats = &self.chunk.stats[block.stats];
+        self.fs.following.push(stats);
+        for (n, stat) in stats.iter().enumerate() {
+            if let Some(rest) = self.fs.following.last_mut() {
+                *rest = &stats[n + 1..];
+            }
             self.statement(stat)?;
             self.fs.free = self.fs.local_top();
         }
+        self.fs.following.pop();
         // Empty statements may follow the last one.
         self.consumed(block.last_line, block.end);
         Ok(())
@@ -310,7 +316,12 @@ impl Compiler<'_> {
     fn arm(&mut self, arm: &Arm, is_last: bool, escapes: &mut JumpList) -> Res<()> {
         self.fs.at.line = arm.line;
         let mut e = self.expr(arm.cond)?;
+        let condition_end = self.fs.at;
         self.consume_token(4);
+        let then_end = self.fs.at;
+        if self.dialect.conditions_end_before_then {
+            self.fs.at = condition_end;
+        }
         if let Some((name, line)) = self.only_jump(&arm.block) {
             self.fs.go_if_false(&mut e)?;
             self.consumed(line, arm.block.end);
@@ -320,6 +331,7 @@ impl Compiler<'_> {
             return Ok(());
         }
         self.fs.go_if_true(&mut e)?;
+        self.fs.at = then_end;
         self.block(&arm.block)?;
         if !is_last {
             let jump = self.fs.jump();

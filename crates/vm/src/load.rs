@@ -56,6 +56,7 @@ impl Vm {
         let proto = self.heap.new_proto(plain).as_ptr();
         let env = match env {
             Some(env) => env,
+            None if binary && count > 1 && self.dialect.env_of_single_upvalue => Value::NIL,
             None => self.thread_globals(),
         };
         // SAFETY: prototype and closure were just made and nothing is collected until the function is returned; all

@@ -129,7 +129,9 @@ impl Vm {
         unsafe {
             let f = (*self.thread).frame;
             let (_, proto, _) = names::code_of(f);
-            let line = current_line(f).map_or(-1, i64::from);
+            let Some(line) = current_line(f) else {
+                return format!("{} ", self.dialect.stripped_position).into_bytes();
+            };
             let mut text = short_source(self.dialect, proto);
             text.extend_from_slice(format!(":{line}: ").as_bytes());
             text

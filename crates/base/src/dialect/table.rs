@@ -334,6 +334,12 @@ dialects! {
     ];
     /// The suffix of environment variables of this version only, which count before those without it.
     variable_suffix, "command": Option<&'static str> = [None, Some("_5_2"), Some("_5_3"), Some("_5_4"), Some("_5_5")];
+    /// `__close` gets a second argument even if there is no error: nil.
+    close_gets_nil, "metamethods": bool = [true, true, true, true, false];
+    /// A function expression gives the closure that it gave before, if all upvalues are the same variables.
+    reused_closures, "environments": bool = [false, true, true, false, false];
+    /// Loading a binary chunk sets the first upvalue to the globals only if there is no other upvalue.
+    env_of_single_upvalue, "environments": bool = [false, true, false, false, false];
     /// Which handler of `__eq`, `__lt` and `__le` decides.
     shared_handlers, "metamethods": SharedHandlers = [
         SharedHandlers::Both,
@@ -387,6 +393,10 @@ dialects! {
     ];
     /// A call counts to the line where the chain of its suffixes begins; else to that of its arguments.
     calls_begin_chains, "errors": bool = [false, true, true, false, false];
+    /// The instruction of a condition counts to the line of the condition's end; else to that of `then`.
+    conditions_end_before_then, "errors": bool = [false, false, false, false, true];
+    /// Where stripped code is, in messages.
+    stripped_position, "errors": &'static str = ["?:-1:", "?:-1:", "?:-1:", "?:-1:", "?:?:"];
     /// Levels of the stack count calls that were replaced by tail calls.
     counts_tail_calls, "errors": bool = [true, false, false, false, false];
     /// Messages name what a generic loop calls `for iterator`, also when it cannot be called.

@@ -138,7 +138,7 @@ fn check_counts(proto: &Proto, op: Op, instr: Instr) -> Check {
         Op::SubK | Op::DivK | Op::ModK | Op::ModFK | Op::IDivK | Op::PowK => c == 0,
         Op::ShlI | Op::ShrI | Op::GetInt => c == 0,
         Op::Concat => c >= 2,
-        Op::Return | Op::TailCall => c <= 1,
+        Op::Return | Op::TailCall | Op::Closure => c <= 1,
         Op::TForCall => c >= 1,
         Op::SetList => d >= 0 && d.checked_add(i32::from(b)).is_some(),
         // Room for more items than there are instructions to fill it would only waste memory.

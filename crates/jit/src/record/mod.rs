@@ -356,6 +356,7 @@ impl Recorder {
                 let v = self.get(view, i.a())?;
                 self.return_values(&[v])
             }
+            Op::Closure if i.c() != 0 => Err(Abort::Opcode),
             Op::Closure => self.closure(view, i),
             Op::VarArg => self.vararg(view, i),
             Op::ForPrep => self.for_prep(view, i),

@@ -1015,6 +1015,11 @@ handler!(for_prep(vm, pc, base, consts, frame, i) {
 handler!(for_prep_old(vm, pc, base, consts, frame, i) {
     (*frame).pc = pc;
     match loops::prepare_old(vm, reg(base, a_of(pc))) {
+        Ok(true) if M::HOOKS => {
+            // The reference goes back to the body, even for the first time.
+            (*(*vm).thread).hook_pc = u32::MAX;
+            next::<M>(vm, pc, base, consts, frame)
+        }
         Ok(true) => next::<M>(vm, pc, base, consts, frame),
         Ok(false) => next::<M>(vm, pc.offset(i.d() as isize), base, consts, frame),
         Err(_) => raise::<M>(vm),

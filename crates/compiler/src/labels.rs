@@ -121,7 +121,7 @@ impl FuncState<'_> {
     fn jump_into_scope(&self, goto: &Goto, line: u32) -> Box<Failure> {
         let variable = match self.vars[goto.active].name {
             VarName::Source(name) => self.label_text(name),
-            VarName::ForState => "(for state)".to_owned(),
+            VarName::Hidden(name) => name.to_owned(),
             VarName::AllGlobals => "*".to_owned(),
         };
         let kind = if self.dialect.scope_text_says_local { "local " } else { "" };

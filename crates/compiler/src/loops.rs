@@ -97,9 +97,7 @@ impl Compiler<'_> {
     ) -> Res<()> {
         self.fs.enter_block(true);
         let base = self.fs.free;
-        for _ in 0..3 {
-            self.fs.declare(VarName::ForState, var)?;
-        }
+        self.declare_loop_state(["(for index)", "(for limit)", "(for step)"], var)?;
         self.declare_loop_variable(var)?;
         self.consumed(var.line, var.end);
         self.expr_to_next(start)?;
@@ -120,6 +118,15 @@ impl Compiler<'_> {
         self.for_body(ForKind::Numeric, base, 1, block, line)
     }
 
+    /// Declares the hidden variables of a loop.
+    fn declare_loop_state<const N: usize>(&mut self, names: [&'static str; N], at: &Binding) -> Res<()> {
+        for name in names {
+            let name = if self.dialect.loop_state_names { name } else { "(for state)" };
+            self.fs.declare(VarName::Hidden(name), at)?;
+        }
+        Ok(())
+    }
+
     /// Declares the variable that controls a loop.
     fn declare_loop_variable(&mut self, var: &Binding) -> Res<()> {
         let n = self.fs.declare(VarName::Source(var.name), var)?;
@@ -135,9 +142,7 @@ impl Compiler<'_> {
         let base = self.fs.free;
         let vars = &self.chunk.bindings[vars];
         let (Some(first), Some(last)) = (vars.first(), vars.last()) else { return Ok(()) };
-        for _ in 0..4 {
-            self.fs.declare(VarName::ForState, first)?;
-        }
+        self.declare_loop_state(["(for generator)", "(for state)", "(for control)", "(for state)"], first)?;
         self.declare_loop_variable(first)?;
         for var in &vars[1..] {
             self.fs.declare(VarName::Source(var.name), var)?;

@@ -34,8 +34,8 @@ pub(crate) struct Var {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum VarName {
     Source(Name),
-    /// `(for state)`, which no source can name.
-    ForState,
+    /// A hidden variable of a loop, which no source can name: `(for state)`.
+    Hidden(&'static str),
     /// All names that are not declared otherwise: `global *`.
     AllGlobals,
 }
@@ -136,7 +136,8 @@ impl FuncState<'_> {
             var.info = info;
             let name: &[u8] = match var.name {
                 VarName::Source(name) => self.chunk.name(name),
-                VarName::ForState | VarName::AllGlobals => b"(for state)",
+                VarName::Hidden(name) => name.as_bytes(),
+                VarName::AllGlobals => b"*",
             };
             self.proto.locals.push(LocVar { name: name.into(), start, end: start });
             self.active += 1;
@@ -232,7 +233,7 @@ impl FuncState<'_> {
                 *others = match (*others, found.name) {
                     (OtherGlobals::Declared { .. }, _) => *others,
                     (_, VarName::AllGlobals) => OtherGlobals::Declared { is_constant },
-                    (_, VarName::Source(_) | VarName::ForState) => OtherGlobals::Hidden,
+                    (_, VarName::Source(_) | VarName::Hidden(_)) => OtherGlobals::Hidden,
                 };
             }
         }
@@ -250,7 +251,7 @@ impl FuncState<'_> {
         let (name, kind) = match e.kind {
             Kind::Local { var, .. } => match self.vars[var] {
                 Var { name: VarName::Source(name), kind, .. } => (self.chunk.name(name), kind),
-                Var { name: VarName::ForState | VarName::AllGlobals, .. } => return None,
+                Var { name: VarName::Hidden(_) | VarName::AllGlobals, .. } => return None,
             },
             Kind::Upval(up) => {
                 let up = &self.proto.upvals[usize::from(up)];

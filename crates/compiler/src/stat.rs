@@ -322,7 +322,9 @@ impl Compiler<'_> {
         if self.dialect.conditions_end_before_then {
             self.fs.at = condition_end;
         }
-        if let Some((name, line)) = self.only_jump(&arm.block) {
+        if self.dialect.conditions_jump
+            && let Some((name, line)) = self.only_jump(&arm.block)
+        {
             self.fs.go_if_false(&mut e)?;
             self.consumed(line, arm.block.end);
             self.fs.enter_block(false);

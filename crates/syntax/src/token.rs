@@ -125,6 +125,7 @@ impl Token {
             Token::Shr => ">>",
             Token::DoubleColon => "::",
             Token::Char(byte @ b' '..=b'~') => return vec![b'\'', byte, b'\''],
+            Token::Char(byte @ 0x80..) if style == TokenText::Quoted => return vec![b'\'', byte, b'\''],
             Token::Char(byte) => {
                 let shown = match style {
                     TokenText::Quoted => format!("'char({byte})'"),

@@ -1,5 +1,6 @@
 //! Looking at frames and functions: what the debug library and debuggers see.
 
+use perilune_base::dialect::Dialect;
 use perilune_runtime::object::{LuaClosure, NativeClosure, Thread, ThreadRef, UpVal};
 use perilune_runtime::stack::Frame;
 use perilune_runtime::value::{Tag, Value};
@@ -136,7 +137,7 @@ impl Vm {
     /// The name and value of a frame's local variable: parameters and locals from 1, extra arguments from -1 down.
     pub fn local(&self, thread: ThreadRef, id: FrameId, n: i64) -> Option<(Vec<u8>, Value)> {
         // SAFETY: `find_local` gives slots of the thread's stack.
-        find_local(thread, id, n).map(|(name, slot)| (name, unsafe { *slot }))
+        find_local(self.dialect, thread, id, n).map(|(name, slot)| (name, unsafe { *slot }))
     }
 
     /// Sets a frame's local variable; its name when there is one.
@@ -158,7 +159,7 @@ impl Vm {
                 return None;
             }
         }
-        let (name, slot) = find_local(thread, id, n)?;
+        let (name, slot) = find_local(self.dialect, thread, id, n)?;
         // SAFETY: as in `local`. Stacks are traced again before a cycle ends, so no barrier is needed.
         unsafe {
             *slot = v;
@@ -249,7 +250,7 @@ unsafe fn native_upvalue(f: Value, n: i64) -> Option<*mut Value> {
     unsafe { (n >= 1 && n <= i64::from((*c).header.word)).then(|| NativeClosure::upvals(c).add(n as usize - 1)) }
 }
 
-fn find_local(thread: ThreadRef, id: FrameId, n: i64) -> Option<(Vec<u8>, *mut Value)> {
+fn find_local(dialect: &Dialect, thread: ThreadRef, id: FrameId, n: i64) -> Option<(Vec<u8>, *mut Value)> {
     if id == FrameId::LOST {
         return None;
     }
@@ -265,7 +266,8 @@ fn find_local(thread: ThreadRef, id: FrameId, n: i64) -> Option<(Vec<u8>, *mut V
                 return None;
             }
             let first = (*f).base.sub(frame::varargs(f));
-            return Some((b"(vararg)".to_vec(), first.add(k as usize - 1)));
+            let name: &[u8] = if dialect.starred_names { b"(*vararg)" } else { b"(vararg)" };
+            return Some((name.to_vec(), first.add(k as usize - 1)));
         }
         let k = usize::try_from(n).ok().filter(|&k| k > 0)?;
         let slot = (*f).base.add(k - 1);
@@ -277,7 +279,11 @@ fn find_local(thread: ThreadRef, id: FrameId, n: i64) -> Option<(Vec<u8>, *mut V
         }
         let limit = if f == (*th).frame { (*th).top } else { (*f.add(1)).func };
         if k <= limit.offset_from((*f).base).max(0) as usize {
-            let name: &[u8] = if is_lua { b"(temporary)" } else { b"(C temporary)" };
+            let name: &[u8] = match is_lua {
+                _ if dialect.starred_names => b"(*temporary)",
+                true => b"(temporary)",
+                false => b"(C temporary)",
+            };
             return Some((name.to_vec(), slot));
         }
         None

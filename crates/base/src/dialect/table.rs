@@ -180,6 +180,17 @@ pub enum BreakText {
     OutsideNear,
 }
 
+/// What becomes of the error of a finalizer, other than at the end of the program, when it is dropped.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum FinalizerErrors {
+    /// It is raised where the collector was at work.
+    Raised,
+    /// It is raised as `error in __gc metamethod (...)`.
+    Wrapped,
+    /// It becomes a warning.
+    Warned,
+}
+
 /// A row, for documents.
 #[derive(Clone, Copy)]
 pub struct Row {
@@ -366,6 +377,14 @@ dialects! {
         ResumeText::NonSuspended,
         ResumeText::NonSuspended,
     ];
+    /// What becomes of the error of a finalizer.
+    finalizer_errors, "collector": FinalizerErrors = [
+        FinalizerErrors::Raised,
+        FinalizerErrors::Wrapped,
+        FinalizerErrors::Wrapped,
+        FinalizerErrors::Warned,
+        FinalizerErrors::Warned,
+    ];
     /// In a table with weak keys, a value does not keep its own key alive.
     ephemerons, "collector": bool = [false, true, true, true, true];
     /// Where messages name a variable.
@@ -394,9 +413,15 @@ dialects! {
     /// A call counts to the line where the chain of its suffixes begins; else to that of its arguments.
     calls_begin_chains, "errors": bool = [false, true, true, false, false];
     /// The instruction of a condition counts to the line of the condition's end; else to that of `then`.
-    conditions_end_before_then, "errors": bool = [false, false, false, false, true];
+    conditions_end_before_then, "errors": bool = [true, false, false, false, true];
+    /// `if x then break end` is one conditional jump, without an instruction in the line of the `break`.
+    conditions_jump, "errors": bool = [false, true, true, true, false];
     /// Where stripped code is, in messages.
     stripped_position, "errors": &'static str = ["?:-1:", "?:-1:", "?:-1:", "?:-1:", "?:?:"];
+    /// Names of variables that no source has begin with a star: `(*temporary)`.
+    starred_names, "debug": bool = [true, true, true, false, false];
+    /// The hidden variables of loops have names of their own, as `(for index)`; else all are `(for state)`.
+    loop_state_names, "debug": bool = [true, true, true, false, false];
     /// Levels of the stack count calls that were replaced by tail calls.
     counts_tail_calls, "errors": bool = [true, false, false, false, false];
     /// Messages name what a generic loop calls `for iterator`, also when it cannot be called.

@@ -34,6 +34,8 @@ pub(crate) struct FuncState<'a> {
     /// Declared local variables; the first `active` of them are in scope.
     pub vars: Vec<Var>,
     pub active: usize,
+    /// How many of them are declared globals.
+    pub globals: usize,
     /// Open blocks, innermost last.
     pub blocks: Vec<BlockScope>,
     /// Visible labels.
@@ -71,6 +73,7 @@ impl<'a> FuncState<'a> {
             free: 0,
             vars: Vec::new(),
             active: 0,
+            globals: 0,
             blocks: Vec::new(),
             labels: Vec::new(),
             gotos: Vec::new(),

@@ -70,7 +70,21 @@ impl<'a> Compiler<'a> {
         if let Varargs::Named { name, is_needed } = body.varargs {
             self.vararg_table(&name, is_needed)?;
         }
+        if body.varargs == Varargs::Plain && self.dialect.named_varargs && !self.outer.is_empty() {
+            self.hidden_vararg_table()?;
+        }
         self.statements(&body.block)
+    }
+
+    /// The variable that `...` has without a name, which only the debug library sees.
+    fn hidden_vararg_table(&mut self) -> Res<()> {
+        let fs = &mut self.fs;
+        fs.declare_hidden("(vararg table)")?;
+        let reg = fs.free;
+        fs.reserve(1)?;
+        fs.load_nil(reg, 1);
+        fs.activate(1);
+        Ok(())
     }
 
     /// The variable for the extra arguments: a table of them, or nil if it is not needed.

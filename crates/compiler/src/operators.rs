@@ -52,7 +52,12 @@ impl FuncState<'_> {
             Binop::Concat => {
                 self.exp_to_next(e)?;
             }
-            Binop::Eq | Binop::Ne if e.is_constant() => {}
+            Binop::Eq | Binop::Ne if e.is_constant() => {
+                if self.dialect.merged_zeros {
+                    // The first operand is the first one among the constants.
+                    self.exp_const(e);
+                }
+            }
             Binop::Add
             | Binop::Sub
             | Binop::Mul

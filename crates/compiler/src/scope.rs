@@ -117,11 +117,27 @@ impl FuncState<'_> {
 
     /// Declares a variable. Errors are reported behind the name in `binding`.
     pub(crate) fn declare(&mut self, name: VarName, binding: &Binding) -> Res<usize> {
-        if self.vars.len() >= MAX_LOCALS {
+        if self.vars.len() - self.globals >= MAX_LOCALS {
             let place = Place::LineNear { line: binding.line, end: binding.end };
             return Err(self.limit_error("local variables", MAX_LOCALS, place));
         }
         self.vars.push(Var { name, kind: VarKind::Regular, value: None, is_global: false, reg: 0, info: 0 });
+        Ok(self.vars.len() - 1)
+    }
+
+    /// Declares a variable that no source can name.
+    pub(crate) fn declare_hidden(&mut self, name: &'static str) -> Res<usize> {
+        if self.vars.len() - self.globals >= MAX_LOCALS {
+            return Err(self.limit_error("local variables", MAX_LOCALS, Place::Near(self.at)));
+        }
+        self.vars.push(Var {
+            name: VarName::Hidden(name),
+            kind: VarKind::Regular,
+            value: None,
+            is_global: false,
+            reg: 0,
+            info: 0,
+        });
         Ok(self.vars.len() - 1)
     }
 
@@ -148,6 +164,7 @@ impl FuncState<'_> {
     fn deactivate(&mut self, active: usize) {
         let end = self.pc();
         for var in self.vars.drain(active..) {
+            self.globals -= usize::from(var.is_global);
             if var.has_register() {
                 self.proto.locals[var.info].end = end;
             }
@@ -213,6 +230,7 @@ impl FuncState<'_> {
     /// Declares and activates a global.
     pub(crate) fn declare_global(&mut self, name: VarName, kind: VarKind) {
         debug_assert_eq!(self.active, self.vars.len());
+        self.globals += 1;
         self.vars.push(Var { name, kind, value: None, is_global: true, reg: 0, info: 0 });
         self.active += 1;
     }

@@ -190,6 +190,11 @@ impl Compiler<'_> {
     /// `function a.b.c() end`
     fn function_statement(&mut self, target: ExprId, func: ExprId, line: u32) -> Res<()> {
         let (target, read_only) = self.target(target)?;
+        if self.dialect.functions_check_targets_first
+            && let Some(name) = &read_only
+        {
+            return Err(self.read_only_error(name));
+        }
         let mut closure = self.expr(func)?;
         if let Some(name) = read_only {
             return Err(self.read_only_error(&name));

@@ -83,6 +83,9 @@ unsafe fn start_xpcall(vm: *mut Vm) -> Step {
             let _ = (*vm).type_error(2, "function");
             return Step::Raise;
         }
+        if !(*vm).dialect.xpcall_arguments {
+            (*vm).set_top(2);
+        }
         let f = (*(*vm).thread).frame;
         (*f).kind = frame::XPCALL;
         std::ptr::swap((*f).base, (*f).base.add(1));

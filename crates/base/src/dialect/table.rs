@@ -369,6 +369,8 @@ dialects! {
     closing_values, "metamethods": bool = [false, false, false, true, true];
     /// A coroutine may yield inside protected calls, metamethods and iterators.
     yields_anywhere, "coroutines": bool = [false, true, true, true, true];
+    /// `xpcall` passes further arguments on.
+    xpcall_arguments, "coroutines": bool = [false, true, true, true, true];
     /// What the error of resuming a coroutine that neither is suspended nor has ended calls it.
     resume_text, "coroutines": ResumeText = [
         ResumeText::Status,
@@ -416,6 +418,8 @@ dialects! {
     conditions_end_before_then, "errors": bool = [true, false, false, false, true];
     /// `if x then break end` is one conditional jump, without an instruction in the line of the `break`.
     conditions_jump, "errors": bool = [false, true, true, true, false];
+    /// `function f() end` looks whether `f` may be assigned to before the body, not after it.
+    functions_check_targets_first, "errors": bool = [false, false, false, false, true];
     /// Where stripped code is, in messages.
     stripped_position, "errors": &'static str = ["?:-1:", "?:-1:", "?:-1:", "?:-1:", "?:?:"];
     /// Names of variables that no source has begin with a star: `(*temporary)`.

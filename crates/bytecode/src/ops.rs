@@ -180,7 +180,7 @@ macro_rules! for_each_op {
 
             // Calls.
             Call "call" Call "R[a], ..., R[a+c-2] = R[a](R[a+1], ..., R[a+b-1])";
-            TailCall "tailcall" Return "return R[a](R[a+1], ..., R[a+b-1]); c: as in return";
+            TailCall "tailcall" Return "return R[a](R[a+1], ..., R[a+b-1]); c: as in return, also where calls are counted";
             Return "return" Return "return R[a], ..., R[a+b-2]";
             Return0 "return0" None "return, nothing to close";
             Return1 "return1" A "return R[a], nothing to close";

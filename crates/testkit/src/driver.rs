@@ -5,7 +5,7 @@
 //!
 //! ```text
 //! tests/fixtures.rs                     the same program, in the fixture's folder
-//!   drive(fixture, mode) ---------------> PROGRAM --drive MODE FILE ---> requested() ---> serve()
+//!   drive(fixture, version, mode) ------> PROGRAM --drive MODE VERSION FILE ---> requested() ---> serve()
 //!         ^------ Run { status, output, errors } -------'
 //! ```
 
@@ -14,7 +14,9 @@ use std::io;
 use std::process::Command;
 use std::time::Duration;
 
-use perilune_base::dialect::Dialect;
+use perilune_base::dialect::{Dialect, LuaVersion};
+use perilune_fixtures::Fixture;
+use perilune_fixtures::normal::PROGRAM;
 use perilune_runtime::heap::Mode as Collector;
 use perilune_runtime::value::Value;
 use perilune_vm::control::Control;
@@ -26,7 +28,6 @@ use perilune_vm::meta::Event;
 use perilune_vm::native::{Intrinsic, NativeResult};
 use perilune_vm::{Vm, VmOptions};
 
-use crate::fixture::Fixture;
 use crate::lab;
 use crate::mode::Mode;
 use crate::process::{self, Run};
@@ -46,33 +47,38 @@ pub const CUT_SHORT: i32 = 75;
 /// What a script may use before it counts as run wild: the tests share a machine with others.
 const MEMORY: usize = 2 << 30;
 
-/// What the command is called in messages: the expectations were recorded under this name.
-const PROGRAM: &str = "lua";
-
-/// Runs a fixture in another process of this program.
+/// Runs a fixture as a script of a version, in another process of this program.
 ///
 /// # Errors
 /// When the process cannot be started.
-pub fn drive(fixture: &Fixture, mode: Mode, limit: Duration) -> io::Result<Run> {
+pub fn drive(fixture: &Fixture, version: LuaVersion, mode: Mode, limit: Duration) -> io::Result<Run> {
     let mut command = Command::new(std::env::current_exe()?);
-    command.current_dir(fixture.folder()).args([OPTION, mode.name(), fixture.file_name()]);
+    command.current_dir(fixture.folder()).args([OPTION, mode.name(), version.number(), fixture.file_name()]);
     process::run(&mut command, limit)
 }
 
-/// The mode and the file, if this process was started to run a fixture.
-pub fn requested() -> Option<(Mode, OsString)> {
+/// What a process of this program is to run instead of the tests.
+pub struct Request {
+    mode: Mode,
+    version: LuaVersion,
+    file: OsString,
+}
+
+/// What to run, if this process was started to run a fixture.
+pub fn requested() -> Option<Request> {
     let mut arguments = std::env::args_os().skip(1);
     if arguments.next()? != OPTION {
         return None;
     }
     let mode = Mode::named(arguments.next()?.to_str()?)?;
-    Some((mode, arguments.next()?))
+    let version = arguments.next()?.to_str()?.parse().ok()?;
+    Some(Request { mode, version, file: arguments.next()? })
 }
 
 /// Runs a script as the command would, and ends the process.
-pub fn serve(mode: Mode, file: &OsString) -> ! {
-    let mut vm = prepare(mode, file);
-    let (mut code, close) = match execute(&mut vm, file) {
+pub fn serve(request: &Request) -> ! {
+    let mut vm = prepare(request);
+    let (mut code, close) = match execute(&mut vm, &request.file) {
         Ok(()) => (0, true),
         Err(End::Exit { code, close }) => (code, close),
         Err(End::OutOfTime) => (CUT_SHORT, false),
@@ -113,9 +119,11 @@ enum End {
     OutOfTime,
 }
 
-fn prepare(mode: Mode, file: &OsString) -> Box<Vm> {
+fn prepare(request: &Request) -> Box<Vm> {
+    let Request { mode, version, file } = request;
     let limits = Limits::default();
-    let mut vm = Vm::new(VmOptions { dialect: Dialect::DEFAULT, host: Box::new(SystemHost::for_command()), limits });
+    let mut vm =
+        Vm::new(VmOptions { dialect: Dialect::of(*version, false), host: Box::new(SystemHost::for_command()), limits });
     perilune_stdlib::open_all(&mut vm);
     vm.heap_mut().set_mode(Collector::Generational);
     let arguments = vm.table(0, 0);

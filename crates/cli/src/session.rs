@@ -80,7 +80,9 @@ impl Session {
         }
         perilune_stdlib::open_all(&mut vm);
         // As `lua` does; it shows only in what `collectgarbage` returns.
-        vm.heap_mut().set_mode(Mode::Generational);
+        if vm.dialect().generational_command {
+            vm.heap_mut().set_mode(Mode::Generational);
+        }
         let jit = command.jit.then(|| attach_jit(&mut vm, command));
         Session { vm, is_memory_limited: command.max_memory.is_some(), jit, stats: command.stats }
     }

@@ -375,7 +375,8 @@ impl Compiler<'_> {
                 && !fs.is_inside_tbc()
             {
                 let call = fs.instr(pc);
-                *fs.instr_mut(pc) = Instr::new(Op::TailCall, call.a(), call.b(), u8::from(fs.dialect.counts_tail_calls), 0);
+                *fs.instr_mut(pc) =
+                    Instr::new(Op::TailCall, call.a(), call.b(), u8::from(fs.dialect.counts_tail_calls), 0);
             } else {
                 let close = u8::from(fs.is_inside_tbc());
                 fs.emit_abc(Op::Return, first, 0, close);

@@ -3,20 +3,24 @@
 //! Resuming and yielding move frames, which only the interpreter can do: those functions live in
 //! [`perilune_vm::control`] and are published here.
 
+use perilune_base::dialect::LuaVersion::{Lua51, Lua52, Lua53, Lua54};
 use perilune_runtime::object::ThreadRef;
 use perilune_runtime::value::Value;
 use perilune_vm::control::Control;
-use perilune_vm::native::{NativeResult, Raised, Row, row};
+use perilune_vm::native::{NativeResult, Raised};
 use perilune_vm::vm::Vm;
+
+use crate::row::{Row, row};
 
 /// The plain functions of the library.
 pub const ROWS: &[Row] = &[
     row("create", create),
     row("wrap", wrap),
     row("status", status),
-    row("running", running),
-    row("isyieldable", isyieldable),
-    row("close", close),
+    row("running", running).since(Lua52),
+    row("running", running_coroutine).until(Lua51),
+    row("isyieldable", isyieldable).since(Lua53),
+    row("close", close).since(Lua54),
 ];
 
 /// Opens the library.
@@ -58,6 +62,12 @@ fn running(vm: &mut Vm) -> NativeResult {
     vm.push(Value::thread(co));
     vm.push(Value::bool(is_main));
     Ok(2)
+}
+
+/// Nothing but a coroutine: the main thread is none.
+fn running_coroutine(vm: &mut Vm) -> NativeResult {
+    let (thread, is_main) = vm.running();
+    vm.ret(if is_main { Value::NIL } else { Value::thread(thread) })
 }
 
 fn isyieldable(vm: &mut Vm) -> NativeResult {

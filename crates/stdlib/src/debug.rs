@@ -5,8 +5,10 @@ use perilune_runtime::value::Value;
 use perilune_vm::debug::{FrameId, Info, identity};
 use perilune_vm::hooks;
 use perilune_vm::host::StandardStream;
-use perilune_vm::native::{NativeResult, Raised, Row, row};
+use perilune_vm::native::{NativeResult, Raised};
 use perilune_vm::vm::Vm;
+
+use crate::row::{Row, row};
 
 /// The functions of the library.
 pub const ROWS: &[Row] = &[
@@ -91,17 +93,17 @@ fn fill_info(vm: &mut Vm, info: &Info, options: &[u8]) -> Result<(), Raised> {
         vm.set_field(t, "source", source);
         let short = string(vm, &info.short_source);
         vm.set_field(t, "short_src", short);
-        vm.set_field(t, "linedefined", Value::int(info.line_defined));
-        vm.set_field(t, "lastlinedefined", Value::int(info.last_line_defined));
+        vm.set_field(t, "linedefined", vm.int_value(info.line_defined));
+        vm.set_field(t, "lastlinedefined", vm.int_value(info.last_line_defined));
         let what = string(vm, info.what.as_bytes());
         vm.set_field(t, "what", what);
     }
     if has(b'l') {
-        vm.set_field(t, "currentline", Value::int(info.current_line));
+        vm.set_field(t, "currentline", vm.int_value(info.current_line));
     }
     if has(b'u') {
-        vm.set_field(t, "nups", Value::int(i64::from(info.upvalues)));
-        vm.set_field(t, "nparams", Value::int(i64::from(info.params)));
+        vm.set_field(t, "nups", vm.int_value(i64::from(info.upvalues)));
+        vm.set_field(t, "nparams", vm.int_value(i64::from(info.params)));
         vm.set_field(t, "isvararg", Value::bool(info.is_vararg));
     }
     if has(b'n') {
@@ -114,8 +116,8 @@ fn fill_info(vm: &mut Vm, info: &Info, options: &[u8]) -> Result<(), Raised> {
         vm.set_field(t, "namewhat", what);
     }
     if has(b'r') {
-        vm.set_field(t, "ftransfer", Value::int(i64::from(info.first_transfer)));
-        vm.set_field(t, "ntransfer", Value::int(i64::from(info.transfers)));
+        vm.set_field(t, "ftransfer", vm.int_value(i64::from(info.first_transfer)));
+        vm.set_field(t, "ntransfer", vm.int_value(i64::from(info.transfers)));
     }
     if has(b't') {
         vm.set_field(t, "istailcall", Value::bool(info.is_tail_call));
@@ -284,7 +286,7 @@ fn setuservalue(vm: &mut Vm) -> NativeResult {
 fn setcstacklimit(vm: &mut Vm) -> NativeResult {
     // The limit is fixed, as in the reference since 5.4.3: the call is accepted and reports it.
     vm.check_int(1)?;
-    vm.ret(Value::int(perilune_base::limits::MAX_C_CALLS as i64))
+    vm.ret(vm.int_value(perilune_base::limits::MAX_C_CALLS as i64))
 }
 
 /// The field of the registry with the table of hooks by thread.
@@ -345,7 +347,7 @@ fn gethook(vm: &mut Vm) -> NativeResult {
     vm.push(function);
     let letters = string(vm, &letters);
     vm.push(letters);
-    vm.push(Value::int(i64::from(count)));
+    vm.push(vm.int_value(i64::from(count)));
     Ok(3)
 }
 

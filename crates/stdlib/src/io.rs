@@ -14,8 +14,10 @@ use perilune_base::num::format::{FLOAT_DIGITS, FloatStyle, Spec, format_float, w
 use perilune_runtime::object::UserDataRef;
 use perilune_runtime::value::{Tag, Value};
 use perilune_vm::host::{Buffering, HostError, HostResult, OpenMode, PipeMode, StandardStream, Stream};
-use perilune_vm::native::{Intrinsic, NativeResult, Raised, Row, row};
+use perilune_vm::native::{Intrinsic, NativeResult, Raised};
 use perilune_vm::vm::Vm;
+
+use crate::row::{Row, row};
 
 use self::outcome::{failed, succeeded_or_failed};
 
@@ -76,9 +78,9 @@ impl DefaultFile {
 /// Opens the library.
 pub fn open(vm: &mut Vm) {
     let metatable = vm.table(0, METAMETHODS.len() + 2);
-    vm.register(metatable, METAMETHODS);
+    crate::row::register(vm, metatable, METAMETHODS);
     let methods = vm.table(0, METHODS.len());
-    vm.register(methods, METHODS);
+    crate::row::register(vm, methods, METHODS);
     vm.set_field(metatable, "__index", Value::table(methods));
     let name = vm.string(handle::TYPE_NAME.as_bytes());
     vm.set_field(metatable, "__name", name);
@@ -507,7 +509,7 @@ fn file_seek(vm: &mut Vm) -> NativeResult {
         _ => Ok(SeekFrom::Current(offset)),
     };
     match handle::with_stream(vm, file, |stream| stream.seek(to?))? {
-        Ok(position) => vm.ret(Value::int(position as i64)),
+        Ok(position) => vm.ret(vm.int_value(position as i64)),
         Err(error) => failed(vm, &error, None),
     }
 }

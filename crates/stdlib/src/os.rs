@@ -5,8 +5,10 @@ mod format;
 
 use perilune_runtime::object::TableRef;
 use perilune_runtime::value::{Tag, Value};
-use perilune_vm::native::{NativeResult, Raised, Row, row};
+use perilune_vm::native::{NativeResult, Raised};
 use perilune_vm::vm::Vm;
+
+use crate::row::{Row, row};
 
 use self::calendar::{Calendar, Fields};
 use self::format::format_date;
@@ -54,7 +56,7 @@ fn date(vm: &mut Vm) -> NativeResult {
     // C compares up to a zero byte.
     if format == b"*t" || format.starts_with(b"*t\0") {
         let table = vm.table(0, DATE_FIELDS);
-        for (name, value) in fields_of(&date) {
+        for (name, value) in fields_of(vm, &date) {
             vm.set_field(table, name, value);
         }
         return vm.ret(Value::table(table));
@@ -78,16 +80,16 @@ fn date(vm: &mut Vm) -> NativeResult {
 const DATE_FIELDS: usize = 9;
 
 /// The fields of a date table.
-fn fields_of(date: &Calendar) -> [(&'static str, Value); DATE_FIELDS] {
+fn fields_of(vm: &Vm, date: &Calendar) -> [(&'static str, Value); DATE_FIELDS] {
     [
-        ("year", Value::int(date.year)),
-        ("month", Value::int(date.month)),
-        ("day", Value::int(date.day)),
-        ("hour", Value::int(date.hour)),
-        ("min", Value::int(date.minute)),
-        ("sec", Value::int(date.second)),
-        ("yday", Value::int(date.yearday + 1)),
-        ("wday", Value::int(date.weekday + 1)),
+        ("year", vm.int_value(date.year)),
+        ("month", vm.int_value(date.month)),
+        ("day", vm.int_value(date.day)),
+        ("hour", vm.int_value(date.hour)),
+        ("min", vm.int_value(date.minute)),
+        ("sec", vm.int_value(date.second)),
+        ("yday", vm.int_value(date.yearday + 1)),
+        ("wday", vm.int_value(date.weekday + 1)),
         ("isdst", Value::bool(date.is_dst)),
     ]
 }
@@ -96,7 +98,7 @@ fn time(vm: &mut Vm) -> NativeResult {
     const UNREPRESENTABLE: &str = "time result cannot be represented in this installation";
     if vm.arg(1).is_nil() {
         let now = vm.host().unix_time();
-        return vm.ret(Value::int(now));
+        return vm.ret(vm.int_value(now));
     }
     let table = vm.check_table(1)?;
     let fields = read_fields(vm, table)?;
@@ -107,7 +109,7 @@ fn time(vm: &mut Vm) -> NativeResult {
     match Calendar::new(instant, offset) {
         Some(date) if instant != -1 => {
             write_fields(vm, table, &date)?;
-            vm.ret(Value::int(instant))
+            vm.ret(vm.int_value(instant))
         }
         Some(date) => {
             write_fields(vm, table, &date)?;
@@ -118,7 +120,7 @@ fn time(vm: &mut Vm) -> NativeResult {
 }
 
 fn write_fields(vm: &mut Vm, table: TableRef, date: &Calendar) -> Result<(), Raised> {
-    for (name, value) in fields_of(date) {
+    for (name, value) in fields_of(vm, date) {
         let name = vm.string(name.as_bytes());
         vm.set_index(Value::table(table), name, value)?;
     }

@@ -5,8 +5,10 @@
 use perilune_runtime::object::StrRef;
 use perilune_runtime::value::Value;
 use perilune_vm::host::OpenMode;
-use perilune_vm::native::{Intrinsic, NativeFn, NativeResult, Raised, Row, row};
+use perilune_vm::native::{Intrinsic, NativeFn, NativeResult, Raised};
 use perilune_vm::vm::Vm;
+
+use crate::row::{Row, row};
 
 use crate::base::load_file;
 

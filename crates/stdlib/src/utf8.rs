@@ -3,8 +3,10 @@
 //! Positions in code are from 0, unlike those that scripts give and get.
 
 use perilune_runtime::value::Value;
-use perilune_vm::native::{Intrinsic, NativeResult, Row, row};
+use perilune_vm::native::{Intrinsic, NativeResult};
 use perilune_vm::vm::Vm;
+
+use crate::row::{Row, row};
 
 use crate::string::buffer;
 

@@ -125,7 +125,9 @@ fn prepare(request: &Request) -> Box<Vm> {
     let mut vm =
         Vm::new(VmOptions { dialect: Dialect::of(*version, false), host: Box::new(SystemHost::for_command()), limits });
     perilune_stdlib::open_all(&mut vm);
-    vm.heap_mut().set_mode(Collector::Generational);
+    if vm.dialect().generational_command {
+        vm.heap_mut().set_mode(Collector::Generational);
+    }
     let arguments = vm.table(0, 0);
     for (index, text) in [(-1, PROGRAM.as_bytes()), (0, file.as_encoded_bytes())] {
         let text = vm.string(text);

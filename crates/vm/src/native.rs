@@ -34,38 +34,6 @@ pub const MIN_STACK: usize = 20;
 /// the native function's own; see [`Vm::return_call`].
 pub(crate) const RETURN_CALL: u32 = u32::MAX - 0xff;
 
-/// A row of a library table.
-#[derive(Clone, Copy)]
-pub struct Row {
-    /// The field's name.
-    pub name: &'static str,
-    /// The function.
-    pub func: NativeFn,
-    /// What a compiler tier may know it as.
-    pub intrinsic: Intrinsic,
-    /// Its direct form, for common cases.
-    pub direct: Option<DirectFn>,
-}
-
-impl Row {
-    /// The same row with a direct form. Whatever that gives, the function must give for the same arguments, at the price
-    /// of one call.
-    #[must_use]
-    pub const fn direct(self, direct: DirectFn) -> Row {
-        Row { direct: Some(direct), ..self }
-    }
-}
-
-/// A library row without an intrinsic.
-pub const fn row(name: &'static str, func: NativeFn) -> Row {
-    Row { name, func, intrinsic: Intrinsic::None, direct: None }
-}
-
-/// A library row that a compiler tier knows.
-pub const fn intrinsic(name: &'static str, func: NativeFn, intrinsic: Intrinsic) -> Row {
-    Row { name, func, intrinsic, direct: None }
-}
-
 macro_rules! intrinsics {
     ($($name:ident)*) => {
         /// The library functions that hot code calls, as a compiler tier and the interpreter's fast paths know them.
@@ -436,6 +404,14 @@ impl Vm {
         Value::native_fn(self.heap.new_native(func as *const (), intrinsic as u32, None, upvalues))
     }
 
+    /// A library function, with its direct form in languages with integers: those forms are about integers.
+    pub fn library_function(&mut self, func: NativeFn, intrinsic: Intrinsic, direct: Option<DirectFn>) -> Value {
+        let has_integers = self.dialect.integers;
+        let intrinsic = if has_integers { intrinsic } else { intrinsic.without_integers() };
+        let direct = direct.filter(|_| has_integers);
+        Value::native_fn(self.heap.new_native(func as *const (), intrinsic as u32, direct, &[]))
+    }
+
     /// A userdata owning `data`, with `metatable`, registered for finalization when that has `__gc`.
     pub fn userdata(
         &mut self,
@@ -483,15 +459,6 @@ impl Vm {
     pub fn get_field(&mut self, t: TableRef, name: &str) -> Value {
         let key = self.heap.new_str(name.as_bytes());
         t.get_str(key)
-    }
-
-    /// Fills a library table.
-    pub fn register(&mut self, t: TableRef, rows: &[Row]) {
-        for r in rows {
-            let f = self.heap.new_native(r.func as *const (), r.intrinsic as u32, r.direct, &[]);
-            let f = Value::native_fn(f);
-            self.set_field(t, r.name, f);
-        }
     }
 
     /// The table that only host code sees.

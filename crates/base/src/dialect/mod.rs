@@ -4,6 +4,7 @@
 //! the [table](table), with its value in each of them. Whoever depends on a difference reads the row, before the hot path:
 //! the compiler emits another instruction, a library registers another function. Nobody compares versions.
 
+pub mod library;
 pub mod table;
 mod version;
 

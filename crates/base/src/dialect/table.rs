@@ -13,6 +13,7 @@
 
 use std::fmt;
 
+use super::library::{FormatInts, FormatText, Quoted, Random, SortBounds};
 use super::version::LuaVersion;
 
 /// How `tostring` and `..` write a float.
@@ -438,8 +439,71 @@ dialects! {
         CommandErrors::All,
         CommandErrors::All,
     ];
+    /// The command collects in generational mode.
+    generational_command, "command": bool = [false, false, false, true, true];
     /// Messages name a type by the `__name` of its metatable.
     type_names, "errors": bool = [false, false, true, true, true];
+    /// `ipairs` and the functions of `table` take tables only, and read and write their elements without metamethods.
+    raw_lists, "library": bool = [true, true, false, false, false];
+    /// `pairs` calls `__pairs`.
+    pairs_handlers, "library": bool = [false, true, true, true, true];
+    /// `ipairs` calls `__ipairs`.
+    ipairs_handlers, "library": bool = [false, true, true, false, false], strict [false, true, false, false, false];
+    /// The collector's percentages are kept in a byte, so that they come back rounded.
+    coded_collector_params, "library": bool = [false, false, false, true, false];
+    /// `string.format` knows which modifiers a conversion may have; else C takes what it likes.
+    checked_formats, "library": bool = [false, false, false, true, true];
+    /// How `string.format` turns numbers into the integers of `%d`, `%x` and the like.
+    format_ints, "library": FormatInts =
+        [FormatInts::Cut, FormatInts::InRange, FormatInts::Exact, FormatInts::Exact, FormatInts::Exact];
+    /// What `%q` writes.
+    quoted, "library": Quoted =
+        [Quoted::Lines, Quoted::Strings, Quoted::Literals, Quoted::Expressions, Quoted::Expressions];
+    /// What `%s` takes, and what it does with zero bytes.
+    format_text, "library": FormatText =
+        [FormatText::Strings, FormatText::Anything, FormatText::Whole, FormatText::Whole, FormatText::Whole];
+    /// `string.format` has `%a`.
+    hex_float_format, "library": bool = [false, true, true, true, true];
+    /// `string.format` has `%p`.
+    pointer_format, "library": bool = [false, false, false, true, true];
+    /// Patterns and what `print` writes are C strings, which end at a zero; and patterns have no class `%g`.
+    c_strings, "library": bool = [true, false, false, false, false];
+    /// Where a match ended, an empty match may begin.
+    empty_matches_follow, "library": bool = [true, true, false, false, false];
+    /// In a replacement, `%` before anything else than a digit is dropped; else that is an error.
+    lax_replacements, "library": bool = [true, false, false, false, false];
+    /// `string.gmatch` takes a position to begin at.
+    gmatch_init, "library": bool = [false, false, false, true, true];
+    /// `string.rep` takes a separator.
+    rep_separator, "library": bool = [false, true, true, true, true];
+    /// `table.insert` takes any position, and lets the list grow up to it.
+    lists_grow, "library": bool = [true, false, false, false, false];
+    /// The argument of `table.remove` that counts as wrong when the position is.
+    remove_complaint, "library": usize = [2, 1, 1, 2, 2];
+    /// When `table.sort` notices that a comparison function is inconsistent.
+    sort_bounds, "library": SortBounds = [
+        SortBounds::Outside,
+        SortBounds::Ends,
+        SortBounds::Exact,
+        SortBounds::Exact,
+        SortBounds::Exact,
+    ];
+    /// `unpack` checks that its argument is a table or like one; else only its length and elements must be had.
+    unpack_checks, "library": bool = [true, true, false, false, true];
+    /// The values that a library function may have on the stack, results included.
+    native_stack, "library": usize = [8000, 1_000_000, 1_000_000, 1_000_000, 1_000_000];
+    /// The library `bit32`.
+    bit32, "library": bool = [false, true, true, false, false], strict [false, true, false, false, false];
+    /// The generator behind `math.random`.
+    random, "library": Random = [
+        Random::FeedbackOfInts,
+        Random::FeedbackOfFloats,
+        Random::FeedbackOfIntegers,
+        Random::Xoshiro,
+        Random::Xoshiro,
+    ];
+    /// The error of an argument that is none of several types says what it is.
+    got_of_several, "errors": bool = [false, false, false, true, true];
     /// `a <= b` without `__le` is `not (b < a)`.
     le_from_lt, "metamethods": bool = [true, true, true, true, false], strict [true, true, true, false, false];
 }

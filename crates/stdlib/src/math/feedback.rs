@@ -37,7 +37,8 @@ impl Generator {
             }
             word as u32
         });
-        let mut generator = Generator { state, oldest: 0 };
+        // The first three numbers stand for those that would come before them.
+        let mut generator = Generator { state, oldest: SEPARATION };
         for _ in 0..DISCARDED {
             generator.next();
         }

@@ -58,3 +58,25 @@ pub enum Random {
     /// xoshiro256**, seeded anew by each program.
     Xoshiro,
 }
+
+/// The library `utf8`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Utf8 {
+    /// There is none.
+    Absent,
+    /// Code points of Unicode, surrogates included.
+    Unicode,
+    /// Code points of Unicode without surrogates, or what the original encoding has if a function is told to be lax.
+    Lax,
+}
+
+/// Where the default paths of `package` have the current directory.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum CurrentDirectory {
+    /// Before all others.
+    First,
+    /// Behind all others.
+    Last,
+    /// Behind all others, for files `init.lua` too.
+    LastWithInit,
+}

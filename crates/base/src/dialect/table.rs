@@ -13,7 +13,7 @@
 
 use std::fmt;
 
-use super::library::{FormatInts, FormatText, Quoted, Random, SortBounds};
+use super::library::{CurrentDirectory, FormatInts, FormatText, Quoted, Random, SortBounds, Utf8};
 use super::version::LuaVersion;
 
 /// How `tostring` and `..` write a float.
@@ -492,6 +492,51 @@ dialects! {
     unpack_checks, "library": bool = [true, true, false, false, true];
     /// The values that a library function may have on the stack, results included.
     native_stack, "library": usize = [8000, 1_000_000, 1_000_000, 1_000_000, 1_000_000];
+    /// The library `utf8`.
+    utf8, "library": Utf8 = [Utf8::Absent, Utf8::Absent, Utf8::Unicode, Utf8::Lax, Utf8::Lax];
+    /// `io` and `os` are thin faces of C: modes of files are C's, `file:write` and closing a pipe give true,
+    /// `os.execute` gives the status as a number, `lines` takes no formats, and failures are complaints about arguments.
+    c_modes, "library": bool = [true, false, false, false, false];
+    /// The mode of `io.popen` is left to C.
+    c_pipe_modes, "library": bool = [true, true, false, false, false];
+    /// The formats of `read` begin with `*`.
+    starred_formats, "library": bool = [true, true, false, false, false];
+    /// The methods of files are in a table of their own; else in their metatable.
+    file_methods_apart, "library": bool = [false, false, false, true, true];
+    /// Each full userdata has one user value, unless it asked for others.
+    one_user_value, "library": bool = [false, true, true, false, false];
+    /// `os.date` and `os.time` complain about what they cannot represent, and fields must be integers.
+    date_errors, "library": bool = [false, false, true, true, true];
+    /// `os.date` writes conversions that it does not know as they are.
+    c_dates, "library": bool = [true, false, false, false, false];
+    /// `os.time` looks at the year first; else at the second.
+    ordered_date_fields, "library": bool = [false, false, false, true, true];
+    /// The field of `package` with the searchers.
+    searchers, "library": &'static str = ["loaders", "searchers", "searchers", "searchers", "searchers"];
+    /// Searchers give a loader and nothing else; `require` marks modules that are being loaded.
+    plain_searchers, "library": bool = [true, false, false, false, false];
+    /// `require` also returns the second value of the searcher; and it begins a line for each reason itself.
+    loader_data, "library": bool = [false, false, false, true, true];
+    /// Where the default paths have the current directory.
+    current_directory, "library": CurrentDirectory = [
+        CurrentDirectory::First,
+        CurrentDirectory::Last,
+        CurrentDirectory::LastWithInit,
+        CurrentDirectory::LastWithInit,
+        CurrentDirectory::LastWithInit,
+    ];
+    /// `debug` functions on levels ask for a function or level, and take numeric strings.
+    lenient_levels, "library": bool = [true, true, false, false, false];
+    /// The options of `debug.getinfo` without any.
+    info_options, "library": &'static str = ["flnSu", "flnStu", "flnStu", "flnSrtu", "flnSrtu"];
+    /// `debug.getlocal` knows the parameters of functions, and `debug.getinfo` whether they are vararg.
+    parameter_info, "library": bool = [false, true, true, true, true];
+    /// `debug.getinfo` counts the arguments that `__call` added.
+    extra_arguments, "library": bool = [false, false, false, false, true];
+    /// `debug.gethook` gives three values also where there is no hook.
+    hook_triples, "library": bool = [true, true, true, false, false];
+    /// `debug.upvalueid` of an upvalue that is not there is an error.
+    checked_upvalue_ids, "library": bool = [false, true, true, false, false];
     /// The library `bit32`.
     bit32, "library": bool = [false, true, true, false, false], strict [false, true, false, false, false];
     /// The generator behind `math.random`.

@@ -79,6 +79,9 @@ pub fn open(vm: &mut Vm) {
     let version = vm.string(vm.dialect().version.to_string().as_bytes());
     vm.set_field(globals, "_VERSION", version);
     crate::publish(vm, "_G", globals);
+    if vm.dialect().warnings_on {
+        vm.warn(b"@on", false);
+    }
 }
 
 fn assert_direct(_: &mut Heap, args: &[Value], _: i32) -> Direct {

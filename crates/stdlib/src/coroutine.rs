@@ -37,14 +37,22 @@ fn coroutine_argument(vm: &mut Vm, optional: bool) -> Result<ThreadRef, Raised> 
     if optional && vm.nargs() == 0 { Ok(vm.running().0) } else { vm.check_thread(1) }
 }
 
+/// What a coroutine is to run.
+fn body_argument(vm: &mut Vm) -> Result<Value, Raised> {
+    if vm.dialect().lua_bodies && vm.arg(1).as_lua_fn().is_none() {
+        return Err(vm.arg_error(1, "Lua function expected"));
+    }
+    vm.check_function(1)
+}
+
 fn create(vm: &mut Vm) -> NativeResult {
-    let body = vm.check_function(1)?;
+    let body = body_argument(vm)?;
     let co = vm.new_coroutine(body)?;
     vm.ret(Value::thread(co))
 }
 
 fn wrap(vm: &mut Vm) -> NativeResult {
-    let body = vm.check_function(1)?;
+    let body = body_argument(vm)?;
     let co = vm.new_coroutine(body)?;
     let f = vm.control_function(Control::Wrapped, &[Value::thread(co)]);
     vm.ret(f)

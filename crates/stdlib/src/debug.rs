@@ -420,7 +420,7 @@ fn gethook(vm: &mut Vm) -> NativeResult {
         }
         // What was set last, even if nothing calls it.
         let registry = vm.registry();
-        let hooks = vm.get_field(registry, HOOKS).as_table();
+        let hooks = vm.get_field(registry, HOOKS).as_table().filter(|_| vm.dialect().lenient_levels);
         function = hooks.map_or(Value::NIL, |hooks| hooks.get(Value::thread(thread)));
     }
     let letters: Vec<u8> = MASKS.iter().filter(|(_, bit)| mask & bit != 0).map(|(l, _)| *l).collect();
@@ -443,7 +443,11 @@ fn traceback_of_strings(vm: &mut Vm) -> NativeResult {
     let own = thread == vm.running().0;
     let given = vm.arg(n + 2);
     let level = vm.to_number(given).and_then(|level| vm.to_integer(level)).unwrap_or(i64::from(own));
-    let text = text.map(|text| text.as_bytes().to_vec());
+    let mut text = text.map(|text| text.as_bytes().to_vec());
+    // A string that is no level is taken for the rest of the message.
+    if let (Some(text), Some(rest)) = (&mut text, given.as_str().filter(|_| vm.to_number(given).is_none())) {
+        text.extend_from_slice(rest.as_bytes());
+    }
     let trace = vm.traceback(thread, text.as_deref(), usize::try_from(level).unwrap_or(0));
     let trace = string(vm, &trace);
     vm.ret(trace)

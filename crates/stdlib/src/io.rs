@@ -116,7 +116,7 @@ fn default_file(vm: &mut Vm, which: DefaultFile) -> Value {
 fn open_default_file(vm: &mut Vm, which: DefaultFile) -> Result<UserDataRef, Raised> {
     match handle::of_value(default_file(vm, which)) {
         Some(file) if !handle::is_closed(file) => Ok(file),
-        _ => Err(vm.error(&format!("default {} file is closed", which.name()))),
+        _ => Err(vm.error(&format!("{} {} file is closed", vm.dialect().default_file_word, which.name()))),
     }
 }
 
@@ -302,6 +302,9 @@ fn read_format(vm: &mut Vm, file: UserDataRef, i: usize) -> Result<HostResult<Va
     if vm.arg(i).is_number() {
         let count = vm.check_int(i)?;
         return read_bytes(vm, file, usize::try_from(count).unwrap_or(usize::MAX));
+    }
+    if vm.dialect().starred_formats && vm.arg(i).as_str().is_none() {
+        return Err(vm.arg_error(i, "invalid option"));
     }
     let format = vm.check_str(i)?;
     let format = format.as_bytes();

@@ -31,7 +31,7 @@ const GLOBAL_ROWS: &[Row] = &[row("module", module::module).until(Lua52).not_in_
 const SEARCHERS: [NativeFn; 4] = [search_preload, search_lua, search_native, search_native_root];
 
 /// What stands in `package.loaded`, as light userdata, while a module is being loaded.
-const SENTINEL: u64 = 0x10ad;
+const SENTINEL: u64 = 0x10ad_10ad;
 
 /// The field of the registry that holds `package.preload`.
 const PRELOAD: &str = "_PRELOAD";
@@ -256,7 +256,7 @@ fn search_lua(vm: &mut Vm) -> NativeResult {
     let name = name_argument(vm, 1)?;
     let file = match find_in_field(vm, name.as_bytes(), "path")? {
         Ok(file) => file,
-        Err(message) => return not_found(vm, &message),
+        Err(message) => return return_bytes(vm, &message),
     };
     match load_file(vm, Some(&file), None, None) {
         Ok(loader) => {
@@ -292,7 +292,7 @@ fn search_native_root(vm: &mut Vm) -> NativeResult {
 fn search_native_file(vm: &mut Vm, module: &[u8], library: &[u8]) -> NativeResult {
     match find_in_field(vm, library, "cpath")? {
         Ok(file) => Err(loading_error(vm, module, &file, NO_LIBRARIES.as_bytes())),
-        Err(message) => not_found(vm, &message),
+        Err(message) => return_bytes(vm, &message),
     }
 }
 
@@ -333,7 +333,15 @@ fn find(vm: &mut Vm, name: &[u8], path: &[u8], separator: &[u8], replacement: &[
     let readable = files_of(&path).find(|file| host.open(file, OpenMode::READ).is_ok());
     match readable {
         Some(file) => Ok(file.to_vec()),
-        None => Err([b"no file '", replace(&path, b";", b"'\n\tno file '").as_slice(), b"'"].concat()),
+        None if vm.dialect().loader_data => {
+            Err([b"no file '", replace(&path, b";", b"'\n\tno file '").as_slice(), b"'"].concat())
+        }
+        // Each line is begun, and nothing is an empty file name.
+        None => Err(files_of(&path)
+            .filter(|file| !file.is_empty())
+            .flat_map(|file| [b"\n\tno file '", file, b"'"])
+            .collect::<Vec<&[u8]>>()
+            .concat()),
     }
 }
 

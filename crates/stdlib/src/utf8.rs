@@ -119,6 +119,12 @@ fn position(given: i64, len: usize) -> i64 {
     }
 }
 
+/// The error for a position: out of bounds, or in the words of older versions.
+fn out_of(vm: &mut Vm, i: usize, what: &str, older: &str) -> Raised {
+    let word = if vm.dialect().utf8 == Utf8::Unicode { older } else { "bounds" };
+    vm.arg_error(i, &format!("{what}{word}"))
+}
+
 fn char(vm: &mut Vm) -> NativeResult {
     let mut out = vm.take_buffer();
     for i in 1..=vm.nargs() {
@@ -138,10 +144,10 @@ fn len(vm: &mut Vm) -> NativeResult {
     let last = position(vm.opt_int(3, -1)?, bytes.len());
     let is_lax = vm.arg(4).is_truthy();
     if first < 1 || first - 1 > bytes.len() as i64 {
-        return Err(vm.arg_error(2, "initial position out of bounds"));
+        return Err(out_of(vm, 2, "initial position out of ", "string"));
     }
     if last > bytes.len() as i64 {
-        return Err(vm.arg_error(3, "final position out of bounds"));
+        return Err(out_of(vm, 3, "final position out of ", "string"));
     }
     let (mut at, end) = (first as usize - 1, last.max(0) as usize);
     vm.charge((end.saturating_sub(at) / BYTES_PER_UNIT) as u64)?;
@@ -165,10 +171,10 @@ fn codepoint(vm: &mut Vm) -> NativeResult {
     let last = position(vm.opt_int(3, first)?, bytes.len());
     let is_lax = vm.arg(4).is_truthy();
     if first < 1 {
-        return Err(vm.arg_error(2, "out of bounds"));
+        return Err(out_of(vm, 2, "out of ", "range"));
     }
     if last > bytes.len() as i64 {
-        return Err(vm.arg_error(3, "out of bounds"));
+        return Err(out_of(vm, 3, "out of ", "range"));
     }
     if first > last {
         return Ok(0);
@@ -218,7 +224,7 @@ fn find_offset(vm: &mut Vm) -> Result<Option<(StrRef, usize)>, Raised> {
     let default = if count >= 0 { 1 } else { bytes.len() as i64 + 1 };
     let from = position(vm.opt_int(3, default)?, bytes.len());
     if from < 1 || from - 1 > bytes.len() as i64 {
-        return Err(vm.arg_error(3, "position out of bounds"));
+        return Err(out_of(vm, 3, "position out of ", "range"));
     }
     let from = from as usize - 1;
     if count != 0 && is_continuation(bytes, from) {

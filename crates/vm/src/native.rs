@@ -258,7 +258,10 @@ impl Vm {
     pub fn check_thread(&mut self, i: usize) -> Result<ThreadRef, Raised> {
         match self.arg(i).as_thread() {
             Some(t) => Ok(t),
-            None => Err(self.type_error(i, "thread")),
+            None => Err(match self.dialect.coroutine_expected {
+                Some(message) => self.arg_error(i, message),
+                None => self.type_error(i, "thread"),
+            }),
         }
     }
 

@@ -537,6 +537,19 @@ dialects! {
     hook_triples, "library": bool = [true, true, true, false, false];
     /// `debug.upvalueid` of an upvalue that is not there is an error.
     checked_upvalue_ids, "library": bool = [false, true, true, false, false];
+    /// What is said about an argument that is no coroutine, if not what it is.
+    coroutine_expected, "errors": Option<&'static str> =
+        [Some("coroutine expected"), Some("coroutine expected"), Some("thread expected"), None, None];
+    /// Coroutines run Lua functions only.
+    lua_bodies, "library": bool = [true, false, false, false, false];
+    /// What a default file is called in the error that it is closed.
+    default_file_word, "errors": &'static str = ["standard", "standard", "standard", "default", "default"];
+    /// A negative count of `string.gsub` is a large one.
+    unsigned_gsub_counts, "library": bool = [false, true, false, false, false];
+    /// The index in an error of `table.concat` is shown in full; else in C's `int`.
+    wide_concat_index, "errors": bool = [false, false, false, true, true];
+    /// Warnings are on from the start.
+    warnings_on, "library": bool = [false, false, false, false, true];
     /// The library `bit32`.
     bit32, "library": bool = [false, true, true, false, false], strict [false, true, false, false, false];
     /// The generator behind `math.random`.

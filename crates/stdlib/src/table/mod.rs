@@ -248,6 +248,7 @@ fn add_text(vm: &mut Vm, out: &mut Vec<u8>, value: Value, i: i64) -> Result<(), 
         _ => match value.as_str() {
             Some(text) => append(vm, out, text.as_bytes())?,
             None => {
+                let i = if vm.dialect().wide_concat_index { i } else { i64::from(i as i32) };
                 let message = format!("invalid value ({}) at index {i} in table for 'concat'", value.type_name());
                 return Err(vm.error(&message));
             }

@@ -539,7 +539,10 @@ impl Vm {
         let n = self.len(v)?;
         match self.to_integer(n) {
             Some(n) => Ok(n),
-            None => Err(self.error("object length is not an integer")),
+            None => {
+                let kind = if self.dialect.integers { "an integer" } else { "a number" };
+                Err(self.error(&format!("object length is not {kind}")))
+            }
         }
     }
 }

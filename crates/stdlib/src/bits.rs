@@ -106,8 +106,9 @@ fn bnot(vm: &mut Vm) -> NativeResult {
 
 /// To the left for positive distances if `sign` is 1, to the right if it is -1.
 fn shift(vm: &mut Vm, sign: i64) -> NativeResult {
-    let word = word(vm, 1)?;
+    // The reference, as compiled for this platform, looks at the second argument first.
     let distance = place(vm, 2)?.wrapping_mul(sign);
+    let word = word(vm, 1)?;
     return_word(vm, shifted(word, distance))
 }
 
@@ -129,8 +130,9 @@ fn arshift(vm: &mut Vm) -> NativeResult {
 }
 
 fn rotate(vm: &mut Vm, sign: i64) -> NativeResult {
-    let word = word(vm, 1)?;
+    // The reference, as compiled for this platform, looks at the second argument first.
     let distance = place(vm, 2)?.wrapping_mul(sign);
+    let word = word(vm, 1)?;
     return_word(vm, word.rotate_left(distance.rem_euclid(BITS) as u32))
 }
 

@@ -79,13 +79,17 @@ fn running_coroutine(vm: &mut Vm) -> NativeResult {
 }
 
 fn isyieldable(vm: &mut Vm) -> NativeResult {
-    let co = coroutine_argument(vm, true)?;
+    // Older versions tell of the running coroutine only.
+    let co = if vm.dialect().closing_values { coroutine_argument(vm, true)? } else { vm.running().0 };
     let yieldable = vm.is_yieldable(co);
     vm.ret(Value::bool(yieldable))
 }
 
 fn close(vm: &mut Vm) -> NativeResult {
-    let co = coroutine_argument(vm, false)?;
+    let co = coroutine_argument(vm, vm.dialect().closes_itself)?;
+    if vm.dialect().closes_itself && vm.running() == (co, true) {
+        return Err(vm.error("cannot close main thread"));
+    }
     if vm.is_active(co) {
         let text = format!("cannot close a {} coroutine", vm.coroutine_status(co));
         return Err(vm.error(&text));

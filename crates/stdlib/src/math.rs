@@ -137,8 +137,9 @@ fn whole(int: i64) -> Direct {
 }
 
 fn atan2(vm: &mut Vm) -> NativeResult {
-    let y = vm.check_float(1)?;
+    // The reference, as compiled for this platform, looks at the second argument first.
     let x = vm.check_float(2)?;
+    let y = vm.check_float(1)?;
     vm.ret(Value::float(y.atan2(x)))
 }
 

@@ -270,7 +270,7 @@ fn character_at(bytes: &[u8], mut at: usize, mut count: i64) -> Option<usize> {
 
 fn codes(vm: &mut Vm) -> NativeResult {
     let s = vm.check_str(1)?;
-    if is_continuation(s.as_bytes(), 0) {
+    if is_continuation(s.as_bytes(), 0) && vm.dialect().utf8 != Utf8::Unicode {
         return Err(vm.arg_error(1, INVALID));
     }
     let step = if vm.arg(2).is_truthy() { codes_step_lax } else { codes_step };
@@ -295,7 +295,8 @@ fn next_code(vm: &mut Vm, is_lax: bool) -> NativeResult {
     let bytes = s.as_bytes();
     // A negative position is behind any string.
     let mut at = vm.to_integer(vm.arg(2)).unwrap_or(0) as u64 as usize;
-    while is_continuation(bytes, at) {
+    let is_fixed = at == 0 && vm.dialect().utf8 == Utf8::Unicode;
+    while !is_fixed && is_continuation(bytes, at) {
         at += 1;
     }
     if at >= bytes.len() {

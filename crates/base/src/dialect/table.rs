@@ -550,6 +550,8 @@ dialects! {
     wide_concat_index, "errors": bool = [false, false, false, true, true];
     /// Warnings are on from the start.
     warnings_on, "library": bool = [false, false, false, false, true];
+    /// `coroutine.close` without an argument is for the running coroutine.
+    closes_itself, "coroutines": bool = [false, false, false, false, true];
     /// The library `bit32`.
     bit32, "library": bool = [false, true, true, false, false], strict [false, true, false, false, false];
     /// The generator behind `math.random`.

@@ -173,10 +173,10 @@ fn random_of_integers(vm: &mut Vm) -> NativeResult {
         _ => return Err(vm.error("wrong number of arguments")),
     };
     if low > high {
-        return Err(vm.arg_error(vm.nargs(), "interval is empty"));
+        return Err(vm.arg_error(1, "interval is empty"));
     }
     let Some(width) = high.checked_sub(low) else {
-        return Err(vm.arg_error(vm.nargs(), "interval too large"));
+        return Err(vm.arg_error(1, "interval too large"));
     };
     let distance = float_to_int_as_c(fraction * (width as f64 + 1.0));
     vm.ret(Value::int(distance.wrapping_add(low)))

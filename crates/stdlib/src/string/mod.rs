@@ -188,7 +188,10 @@ fn char_direct(heap: &mut Heap, args: &[Value], _: i32) -> Direct {
 fn char(vm: &mut Vm) -> NativeResult {
     let mut out = vm.take_buffer();
     for i in 1..=vm.nargs() {
-        match u8::try_from(vm.check_int(i)?) {
+        let code = vm.check_int(i)?;
+        // Without integers it is C's `int`.
+        let code = if vm.dialect().integers { code } else { i64::from(code as i32) };
+        match u8::try_from(code) {
             Ok(byte) => out.push(byte),
             Err(_) if vm.dialect().c_strings => return Err(vm.arg_error(i, "invalid value")),
             Err(_) => return Err(vm.arg_error(i, "value out of range")),

@@ -25,7 +25,10 @@ pub(super) fn check(vm: &mut Vm, i: usize, needs: Needs) -> Result<Value, Raised
 
 #[cold]
 fn check_likeness(vm: &mut Vm, i: usize, object: Value, needs: Needs) -> Result<Value, Raised> {
-    let has = |vm: &mut Vm, name: &&str| !vm.metafield(object, name).is_nil();
+    let has = |vm: &mut Vm, name: &&str| {
+        let is_length_of_string = *name == "__len" && object.tag == Tag::Str && vm.dialect().unpack_checks;
+        is_length_of_string || !vm.metafield(object, name).is_nil()
+    };
     if !vm.dialect().raw_lists && vm.metatable_of(object).is_some() && needs.0.iter().all(|name| has(vm, name)) {
         Ok(object)
     } else {
@@ -43,6 +46,16 @@ pub(super) fn bare(object: Value) -> Option<TableRef> {
 #[inline(always)]
 pub(super) fn plain(vm: &Vm, object: Value) -> Option<TableRef> {
     object.as_table().filter(|table| table.metatable().is_none() || vm.dialect().raw_lists)
+}
+
+/// A position among the arguments, `default` when absent. In versions without integers it is C's `int`.
+#[inline]
+pub(super) fn position(vm: &mut Vm, i: usize, default: Option<i64>) -> Result<i64, Raised> {
+    let position = match default {
+        Some(default) => vm.opt_int(i, default)?,
+        None => vm.check_int(i)?,
+    };
+    Ok(if vm.dialect().integers { position } else { i64::from(position as i32) })
 }
 
 /// The length, which must be an integer. **(safepoint unless plain)**

@@ -25,7 +25,7 @@ use perilune_vm::vm::Vm;
 
 use crate::row::{Life, Row, alias, intrinsic, row};
 
-use self::access::{Needs, bare, check, element, length, plain, set_element};
+use self::access::{Needs, bare, check, element, length, plain, position, set_element};
 use crate::numbers::write_float;
 use crate::string::buffer::{self, append};
 
@@ -89,7 +89,7 @@ fn insert(vm: &mut Vm) -> NativeResult {
             set_element(vm, object, end, vm.arg(2))?;
         }
         3 => {
-            let position = vm.check_int(2)?;
+            let position = position(vm, 2, None)?;
             if vm.dialect().lists_grow {
                 end = end.max(position);
             } else if (position as u64).wrapping_sub(1) >= end as u64 {
@@ -139,7 +139,7 @@ fn pop_direct(_: &mut Heap, args: &[Value], _: i32) -> Direct {
 fn remove(vm: &mut Vm) -> NativeResult {
     let object = check(vm, 1, Needs::READ_WRITE_LENGTH)?;
     let size = length(vm, object)?;
-    let position = vm.opt_int(2, size)?;
+    let position = position(vm, 2, Some(size))?;
     if position != size && (position as u64).wrapping_sub(1) > size as u64 {
         return Err(vm.arg_error(vm.dialect().remove_complaint, "position out of bounds"));
     }
@@ -167,7 +167,7 @@ fn remove(vm: &mut Vm) -> NativeResult {
 fn remove_of_list(vm: &mut Vm) -> NativeResult {
     let table = vm.check_table(1)?;
     let size = table.length();
-    let position = vm.opt_int(2, size)?;
+    let position = position(vm, 2, Some(size))?;
     if (1..=size).contains(&position) { remove(vm) } else { Ok(0) }
 }
 
@@ -213,8 +213,8 @@ fn concat(vm: &mut Vm) -> NativeResult {
     let size = length(vm, object)?;
     let separator = vm.opt_str(2)?;
     let separator = separator.as_ref().map_or(&b""[..], |separator| separator.as_bytes());
-    let first = vm.opt_int(3, 1)?;
-    let last = vm.opt_int(4, size)?;
+    let first = position(vm, 3, Some(1))?;
+    let last = position(vm, 4, Some(size))?;
     let mut out = vm.take_buffer();
     let mut i = first;
     while i <= last {
@@ -289,8 +289,8 @@ fn unpack(vm: &mut Vm) -> NativeResult {
         let needs = if vm.arg(3).is_nil() { Needs::READ_LENGTH } else { Needs::READ };
         check(vm, 1, needs)?;
     }
-    let first = vm.opt_int(2, 1)?;
-    let last = if vm.arg(3).is_nil() { length(vm, object)? } else { vm.check_int(3)? };
+    let first = position(vm, 2, Some(1))?;
+    let last = if vm.arg(3).is_nil() { length(vm, object)? } else { position(vm, 3, None)? };
     if first > last {
         return Ok(0);
     }

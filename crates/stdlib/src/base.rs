@@ -357,6 +357,8 @@ fn select(vm: &mut Vm) -> NativeResult {
         return vm.ret(vm.int_value(count - 1));
     }
     let index = vm.check_int(1)?;
+    // Without integers it is C's `int`.
+    let index = if vm.dialect().integers { index } else { i64::from(index as i32) };
     let first = if index < 0 { count.saturating_add(index) } else { index.min(count) };
     if first < 1 {
         return Err(vm.arg_error(1, "index out of range"));

@@ -47,7 +47,11 @@ pub fn open(vm: &mut Vm) {
     }
     // `LUA_RIDX_MAINTHREAD` and `LUA_RIDX_GLOBALS`: the library is what shows the registry to scripts.
     let registry = vm.registry();
-    for (i, value) in [(1, Value::thread(vm.main_thread())), (2, Value::table(vm.globals()))] {
+    for (i, value) in [
+        (2, Value::table(vm.globals())),
+        (1, Value::FALSE),
+        (vm.dialect().main_thread_index, Value::thread(vm.main_thread())),
+    ] {
         let stored = vm.raw_set_int(registry, i, value);
         debug_assert!(stored.is_ok());
     }

@@ -478,6 +478,7 @@ fn file_write(vm: &mut Vm) -> NativeResult {
 
 /// Writes the arguments from `first` on, and returns the file.
 fn write_arguments(vm: &mut Vm, file: UserDataRef, first: usize) -> NativeResult {
+    let mut total = 0;
     for i in first..=vm.nargs() {
         let value = vm.arg(i);
         let written = match value.tag {
@@ -493,18 +494,27 @@ fn write_arguments(vm: &mut Vm, file: UserDataRef, first: usize) -> NativeResult
             | Tag::UserData
             | Tag::Thread => {
                 let text = vm.check_str(i)?;
-                handle::with_stream(vm, file, |stream| stream.write(text.as_bytes()))?
+                let written = handle::with_stream(vm, file, |stream| stream.write(text.as_bytes()))?;
+                written.map(|()| text.len())
             }
         };
-        if let Err(error) = written {
-            return failed(vm, &error, None);
+        match written {
+            Ok(count) => total += count,
+            Err(error) => {
+                let count = failed(vm, &error, None)?;
+                if !vm.dialect().counts_written {
+                    return Ok(count);
+                }
+                vm.push(vm.int_value(total as i64));
+                return Ok(count + 1);
+            }
         }
     }
     vm.ret(if vm.dialect().c_modes { Value::TRUE } else { Value::userdata(file) })
 }
 
 /// Writes a number as `%d` or `%.14g`: unlike `tostring`, without `.0` after integral floats.
-fn write_number(vm: &mut Vm, file: UserDataRef, value: Value) -> Result<HostResult<()>, Raised> {
+fn write_number(vm: &mut Vm, file: UserDataRef, value: Value) -> Result<HostResult<usize>, Raised> {
     let spec = Spec { precision: Some(FLOAT_DIGITS), ..Spec::default() };
     let mut text = vm.take_buffer();
     match value.as_int() {
@@ -513,8 +523,9 @@ fn write_number(vm: &mut Vm, file: UserDataRef, value: Value) -> Result<HostResu
         None => format_float(&mut text, &spec, FloatStyle::General, false, value.raw_float()),
     }
     let written = handle::with_stream(vm, file, |stream| stream.write(&text));
+    let count = text.len();
     vm.give_buffer(text);
-    written
+    Ok(written?.map(|()| count))
 }
 
 fn io_flush(vm: &mut Vm) -> NativeResult {

@@ -359,6 +359,10 @@ fn frexp(vm: &mut Vm) -> NativeResult {
 }
 
 fn ldexp(vm: &mut Vm) -> NativeResult {
+    if !vm.dialect().integers {
+        // The reference, as compiled for this platform, looks at the second argument first.
+        vm.check_int(2)?;
+    }
     let x = vm.check_float(1)?;
     // C's `int`: what does not fit is cut.
     let exponent = vm.check_int(2)? as i32;

@@ -3,6 +3,7 @@
 //!
 //! | module | question it answers |
 //! |---|---|
+//! | [`compatibility`] | what the pages about versions say |
 //! | [`mode`] | in which ways a fixture is run |
 //! | [`driver`] | how one fixture is run, in a process of its own |
 //! | [`process`] | how a process is run that may hang |
@@ -26,6 +27,7 @@ use std::path::PathBuf;
 
 pub use perilune_fixtures::{Fixture, Stream};
 
+pub mod compatibility;
 pub mod driver;
 pub mod lab;
 pub mod mode;

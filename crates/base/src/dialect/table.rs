@@ -552,6 +552,12 @@ dialects! {
     warnings_on, "library": bool = [false, false, false, false, true];
     /// `coroutine.close` without an argument is for the running coroutine.
     closes_itself, "coroutines": bool = [false, false, false, false, true];
+    /// `string.unpack` takes the end of the data for the end of a string of the format `z`.
+    open_strings, "library": bool = [false, false, true, false, false];
+    /// A failing `write` also tells how many bytes it has written.
+    counts_written, "library": bool = [false, false, false, false, true];
+    /// Where the registry has the main thread.
+    main_thread_index, "library": i64 = [1, 1, 1, 1, 3];
     /// The library `bit32`.
     bit32, "library": bool = [false, true, true, false, false], strict [false, true, false, false, false];
     /// The generator behind `math.random`.

@@ -54,6 +54,7 @@ pub(super) fn gsub(vm: &mut Vm) -> NativeResult {
     let p = vm.check_str(2)?;
     let subject = s.as_bytes();
     let most = vm.opt_int(4, subject.len() as i64 + 1)?;
+    let most = if vm.dialect().c_strings { i64::from(most as i32) } else { most };
     // A count without sign, in the version that has it so.
     let most = if vm.dialect().unsigned_gsub_counts && most < 0 { i64::MAX } else { most };
     let replacement = Replacement::of_argument(vm)?;

@@ -126,7 +126,8 @@ pub(super) fn unpack(vm: &mut Vm) -> NativeResult {
                 buffer::string(vm, &behind[..len as usize])?
             }
             Kind::Zero => {
-                let Some(len) = find_byte(behind, 0) else {
+                let rest = Some(behind.len()).filter(|_| vm.dialect().open_strings);
+                let Some(len) = find_byte(behind, 0).or(rest) else {
                     return Err(vm.arg_error(2, "unfinished string for format 'z'"));
                 };
                 at += len + 1;

@@ -14,6 +14,7 @@ use std::io;
 use std::process::Command;
 use std::time::Duration;
 
+use perilune_base::dialect::table::CommandErrors;
 use perilune_base::dialect::{Dialect, LuaVersion};
 use perilune_fixtures::Fixture;
 use perilune_fixtures::normal::PROGRAM;
@@ -183,6 +184,9 @@ fn execute(vm: &mut Vm, file: &OsString) -> Result<(), End> {
 /// Makes what the command says about an error that nothing caught: its text with a traceback, or what `__tostring` gives.
 fn message_handler(vm: &mut Vm) -> NativeResult {
     let error = vm.arg(1);
+    if vm.dialect().command_errors == CommandErrors::DebugTraceback && vm.number_to_str(error).is_some() {
+        return trace_by_library(vm, error);
+    }
     let text = match text_of(vm, error) {
         Some(text) => text,
         None => {
@@ -199,6 +203,19 @@ fn message_handler(vm: &mut Vm) -> NativeResult {
     let (thread, _) = vm.running();
     let text = vm.traceback(thread, Some(&text), 1);
     let text = vm.string(&text);
+    vm.ret(text)
+}
+
+/// What the global `debug.traceback` makes of an error, which counts one level more.
+fn trace_by_library(vm: &mut Vm, error: Value) -> NativeResult {
+    let globals = vm.globals();
+    let library = vm.get_field(globals, "debug").as_table();
+    let traceback = library.map_or(Value::NIL, |library| vm.get_field(library, "traceback"));
+    if !traceback.is_function() {
+        return vm.ret(error);
+    }
+    let level = vm.int_value(2);
+    let text = vm.call_value(traceback, &[error, level])?;
     vm.ret(text)
 }
 

@@ -7,9 +7,6 @@ use std::time::Duration;
 use perilune_base::dialect::LuaVersion;
 use perilune_fixtures::Fixture;
 
-/// The versions whose fixtures are run.
-const SPOKEN: &[LuaVersion] = &[LuaVersion::Lua54];
-
 /// A way to run a fixture.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
@@ -75,8 +72,7 @@ impl Mode {
 
     /// The versions in which a fixture is run in it. Where that is one only, fixtures take turns, so that all are met.
     pub fn versions(self, fixture: &Fixture) -> Vec<LuaVersion> {
-        let mut all = fixture.header.versions.clone();
-        all.retain(|version| SPOKEN.contains(version));
+        let all = fixture.header.versions.clone();
         if all.is_empty() || self.row().except.contains(&&fixture.name[..]) {
             return Vec::new();
         }

@@ -109,7 +109,7 @@ pub(super) fn unpack(vm: &mut Vm) -> NativeResult {
     let mut layout = Layout::new(format.as_bytes());
     let mut count = 0;
     while let Some(item) = next_item(vm, &mut layout, at)? {
-        check(vm, item.padding + item.size <= data.len() - at, 2, TOO_SHORT)?;
+        check(vm, at + item.padding + item.size <= data.len(), 2, TOO_SHORT)?;
         at += item.padding;
         vm.ensure_stack(2)?;
         let (bytes, behind) = data[at..].split_at(item.size);

@@ -8,8 +8,8 @@
 //! | `history` | [`history`] | the records of `bench --against` |
 //! | `dashboard` | [`dashboard`] | the page that shows the records |
 //! | `suite` | [`suite`] | an official test suite, file by file |
-//! | `bless` | [`bless`] | writes the `.out` of fixtures, from a reference interpreter |
-//! | `compare` | [`compare`] | all fixtures on Perilune and on the reference, differences shown |
+//! | `bless` | [`bless`] | writes the expectations of fixtures, from the reference interpreters |
+//! | `compare` | [`compare`] | all fixtures on Perilune and on the references, differences shown |
 //!
 //! Every task runs engines as child processes, through [`measure`], and never
 //! links one: what is measured and compared is what a user would run.
@@ -22,6 +22,7 @@ mod dashboard;
 mod fixtures;
 mod history;
 mod measure;
+mod parity;
 mod peers;
 mod programs;
 mod suite;
@@ -56,10 +57,15 @@ usage: cargo xtask TASK [OPTIONS]
   suite --dir DIR [OPTIONS] [FILE...]
       --engine ENGINE        (default: perilune)
       --timeout SECONDS      of one file (default: 120)
-  bless [--engine ENGINE] [PATH...]
-                             record what the reference prints (never perilune)
-  compare [--engine ENGINE] [--reference ENGINE] [PATH...]
-                             run fixtures on perilune and on the reference (lua5.4)
+  bless [--widen] [PATH...]  record what the references print (never perilune)
+      --widen                add to each header the versions whose reference runs the script
+  compare [OPTIONS] [PATH...]
+                             run fixtures on perilune and on the reference of each of their versions
+      --version V            only this version (may be repeated)
+      --filter TEXT          only fixtures whose names contain it
+      --mode interp|jit|hot  how perilune runs them
+      --json FILE            write verdicts and parity as JSON
+      --engine ENGINE        another build of perilune
 
 An ENGINE is a name that `peers` lists, or the path or command of an
 interpreter that takes `script args` as `lua` does.

@@ -10,6 +10,7 @@ use std::process::{Command, ExitCode, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context, bail};
+use perilune_base::dialect::LuaVersion;
 
 use crate::measure;
 use crate::table::Table;
@@ -220,18 +221,18 @@ pub fn engine(name: &str, build: Build) -> anyhow::Result<Engine> {
 ///
 /// # Errors
 /// When neither is there.
-pub fn reference(minor: u8) -> anyhow::Result<Engine> {
-    let names: &[&str] = match minor {
-        1 => &["lua5.1"],
-        2 => &["lua5.2"],
-        3 => &["lua5.3"],
-        4 => &["puc54", "lua5.4"],
-        _ => &["puc55"],
+pub fn reference(version: LuaVersion) -> anyhow::Result<Engine> {
+    let names: &[&str] = match version {
+        LuaVersion::Lua51 => &["lua5.1"],
+        LuaVersion::Lua52 => &["lua5.2"],
+        LuaVersion::Lua53 => &["lua5.3"],
+        LuaVersion::Lua54 => &["puc54", "lua5.4"],
+        LuaVersion::Lua55 => &["puc55"],
     };
     names
         .iter()
         .find_map(|name| engine(name, Build::No).ok())
-        .with_context(|| format!("no reference interpreter of Lua 5.{minor}; `cargo xtask peers` builds some"))
+        .with_context(|| format!("no reference interpreter of {version}; `cargo xtask peers` builds some"))
 }
 
 fn find_in_path(command: &str) -> Option<PathBuf> {

@@ -121,7 +121,7 @@ pub fn effects(op: Op, instr: Instr) -> Effects {
     let (a, b, c) = (instr.a(), instr.b(), instr.c());
     let none = Effects::NONE;
     match op {
-        Op::Move | Op::Unm | Op::BNot | Op::Not | Op::Len | Op::TestSet => none.read_reg(b).write_reg(a),
+        Op::Move | Op::Unm | Op::BNot | Op::Not | Op::Len | Op::LenF | Op::TestSet => none.read_reg(b).write_reg(a),
         Op::LoadI
         | Op::LoadF
         | Op::LoadK
@@ -131,9 +131,10 @@ pub fn effects(op: Op, instr: Instr) -> Effects {
         | Op::GetUpval
         | Op::GetTabUp
         | Op::NewTable
+        | Op::VarArgTable
         | Op::Closure => none.write_reg(a),
         Op::LoadNil => none.write(Span::from(a, 0, b as u16 + 1)),
-        Op::SetUpval | Op::Test | Op::Return1 | Op::Tbc => none.read_reg(a),
+        Op::SetUpval | Op::NewGlobal | Op::Test | Op::Return1 | Op::Tbc => none.read_reg(a),
         Op::EqK | Op::EqI | Op::LtK | Op::LeK | Op::GtK | Op::GeK | Op::LtI | Op::LeI | Op::GtI | Op::GeI => {
             none.read_reg(a)
         }
@@ -144,6 +145,7 @@ pub fn effects(op: Op, instr: Instr) -> Effects {
         | Op::Mul
         | Op::Div
         | Op::Mod
+        | Op::ModF
         | Op::IDiv
         | Op::Pow
         | Op::BAnd
@@ -158,6 +160,7 @@ pub fn effects(op: Op, instr: Instr) -> Effects {
         | Op::MulK
         | Op::DivK
         | Op::ModK
+        | Op::ModFK
         | Op::IDivK
         | Op::PowK
         | Op::AddI
@@ -180,10 +183,12 @@ pub fn effects(op: Op, instr: Instr) -> Effects {
         Op::Call => none.read(call_operands(a, b)).destroy(Span::above(a, 0)).write(values(a, c)).need(Span::one(a)),
         Op::TailCall => none.read(call_operands(a, b)).need(Span::one(a)),
         Op::Return => none.read(values(a, b)),
+        Op::VarArgOf if c == 0 => none.read_reg(b).destroy(Span::above(a, 0)).need(Span::one(a)),
+        Op::VarArgOf => none.read_reg(b).write(values(a, c)).need(Span::one(a)),
         Op::VarArg if c == 0 => none.destroy(Span::above(a, 0)).need(Span::one(a)),
         Op::VarArg => none.write(values(a, c)).need(Span::one(a)),
-        Op::ForPrep | Op::ForLoop => none.read(Span::from(a, 0, 3)).write(Span::from(a, 0, 4)),
-        Op::TForPrep => none.read(Span::from(a, 0, 4)),
+        Op::ForPrep | Op::ForPrepOld | Op::ForLoop => none.read(Span::from(a, 0, 3)).write(Span::from(a, 0, 4)),
+        Op::TForPrep | Op::TForPrepOld => none.read(Span::from(a, 0, 4)),
         Op::TForCall => none
             .read(Span::from(a, 0, 3))
             .destroy(Span::above(a, 4))

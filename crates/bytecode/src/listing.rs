@@ -145,6 +145,7 @@ impl InstrText<'_> {
             Format::TForCall => write!(f, " r{a} {c}"),
             Format::Closure => write!(f, " r{a} f{d}"),
             Format::VarArg => write!(f, " r{a} {c}"),
+            Format::VarArgOf => write!(f, " r{a} r{b} {c}"),
         }
     }
 

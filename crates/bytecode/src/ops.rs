@@ -80,10 +80,12 @@ pub enum Format {
     AJump,
     /// `a` register, `c` result count.
     TForCall,
-    /// `a` register, `d` child prototype.
+    /// `a` register, `d` child prototype, `c` flag.
     Closure,
     /// `a` register, `c` value count + 1 (0: all).
     VarArg,
+    /// As [`Format::VarArg`], with `b` register.
+    VarArgOf,
 }
 
 /// Expands to a callback over the whole table, so that every consumer matches the same rows.
@@ -149,6 +151,10 @@ macro_rules! for_each_op {
             BNot "bnot" AB "R[a] = ~R[b]";
             Not "not" AB "R[a] = not R[b]";
             Len "len" AB "R[a] = #R[b]";
+            // Where all numbers are floats.
+            LenF "lenf" AB "R[a] = #R[b], a float";
+            ModF "modf" ABC "R[a] = R[b] - floor(R[b] / R[c]) * R[c]";
+            ModFK "modfk" ABK "R[a] = R[b] - floor(R[b] / K[d]) * K[d]";
             Concat "concat" Concat "R[a] = R[b] .. ... .. R[b+c-1]";
 
             // Jumps and tests.
@@ -174,19 +180,27 @@ macro_rules! for_each_op {
 
             // Calls.
             Call "call" Call "R[a], ..., R[a+c-2] = R[a](R[a+1], ..., R[a+b-1])";
-            TailCall "tailcall" Return "return R[a](R[a+1], ..., R[a+b-1]); c: as in return";
+            TailCall "tailcall" Return "return R[a](R[a+1], ..., R[a+b-1]); c: as in return, also where calls are counted";
             Return "return" Return "return R[a], ..., R[a+b-2]";
             Return0 "return0" None "return, nothing to close";
             Return1 "return1" A "return R[a], nothing to close";
-            Closure "closure" Closure "R[a] = closure of child prototype d";
+            Closure "closure" Closure "R[a] = closure of child prototype d; c: 1 if it may be the last one once more";
             VarArg "vararg" VarArg "R[a], ..., R[a+c-2] = ...";
+            VarArgTable "varargtable" A "R[a] = {..., n = number of them}";
+            VarArgOf "varargof" VarArgOf "R[a], ..., R[a+c-2] = R[b][1], ..., R[b][R[b].n]";
+            // Since 5.5.
+            NewGlobal "newglobal" AK "fail if R[a] ~= nil: the global K[d] is already defined";
 
             // Loops. Numeric: R[a] index, R[a+1] limit or remaining count, R[a+2] step, R[a+3] the variable.
             ForPrep "forprep" AJump "prepare R[a..a+2]; if the loop does not run, pc += d";
+            // Before 5.4.
+            ForPrepOld "forprepold" AJump "as forprep, by older rules";
             ForLoop "forloop" AJump "step; if the loop goes on, R[a+3] = index and pc += d, a back-edge";
             // Generic: R[a] iterator, R[a+1] state, R[a+2] control, R[a+3] closing value, R[a+4..] the variables.
             // TForCall stands directly before its TForLoop.
             TForPrep "tforprep" AJump "mark R[a+3] to be closed; pc += d";
+            // Before 5.4, when there is no closing value.
+            TForPrepOld "tforprepold" AJump "R[a+3] is nil; pc += d";
             TForCall "tforcall" TForCall "R[a+4], ..., R[a+3+c] = R[a](R[a+1], R[a+2])";
             TForLoop "tforloop" AJump "if R[a+4] ~= nil, R[a+2] = R[a+4] and pc += d, a back-edge";
 

@@ -31,6 +31,12 @@ pub enum VarKind {
     ToBeClosed,
 }
 
+/// The name of the variable that globals are fields of.
+pub const ENV: &[u8] = b"_ENV";
+
+/// The name of the first upvalue of every function where globals belong to functions. No source can name it.
+pub const FUNCTION_ENV: &[u8] = b"(environment)";
+
 /// Where a closure finds one of its upvalues when it is created.
 #[derive(Clone, Debug, PartialEq)]
 pub struct UpvalDesc {

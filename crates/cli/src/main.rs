@@ -20,6 +20,8 @@ use std::ffi::OsString;
 use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
 
+use perilune_base::dialect::{Dialect, LuaVersion};
+
 use options::{Command, Request, Step, UsageError};
 use profile::Profile;
 use session::{Failure, Session};
@@ -34,7 +36,9 @@ const ERROR: i32 = 1;
 const LIMIT: i32 = 3;
 
 /// What `-v` shows.
-const BANNER: &str = concat!("Perilune ", env!("CARGO_PKG_VERSION"), ": Lua 5.4 as defined by Lua.org, PUC-Rio\n");
+fn banner(version: LuaVersion) -> String {
+    format!("Perilune {}: {version} as defined by Lua.org, PUC-Rio\n", env!("CARGO_PKG_VERSION"))
+}
 
 fn main() -> ExitCode {
     let arguments: Vec<OsString> = std::env::args_os().collect();
@@ -49,7 +53,7 @@ fn main() -> ExitCode {
             show(&format!("{}See also: {program} {} --help\n", options::usage(&program), profile::NAME))
         }
         Ok(Request::Reference) => show(&options::reference()),
-        Ok(Request::Version) => show(concat!("perilune ", env!("CARGO_PKG_VERSION"), " (Lua 5.4)\n")),
+        Ok(Request::Version) => show(concat!("perilune ", env!("CARGO_PKG_VERSION"), " (Lua 5.1 to 5.5)\n")),
         Err(error) => misused(&program, &error, &options::usage(&program)),
     }
 }
@@ -102,6 +106,7 @@ fn run(program: &str, command: &Command, arguments: &[OsString], profile: Option
             report(&mut session, Some(program), &message);
             (ERROR, true)
         }
+        Err(Failure::Silent) => (ERROR, true),
         Err(Failure::Limit(text)) => {
             report(&mut session, Some(program), &text);
             (LIMIT, false)
@@ -113,11 +118,11 @@ fn run(program: &str, command: &Command, arguments: &[OsString], profile: Option
 
 fn run_all(session: &mut Session, command: &Command, arguments: &[OsString]) -> Result<(), Failure> {
     if command.show_version {
-        session.write(BANNER.as_bytes());
+        session.write(banner(command.version).as_bytes());
     }
     session.set_arguments(arguments, command.script.unwrap_or(0));
     if !command.no_environment {
-        run_initialization(session)?;
+        run_initialization(session, command.version)?;
     }
     for step in &command.steps {
         match step {
@@ -133,7 +138,7 @@ fn run_all(session: &mut Session, command: &Command, arguments: &[OsString]) -> 
     if command.interactive {
         repl::run(session)
     } else if has_nothing_to_do && io::stdin().is_terminal() {
-        session.write(BANNER.as_bytes());
+        session.write(banner(command.version).as_bytes());
         repl::run(session)
     } else if has_nothing_to_do {
         let chunk = session.load_file(None)?;
@@ -143,10 +148,12 @@ fn run_all(session: &mut Session, command: &Command, arguments: &[OsString]) -> 
     }
 }
 
-/// Runs what the variable `LUA_INIT_5_4`, or else `LUA_INIT`, says: source, or `@` and a file name.
-fn run_initialization(session: &mut Session) -> Result<(), Failure> {
-    for name in ["LUA_INIT_5_4", "LUA_INIT"] {
-        let Some(source) = session.variable(name) else { continue };
+/// Runs what the variable of the version (`LUA_INIT_5_4`), or else `LUA_INIT`, says: source, or `@` and a file name.
+fn run_initialization(session: &mut Session, version: LuaVersion) -> Result<(), Failure> {
+    let suffix = Dialect::of(version, false).variable_suffix;
+    for suffix in suffix.into_iter().chain([""]) {
+        let name = format!("LUA_INIT{suffix}");
+        let Some(source) = session.variable(&name) else { continue };
         return match source.strip_prefix(b"@") {
             Some(path) => {
                 let chunk = session.load_file(Some(path))?;

@@ -31,6 +31,7 @@ enum Id {
     JitMemory,
     PerfMap,
     LuaVersion,
+    Strict,
     MaxInstructions,
     MaxMemory,
     Timeout,
@@ -131,6 +132,12 @@ const OPTIONS: &[Row] = &[
         help: "version of the language, as 5.4, 54 or lua5.4",
     },
     Row {
+        id: Id::Strict,
+        name: Name::Long("strict"),
+        takes: Takes::Nothing,
+        help: "only what the manual of the version has",
+    },
+    Row {
         id: Id::MaxInstructions,
         name: Name::Long("max-instructions"),
         takes: Takes::Value("N"),
@@ -193,6 +200,10 @@ pub struct Command {
     pub interactive: bool,
     /// `-v`, also by `-i`.
     pub show_version: bool,
+    /// `--lua-version`, or what the program's name says.
+    pub version: LuaVersion,
+    /// `--strict`
+    pub strict: bool,
     /// `-E`
     pub no_environment: bool,
     /// `-j`
@@ -249,7 +260,7 @@ pub struct UsageError(pub String);
 pub fn parse(arguments: &[OsString]) -> Result<Request, UsageError> {
     let mut command = Command { jit: true, ..Command::default() };
     if let Some(version) = version_of_program(arguments.first()) {
-        check_version(version)?;
+        command.version = version;
     }
     let mut parser = Parser::from_args(arguments.iter().skip(1));
     parser.set_short_equals(false);
@@ -342,8 +353,9 @@ impl Command {
             Id::JitMemory => self.jit_memory = Some(parse_bytes(&text()).ok_or_else(invalid)?),
             Id::PerfMap => self.perf_map = true,
             Id::LuaVersion => {
-                check_version(text().parse().map_err(|unknown| UsageError(format!("{unknown}")))?)?;
+                self.version = text().parse().map_err(|unknown| UsageError(format!("{unknown}")))?;
             }
+            Id::Strict => self.strict = true,
             Id::MaxInstructions => self.max_instructions = Some(text().parse().map_err(|_| invalid())?),
             Id::MaxMemory => self.max_memory = Some(parse_bytes(&text()).ok_or_else(invalid)?),
             Id::Timeout => {
@@ -365,15 +377,6 @@ fn version_of_program(name: Option<&OsString>) -> Option<LuaVersion> {
     let stem = std::path::Path::new(name?).file_name()?.to_str()?;
     let stem = stem.strip_suffix(std::env::consts::EXE_SUFFIX).unwrap_or(stem);
     if stem.starts_with("lua") { stem.parse().ok() } else { None }
-}
-
-fn check_version(version: LuaVersion) -> Result<(), UsageError> {
-    match version {
-        LuaVersion::Lua54 => Ok(()),
-        LuaVersion::Lua51 | LuaVersion::Lua52 | LuaVersion::Lua53 | LuaVersion::Lua55 => {
-            Err(UsageError(format!("{version} is not available: this build runs {}", LuaVersion::Lua54)))
-        }
-    }
 }
 
 /// `-hoist,-ranges`: names of passes that can be switched off.
@@ -514,9 +517,10 @@ mod tests {
     }
 
     #[test]
-    fn only_one_version_is_available() {
-        assert_eq!(command("--lua-version 5.4 -joff x").script, Some(4));
-        assert_eq!(complaint("--lua-version 5.1"), "Lua 5.1 is not available: this build runs Lua 5.4");
+    fn the_version_is_named_by_option_or_program() {
+        let c = command("--lua-version 5.1 --strict -joff x");
+        assert_eq!((c.script, c.version, c.strict), (Some(5), LuaVersion::Lua51, true));
+        assert_eq!(command("x").version, LuaVersion::DEFAULT);
         assert_eq!(complaint("--lua-version=6"), "unknown Lua version '6'");
         let names = |name: &str| version_of_program(Some(&OsString::from(name)));
         assert_eq!(names("/usr/bin/lua5.1"), Some(LuaVersion::Lua51));

@@ -24,6 +24,7 @@ pub fn run(session: &mut Session) -> Result<(), Failure> {
                     report(session, None, &[b"error calling 'print' (", message.as_slice(), b")"].concat());
                 }
             }
+            Err(Failure::Silent) => {}
             Err(failure) => {
                 let message = message_of(failure)?;
                 report(session, None, &message);
@@ -38,7 +39,7 @@ pub fn run(session: &mut Session) -> Result<(), Failure> {
 fn message_of(failure: Failure) -> Result<Vec<u8>, Failure> {
     match failure {
         Failure::Error(message) => Ok(message),
-        Failure::Limit(_) | Failure::Exit { .. } => Err(failure),
+        Failure::Silent | Failure::Limit(_) | Failure::Exit { .. } => Err(failure),
     }
 }
 

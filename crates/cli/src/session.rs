@@ -3,6 +3,8 @@
 use std::ffi::OsString;
 use std::rc::Rc;
 
+use perilune_base::dialect::Dialect;
+use perilune_base::dialect::table::CommandErrors;
 use perilune_jit::{Jit, JitOptions};
 use perilune_runtime::heap::Mode;
 use perilune_runtime::value::Value;
@@ -33,6 +35,8 @@ pub struct Session {
 pub enum Failure {
     /// An error, with its traceback if it has one: what the user should read.
     Error(Vec<u8>),
+    /// An error that is nil, in versions that say nothing about it.
+    Silent,
     /// A limit of the command line was reached.
     Limit(Vec<u8>),
     /// The script called `os.exit`.
@@ -78,14 +82,16 @@ impl Session {
         limits.instructions = command.max_instructions;
         limits.memory = command.max_memory;
         limits.time = command.timeout;
-        let mut vm = Vm::new(VmOptions { host, limits });
+        let mut vm = Vm::new(VmOptions { dialect: Dialect::of(command.version, command.strict), host, limits });
         if command.no_environment {
             let registry = vm.registry();
             vm.set_field(registry, NO_ENVIRONMENT, Value::TRUE);
         }
         perilune_stdlib::open_all(&mut vm);
         // As `lua` does; it shows only in what `collectgarbage` returns.
-        vm.heap_mut().set_mode(Mode::Generational);
+        if vm.dialect().generational_command {
+            vm.heap_mut().set_mode(Mode::Generational);
+        }
         let jit = command.jit.then(|| attach_jit(&mut vm, command));
         Session { vm, is_memory_limited: command.max_memory.is_some(), jit, stats: command.stats }
     }
@@ -236,7 +242,12 @@ impl Session {
     /// Calls a function under the message handler of `lua`, or without one.
     fn call_with(&mut self, function: Value, arguments: &[Value], with_traceback: bool) -> Result<Vec<Value>, Failure> {
         let result = if with_traceback {
-            let handler = self.vm.native(handle_message, Intrinsic::None, &[]);
+            let handler = match self.errors() {
+                CommandErrors::DebugTraceback => handle_by_library,
+                CommandErrors::Strings => handle_strings,
+                CommandErrors::All => handle_message,
+            };
+            let handler = self.vm.native(handler, Intrinsic::None, &[]);
             self.vm.host_call_handled(function, handler, arguments)
         } else {
             self.vm.host_call(function, arguments, false)
@@ -248,15 +259,24 @@ impl Session {
         match error {
             VmError::Limit(violation) => Failure::Limit(violation.to_string().into_bytes()),
             VmError::Exit { code, close } => Failure::Exit { code, close },
+            VmError::Lua { value, .. } if value.is_nil() && self.errors() != CommandErrors::All => Failure::Silent,
             VmError::Lua { value, .. } => match self.text_of(value) {
                 Some(text) if self.is_memory_limited && text.starts_with(b"not enough memory") => Failure::Limit(text),
                 Some(text) => Failure::Error(text),
+                None if self.errors() != CommandErrors::All => {
+                    Failure::Error(b"(error object is not a string)".to_vec())
+                }
                 None => {
                     let name = value.type_name();
                     Failure::Error(format!("(error object is a {name} value)").into_bytes())
                 }
             },
         }
+    }
+
+    /// How the version shows errors.
+    fn errors(&self) -> CommandErrors {
+        self.vm.dialect().command_errors
     }
 
     /// The bytes of a string or number.
@@ -280,6 +300,40 @@ impl Session {
         let globals = self.vm.globals();
         self.vm.set_field(globals, name, value);
     }
+}
+
+/// The message handler of [`CommandErrors::DebugTraceback`]: what the global `debug.traceback` makes of strings.
+fn handle_by_library(vm: &mut Vm) -> NativeResult {
+    let error = vm.arg(1);
+    let globals = vm.globals();
+    let library = vm.get_field(globals, "debug");
+    let traceback = match library.as_table() {
+        Some(library) => vm.get_field(library, "traceback"),
+        None => Value::NIL,
+    };
+    if vm.number_to_str(error).is_none() || !traceback.is_function() {
+        return vm.ret(error);
+    }
+    let level = vm.int_value(2);
+    let text = vm.call_value(traceback, &[error, level])?;
+    vm.ret(text)
+}
+
+/// The message handler of [`CommandErrors::Strings`].
+fn handle_strings(vm: &mut Vm) -> NativeResult {
+    let error = vm.arg(1);
+    if let Some(message) = vm.number_to_str(error) {
+        let (thread, _) = vm.running();
+        let text = vm.traceback(thread, Some(message.as_bytes()), 1);
+        let text = vm.string(&text);
+        return vm.ret(text);
+    }
+    if error.is_nil() {
+        return vm.ret(error);
+    }
+    let convert = vm.metamethod(error, Event::ToString);
+    let shown = if convert.is_nil() { vm.string(b"(no error message)") } else { vm.call_value(convert, &[error])? };
+    vm.ret(shown)
 }
 
 /// The message handler: makes a string of the error and adds a traceback, unless the error says with `__tostring` how it

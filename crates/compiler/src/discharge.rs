@@ -243,7 +243,13 @@ impl FuncState<'_> {
             Kind::Local { reg, .. } => reg,
             _ => self.exp_to_any(&mut obj)?,
         };
-        let small = key.as_int().and_then(|int| i32::try_from(int).ok());
+        // Where all numbers are floats, keys that equal an integer are as good as integers.
+        let int = if self.dialect.integers { key.as_int() } else { key.integral() };
+        if self.dialect.merged_zeros && int == Some(0) {
+            // The zero counts as a constant of the function, although it is an immediate.
+            self.exp_const(key);
+        }
+        let small = int.and_then(|int| i32::try_from(int).ok());
         let kind = if let Some(key) = const_key {
             Kind::Field { obj, key }
         } else if let Some(key) = small {

@@ -7,6 +7,7 @@
 //! The lists `t` and `f` hold the jumps that leave the expression early because it is already known to be true or false
 //! (see [`crate::jumps`]). An expression with jumps is complete only after its lists are patched.
 
+use perilune_base::num::convert::float_to_int;
 use perilune_syntax::ast::Name;
 
 /// A register.
@@ -92,6 +93,16 @@ impl Exp {
     pub(crate) fn as_int(&self) -> Option<i64> {
         match self.kind {
             Kind::Int(int) if !self.has_jumps() => Some(int),
+            _ => None,
+        }
+    }
+
+    /// The integer that equals a numeral.
+    pub(crate) fn integral(&self) -> Option<i64> {
+        match self.kind {
+            _ if self.has_jumps() => None,
+            Kind::Int(int) => Some(int),
+            Kind::Float(float) => float_to_int(float),
             _ => None,
         }
     }

@@ -1,6 +1,5 @@
 //! The walk over expressions.
 
-use perilune_bytecode::ops::Op;
 use perilune_syntax::ast::{Binop, Expr, ExprId, ExprKind, ExprList};
 
 use crate::Compiler;
@@ -52,7 +51,7 @@ impl Compiler<'_> {
             ExprKind::Float(float) => Kind::Float(float),
             ExprKind::Str(name) => Kind::Str(name),
             // Emitted before the token is consumed.
-            ExprKind::Vararg => Kind::Vararg(self.fs.emit_abc(Op::VarArg, 0, 0, 1)),
+            ExprKind::Vararg => Kind::Vararg(self.fs.emit_varargs()),
             ExprKind::Function(id) => return self.function(id, node),
             ExprKind::Name(name) => {
                 self.consumed(node.line, node.end);

@@ -34,8 +34,7 @@ impl Failure {
     }
 
     /// The error that no register is left.
-    pub(crate) fn register_overflow(at: Position) -> Box<Failure> {
-        let message = "function or expression needs too many registers".to_owned();
+    pub(crate) fn register_overflow(message: String, at: Position) -> Box<Failure> {
         Box::new(Failure { message, place: Place::Near(at), is_register_overflow: true })
     }
 }

@@ -5,22 +5,25 @@
 
 use std::collections::HashMap;
 
+use perilune_base::dialect::Dialect;
 use perilune_base::limits::MAX_REGISTERS;
 use perilune_bytecode::ops::{Instr, Op};
 use perilune_bytecode::proto::{Const, Proto};
-use perilune_syntax::ast::{Chunk, Name};
+use perilune_syntax::ast::{Chunk, Name, Stat};
+use perilune_syntax::limit_text;
 
 use crate::exp::{ConstId, Exp, Kind, Pc, Reg};
 use crate::failure::{Failure, Place, Res};
 use crate::labels::{Goto, Label};
 use crate::position::Position;
-use crate::scope::{BlockScope, Var};
+use crate::scope::{BlockScope, Var, VarargVar};
 
 /// Longest code of one function: offsets of conditional jumps have 31 bits.
 const MAX_CODE: usize = 1 << 30;
 
 /// A function being compiled.
 pub(crate) struct FuncState<'a> {
+    pub dialect: &'a Dialect,
     pub chunk: &'a Chunk,
     /// What is finished.
     pub proto: Proto,
@@ -31,12 +34,18 @@ pub(crate) struct FuncState<'a> {
     /// Declared local variables; the first `active` of them are in scope.
     pub vars: Vec<Var>,
     pub active: usize,
+    /// How many of them are declared globals.
+    pub globals: usize,
     /// Open blocks, innermost last.
     pub blocks: Vec<BlockScope>,
     /// Visible labels.
     pub labels: Vec<Label>,
     /// Jumps to labels not seen yet.
     pub gotos: Vec<Goto>,
+    /// What follows the current statement in each of the open lists of statements, innermost last.
+    pub following: Vec<&'a [Stat]>,
+    /// The variable that `...name` declares.
+    pub vararg: Option<VarargVar>,
     /// Whether closures capture local variables, so that every return must close them.
     pub has_captures: bool,
     consts: HashMap<ConstKey, ConstId>,
@@ -55,34 +64,35 @@ enum ConstKey {
 }
 
 impl<'a> FuncState<'a> {
-    pub(crate) fn new(chunk: &'a Chunk, at: Position) -> FuncState<'a> {
+    pub(crate) fn new(chunk: &'a Chunk, dialect: &'a Dialect, at: Position) -> FuncState<'a> {
         FuncState {
+            dialect,
             chunk,
             proto: Proto { max_stack: 2, ..Proto::default() },
             at,
             free: 0,
             vars: Vec::new(),
             active: 0,
+            globals: 0,
             blocks: Vec::new(),
             labels: Vec::new(),
             gotos: Vec::new(),
+            following: Vec::new(),
+            vararg: None,
             has_captures: false,
             consts: HashMap::new(),
             last_target: 0,
         }
     }
 
-    /// The function as error messages name it.
-    pub(crate) fn describe(&self) -> String {
-        match self.proto.line_defined {
-            0 => "main function".to_owned(),
-            line => format!("function at line {line}"),
-        }
-    }
-
     /// The error that there are more than `limit` of `what`.
     pub(crate) fn limit_error(&self, what: &str, limit: usize, place: Place) -> Box<Failure> {
-        let message = format!("too many {what} (limit is {limit}) in {}", self.describe());
+        let message = limit_text(self.dialect, what, limit, self.proto.line_defined);
+        let place = match place {
+            Place::Near(at) | Place::After(at) if !self.dialect.limits_named_first => Place::After(at),
+            Place::LineNear { line, .. } if !self.dialect.limits_named_first => Place::Line(line),
+            place => place,
+        };
         Failure::new(message, place)
     }
 
@@ -186,10 +196,16 @@ impl<'a> FuncState<'a> {
         };
     }
 
+    /// Loads the number 1, as the language has it.
+    pub(crate) fn load_one(&mut self, reg: Reg) {
+        if self.dialect.integers { self.load_int(reg, 1) } else { self.load_float(reg, 1.0) }
+    }
+
     /// Loads a float.
     pub(crate) fn load_float(&mut self, reg: Reg, float: f64) {
         let small = float as i32;
-        if f64::from(small).to_bits() == float.to_bits() {
+        let is_merged = float == 0.0 && self.dialect.merged_zeros;
+        if f64::from(small).to_bits() == float.to_bits() && !is_merged {
             self.emit(Instr::new(Op::LoadF, reg, 0, 0, small));
         } else {
             let k = self.const_id(ConstKey::Float(float.to_bits()));
@@ -223,8 +239,12 @@ impl<'a> FuncState<'a> {
                 Const::Str(self.chunk.name(name).into())
             }
         };
+        let identity = match key {
+            ConstKey::Float(bits) if self.dialect.merged_zeros && f64::from_bits(bits) == 0.0 => ConstKey::Float(0),
+            key => key,
+        };
         let consts = &mut self.proto.consts;
-        *self.consts.entry(key).or_insert_with(|| {
+        *self.consts.entry(identity).or_insert_with(|| {
             consts.push(value);
             consts.len() as ConstId - 1
         })
@@ -276,11 +296,21 @@ impl<'a> FuncState<'a> {
         let size = usize::from(self.free) + n;
         if size > usize::from(self.proto.max_stack) {
             if size >= MAX_REGISTERS {
-                return Err(Failure::register_overflow(self.at));
+                return Err(self.register_overflow());
             }
             self.proto.max_stack = size as u8;
         }
         Ok(())
+    }
+
+    #[cold]
+    fn register_overflow(&self) -> Box<Failure> {
+        let text = if self.dialect.registers_are_limit {
+            limit_text(self.dialect, "registers", MAX_REGISTERS, self.proto.line_defined)
+        } else {
+            "function or expression needs too many registers".to_owned()
+        };
+        Failure::register_overflow(text, self.at)
     }
 
     /// Takes `n` registers.

@@ -179,6 +179,7 @@ fn is_conditional(format: Format) -> bool {
         | Format::AJump
         | Format::TForCall
         | Format::Closure
-        | Format::VarArg => false,
+        | Format::VarArg
+        | Format::VarArgOf => false,
     }
 }

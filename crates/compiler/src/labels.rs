@@ -4,8 +4,9 @@
 //! ends first, the jump moves out to the enclosing block, and remembers whether it left variables that must be closed.
 //! The label then closes them.
 
+use perilune_base::dialect::table::BreakText;
 use perilune_bytecode::ops::Op;
-use perilune_syntax::ast::Name;
+use perilune_syntax::ast::{Name, Stat, StatKind};
 
 use crate::exp::{JumpList, Pc, Reg};
 use crate::failure::{Failure, Place, Res};
@@ -27,6 +28,8 @@ pub(crate) struct Label {
     line: u32,
     /// Variables active at the label.
     active: usize,
+    /// Open lists of statements at the label.
+    depth: usize,
 }
 
 /// A jump forwards to a label not seen yet.
@@ -52,7 +55,7 @@ impl FuncState<'_> {
 
     /// `goto name`
     pub(crate) fn goto(&mut self, name: Name, line: u32) {
-        match self.find_label(name) {
+        match self.find_label(name).filter(|label| !self.is_hidden(label, name)) {
             Some(label) => {
                 let level = self.reg_level(label.active);
                 if self.local_top() > level {
@@ -69,7 +72,9 @@ impl FuncState<'_> {
 
     /// `::name::`. If only no-op statements follow in the block (`is_last`), the label counts as outside its variables.
     pub(crate) fn label_statement(&mut self, name: Name, line: u32, is_last: bool, next_line: u32) -> Res<()> {
-        if let Some(label) = self.find_label(name) {
+        let nested = self.dialect.nested_labels;
+        let first = if nested { self.blocks.last().map_or(0, |block| block.labels) } else { 0 };
+        if let Some(label) = self.find_label_from(name, first) {
             let text = self.label_text(name);
             let message = format!("label '{text}' already defined on line {}", label.line);
             return Err(Failure::new(message, Place::Line(next_line)));
@@ -95,7 +100,7 @@ impl FuncState<'_> {
         error_line: u32,
     ) -> Res<bool> {
         let pc = self.label();
-        let label = Label { name, pc, line, active };
+        let label = Label { name, pc, line, active, depth: self.following.len() };
         self.labels.push(label);
         let (found, others) = self.gotos.drain(first_goto..).partition::<Vec<_>, _>(|goto| goto.name == name);
         self.gotos.extend(others);
@@ -116,10 +121,12 @@ impl FuncState<'_> {
     fn jump_into_scope(&self, goto: &Goto, line: u32) -> Box<Failure> {
         let variable = match self.vars[goto.active].name {
             VarName::Source(name) => self.label_text(name),
-            VarName::ForState => "(for state)".to_owned(),
+            VarName::Hidden(name) => name.to_owned(),
+            VarName::AllGlobals => "*".to_owned(),
         };
+        let kind = if self.dialect.scope_text_says_local { "local " } else { "" };
         let message = format!(
-            "<goto {}> at line {} jumps into the scope of local '{variable}'",
+            "<goto {}> at line {} jumps into the scope of {kind}'{variable}'",
             self.jump_text(goto.name),
             goto.line,
         );
@@ -141,6 +148,9 @@ impl FuncState<'_> {
     pub(crate) fn pending_goto_error(&self, place: Place) -> Option<Box<Failure>> {
         let goto = self.gotos.first()?;
         let message = match goto.name {
+            JumpName::Break if self.dialect.break_text == BreakText::NotInside => {
+                format!("<break> at line {} not inside a loop", goto.line)
+            }
             JumpName::Break => format!("break outside loop at line {}", goto.line),
             JumpName::Label(name) => {
                 format!("no visible label '{}' for <goto> at line {}", self.label_text(name), goto.line)
@@ -149,13 +159,28 @@ impl FuncState<'_> {
         Some(Failure::new(message, place))
     }
 
+    /// Whether a label is hidden by one with the same name that follows in a block further inside.
+    ///
+    /// ```lua
+    /// ::l:: do goto l; ::l:: end   -- goes forwards
+    /// ```
+    fn is_hidden(&self, label: &Label, name: Name) -> bool {
+        let is_same = |stat: &Stat| matches!(stat.kind, StatKind::Label { name: other, .. } if other == name);
+        self.following[label.depth..].iter().any(|stats| stats.iter().any(is_same))
+    }
+
     /// Whether a label with this name is visible, so that a jump to it goes backwards.
     pub(crate) fn has_label(&self, name: Name) -> bool {
-        self.find_label(name).is_some()
+        self.find_label(name).is_some_and(|label| !self.is_hidden(&label, name))
     }
 
     fn find_label(&self, name: Name) -> Option<Label> {
-        self.labels.iter().find(|label| label.name == JumpName::Label(name)).copied()
+        self.find_label_from(name, 0)
+    }
+
+    /// The innermost of the visible labels with this name, but for the `first` ones.
+    fn find_label_from(&self, name: Name, first: usize) -> Option<Label> {
+        self.labels[first..].iter().rev().find(|label| label.name == JumpName::Label(name)).copied()
     }
 
     fn label_text(&self, name: Name) -> String {

@@ -15,7 +15,7 @@
 //! | `scope`       | which variable a name means                                          |
 //! | `labels`      | where `goto` and `break` go                                          |
 //! | `expr`, `call`, `table` | how expressions are walked                                 |
-//! | `stat`, `loops`, `function` | how statements and functions are walked                |
+//! | `stat`, `loops`, `globals`, `function` | how statements and functions are walked                |
 //! | `position`    | which line the reference would give an instruction                   |
 //!
 //! The order of evaluation, the names and lines of debug information and the texts of errors are the reference's. What
@@ -33,6 +33,7 @@ mod failure;
 mod fold;
 mod func_state;
 mod function;
+mod globals;
 mod jumps;
 mod labels;
 mod loops;
@@ -44,8 +45,8 @@ mod table;
 #[cfg(test)]
 mod tests;
 
-use perilune_base::dialect::LuaVersion;
-use perilune_bytecode::proto::Proto;
+use perilune_base::dialect::Dialect;
+use perilune_bytecode::proto::{ENV, Proto};
 use perilune_syntax::SyntaxError;
 use perilune_syntax::ast::{Chunk, ExprId, Name};
 
@@ -60,15 +61,14 @@ use crate::position::{Position, skip_blank};
 /// # Errors
 ///
 /// What is wrong with the chunk beyond its grammar: unknown labels, assignments to constants, exceeded limits.
-pub fn compile(chunk: &Chunk, source: &[u8], chunk_name: &[u8]) -> Result<Proto, SyntaxError> {
-    let result = match Compiler::new(chunk, source, chunk_name, Records::Allowed).main_function() {
+pub fn compile(chunk: &Chunk, source: &[u8], chunk_name: &[u8], dialect: &Dialect) -> Result<Proto, SyntaxError> {
+    let run = |records| Compiler::new(chunk, source, chunk_name, dialect, records).main_function();
+    let result = match run(Records::Allowed) {
         // Record constructors hold all their values in registers at once.
-        Err(failure) if failure.is_register_overflow => {
-            Compiler::new(chunk, source, chunk_name, Records::Forbidden).main_function()
-        }
+        Err(failure) if failure.is_register_overflow => run(Records::Forbidden),
         result => result,
     };
-    result.map_err(|failure| into_syntax_error(&failure, source, chunk_name))
+    result.map_err(|failure| into_syntax_error(&failure, source, chunk_name, dialect))
 }
 
 /// Parses and compiles a source.
@@ -76,9 +76,9 @@ pub fn compile(chunk: &Chunk, source: &[u8], chunk_name: &[u8]) -> Result<Proto,
 /// # Errors
 ///
 /// What the parser or [`compile`] reports.
-pub fn compile_source(source: &[u8], chunk_name: &[u8], version: LuaVersion) -> Result<Proto, SyntaxError> {
-    let chunk = perilune_syntax::parse(source, chunk_name, version)?;
-    compile(&chunk, source, chunk_name)
+pub fn compile_source(source: &[u8], chunk_name: &[u8], dialect: &Dialect) -> Result<Proto, SyntaxError> {
+    let chunk = perilune_syntax::parse(source, chunk_name, dialect)?;
+    compile(&chunk, source, chunk_name, dialect)
 }
 
 /// Whether table constructors may become record instructions.
@@ -90,6 +90,7 @@ pub(crate) enum Records {
 
 /// The walk over a chunk.
 pub(crate) struct Compiler<'a> {
+    pub dialect: &'a Dialect,
     pub chunk: &'a Chunk,
     source: &'a [u8],
     chunk_name: &'a [u8],
@@ -105,15 +106,22 @@ pub(crate) struct Compiler<'a> {
 }
 
 impl<'a> Compiler<'a> {
-    fn new(chunk: &'a Chunk, source: &'a [u8], chunk_name: &'a [u8], records: Records) -> Compiler<'a> {
-        let env_name = chunk.names.iter().position(|name| **name == *scope::ENV);
+    fn new(
+        chunk: &'a Chunk,
+        source: &'a [u8],
+        chunk_name: &'a [u8],
+        dialect: &'a Dialect,
+        records: Records,
+    ) -> Compiler<'a> {
+        let env_name = chunk.names.iter().position(|name| **name == *ENV);
         Compiler {
+            dialect,
             chunk,
             source,
             chunk_name,
             records,
             env_name: env_name.map(|index| Name(index as u32)),
-            fs: FuncState::new(chunk, Position::behind(1, 0)),
+            fs: FuncState::new(chunk, dialect, Position::behind(1, 0)),
             outer: Vec::new(),
             spine: Vec::new(),
         }
@@ -133,18 +141,18 @@ impl<'a> Compiler<'a> {
 }
 
 /// Finishes the text of an error.
-fn into_syntax_error(failure: &Failure, source: &[u8], chunk_name: &[u8]) -> SyntaxError {
+fn into_syntax_error(failure: &Failure, source: &[u8], chunk_name: &[u8], dialect: &Dialect) -> SyntaxError {
     let next = |at: Position| skip_blank(source, at.end + u32::from(at.skip), at.line);
     match failure.place {
-        Place::Line(line) => SyntaxError::new(chunk_name, line, &failure.message),
-        Place::After(at) => SyntaxError::new(chunk_name, next(at).1, &failure.message),
+        Place::Line(line) => SyntaxError::new(chunk_name, dialect, line, &failure.message),
+        Place::After(at) => SyntaxError::new(chunk_name, dialect, next(at).1, &failure.message),
         Place::Near(at) => {
             let (offset, line) = next(at);
-            SyntaxError::near(source, chunk_name, line, offset, &failure.message)
+            SyntaxError::near(source, chunk_name, dialect, line, offset, &failure.message)
         }
         Place::LineNear { line, end } => {
             let (offset, _) = skip_blank(source, end, line);
-            SyntaxError::near(source, chunk_name, line, offset, &failure.message)
+            SyntaxError::near(source, chunk_name, dialect, line, offset, &failure.message)
         }
     }
 }

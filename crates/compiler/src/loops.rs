@@ -2,6 +2,7 @@
 
 use perilune_base::index::Slice;
 use perilune_bytecode::ops::{Instr, Op};
+use perilune_bytecode::proto::VarKind;
 use perilune_syntax::ast::{Binding, Block, ExprId, ExprList};
 
 use crate::Compiler;
@@ -96,10 +97,8 @@ impl Compiler<'_> {
     ) -> Res<()> {
         self.fs.enter_block(true);
         let base = self.fs.free;
-        for _ in 0..3 {
-            self.fs.declare(VarName::ForState, var)?;
-        }
-        self.fs.declare(VarName::Source(var.name), var)?;
+        self.declare_loop_state(["(for index)", "(for limit)", "(for step)"], var)?;
+        self.declare_loop_variable(var)?;
         self.consumed(var.line, var.end);
         self.expr_to_next(start)?;
         self.consume_token(1);
@@ -112,11 +111,29 @@ impl Compiler<'_> {
             None => {
                 let reg = self.fs.free;
                 self.fs.reserve(1)?;
-                self.fs.load_int(reg, 1);
+                self.fs.load_one(reg);
             }
         }
         self.fs.activate(3);
         self.for_body(ForKind::Numeric, base, 1, block, line)
+    }
+
+    /// Declares the hidden variables of a loop.
+    fn declare_loop_state<const N: usize>(&mut self, names: [&'static str; N], at: &Binding) -> Res<()> {
+        for name in names {
+            let name = if self.dialect.loop_state_names { name } else { "(for state)" };
+            self.fs.declare(VarName::Hidden(name), at)?;
+        }
+        Ok(())
+    }
+
+    /// Declares the variable that controls a loop.
+    fn declare_loop_variable(&mut self, var: &Binding) -> Res<()> {
+        let n = self.fs.declare(VarName::Source(var.name), var)?;
+        if self.dialect.constant_loop_variables {
+            self.fs.vars[n].kind = VarKind::Const;
+        }
+        Ok(())
     }
 
     /// `for vars in exprs do block end`
@@ -125,10 +142,9 @@ impl Compiler<'_> {
         let base = self.fs.free;
         let vars = &self.chunk.bindings[vars];
         let (Some(first), Some(last)) = (vars.first(), vars.last()) else { return Ok(()) };
-        for _ in 0..4 {
-            self.fs.declare(VarName::ForState, first)?;
-        }
-        for var in vars {
+        self.declare_loop_state(["(for generator)", "(for state)", "(for control)", "(for state)"], first)?;
+        self.declare_loop_variable(first)?;
+        for var in &vars[1..] {
             self.fs.declare(VarName::Source(var.name), var)?;
         }
         // Calls of the iterator count to the line of the first token behind `in`.
@@ -140,9 +156,17 @@ impl Compiler<'_> {
         let line = self.fs.at.line;
         self.fs.at = behind_in;
         let mut e = self.expr_list(exprs)?;
-        self.adjust(4, exprs.len(), &mut e)?;
+        if self.dialect.closing_values {
+            self.adjust(4, exprs.len(), &mut e)?;
+        } else {
+            self.adjust(3, exprs.len(), &mut e)?;
+            self.fs.reserve(1)?;
+            self.fs.load_nil(base + 3, 1);
+        }
         self.fs.activate(4);
-        self.fs.mark_to_be_closed();
+        if self.dialect.closing_values {
+            self.fs.mark_to_be_closed();
+        }
         // Room for calling the iterator.
         self.fs.check_stack(3)?;
         self.for_body(ForKind::Generic, base, vars.len(), block, line)
@@ -157,8 +181,10 @@ impl Compiler<'_> {
     fn for_body(&mut self, kind: ForKind, base: Reg, vars: usize, block: &Block, line: u32) -> Res<()> {
         self.consume_token(2);
         let (prep_op, loop_op) = match kind {
-            ForKind::Numeric => (Op::ForPrep, Op::ForLoop),
-            ForKind::Generic => (Op::TForPrep, Op::TForLoop),
+            ForKind::Numeric if self.dialect.strict_loops => (Op::ForPrep, Op::ForLoop),
+            ForKind::Numeric => (Op::ForPrepOld, Op::ForLoop),
+            ForKind::Generic if self.dialect.closing_values => (Op::TForPrep, Op::TForLoop),
+            ForKind::Generic => (Op::TForPrepOld, Op::TForLoop),
         };
         let prep = self.fs.emit(Instr::new(prep_op, base, 0, 0, 0));
         self.fs.enter_block(false);

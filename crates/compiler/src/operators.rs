@@ -4,7 +4,6 @@
 //! far as the evaluation order demands, [`FuncState::posfix`] emits the operation. The operands of `..` are handled by
 //! the walk over the tree, which sees the whole chain.
 
-use perilune_base::num::convert::float_to_int;
 use perilune_bytecode::ops::{Instr, Op};
 use perilune_syntax::ast::{Binop, Unop};
 
@@ -26,7 +25,7 @@ impl FuncState<'_> {
     /// Applies a unary operator, which stands in `line`.
     pub(crate) fn prefix(&mut self, op: Unop, e: &mut Exp, line: u32) -> Res<()> {
         self.discharge_vars(e);
-        if let Some(folded) = fold_unary(op, e) {
+        if let Some(folded) = fold_unary(op, e, self.dialect) {
             *e = folded;
             return Ok(());
         }
@@ -34,7 +33,8 @@ impl FuncState<'_> {
             Unop::Not => return self.not(e),
             Unop::Neg => Op::Unm,
             Unop::BNot => Op::BNot,
-            Unop::Len => Op::Len,
+            Unop::Len if self.dialect.integers => Op::Len,
+            Unop::Len => Op::LenF,
         };
         let reg = self.exp_to_any(e)?;
         self.free_exp(e);
@@ -52,7 +52,12 @@ impl FuncState<'_> {
             Binop::Concat => {
                 self.exp_to_next(e)?;
             }
-            Binop::Eq | Binop::Ne if e.is_constant() => {}
+            Binop::Eq | Binop::Ne if e.is_constant() => {
+                if self.dialect.merged_zeros {
+                    // The first operand is the first one among the constants.
+                    self.exp_const(e);
+                }
+            }
             Binop::Add
             | Binop::Sub
             | Binop::Mul
@@ -81,7 +86,7 @@ impl FuncState<'_> {
     pub(crate) fn posfix(&mut self, op: Binop, e1: Exp, e2: Exp, line: u32) -> Res<Exp> {
         let mut e2 = e2;
         self.discharge_vars(&mut e2);
-        if let Some(folded) = fold_binary(op, &e1, &e2) {
+        if let Some(folded) = fold_binary(op, &e1, &e2, self.dialect) {
             return Ok(folded);
         }
         match op {
@@ -133,7 +138,7 @@ impl FuncState<'_> {
     /// Emits an operation on two registers.
     fn binary_regs(&mut self, op: Binop, e1: &mut Exp, e2: &mut Exp, line: u32) -> Res<Exp> {
         let rhs = self.exp_to_any(e2)?;
-        self.binary(register_op(op), e1, e2, Operand::Reg(rhs), 0, line)
+        self.binary(self.register_op(op), e1, e2, Operand::Reg(rhs), 0, line)
     }
 
     /// Emits an operation with a constant as `e2`, which was the left operand if `flipped`.
@@ -148,7 +153,7 @@ impl FuncState<'_> {
     fn arithmetic(&mut self, op: Binop, e1: Exp, e2: Exp, flipped: bool, line: u32) -> Res<Exp> {
         let (mut e1, mut e2) = (e1, e2);
         if e2.is_numeral()
-            && let Some(op) = const_op(op)
+            && let Some(op) = self.const_op(op)
             && let Some(e) = self.binary_const(op, &mut e1, &e2, flipped, line)?
         {
             return Ok(e);
@@ -194,7 +199,7 @@ impl FuncState<'_> {
             std::mem::swap(&mut e1, &mut e2);
         }
         if e2.as_int().is_some()
-            && let Some(op) = const_op(op)
+            && let Some(op) = self.const_op(op)
             && let Some(e) = self.binary_const(op, &mut e1, &e2, flipped, line)?
         {
             return Ok(e);
@@ -217,6 +222,16 @@ impl FuncState<'_> {
         }
     }
 
+    /// The instruction for an operation on two registers.
+    fn register_op(&self, op: Binop) -> Op {
+        if op == Binop::Mod && !self.dialect.integers { Op::ModF } else { register_op(op) }
+    }
+
+    /// The instruction for an operation with a constant.
+    fn const_op(&self, op: Binop) -> Option<Op> {
+        if op == Binop::Mod && !self.dialect.integers { Some(Op::ModFK) } else { const_op(op) }
+    }
+
     // Comparisons.
 
     /// The comparison `instr`, as an expression that jumps when its outcome is `cond`.
@@ -232,7 +247,11 @@ impl FuncState<'_> {
             std::mem::swap(&mut e1, &mut e2);
         }
         let lhs = self.exp_to_any(&mut e1)?;
-        let immediate = integral(&e2).and_then(|int| i16::try_from(int).ok());
+        if self.dialect.merged_zeros && e2.integral() == Some(0) {
+            // The zero counts as a constant of the function, although it is an immediate.
+            self.exp_const(&e2);
+        }
+        let immediate = e2.integral().and_then(|int| i16::try_from(int).ok());
         let instr = if let Some(imm) = immediate {
             Instr::with_bc(Op::EqI, lhs, imm as u16, 0)
         } else if let Some(k) = self.small_const(&e2) {
@@ -355,16 +374,6 @@ impl FuncState<'_> {
 /// An integer constant that fits an immediate operand.
 fn small(e: &Exp) -> Option<i32> {
     i32::try_from(e.as_int()?).ok()
-}
-
-/// The integer that equals a numeral.
-fn integral(e: &Exp) -> Option<i64> {
-    match e.kind {
-        _ if e.has_jumps() => None,
-        Kind::Int(int) => Some(int),
-        Kind::Float(float) => float_to_int(float),
-        _ => None,
-    }
 }
 
 fn mirrored(op: Binop) -> Binop {

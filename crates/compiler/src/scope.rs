@@ -3,19 +3,17 @@
 //! A variable is first declared, then activated when its initial values are in place: `local x = x` reads the outer `x`.
 //! An active variable owns a register, unless it is a compile-time constant, whose uses are replaced by its value.
 
-use perilune_base::limits::{MAX_LOCALS, MAX_UPVALUES};
+use perilune_base::dialect::table::Environments;
+use perilune_base::limits::MAX_LOCALS;
 use perilune_bytecode::ops::Op;
-use perilune_bytecode::proto::{LocVar, UpvalDesc, VarKind};
+use perilune_bytecode::proto::{ENV, LocVar, UpvalDesc, VarKind};
 use perilune_syntax::ast::{Binding, Name};
 
 use crate::Compiler;
-use crate::exp::{Exp, Kind, Reg};
+use crate::exp::{Exp, Kind, Pc, Reg};
 use crate::failure::{Failure, Place, Res};
 use crate::func_state::FuncState;
 use crate::labels::JumpName;
-
-/// The name of the environment.
-pub(crate) const ENV: &[u8] = b"_ENV";
 
 /// A declared local variable.
 #[derive(Clone, Copy, Debug)]
@@ -24,6 +22,8 @@ pub(crate) struct Var {
     pub kind: VarKind,
     /// The value of a compile-time constant, which has no register.
     pub value: Option<Kind>,
+    /// Whether it is a declared global, which has no register either.
+    pub is_global: bool,
     /// The register, once it is active.
     pub reg: Reg,
     /// Its debug information, once it is active.
@@ -34,8 +34,23 @@ pub(crate) struct Var {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum VarName {
     Source(Name),
-    /// `(for state)`, which no source can name.
-    ForState,
+    /// A hidden variable of a loop, which no source can name: `(for state)`.
+    Hidden(&'static str),
+    /// All names that are not declared otherwise: `global *`.
+    AllGlobals,
+}
+
+/// The variable that `...name` declares. Until it is used, nothing needs its table.
+#[derive(Clone, Debug)]
+pub(crate) struct VarargVar {
+    /// Its number.
+    pub var: usize,
+    /// The instruction that makes the table.
+    pub made_at: Pc,
+    /// The instructions for `...`.
+    pub spread_at: Vec<Pc>,
+    /// Whether the variable is used.
+    pub is_used: bool,
 }
 
 /// A block being compiled.
@@ -57,16 +72,41 @@ pub(crate) struct BlockScope {
 /// What a name means.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Resolved {
-    Local { var: usize, reg: Reg },
+    Local {
+        var: usize,
+        reg: Reg,
+    },
     Upval(u8),
     Constant(Kind),
     Global,
+    /// A global that a declaration is about.
+    Declared {
+        is_constant: bool,
+    },
+}
+
+/// What declarations say about globals that none of them names.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum OtherGlobals {
+    /// There are no declarations: all globals are visible.
+    Visible,
+    /// Some are declared, others are not visible.
+    Hidden,
+    /// `global *`
+    Declared { is_constant: bool },
+}
+
+impl Var {
+    /// Whether it has a register once it is active.
+    pub(crate) fn has_register(&self) -> bool {
+        self.value.is_none() && !self.is_global
+    }
 }
 
 impl FuncState<'_> {
     /// The registers of the first `active` variables.
     pub(crate) fn reg_level(&self, active: usize) -> Reg {
-        let in_register = self.vars[..active].iter().rev().find(|var| var.value.is_none());
+        let in_register = self.vars[..active].iter().rev().find(|var| var.has_register());
         in_register.map_or(0, |var| var.reg + 1)
     }
 
@@ -77,11 +117,27 @@ impl FuncState<'_> {
 
     /// Declares a variable. Errors are reported behind the name in `binding`.
     pub(crate) fn declare(&mut self, name: VarName, binding: &Binding) -> Res<usize> {
-        if self.vars.len() >= MAX_LOCALS {
+        if self.vars.len() - self.globals >= MAX_LOCALS {
             let place = Place::LineNear { line: binding.line, end: binding.end };
             return Err(self.limit_error("local variables", MAX_LOCALS, place));
         }
-        self.vars.push(Var { name, kind: VarKind::Regular, value: None, reg: 0, info: 0 });
+        self.vars.push(Var { name, kind: VarKind::Regular, value: None, is_global: false, reg: 0, info: 0 });
+        Ok(self.vars.len() - 1)
+    }
+
+    /// Declares a variable that no source can name.
+    pub(crate) fn declare_hidden(&mut self, name: &'static str) -> Res<usize> {
+        if self.vars.len() - self.globals >= MAX_LOCALS {
+            return Err(self.limit_error("local variables", MAX_LOCALS, Place::Near(self.at)));
+        }
+        self.vars.push(Var {
+            name: VarName::Hidden(name),
+            kind: VarKind::Regular,
+            value: None,
+            is_global: false,
+            reg: 0,
+            info: 0,
+        });
         Ok(self.vars.len() - 1)
     }
 
@@ -96,7 +152,8 @@ impl FuncState<'_> {
             var.info = info;
             let name: &[u8] = match var.name {
                 VarName::Source(name) => self.chunk.name(name),
-                VarName::ForState => b"(for state)",
+                VarName::Hidden(name) => name.as_bytes(),
+                VarName::AllGlobals => b"*",
             };
             self.proto.locals.push(LocVar { name: name.into(), start, end: start });
             self.active += 1;
@@ -107,7 +164,8 @@ impl FuncState<'_> {
     fn deactivate(&mut self, active: usize) {
         let end = self.pc();
         for var in self.vars.drain(active..) {
-            if var.value.is_none() {
+            self.globals -= usize::from(var.is_global);
+            if var.has_register() {
                 self.proto.locals[var.info].end = end;
             }
         }
@@ -169,14 +227,35 @@ impl FuncState<'_> {
         self.blocks.last().is_some_and(|block| block.inside_tbc)
     }
 
-    /// The active variable with this name, innermost first.
-    fn find_local(&self, name: Name) -> Option<Resolved> {
-        let (var, found) =
-            self.vars[..self.active].iter().enumerate().rev().find(|(_, var)| var.name == VarName::Source(name))?;
-        Some(match found.value {
-            Some(value) => Resolved::Constant(value),
-            None => Resolved::Local { var, reg: found.reg },
-        })
+    /// Declares and activates a global.
+    pub(crate) fn declare_global(&mut self, name: VarName, kind: VarKind) {
+        debug_assert_eq!(self.active, self.vars.len());
+        self.globals += 1;
+        self.vars.push(Var { name, kind, value: None, is_global: true, reg: 0, info: 0 });
+        self.active += 1;
+    }
+
+    /// The active variable or declaration with this name, innermost first. Notes in `others` what the declarations on the
+    /// way say about other names.
+    fn find_local(&self, name: Name, others: &mut OtherGlobals) -> Option<Resolved> {
+        for (var, found) in self.vars[..self.active].iter().enumerate().rev() {
+            let is_constant = found.kind == VarKind::Const;
+            if found.name == VarName::Source(name) {
+                return Some(match found.value {
+                    _ if found.is_global => Resolved::Declared { is_constant },
+                    Some(value) => Resolved::Constant(value),
+                    None => Resolved::Local { var, reg: found.reg },
+                });
+            }
+            if found.is_global {
+                *others = match (*others, found.name) {
+                    (OtherGlobals::Declared { .. }, _) => *others,
+                    (_, VarName::AllGlobals) => OtherGlobals::Declared { is_constant },
+                    (_, VarName::Source(_) | VarName::Hidden(_)) => OtherGlobals::Hidden,
+                };
+            }
+        }
+        None
     }
 
     /// The upvalue with this name.
@@ -190,7 +269,7 @@ impl FuncState<'_> {
         let (name, kind) = match e.kind {
             Kind::Local { var, .. } => match self.vars[var] {
                 Var { name: VarName::Source(name), kind, .. } => (self.chunk.name(name), kind),
-                Var { name: VarName::ForState, .. } => return None,
+                Var { name: VarName::Hidden(_) | VarName::AllGlobals, .. } => return None,
             },
             Kind::Upval(up) => {
                 let up = &self.proto.upvals[usize::from(up)];
@@ -208,12 +287,27 @@ impl<'a> Compiler<'a> {
     /// `name` is `None` if the chunk does not mention the name: it is then no local variable's.
     fn resolve(&mut self, name: Option<Name>, bytes: &[u8]) -> Res<Resolved> {
         let here = self.outer.len();
+        let mut others = OtherGlobals::Visible;
         let found = (0..=here).rev().find_map(|level| {
             let fs = self.level(level);
-            let local = name.and_then(|name| fs.find_local(name));
+            let local = name.and_then(|name| fs.find_local(name, &mut others));
             Some((level, local.or_else(|| fs.find_upval(bytes))?))
         });
-        let Some((level, mut found)) = found else { return Ok(Resolved::Global) };
+        let Some((level, mut found)) = found else {
+            return match others {
+                OtherGlobals::Visible => Ok(Resolved::Global),
+                OtherGlobals::Declared { is_constant } => Ok(Resolved::Declared { is_constant }),
+                OtherGlobals::Hidden => {
+                    let message = format!("variable '{}' not declared", String::from_utf8_lossy(bytes));
+                    Err(Failure::new(message, Place::After(self.fs.at)))
+                }
+            };
+        };
+        if let Resolved::Local { var, .. } = found
+            && let Some(vararg) = &mut self.level_mut(level).vararg
+        {
+            vararg.is_used |= vararg.var == var;
+        }
         if let Resolved::Local { var, .. } = found
             && level < here
         {
@@ -224,7 +318,7 @@ impl<'a> Compiler<'a> {
             let (in_stack, index, kind) = match found {
                 Resolved::Local { var, reg } => (true, reg, enclosing.vars[var].kind),
                 Resolved::Upval(index) => (false, index, enclosing.proto.upvals[usize::from(index)].kind),
-                Resolved::Constant(_) | Resolved::Global => break,
+                Resolved::Constant(_) | Resolved::Global | Resolved::Declared { .. } => break,
             };
             let upval = UpvalDesc { name: bytes.into(), in_stack, index, kind };
             found = Resolved::Upval(self.add_upval(level, upval)?);
@@ -245,8 +339,10 @@ impl<'a> Compiler<'a> {
         let place = Place::Near(self.fs.at);
         let fs = self.level_mut(level);
         let index = fs.proto.upvals.len();
-        if index >= MAX_UPVALUES {
-            return Err(fs.limit_error("upvalues", MAX_UPVALUES, place));
+        let limit = fs.dialect.max_upvalues;
+        let hidden = usize::from(fs.dialect.environments == Environments::Functions);
+        if index >= limit + hidden {
+            return Err(fs.limit_error("upvalues", limit, place));
         }
         fs.proto.upvals.push(upval);
         Ok(index as u8)
@@ -258,16 +354,24 @@ impl<'a> Compiler<'a> {
             Resolved::Local { var, reg } => Ok(Exp::new(Kind::Local { var, reg })),
             Resolved::Upval(index) => Ok(Exp::new(Kind::Upval(index))),
             Resolved::Constant(value) => Ok(Exp::new(value)),
-            Resolved::Global => self.global(name),
+            Resolved::Global | Resolved::Declared { .. } => self.global(name),
         }
     }
 
-    /// `_ENV.name`
-    fn global(&mut self, name: Name) -> Res<Exp> {
+    /// `_ENV.name`, or a field of the function's environment.
+    pub(crate) fn global(&mut self, name: Name) -> Res<Exp> {
+        if self.dialect.environments == Environments::Functions {
+            return self.fs.indexed(Exp::new(Kind::Upval(0)), &mut Exp::new(Kind::Str(name)));
+        }
         let mut env = match self.resolve(self.env_name, ENV)? {
             Resolved::Local { var, reg } => Exp::new(Kind::Local { var, reg }),
             Resolved::Upval(index) => Exp::new(Kind::Upval(index)),
             Resolved::Constant(value) => Exp::new(value),
+            Resolved::Declared { .. } => {
+                let name = String::from_utf8_lossy(self.chunk.name(name));
+                let message = format!("_ENV is global when accessing variable '{name}'");
+                return Err(Failure::new(message, Place::After(self.fs.at)));
+            }
             Resolved::Global => unreachable!("this is a bug: the main function has the upvalue `_ENV`"),
         };
         self.fs.exp_to_any_or_upval(&mut env)?;
@@ -279,7 +383,11 @@ impl<'a> Compiler<'a> {
         let bytes = self.chunk.name(name);
         match self.resolve(Some(name), bytes)? {
             Resolved::Constant(value) => Ok((Exp::new(value), Some(String::from_utf8_lossy(bytes).into_owned()))),
-            Resolved::Local { .. } | Resolved::Upval(_) | Resolved::Global => {
+            Resolved::Declared { is_constant: true } => {
+                let variable = self.global(name)?;
+                Ok((variable, Some(String::from_utf8_lossy(bytes).into_owned())))
+            }
+            Resolved::Local { .. } | Resolved::Upval(_) | Resolved::Global | Resolved::Declared { .. } => {
                 let variable = self.variable(name)?;
                 Ok((variable, self.fs.read_only_name(&variable)))
             }

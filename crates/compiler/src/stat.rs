@@ -8,6 +8,7 @@ use perilune_syntax::ast::{Arm, Attrib, Binding, Block, ExprId, ExprKind, ExprLi
 use crate::Compiler;
 use crate::exp::{Exp, JumpList, Kind};
 use crate::failure::{Failure, Place, Res};
+use crate::globals::global_kind;
 use crate::labels::JumpName;
 use crate::position::Position;
 use crate::scope::VarName;
@@ -15,10 +16,16 @@ use crate::scope::VarName;
 impl Compiler<'_> {
     /// Compiles the statements of a block, without opening a scope.
     pub(crate) fn statements(&mut self, block: &Block) -> Res<()> {
-        for stat in &self.chunk.stats[block.stats] {
+        let stats = &self.chunk.stats[block.stats];
+        self.fs.following.push(stats);
+        for (n, stat) in stats.iter().enumerate() {
+            if let Some(rest) = self.fs.following.last_mut() {
+                *rest = &stats[n + 1..];
+            }
             self.statement(stat)?;
             self.fs.free = self.fs.local_top();
         }
+        self.fs.following.pop();
         // Empty statements may follow the last one.
         self.consumed(block.last_line, block.end);
         Ok(())
@@ -41,6 +48,15 @@ impl Compiler<'_> {
         self.fs.at.line = stat.line;
         match stat.kind {
             StatKind::Local { bindings, exprs } => self.local(bindings, exprs, stat.end_line),
+            StatKind::Global { bindings, exprs, line } => self.global_statement(bindings, exprs, line, stat.end_line),
+            StatKind::GlobalAll(attrib) => {
+                self.fs.declare_global(VarName::AllGlobals, global_kind(attrib));
+                Ok(())
+            }
+            StatKind::GlobalFunction { binding, func } => {
+                let binding = self.chunk.bindings[binding];
+                self.global_function(&binding, func, stat.line)
+            }
             StatKind::Assign { targets, exprs, line } => self.assign(targets, exprs, line),
             StatKind::Call(call) => {
                 if let Kind::Call(pc) = self.expr(call)?.kind {
@@ -174,6 +190,11 @@ impl Compiler<'_> {
     /// `function a.b.c() end`
     fn function_statement(&mut self, target: ExprId, func: ExprId, line: u32) -> Res<()> {
         let (target, read_only) = self.target(target)?;
+        if self.dialect.functions_check_targets_first
+            && let Some(name) = &read_only
+        {
+            return Err(self.read_only_error(name));
+        }
         let mut closure = self.expr(func)?;
         if let Some(name) = read_only {
             return Err(self.read_only_error(&name));
@@ -300,8 +321,15 @@ impl Compiler<'_> {
     fn arm(&mut self, arm: &Arm, is_last: bool, escapes: &mut JumpList) -> Res<()> {
         self.fs.at.line = arm.line;
         let mut e = self.expr(arm.cond)?;
+        let condition_end = self.fs.at;
         self.consume_token(4);
-        if let Some((name, line)) = self.only_jump(&arm.block) {
+        let then_end = self.fs.at;
+        if self.dialect.conditions_end_before_then {
+            self.fs.at = condition_end;
+        }
+        if self.dialect.conditions_jump
+            && let Some((name, line)) = self.only_jump(&arm.block)
+        {
             self.fs.go_if_false(&mut e)?;
             self.consumed(line, arm.block.end);
             self.fs.enter_block(false);
@@ -310,6 +338,7 @@ impl Compiler<'_> {
             return Ok(());
         }
         self.fs.go_if_true(&mut e)?;
+        self.fs.at = then_end;
         self.block(&arm.block)?;
         if !is_last {
             let jump = self.fs.jump();
@@ -346,7 +375,8 @@ impl Compiler<'_> {
                 && !fs.is_inside_tbc()
             {
                 let call = fs.instr(pc);
-                *fs.instr_mut(pc) = Instr::new(Op::TailCall, call.a(), call.b(), 0, 0);
+                *fs.instr_mut(pc) =
+                    Instr::new(Op::TailCall, call.a(), call.b(), u8::from(fs.dialect.counts_tail_calls), 0);
             } else {
                 let close = u8::from(fs.is_inside_tbc());
                 fs.emit_abc(Op::Return, first, 0, close);

@@ -446,7 +446,7 @@ macro_rules! integers {
             #[inline]
             fn push_onto(self, stack: &mut Stack<'_>) -> Result<()> {
                 match i64::try_from(self) {
-                    Ok(i) => stack.push(Raw::int(i)),
+                    Ok(i) => stack.push_int(i),
                     Err(_) => self.into_lua(stack.lua).map(drop),
                 }
             }

@@ -132,8 +132,6 @@ pub enum Error {
     RecursiveMutCallback,
     /// A registry key was used with another VM.
     MismatchedRegistryKey,
-    /// What this version of the engine cannot do yet.
-    Unsupported(String),
 }
 
 const _: fn() = || {
@@ -219,7 +217,6 @@ impl fmt::Display for Error {
             Error::CoroutineUnresumable => f.write_str("coroutine is not resumable"),
             Error::RecursiveMutCallback => f.write_str("mutable function called while it is running"),
             Error::MismatchedRegistryKey => f.write_str("registry key of another Lua VM"),
-            Error::Unsupported(what) => write!(f, "not supported: {what}"),
         }
     }
 }

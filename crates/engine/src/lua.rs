@@ -5,7 +5,7 @@ use std::cell::{BorrowError, BorrowMutError, RefCell};
 use std::fmt;
 use std::rc::{Rc, Weak};
 
-use perilune_base::dialect::LuaVersion;
+use perilune_base::dialect::{Dialect, LuaVersion};
 use perilune_runtime::heap::Param;
 use perilune_stdlib::Libraries;
 use perilune_vm::host::{Host, SystemHost};
@@ -89,6 +89,7 @@ impl WeakLua {
 #[must_use]
 pub struct LuaBuilder {
     version: LuaVersion,
+    strict: bool,
     libraries: Libraries,
     limits: Limits,
     host: Option<Box<dyn Host>>,
@@ -99,6 +100,21 @@ impl LuaBuilder {
     /// The version of the language.
     pub fn version(mut self, version: LuaVersion) -> LuaBuilder {
         self.version = version;
+        self
+    }
+
+    /// Whether scripts see only what the manual of the version has. Else they see what the reference interpreter has as it
+    /// is usually built, which keeps some things that the manual has removed.
+    ///
+    /// ```
+    /// use perilune::{Lua, LuaVersion};
+    ///
+    /// let has_pow = |strict| Lua::builder().version(LuaVersion::Lua54).strict(strict).build()?.load("math.pow ~= nil").eval();
+    /// assert!(has_pow(false)?);
+    /// # has_pow(true).map(|_: bool| ())
+    /// ```
+    pub fn strict(mut self, strict: bool) -> LuaBuilder {
+        self.strict = strict;
         self
     }
 
@@ -129,16 +145,21 @@ impl LuaBuilder {
 
     /// Builds it.
     pub fn build(self) -> Result<Lua> {
-        if self.version != LuaVersion::DEFAULT {
-            return Err(Error::Unsupported(format!("the language of {:?}", self.version)));
-        }
+        Ok(self.open())
+    }
+
+    fn open(self) -> Lua {
         let host = self.host.unwrap_or_else(|| Box::new(SystemHost::new()));
-        let lua = Lua::from_vm(Vm::new(VmOptions { host, limits: self.limits }));
+        let lua = Lua::from_vm(Vm::new(VmOptions {
+            dialect: Dialect::of(self.version, self.strict),
+            host,
+            limits: self.limits,
+        }));
         lua.inner.with(|vm| perilune_stdlib::open(vm, self.libraries));
         if self.jit {
             lua.inner.with(attach_jit);
         }
-        Ok(lua)
+        lua
     }
 }
 
@@ -156,16 +177,14 @@ impl Lua {
     /// A VM with all standard libraries, no limits and the real world.
     #[expect(clippy::new_without_default, reason = "reaching the real world should be visible")]
     pub fn new() -> Lua {
-        let lua = Lua::from_vm(Vm::new(VmOptions { host: Box::new(SystemHost::new()), limits: Limits::default() }));
-        lua.inner.with(perilune_stdlib::open_all);
-        lua.inner.with(attach_jit);
-        lua
+        Lua::builder().open()
     }
 
     /// A VM of choice.
     pub fn builder() -> LuaBuilder {
         LuaBuilder {
             version: LuaVersion::DEFAULT,
+            strict: false,
             libraries: Libraries::ALL,
             limits: Limits::default(),
             host: None,

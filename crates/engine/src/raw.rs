@@ -236,6 +236,13 @@ impl Inner {
         })
     }
 
+    /// Pushes an integer, as the language has it.
+    #[inline]
+    pub(crate) fn push_int(&self, n: i64) -> Result<()> {
+        let v = self.leaf(|vm| vm.int_value(n));
+        self.push(v)
+    }
+
     /// Makes a string.
     #[inline]
     pub(crate) fn string(&self, bytes: &[u8]) -> Raw {

@@ -21,6 +21,12 @@ impl Stack<'_> {
         self.lua.inner.push(v)
     }
 
+    /// Pushes an integer, as the language has it.
+    #[inline]
+    pub(crate) fn push_int(&mut self, n: i64) -> Result<()> {
+        self.lua.inner.push_int(n)
+    }
+
     /// Pushes what a handle keeps.
     #[inline]
     pub(crate) fn push_handle(&mut self, handle: &Handle) -> Result<()> {

@@ -89,7 +89,7 @@ impl Value {
             Value::Nil => stack.push(Raw::NIL),
             Value::Boolean(b) => stack.push(Raw::bool(*b)),
             Value::LightUserData(l) => stack.push(Raw::light(l.0)),
-            Value::Integer(i) => stack.push(Raw::int(*i)),
+            Value::Integer(i) => stack.push_int(*i),
             Value::Number(n) => stack.push(Raw::float(*n)),
             Value::Error(e) => {
                 let error = (**e).clone();

@@ -94,7 +94,10 @@ fn libraries_and_worlds_are_of_choice() -> Result<()> {
         lua.load("local t = {} for i = 1, 5 do t[i] = math.random(1000) end return t").eval()
     };
     assert_eq!(seeded()?, seeded()?);
-    assert!(matches!(Lua::builder().version(perilune::LuaVersion::Lua51).build(), Err(Error::Unsupported(_))));
+    for version in perilune::LuaVersion::ALL {
+        let lua = Lua::builder().version(version).build()?;
+        assert_eq!(lua.load("return _VERSION").eval::<String>()?, version.to_string());
+    }
     Ok(())
 }
 

@@ -6,6 +6,7 @@
 
 use std::marker::PhantomData;
 
+use perilune_base::dialect::Dialect;
 use perilune_bytecode::ops::Instr;
 use perilune_bytecode::proto::Proto as Plain;
 use perilune_runtime::heap::Marker;
@@ -40,6 +41,11 @@ impl View<'_> {
     fn vm(&self) -> &Vm {
         // SAFETY: by the contract of `new` nobody else uses the VM while the view lives.
         unsafe { &*self.vm }
+    }
+
+    /// The language.
+    pub fn dialect(&self) -> &'static Dialect {
+        self.vm().dialect()
     }
 
     fn frame(&self) -> *mut Frame {

@@ -438,6 +438,8 @@ pub struct ProtoInfo {
     pub templates: Box<[*mut Shape]>,
     /// Owner of `Proto::protos`.
     pub protos: Box<[*mut Proto]>,
+    /// The last closure made, where closures are used again; it is not kept alive.
+    pub last_closure: *mut LuaClosure,
     /// Bytes counted for all of this at the heap.
     pub bytes: usize,
 }

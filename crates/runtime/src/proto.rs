@@ -90,6 +90,7 @@ impl Heap {
             cache_count,
             templates,
             protos: protos.into_boxed_slice(),
+            last_closure: std::ptr::null_mut(),
             bytes: 0,
         });
         info.bytes = info_bytes(&info);

@@ -1,53 +1,74 @@
 //! The basic functions (§6.1 of the manual).
 
+mod bygone;
 mod collector;
+mod environment;
 mod load;
+mod print;
+mod tonumber;
 
-use perilune_base::num::format::{write_float, write_int};
-use perilune_base::num::parse::parse_in_base;
+use perilune_base::dialect::LuaVersion::{Lua51, Lua52, Lua53, Lua54};
 use perilune_runtime::heap::Heap;
 use perilune_runtime::object::Direct;
 use perilune_runtime::value::{Tag, Value};
 use perilune_vm::control::Control;
-use perilune_vm::host::StandardStream;
 use perilune_vm::meta::Event;
-use perilune_vm::native::{Intrinsic, NativeResult, Raised, Row, intrinsic, row};
+use perilune_vm::native::{Intrinsic, NativeResult, Raised};
 use perilune_vm::vm::Vm;
+
+use crate::row::{Life, Row, alias, intrinsic, row};
 
 pub use load::load_file;
 
 /// The basic functions, except for those that [`open`] makes: `pairs` and `ipairs`, which hold the function that they
 /// return, and the protected calls.
 pub const ROWS: &[Row] = &[
-    intrinsic("assert", assert, Intrinsic::Assert).direct(assert_direct),
-    row("collectgarbage", collector::collectgarbage),
+    intrinsic("assert", assert, Intrinsic::Assert).direct(assert_direct).since(Lua53),
+    row("assert", assert_with_text).since(Lua52).until(Lua52),
+    row("assert", assert_with_value_and_text).until(Lua51),
     row("dofile", load::dofile),
-    row("error", error),
+    row("error", error).since(Lua53),
+    row("error", error_of_numbers).until(Lua52),
+    row("gcinfo", bygone::gcinfo).until(Lua51).not_in_manual(&[Lua51]),
+    row("getfenv", environment::getfenv).until(Lua51),
     intrinsic("getmetatable", getmetatable, Intrinsic::GetMetatable),
-    row("load", load::load),
-    row("loadfile", load::loadfile),
+    row("load", load::load).since(Lua52),
+    row("load", load::load_function).until(Lua51),
+    row("loadfile", load::loadfile).since(Lua52),
+    row("loadfile", load::loadfile_by_name).until(Lua51),
+    row("loadstring", load::loadstring).until(Lua51),
+    row("newproxy", bygone::newproxy).until(Lua51).not_in_manual(&[Lua51]),
     intrinsic("next", next, Intrinsic::Next),
-    row("print", print),
+    row("print", print::print).since(Lua54),
+    row("print", print::print_by_tostring).until(Lua53),
     intrinsic("rawequal", rawequal, Intrinsic::RawEqual).direct(rawequal_direct),
     intrinsic("rawget", rawget, Intrinsic::RawGet).direct(rawget_direct),
-    intrinsic("rawlen", rawlen, Intrinsic::RawLen).direct(rawlen_direct),
+    intrinsic("rawlen", rawlen, Intrinsic::RawLen).direct(rawlen_direct).since(Lua52),
     intrinsic("rawset", rawset, Intrinsic::RawSet),
     intrinsic("select", select, Intrinsic::Select).direct(select_direct),
+    row("setfenv", environment::setfenv).until(Lua51),
     intrinsic("setmetatable", setmetatable, Intrinsic::SetMetatable).direct(setmetatable_direct),
-    intrinsic("tonumber", tonumber, Intrinsic::ToNumber).direct(tonumber_direct),
-    intrinsic("tostring", tostring, Intrinsic::ToString),
+    intrinsic("tonumber", tonumber::tonumber, Intrinsic::ToNumber).direct(tonumber_direct).since(Lua53),
+    row("tonumber", tonumber::tonumber_of_floats).since(Lua52).until(Lua52),
+    row("tonumber", tonumber::tonumber_as_c).until(Lua51),
+    intrinsic("tostring", tostring, Intrinsic::ToString).since(Lua53),
+    row("tostring", tostring_of_any_result).until(Lua52),
     intrinsic("type", type_, Intrinsic::Type).direct(type_direct),
-    row("warn", warn),
+    row("warn", warn).since(Lua54),
 ];
 
 /// Opens the library: its functions are globals.
 pub fn open(vm: &mut Vm) {
     let globals = vm.globals();
-    vm.register(globals, ROWS);
+    crate::row::register(vm, globals, ROWS);
+    crate::row::register(vm, globals, collector::ROWS);
+    let loadstring = Life::until(Lua52).since(Lua52).not_in_manual(&[Lua52]);
+    alias(vm, (globals, "load"), (globals, "loadstring"), loadstring);
     let next = vm.get_field(globals, "next");
     let pairs = vm.native(pairs, Intrinsic::Pairs, &[next]);
     vm.set_field(globals, "pairs", pairs);
-    let step = vm.native(ipairs_step, Intrinsic::IpairsStep, &[]);
+    let step = if vm.dialect().raw_lists { raw_ipairs_step } else { ipairs_step };
+    let step = vm.native(step, Intrinsic::IpairsStep, &[]);
     let ipairs = vm.native(ipairs, Intrinsic::Ipairs, &[step]);
     vm.set_field(globals, "ipairs", ipairs);
     for (name, control) in [("pcall", Control::PCall), ("xpcall", Control::XPCall)] {
@@ -55,9 +76,12 @@ pub fn open(vm: &mut Vm) {
         vm.set_field(globals, name, function);
     }
     vm.set_field(globals, "_G", Value::table(globals));
-    let version = vm.string(b"Lua 5.4");
+    let version = vm.string(vm.dialect().version.to_string().as_bytes());
     vm.set_field(globals, "_VERSION", version);
     crate::publish(vm, "_G", globals);
+    if vm.dialect().warnings_on {
+        vm.warn(b"@on", false);
+    }
 }
 
 fn assert_direct(_: &mut Heap, args: &[Value], _: i32) -> Direct {
@@ -67,6 +91,23 @@ fn assert_direct(_: &mut Heap, args: &[Value], _: i32) -> Direct {
     }
 }
 
+/// The message must be a string.
+fn assert_with_text(vm: &mut Vm) -> NativeResult {
+    if vm.arg(1).is_truthy() {
+        return Ok(vm.nargs() as u32);
+    }
+    let message = match vm.opt_str(2)? {
+        Some(message) => Value::str(message),
+        None => vm.string(b"assertion failed!"),
+    };
+    Err(throw_from(vm, message, 1))
+}
+
+fn assert_with_value_and_text(vm: &mut Vm) -> NativeResult {
+    vm.check_any(1)?;
+    assert_with_text(vm)
+}
+
 fn assert(vm: &mut Vm) -> NativeResult {
     if vm.arg(1).is_truthy() {
         return Ok(vm.nargs() as u32);
@@ -74,6 +115,14 @@ fn assert(vm: &mut Vm) -> NativeResult {
     vm.check_any(1)?;
     let message = if vm.nargs() >= 2 { vm.arg(2) } else { vm.string(b"assertion failed!") };
     Err(throw_from(vm, message, 1))
+}
+
+/// A number counts as a string.
+fn error_of_numbers(vm: &mut Vm) -> NativeResult {
+    if vm.arg(1).is_number() && vm.opt_int(2, 1)? > 0 {
+        vm.check_str(1)?;
+    }
+    error(vm)
 }
 
 fn error(vm: &mut Vm) -> NativeResult {
@@ -120,7 +169,7 @@ fn setmetatable(vm: &mut Vm) -> NativeResult {
     let table = vm.check_table(1)?;
     let metatable = vm.arg(2);
     if metatable.as_table().is_none() && !(metatable.is_nil() && vm.nargs() >= 2) {
-        return Err(vm.type_error(2, "nil or table"));
+        return Err(crate::expected(vm, 2, "nil or table"));
     }
     if !vm.metamethod(Value::table(table), Event::Metatable).is_nil() {
         return Err(vm.error("cannot change a protected metatable"));
@@ -133,7 +182,7 @@ fn next(vm: &mut Vm) -> NativeResult {
     let table = vm.check_table(1)?;
     match table.next(vm.arg(2)) {
         Ok(Some((key, value))) => {
-            vm.push(key);
+            vm.push(vm.key_value(key));
             vm.push(value);
             Ok(2)
         }
@@ -147,8 +196,11 @@ fn next(vm: &mut Vm) -> NativeResult {
 
 /// Its upvalue is `next`.
 fn pairs(vm: &mut Vm) -> NativeResult {
-    let value = vm.check_any(1)?;
-    let handler = vm.metamethod(value, Event::Pairs);
+    let value = vm.arg(1);
+    let handler = if vm.dialect().pairs_handlers { vm.metamethod(value, Event::Pairs) } else { Value::NIL };
+    if handler.is_nil() {
+        check_list(vm)?;
+    }
     if !handler.is_nil() {
         vm.push(handler);
         vm.push(value);
@@ -163,12 +215,38 @@ fn pairs(vm: &mut Vm) -> NativeResult {
 
 /// Its upvalue is [`ipairs_step`].
 fn ipairs(vm: &mut Vm) -> NativeResult {
-    let value = vm.check_any(1)?;
+    let value = vm.arg(1);
+    if vm.dialect().ipairs_handlers {
+        let handler = vm.metafield(value, "__ipairs");
+        if !handler.is_nil() {
+            vm.push(handler);
+            vm.push(value);
+            return vm.return_call_exactly(1, 3);
+        }
+    }
+    check_list(vm)?;
     let step = vm.upvalue(1);
     vm.push(step);
     vm.push(value);
-    vm.push(Value::int(0));
+    vm.push(vm.int_value(0));
     Ok(3)
+}
+
+/// Argument 1 must be something to go through.
+fn check_list(vm: &mut Vm) -> Result<(), Raised> {
+    if vm.dialect().raw_lists { vm.check_table(1).map(drop) } else { vm.check_any(1).map(drop) }
+}
+
+/// Without metamethods.
+fn raw_ipairs_step(vm: &mut Vm) -> NativeResult {
+    let index = vm.check_int(2)?.wrapping_add(1);
+    let value = vm.check_table(1)?.get_int(index);
+    if value.is_nil() {
+        return Ok(0);
+    }
+    vm.push(vm.int_value(index));
+    vm.push(value);
+    Ok(2)
 }
 
 fn ipairs_step(vm: &mut Vm) -> NativeResult {
@@ -182,80 +260,14 @@ fn ipairs_step(vm: &mut Vm) -> NativeResult {
         return vm.ret(Value::NIL);
     }
     if value.is_nil() {
-        value = vm.index(list, Value::int(index))?;
+        value = vm.index(list, vm.int_value(index))?;
         if value.is_nil() {
             return vm.ret(Value::NIL);
         }
     }
-    vm.push(Value::int(index));
+    vm.push(vm.int_value(index));
     vm.push(value);
     Ok(2)
-}
-
-fn print(vm: &mut Vm) -> NativeResult {
-    let mut line = vm.take_buffer();
-    for i in 1..=vm.nargs() {
-        if let Err(raised) = print_value(vm, i, &mut line) {
-            write_output(vm, &mut line);
-            vm.give_buffer(line);
-            return Err(raised);
-        }
-    }
-    line.push(b'\n');
-    write_output(vm, &mut line);
-    vm.give_buffer(line);
-    // Each line is out at once, as with the reference: whoever reads a pipe or a log sees how far a program is.
-    let _ = vm.host().stream(StandardStream::Output).flush();
-    Ok(0)
-}
-
-/// Appends argument `i` to what is going to be printed.
-fn print_value(vm: &mut Vm, i: usize, line: &mut Vec<u8>) -> Result<(), Raised> {
-    let value = vm.arg(i);
-    let separator: &[u8] = if i > 1 { b"\t" } else { b"" };
-    if vm.metamethod(value, Event::ToString).is_nil() {
-        line.extend_from_slice(separator);
-        match value.tag {
-            Tag::Int => {
-                write_int(line, value.raw_int());
-                return Ok(());
-            }
-            Tag::Float => {
-                write_float(line, value.raw_float());
-                return Ok(());
-            }
-            Tag::Nil
-            | Tag::False
-            | Tag::True
-            | Tag::Light
-            | Tag::Str
-            | Tag::Table
-            | Tag::LuaFn
-            | Tag::NativeFn
-            | Tag::UserData
-            | Tag::Thread => {
-                if let Some(text) = value.as_str() {
-                    line.extend_from_slice(text.as_bytes());
-                    return Ok(());
-                }
-            }
-        }
-        let text = vm.to_display(value)?;
-        line.extend_from_slice(text.as_bytes());
-    } else {
-        // The handler may print too: what comes before it goes out before it.
-        write_output(vm, line);
-        let text = vm.to_display(value)?;
-        line.extend_from_slice(separator);
-        line.extend_from_slice(text.as_bytes());
-    }
-    Ok(())
-}
-
-/// Writes to the standard output and empties the buffer. As in the reference, nobody hears of a failure.
-fn write_output(vm: &mut Vm, bytes: &mut Vec<u8>) {
-    let _ = vm.host().stream(StandardStream::Output).write(bytes);
-    bytes.clear();
 }
 
 fn warn(vm: &mut Vm) -> NativeResult {
@@ -318,9 +330,9 @@ fn rawlen(vm: &mut Vm) -> NativeResult {
     let length = match (value.as_table(), value.as_str()) {
         (Some(table), _) => table.length(),
         (_, Some(text)) => text.as_bytes().len() as i64,
-        (None, None) => return Err(vm.type_error(1, "table or string")),
+        (None, None) => return Err(crate::expected(vm, 1, "table or string")),
     };
-    vm.ret(Value::int(length))
+    vm.ret(vm.int_value(length))
 }
 
 /// The count, and one value by its position from the front.
@@ -342,9 +354,11 @@ fn select_direct(_: &mut Heap, args: &[Value], wanted: i32) -> Direct {
 fn select(vm: &mut Vm) -> NativeResult {
     let count = vm.nargs() as i64;
     if vm.arg(1).as_str().is_some_and(|text| text.as_bytes().first() == Some(&b'#')) {
-        return vm.ret(Value::int(count - 1));
+        return vm.ret(vm.int_value(count - 1));
     }
     let index = vm.check_int(1)?;
+    // Without integers it is C's `int`.
+    let index = if vm.dialect().integers { index } else { i64::from(index as i32) };
     let first = if index < 0 { count.saturating_add(index) } else { index.min(count) };
     if first < 1 {
         return Err(vm.arg_error(1, "index out of range"));
@@ -359,28 +373,6 @@ fn tonumber_direct(_: &mut Heap, args: &[Value], _: i32) -> Direct {
     }
 }
 
-fn tonumber(vm: &mut Vm) -> NativeResult {
-    if vm.arg(2).is_nil() {
-        let value = vm.arg(1);
-        if value.is_number() {
-            return vm.ret(value);
-        }
-        return match vm.to_number(value) {
-            Some(number) => vm.ret(number),
-            None => {
-                vm.check_any(1)?;
-                vm.ret(Value::NIL)
-            }
-        };
-    }
-    let base = vm.check_int(2)?;
-    let Some(text) = vm.arg(1).as_str() else { return Err(vm.type_error(1, "string")) };
-    if !(2..=36).contains(&base) {
-        return Err(vm.arg_error(2, "base out of range"));
-    }
-    vm.ret(parse_in_base(text.as_bytes(), base as u32).map_or(Value::NIL, Value::int))
-}
-
 fn tostring(vm: &mut Vm) -> NativeResult {
     let value = vm.check_any(1)?;
     let text = vm.to_display(value)?;
@@ -392,6 +384,18 @@ fn type_direct(heap: &mut Heap, args: &[Value], _: i32) -> Direct {
         Some(v) => Direct::One(Value::str(heap.type_name(v.tag))),
         None => Direct::Unknown,
     }
+}
+
+/// What `__tostring` gives need not be a string.
+fn tostring_of_any_result(vm: &mut Vm) -> NativeResult {
+    let value = vm.check_any(1)?;
+    let handler = vm.metamethod(value, Event::ToString);
+    if handler.is_nil() {
+        return tostring(vm);
+    }
+    vm.push(handler);
+    vm.push(value);
+    vm.return_call_exactly(1, 1)
 }
 
 fn type_(vm: &mut Vm) -> NativeResult {

@@ -3,20 +3,24 @@
 //! Resuming and yielding move frames, which only the interpreter can do: those functions live in
 //! [`perilune_vm::control`] and are published here.
 
+use perilune_base::dialect::LuaVersion::{Lua51, Lua52, Lua53, Lua54};
 use perilune_runtime::object::ThreadRef;
 use perilune_runtime::value::Value;
 use perilune_vm::control::Control;
-use perilune_vm::native::{NativeResult, Raised, Row, row};
+use perilune_vm::native::{NativeResult, Raised};
 use perilune_vm::vm::Vm;
+
+use crate::row::{Row, row};
 
 /// The plain functions of the library.
 pub const ROWS: &[Row] = &[
     row("create", create),
     row("wrap", wrap),
     row("status", status),
-    row("running", running),
-    row("isyieldable", isyieldable),
-    row("close", close),
+    row("running", running).since(Lua52),
+    row("running", running_coroutine).until(Lua51),
+    row("isyieldable", isyieldable).since(Lua53),
+    row("close", close).since(Lua54),
 ];
 
 /// Opens the library.
@@ -33,14 +37,22 @@ fn coroutine_argument(vm: &mut Vm, optional: bool) -> Result<ThreadRef, Raised> 
     if optional && vm.nargs() == 0 { Ok(vm.running().0) } else { vm.check_thread(1) }
 }
 
+/// What a coroutine is to run.
+fn body_argument(vm: &mut Vm) -> Result<Value, Raised> {
+    if vm.dialect().lua_bodies && vm.arg(1).as_lua_fn().is_none() {
+        return Err(vm.arg_error(1, "Lua function expected"));
+    }
+    vm.check_function(1)
+}
+
 fn create(vm: &mut Vm) -> NativeResult {
-    let body = vm.check_function(1)?;
+    let body = body_argument(vm)?;
     let co = vm.new_coroutine(body)?;
     vm.ret(Value::thread(co))
 }
 
 fn wrap(vm: &mut Vm) -> NativeResult {
-    let body = vm.check_function(1)?;
+    let body = body_argument(vm)?;
     let co = vm.new_coroutine(body)?;
     let f = vm.control_function(Control::Wrapped, &[Value::thread(co)]);
     vm.ret(f)
@@ -60,14 +72,24 @@ fn running(vm: &mut Vm) -> NativeResult {
     Ok(2)
 }
 
+/// Nothing but a coroutine: the main thread is none.
+fn running_coroutine(vm: &mut Vm) -> NativeResult {
+    let (thread, is_main) = vm.running();
+    vm.ret(if is_main { Value::NIL } else { Value::thread(thread) })
+}
+
 fn isyieldable(vm: &mut Vm) -> NativeResult {
-    let co = coroutine_argument(vm, true)?;
+    // Older versions tell of the running coroutine only.
+    let co = if vm.dialect().closing_values { coroutine_argument(vm, true)? } else { vm.running().0 };
     let yieldable = vm.is_yieldable(co);
     vm.ret(Value::bool(yieldable))
 }
 
 fn close(vm: &mut Vm) -> NativeResult {
-    let co = coroutine_argument(vm, false)?;
+    let co = coroutine_argument(vm, vm.dialect().closes_itself)?;
+    if vm.dialect().closes_itself && vm.running() == (co, true) {
+        return Err(vm.error("cannot close main thread"));
+    }
     if vm.is_active(co) {
         let text = format!("cannot close a {} coroutine", vm.coroutine_status(co));
         return Err(vm.error(&text));

@@ -1,12 +1,16 @@
 //! The library `debug` (manual §6.10).
 
+use perilune_base::dialect::LuaVersion::{Lua51, Lua52, Lua53, Lua54};
+use perilune_base::dialect::table::Environments;
 use perilune_runtime::object::ThreadRef;
 use perilune_runtime::value::Value;
 use perilune_vm::debug::{FrameId, Info, identity};
 use perilune_vm::hooks;
 use perilune_vm::host::StandardStream;
-use perilune_vm::native::{NativeResult, Raised, Row, row};
+use perilune_vm::native::{NativeResult, Raised};
 use perilune_vm::vm::Vm;
+
+use crate::row::{Row, row};
 
 /// The functions of the library.
 pub const ROWS: &[Row] = &[
@@ -17,24 +21,37 @@ pub const ROWS: &[Row] = &[
     row("getmetatable", getmetatable),
     row("getregistry", getregistry),
     row("getupvalue", getupvalue),
-    row("getuservalue", getuservalue),
-    row("setcstacklimit", setcstacklimit),
+    row("getfenv", getfenv).until(Lua51),
+    row("getuservalue", getuservalue).since(Lua54),
+    row("getuservalue", get_only_user_value).since(Lua52).until(Lua53),
+    row("setcstacklimit", setcstacklimit).since(Lua54).until(Lua54),
+    row("setfenv", setfenv).until(Lua51),
     row("sethook", sethook),
     row("setlocal", setlocal),
-    row("setmetatable", setmetatable),
+    row("setmetatable", setmetatable).since(Lua52),
+    row("setmetatable", setmetatable_and_tell).until(Lua51),
     row("setupvalue", setupvalue),
-    row("setuservalue", setuservalue),
-    row("traceback", traceback),
-    row("upvalueid", upvalueid),
-    row("upvaluejoin", upvaluejoin),
+    row("setuservalue", setuservalue).since(Lua54),
+    row("setuservalue", set_only_user_value).since(Lua52).until(Lua53),
+    row("traceback", traceback).since(Lua52),
+    row("traceback", traceback_of_strings).until(Lua51),
+    row("upvalueid", upvalueid).since(Lua52),
+    row("upvaluejoin", upvaluejoin).since(Lua52),
 ];
 
 /// Opens the library.
 pub fn open(vm: &mut Vm) {
     crate::new_library(vm, "debug", ROWS);
+    if vm.dialect().environments == Environments::Functions {
+        return;
+    }
     // `LUA_RIDX_MAINTHREAD` and `LUA_RIDX_GLOBALS`: the library is what shows the registry to scripts.
     let registry = vm.registry();
-    for (i, value) in [(1, Value::thread(vm.main_thread())), (2, Value::table(vm.globals()))] {
+    for (i, value) in [
+        (2, Value::table(vm.globals())),
+        (1, Value::FALSE),
+        (vm.dialect().main_thread_index, Value::thread(vm.main_thread())),
+    ] {
         let stored = vm.raw_set_int(registry, i, value);
         debug_assert!(stored.is_ok());
     }
@@ -57,15 +74,24 @@ fn getinfo(vm: &mut Vm) -> NativeResult {
     let (thread, n) = thread_argument(vm);
     let options = match vm.opt_str(n + 2)? {
         Some(s) => s.as_bytes().to_vec(),
-        None => b"flnSrtu".to_vec(),
+        None => vm.dialect().info_options.as_bytes().to_vec(),
     };
-    if options.first() == Some(&b'>') {
+    let dialect = vm.dialect();
+    let known: &[u8] = match (dialect.parameter_info, dialect.closing_values) {
+        (false, _) => b"SlnuLf",
+        (true, false) => b"SlnutLf>",
+        (true, true) => b"SlnrutLf",
+    };
+    if options.first() == Some(&b'>') && known.contains(&b'r') {
         return Err(vm.arg_error(n + 2, "invalid option '>'"));
     }
     let subject = vm.arg(n + 1);
     let info = if subject.is_function() {
         vm.function_info(subject)
     } else {
+        if dialect.lenient_levels && vm.to_number(subject).is_none() {
+            return Err(vm.arg_error(n + 1, "function or level expected"));
+        }
         let level = vm.check_int(n + 1)?;
         let frame = usize::try_from(level).ok().and_then(|l| vm.frame_at(thread, l));
         match frame {
@@ -73,7 +99,7 @@ fn getinfo(vm: &mut Vm) -> NativeResult {
             None => return vm.ret(Value::NIL),
         }
     };
-    if options.iter().any(|o| !b"SlnrutLf".contains(o)) {
+    if options.iter().any(|o| !known.contains(o)) {
         return Err(vm.arg_error(n + 2, "invalid option"));
     }
     let t = vm.table(0, 16);
@@ -91,18 +117,20 @@ fn fill_info(vm: &mut Vm, info: &Info, options: &[u8]) -> Result<(), Raised> {
         vm.set_field(t, "source", source);
         let short = string(vm, &info.short_source);
         vm.set_field(t, "short_src", short);
-        vm.set_field(t, "linedefined", Value::int(info.line_defined));
-        vm.set_field(t, "lastlinedefined", Value::int(info.last_line_defined));
+        vm.set_field(t, "linedefined", vm.int_value(info.line_defined));
+        vm.set_field(t, "lastlinedefined", vm.int_value(info.last_line_defined));
         let what = string(vm, info.what.as_bytes());
         vm.set_field(t, "what", what);
     }
     if has(b'l') {
-        vm.set_field(t, "currentline", Value::int(info.current_line));
+        vm.set_field(t, "currentline", vm.int_value(info.current_line));
     }
     if has(b'u') {
-        vm.set_field(t, "nups", Value::int(i64::from(info.upvalues)));
-        vm.set_field(t, "nparams", Value::int(i64::from(info.params)));
-        vm.set_field(t, "isvararg", Value::bool(info.is_vararg));
+        vm.set_field(t, "nups", vm.int_value(i64::from(info.upvalues)));
+        if vm.dialect().parameter_info {
+            vm.set_field(t, "nparams", vm.int_value(i64::from(info.params)));
+            vm.set_field(t, "isvararg", Value::bool(info.is_vararg));
+        }
     }
     if has(b'n') {
         let (what, name) = match &info.name {
@@ -114,11 +142,14 @@ fn fill_info(vm: &mut Vm, info: &Info, options: &[u8]) -> Result<(), Raised> {
         vm.set_field(t, "namewhat", what);
     }
     if has(b'r') {
-        vm.set_field(t, "ftransfer", Value::int(i64::from(info.first_transfer)));
-        vm.set_field(t, "ntransfer", Value::int(i64::from(info.transfers)));
+        vm.set_field(t, "ftransfer", vm.int_value(i64::from(info.first_transfer)));
+        vm.set_field(t, "ntransfer", vm.int_value(i64::from(info.transfers)));
     }
     if has(b't') {
         vm.set_field(t, "istailcall", Value::bool(info.is_tail_call));
+        if vm.dialect().extra_arguments {
+            vm.set_field(t, "extraargs", vm.int_value(0));
+        }
     }
     if has(b'L')
         && let Some(lines) = &info.active_lines
@@ -148,6 +179,9 @@ fn frame_argument(vm: &mut Vm, thread: ThreadRef, i: usize) -> Result<FrameId, R
 
 fn getlocal(vm: &mut Vm) -> NativeResult {
     let (thread, n) = thread_argument(vm);
+    if !vm.dialect().parameter_info {
+        frame_argument(vm, thread, n + 1)?;
+    }
     let index = vm.check_int(n + 2)?;
     let subject = vm.arg(n + 1);
     if subject.is_function() {
@@ -190,11 +224,34 @@ fn getmetatable(vm: &mut Vm) -> NativeResult {
 fn setmetatable(vm: &mut Vm) -> NativeResult {
     let meta = vm.arg(2);
     if vm.nargs() < 2 || !meta.is_nil() && meta.as_table().is_none() {
-        return Err(vm.type_error(2, "nil or table"));
+        return Err(crate::expected(vm, 2, "nil or table"));
     }
     let v = vm.arg(1);
     vm.set_metatable(v, meta.as_table());
     vm.ret(v)
+}
+
+/// Whether it succeeded, which it always does.
+fn setmetatable_and_tell(vm: &mut Vm) -> NativeResult {
+    setmetatable(vm)?;
+    vm.ret(Value::TRUE)
+}
+
+fn getfenv(vm: &mut Vm) -> NativeResult {
+    let owner = vm.arg(1);
+    let has_one = owner.is_function() || owner.as_userdata().is_some() || owner.as_thread().is_some();
+    let environment = if has_one { vm.environment(owner) } else { Value::NIL };
+    vm.ret(environment)
+}
+
+fn setfenv(vm: &mut Vm) -> NativeResult {
+    let environment = vm.check_table(2)?;
+    let owner = vm.arg(1);
+    if !(owner.is_function() || owner.as_userdata().is_some() || owner.as_thread().is_some()) {
+        return Err(vm.error("'setfenv' cannot change environment of given object"));
+    }
+    vm.set_environment(owner, environment)?;
+    vm.ret(owner)
 }
 
 fn getregistry(vm: &mut Vm) -> NativeResult {
@@ -238,6 +295,9 @@ fn upvalue_argument(vm: &mut Vm, f: usize, n: usize) -> Result<(Value, i64, Opti
 
 fn upvalueid(vm: &mut Vm) -> NativeResult {
     let (_, _, id) = upvalue_argument(vm, 1, 2)?;
+    if id.is_none() && vm.dialect().checked_upvalue_ids {
+        return Err(vm.arg_error(2, "invalid upvalue index"));
+    }
     vm.ret(id.map_or(Value::NIL, identity))
 }
 
@@ -258,6 +318,26 @@ fn upvaluejoin(vm: &mut Vm) -> NativeResult {
     }
     vm.join_upvalues(f, n, g, m);
     Ok(0)
+}
+
+/// `getuservalue` of versions with one user value for each userdata.
+fn get_only_user_value(vm: &mut Vm) -> NativeResult {
+    let value = vm.arg(1).as_userdata().and_then(|u| u.user_value(1));
+    vm.ret(value.unwrap_or(Value::NIL))
+}
+
+/// `setuservalue` of the same versions; where tables have environments behind it, the value is a table.
+fn set_only_user_value(vm: &mut Vm) -> NativeResult {
+    let Some(u) = vm.arg(1).as_userdata() else { return Err(vm.type_error(1, "userdata")) };
+    let value = if vm.dialect().integers {
+        vm.check_any(2)?
+    } else if vm.arg(2).is_nil() {
+        Value::NIL
+    } else {
+        Value::table(vm.check_table(2)?)
+    };
+    u.set_user_value(vm.heap_mut(), 1, value);
+    vm.ret(Value::userdata(u))
 }
 
 fn getuservalue(vm: &mut Vm) -> NativeResult {
@@ -284,7 +364,7 @@ fn setuservalue(vm: &mut Vm) -> NativeResult {
 fn setcstacklimit(vm: &mut Vm) -> NativeResult {
     // The limit is fixed, as in the reference since 5.4.3: the call is accepted and reports it.
     vm.check_int(1)?;
-    vm.ret(Value::int(perilune_base::limits::MAX_C_CALLS as i64))
+    vm.ret(vm.int_value(perilune_base::limits::MAX_C_CALLS as i64))
 }
 
 /// The field of the registry with the table of hooks by thread.
@@ -337,16 +417,44 @@ fn show_hook(vm: &mut Vm, thread: ThreadRef, hook: Value) -> NativeResult {
 
 fn gethook(vm: &mut Vm) -> NativeResult {
     let (thread, _) = thread_argument(vm);
-    let (function, mask, count) = vm.hook(thread);
+    let (mut function, mask, count) = vm.hook(thread);
     if mask == 0 {
-        return vm.ret(Value::NIL);
+        if !vm.dialect().hook_triples {
+            return vm.ret(Value::NIL);
+        }
+        // What was set last, even if nothing calls it.
+        let registry = vm.registry();
+        let hooks = vm.get_field(registry, HOOKS).as_table().filter(|_| vm.dialect().lenient_levels);
+        function = hooks.map_or(Value::NIL, |hooks| hooks.get(Value::thread(thread)));
     }
     let letters: Vec<u8> = MASKS.iter().filter(|(_, bit)| mask & bit != 0).map(|(l, _)| *l).collect();
     vm.push(function);
     let letters = string(vm, &letters);
     vm.push(letters);
-    vm.push(Value::int(i64::from(count)));
+    vm.push(vm.int_value(i64::from(count)));
     Ok(3)
+}
+
+/// `traceback` of 5.1: any message but a string or number comes back as it is, nil included.
+fn traceback_of_strings(vm: &mut Vm) -> NativeResult {
+    let (thread, n) = thread_argument(vm);
+    let message = vm.arg(n + 1);
+    let has_message = vm.nargs() > n;
+    let text = vm.number_to_str(message);
+    if has_message && text.is_none() {
+        return vm.ret(message);
+    }
+    let own = thread == vm.running().0;
+    let given = vm.arg(n + 2);
+    let level = vm.to_number(given).and_then(|level| vm.to_integer(level)).unwrap_or(i64::from(own));
+    let mut text = text.map(|text| text.as_bytes().to_vec());
+    // A string that is no level is taken for the rest of the message.
+    if let (Some(text), Some(rest)) = (&mut text, given.as_str().filter(|_| vm.to_number(given).is_none())) {
+        text.extend_from_slice(rest.as_bytes());
+    }
+    let trace = vm.traceback(thread, text.as_deref(), usize::try_from(level).unwrap_or(0));
+    let trace = string(vm, &trace);
+    vm.ret(trace)
 }
 
 fn traceback(vm: &mut Vm) -> NativeResult {

@@ -9,13 +9,19 @@ mod read;
 
 use std::io::SeekFrom;
 
+use perilune_base::dialect::LuaVersion::Lua54;
+use perilune_base::dialect::table::FloatText;
 use perilune_base::num::Num;
 use perilune_base::num::format::{FLOAT_DIGITS, FloatStyle, Spec, format_float, write_int};
 use perilune_runtime::object::UserDataRef;
 use perilune_runtime::value::{Tag, Value};
 use perilune_vm::host::{Buffering, HostError, HostResult, OpenMode, PipeMode, StandardStream, Stream};
-use perilune_vm::native::{Intrinsic, NativeResult, Raised, Row, row};
+use perilune_vm::native::{Intrinsic, NativeResult, Raised};
 use perilune_vm::vm::Vm;
+
+use crate::row::{Row, row};
+
+use crate::numbers::write_float;
 
 use self::outcome::{failed, succeeded_or_failed};
 
@@ -47,7 +53,7 @@ const METHODS: &[Row] = &[
 
 /// The metamethods of file handles.
 const METAMETHODS: &[Row] =
-    &[row("__gc", file_release), row("__close", file_release), row("__tostring", file_tostring)];
+    &[row("__gc", file_release), row("__close", file_release).since(Lua54), row("__tostring", file_tostring)];
 
 /// A default file.
 #[derive(Clone, Copy)]
@@ -76,12 +82,14 @@ impl DefaultFile {
 /// Opens the library.
 pub fn open(vm: &mut Vm) {
     let metatable = vm.table(0, METAMETHODS.len() + 2);
-    vm.register(metatable, METAMETHODS);
-    let methods = vm.table(0, METHODS.len());
-    vm.register(methods, METHODS);
+    crate::row::register(vm, metatable, METAMETHODS);
+    let methods = if vm.dialect().file_methods_apart { vm.table(0, METHODS.len()) } else { metatable };
+    crate::row::register(vm, methods, METHODS);
     vm.set_field(metatable, "__index", Value::table(methods));
-    let name = vm.string(handle::TYPE_NAME.as_bytes());
-    vm.set_field(metatable, "__name", name);
+    if vm.dialect().type_names {
+        let name = vm.string(handle::TYPE_NAME.as_bytes());
+        vm.set_field(metatable, "__name", name);
+    }
     let registry = vm.registry();
     vm.set_field(registry, handle::TYPE_NAME, Value::table(metatable));
 
@@ -108,7 +116,7 @@ fn default_file(vm: &mut Vm, which: DefaultFile) -> Value {
 fn open_default_file(vm: &mut Vm, which: DefaultFile) -> Result<UserDataRef, Raised> {
     match handle::of_value(default_file(vm, which)) {
         Some(file) if !handle::is_closed(file) => Ok(file),
-        _ => Err(vm.error(&format!("default {} file is closed", which.name()))),
+        _ => Err(vm.error(&format!("{} {} file is closed", vm.dialect().default_file_word, which.name()))),
     }
 }
 
@@ -130,11 +138,24 @@ fn io_open(vm: &mut Vm) -> NativeResult {
         Some(mode) => OpenMode::parse(mode.as_bytes()),
         None => Some(OpenMode::READ),
     };
-    let Some(mode) = mode else { return Err(vm.arg_error(2, "invalid mode")) };
+    let Some(mode) = mode.or_else(|| lax_mode(vm)) else {
+        if vm.dialect().c_modes {
+            return failed(vm, &HostError::invalid_argument(), Some(path.as_bytes()));
+        }
+        return Err(vm.arg_error(2, "invalid mode"));
+    };
     match vm.host().open(path.as_bytes(), mode) {
         Ok(file) => return_stream(vm, Stream::with_mode(file, mode)),
         Err(error) => failed(vm, &error, Some(path.as_bytes())),
     }
+}
+
+/// What C's `fopen` makes of argument 2, in versions that leave it to that: what follows the letter may be anything.
+fn lax_mode(vm: &mut Vm) -> Option<OpenMode> {
+    let mode = vm.arg(2).as_str().filter(|_| vm.dialect().c_modes)?;
+    let (letter, rest) = mode.as_bytes().split_first()?;
+    let update: &[u8] = if rest.contains(&b'+') { b"+" } else { b"" };
+    OpenMode::parse(&[&[*letter], update].concat())
 }
 
 fn io_popen(vm: &mut Vm) -> NativeResult {
@@ -144,6 +165,9 @@ fn io_popen(vm: &mut Vm) -> NativeResult {
         Some(mode) => match mode.as_bytes() {
             b"r" => PipeMode::Read,
             b"w" => PipeMode::Write,
+            _ if vm.dialect().c_pipe_modes => {
+                return failed(vm, &HostError::invalid_argument(), Some(command.as_bytes()));
+            }
             _ => return Err(vm.arg_error(2, "invalid mode")),
         },
     };
@@ -279,11 +303,19 @@ fn read_format(vm: &mut Vm, file: UserDataRef, i: usize) -> Result<HostResult<Va
         let count = vm.check_int(i)?;
         return read_bytes(vm, file, usize::try_from(count).unwrap_or(usize::MAX));
     }
+    if vm.dialect().starred_formats && vm.arg(i).as_str().is_none() {
+        return Err(vm.arg_error(i, "invalid option"));
+    }
     let format = vm.check_str(i)?;
     let format = format.as_bytes();
-    match format.strip_prefix(b"*").unwrap_or(format).first() {
+    let letter = match format.strip_prefix(b"*") {
+        None if vm.dialect().starred_formats => return Err(vm.arg_error(i, "invalid option")),
+        stripped => stripped.unwrap_or(format).first(),
+    };
+    match letter {
         Some(b'n') => {
-            let number = handle::with_stream(vm, file, read::read_number)?;
+            let dialect = vm.dialect();
+            let number = handle::with_stream(vm, file, |stream| read::read_number(stream, dialect))?;
             Ok(number.map(|number| match number {
                 Some(Num::Int(int)) => Value::int(int),
                 Some(Num::Float(float)) => Value::float(float),
@@ -291,7 +323,7 @@ fn read_format(vm: &mut Vm, file: UserDataRef, i: usize) -> Result<HostResult<Va
             }))
         }
         Some(b'l') => read_line(vm, file, false),
-        Some(b'L') => read_line(vm, file, true),
+        Some(b'L') if !vm.dialect().c_modes => read_line(vm, file, true),
         Some(b'a') => read_up_to(vm, file, usize::MAX),
         _ => Err(vm.arg_error(i, "invalid format")),
     }
@@ -373,6 +405,9 @@ fn io_lines(vm: &mut Vm) -> NativeResult {
     let path = vm.check_str(1)?;
     let file = handle::open_or_raise(vm, path.as_bytes(), OpenMode::READ)?;
     let iterator = new_iterator(vm, file, true)?;
+    if !vm.dialect().closing_values {
+        return vm.ret(iterator);
+    }
     // The fourth result closes the file when a loop ends early.
     vm.push(iterator);
     vm.push(Value::NIL);
@@ -392,7 +427,7 @@ fn open_default_or_raise(vm: &mut Vm) -> Result<UserDataRef, Raised> {
 /// whether it is closed at its end, the number of formats, and the formats.
 fn new_iterator(vm: &mut Vm, file: UserDataRef, closes: bool) -> Result<Value, Raised> {
     const MAX_FORMATS: usize = 250;
-    let formats = vm.nargs().saturating_sub(1);
+    let formats = if vm.dialect().c_modes { 0 } else { vm.nargs().saturating_sub(1) };
     if formats > MAX_FORMATS {
         return Err(vm.arg_error(MAX_FORMATS + 2, "too many arguments"));
     }
@@ -443,6 +478,7 @@ fn file_write(vm: &mut Vm) -> NativeResult {
 
 /// Writes the arguments from `first` on, and returns the file.
 fn write_arguments(vm: &mut Vm, file: UserDataRef, first: usize) -> NativeResult {
+    let mut total = 0;
     for i in first..=vm.nargs() {
         let value = vm.arg(i);
         let written = match value.tag {
@@ -458,27 +494,38 @@ fn write_arguments(vm: &mut Vm, file: UserDataRef, first: usize) -> NativeResult
             | Tag::UserData
             | Tag::Thread => {
                 let text = vm.check_str(i)?;
-                handle::with_stream(vm, file, |stream| stream.write(text.as_bytes()))?
+                let written = handle::with_stream(vm, file, |stream| stream.write(text.as_bytes()))?;
+                written.map(|()| text.len())
             }
         };
-        if let Err(error) = written {
-            return failed(vm, &error, None);
+        match written {
+            Ok(count) => total += count,
+            Err(error) => {
+                let count = failed(vm, &error, None)?;
+                if !vm.dialect().counts_written {
+                    return Ok(count);
+                }
+                vm.push(vm.int_value(total as i64));
+                return Ok(count + 1);
+            }
         }
     }
-    vm.ret(Value::userdata(file))
+    vm.ret(if vm.dialect().c_modes { Value::TRUE } else { Value::userdata(file) })
 }
 
 /// Writes a number as `%d` or `%.14g`: unlike `tostring`, without `.0` after integral floats.
-fn write_number(vm: &mut Vm, file: UserDataRef, value: Value) -> Result<HostResult<()>, Raised> {
+fn write_number(vm: &mut Vm, file: UserDataRef, value: Value) -> Result<HostResult<usize>, Raised> {
     let spec = Spec { precision: Some(FLOAT_DIGITS), ..Spec::default() };
     let mut text = vm.take_buffer();
     match value.as_int() {
         Some(int) => write_int(&mut text, int),
+        None if vm.dialect().float_text == FloatText::RoundTrip => write_float(vm, &mut text, value.raw_float()),
         None => format_float(&mut text, &spec, FloatStyle::General, false, value.raw_float()),
     }
     let written = handle::with_stream(vm, file, |stream| stream.write(&text));
+    let count = text.len();
     vm.give_buffer(text);
-    written
+    Ok(written?.map(|()| count))
 }
 
 fn io_flush(vm: &mut Vm) -> NativeResult {
@@ -507,7 +554,7 @@ fn file_seek(vm: &mut Vm) -> NativeResult {
         _ => Ok(SeekFrom::Current(offset)),
     };
     match handle::with_stream(vm, file, |stream| stream.seek(to?))? {
-        Ok(position) => vm.ret(Value::int(position as i64)),
+        Ok(position) => vm.ret(vm.int_value(position as i64)),
         Err(error) => failed(vm, &error, None),
     }
 }

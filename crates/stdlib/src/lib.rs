@@ -7,18 +7,22 @@
 //! A library function is a row of a table; see [`perilune_vm::native`] for what it may do.
 #![forbid(unsafe_code)]
 
+use crate::row::Row;
 use perilune_runtime::object::TableRef;
 use perilune_runtime::value::Value;
-use perilune_vm::native::Row;
+use perilune_vm::native::Raised;
 use perilune_vm::vm::Vm;
 
 pub mod base;
+pub mod bits;
 pub mod coroutine;
 pub mod debug;
 pub mod io;
 pub mod math;
+mod numbers;
 pub mod os;
 pub mod package;
+pub mod row;
 pub mod string;
 pub mod table;
 pub mod utf8;
@@ -53,8 +57,10 @@ impl Libraries {
     pub const UTF8: Libraries = Libraries(1 << 8);
     /// `debug`
     pub const DEBUG: Libraries = Libraries(1 << 9);
+    /// `bit32`
+    pub const BIT32: Libraries = Libraries(1 << 10);
     /// All of them.
-    pub const ALL: Libraries = Libraries((1 << 10) - 1);
+    pub const ALL: Libraries = Libraries((1 << 11) - 1);
 
     /// The libraries in either set.
     #[must_use]
@@ -89,6 +95,7 @@ const OPENERS: &[(Libraries, Opener)] = &[
     (Libraries::STRING, string::open),
     (Libraries::MATH, math::open),
     (Libraries::UTF8, utf8::open),
+    (Libraries::BIT32, bits::open),
     (Libraries::DEBUG, debug::open),
 ];
 
@@ -109,11 +116,16 @@ pub fn open(vm: &mut Vm, libraries: Libraries) {
 /// Makes a library's table, fills it, and publishes it as the global `name` and as `package.loaded[name]`.
 pub fn new_library(vm: &mut Vm, name: &str, rows: &[Row]) -> TableRef {
     let library = vm.table(0, rows.len());
-    vm.register(library, rows);
+    crate::row::register(vm, library, rows);
     let globals = vm.globals();
     vm.set_field(globals, name, Value::table(library));
     publish(vm, name, library);
     library
+}
+
+/// The error for an argument that is none of several types.
+fn expected(vm: &mut Vm, i: usize, types: &str) -> Raised {
+    if vm.dialect().got_of_several { vm.type_error(i, types) } else { vm.arg_error(i, &format!("{types} expected")) }
 }
 
 /// Sets `package.loaded[name]`.

@@ -1,64 +1,88 @@
 //! The mathematical library (§6.7 of the manual), with the functions that the reference's default build keeps from older
 //! versions (`LUA_COMPAT_MATHLIB`).
 
+mod feedback;
 mod random;
 
 use std::f64::consts::PI;
 
+use perilune_base::dialect::LuaVersion::{Lua51, Lua52, Lua53, Lua54};
+use perilune_base::dialect::library::Random;
 use perilune_base::num::convert::{float_to_int_ceil, float_to_int_floor};
 use perilune_runtime::heap::Heap;
 use perilune_runtime::object::Direct;
 use perilune_runtime::value::{Tag, Value};
-use perilune_vm::native::{Intrinsic, NativeResult, Raised, Row, intrinsic, row};
+use perilune_vm::native::{Intrinsic, NativeResult, Raised};
 use perilune_vm::vm::Vm;
+
+use crate::row::{Life, Row, alias, intrinsic, row};
 
 /// The functions of the library.
 pub const ROWS: &[Row] = &[
-    intrinsic("abs", abs, Intrinsic::MathAbs).direct(abs_direct),
+    intrinsic("abs", abs, Intrinsic::MathAbs).direct(abs_direct).since(Lua53),
+    row("abs", |vm| map(vm, f64::abs)).until(Lua52),
     row("acos", |vm| map(vm, f64::acos)),
     row("asin", |vm| map(vm, f64::asin)),
-    row("atan", atan),
-    intrinsic("ceil", ceil, Intrinsic::MathCeil).direct(ceil_direct),
+    row("atan", atan).since(Lua53),
+    row("atan", |vm| map(vm, f64::atan)).until(Lua52),
+    row("atan2", atan2).until(Lua52),
+    intrinsic("ceil", ceil, Intrinsic::MathCeil).direct(ceil_direct).since(Lua53),
+    row("ceil", |vm| map(vm, f64::ceil)).until(Lua52),
     intrinsic("cos", |vm| map(vm, f64::cos), Intrinsic::MathCos).direct(|_, args, _| map_direct(args, f64::cos)),
-    row("cosh", |vm| map(vm, f64::cosh)),
+    row("cosh", |vm| map(vm, f64::cosh)).until(Lua54).not_in_manual(&[Lua53, Lua54]),
     row("deg", |vm| map(vm, |x| x * (180.0 / PI))),
     intrinsic("exp", |vm| map(vm, f64::exp), Intrinsic::MathExp).direct(|_, args, _| map_direct(args, f64::exp)),
-    intrinsic("floor", floor, Intrinsic::MathFloor).direct(floor_direct),
+    intrinsic("floor", floor, Intrinsic::MathFloor).direct(floor_direct).since(Lua53),
+    row("floor", |vm| map(vm, f64::floor)).until(Lua52),
     intrinsic("fmod", fmod, Intrinsic::MathFmod).direct(fmod_direct),
-    row("frexp", frexp),
-    row("ldexp", ldexp),
-    intrinsic("log", log, Intrinsic::MathLog).direct(log_direct),
-    row("log10", |vm| map(vm, f64::log10)),
+    row("frexp", frexp).not_in_manual(&[Lua53, Lua54]),
+    row("ldexp", ldexp).not_in_manual(&[Lua53, Lua54]),
+    intrinsic("log", log, Intrinsic::MathLog).direct(log_direct).since(Lua53),
+    row("log", log_without_binary).since(Lua52).until(Lua52),
+    row("log", |vm| map(vm, f64::ln)).until(Lua51),
+    row("log10", |vm| map(vm, f64::log10)).until(Lua54).not_in_manual(&[Lua52, Lua53, Lua54]),
     intrinsic("max", max, Intrinsic::MathMax)
-        .direct(|_, args, _| extreme_direct(args, |best, value| best < value, |best, value| best < value)),
+        .direct(|_, args, _| extreme_direct(args, |best, value| best < value, |best, value| best < value))
+        .since(Lua53),
+    row("max", |vm| extreme_float(vm, |best, x| x > best)).until(Lua52),
     intrinsic("min", min, Intrinsic::MathMin)
-        .direct(|_, args, _| extreme_direct(args, |best, value| value < best, |best, value| value < best)),
-    intrinsic("modf", modf, Intrinsic::MathModf),
-    row("pow", pow),
+        .direct(|_, args, _| extreme_direct(args, |best, value| value < best, |best, value| value < best))
+        .since(Lua53),
+    row("min", |vm| extreme_float(vm, |best, x| x < best)).until(Lua52),
+    intrinsic("modf", modf, Intrinsic::MathModf).since(Lua53),
+    row("modf", modf_of_floats).until(Lua52),
+    row("pow", pow).until(Lua54).not_in_manual(&[Lua53, Lua54]),
     row("rad", |vm| map(vm, |x| x * (PI / 180.0))),
-    intrinsic("random", random::random, Intrinsic::MathRandom),
-    row("randomseed", random::randomseed),
+    intrinsic("random", random::random, Intrinsic::MathRandom).since(Lua54),
+    row("randomseed", random::randomseed).since(Lua54),
     intrinsic("sin", |vm| map(vm, f64::sin), Intrinsic::MathSin).direct(|_, args, _| map_direct(args, f64::sin)),
-    row("sinh", |vm| map(vm, f64::sinh)),
+    row("sinh", |vm| map(vm, f64::sinh)).until(Lua54).not_in_manual(&[Lua53, Lua54]),
     intrinsic("sqrt", |vm| map(vm, f64::sqrt), Intrinsic::MathSqrt).direct(|_, args, _| map_direct(args, f64::sqrt)),
     intrinsic("tan", |vm| map(vm, f64::tan), Intrinsic::MathTan),
-    row("tanh", |vm| map(vm, f64::tanh)),
-    intrinsic("tointeger", tointeger, Intrinsic::MathToInteger).direct(tointeger_direct),
-    intrinsic("type", r#type, Intrinsic::MathType),
-    intrinsic("ult", ult, Intrinsic::MathUlt),
+    row("tanh", |vm| map(vm, f64::tanh)).until(Lua54).not_in_manual(&[Lua53, Lua54]),
+    intrinsic("tointeger", tointeger, Intrinsic::MathToInteger).direct(tointeger_direct).since(Lua53),
+    intrinsic("type", r#type, Intrinsic::MathType).since(Lua53),
+    intrinsic("ult", ult, Intrinsic::MathUlt).since(Lua53),
 ];
 
-/// Opens the library, and seeds its generator from the host.
+/// Opens the library. The generator of newer versions is seeded from the host.
 pub fn open(vm: &mut Vm) {
     let library = crate::new_library(vm, "math", ROWS);
-    // The same function under its old name, as in the reference.
-    let atan = vm.get_field(library, "atan");
-    vm.set_field(library, "atan2", atan);
+    let atan2 = Life::until(Lua54).since(Lua53).not_in_manual(&[Lua53, Lua54]);
+    alias(vm, (library, "atan"), (library, "atan2"), atan2);
+    alias(vm, (library, "fmod"), (library, "mod"), Life::until(Lua51).not_in_manual(&[Lua51]));
     vm.set_field(library, "pi", Value::float(PI));
     vm.set_field(library, "huge", Value::float(f64::INFINITY));
-    vm.set_field(library, "maxinteger", Value::int(i64::MAX));
-    vm.set_field(library, "mininteger", Value::int(i64::MIN));
-    random::seed_from_host(vm);
+    if vm.dialect().integers {
+        vm.set_field(library, "maxinteger", Value::int(i64::MAX));
+        vm.set_field(library, "mininteger", Value::int(i64::MIN));
+    }
+    match vm.dialect().random {
+        Random::FeedbackOfInts => feedback::publish(vm, library, &feedback::OF_51),
+        Random::FeedbackOfFloats => feedback::publish(vm, library, &feedback::OF_52),
+        Random::FeedbackOfIntegers => feedback::publish(vm, library, &feedback::OF_53),
+        Random::Xoshiro => random::seed_from_host(vm),
+    }
 }
 
 /// Returns a function of the float argument.
@@ -110,6 +134,13 @@ fn ceil_direct(_: &mut Heap, args: &[Value], _: i32) -> Direct {
 /// An integer result.
 fn whole(int: i64) -> Direct {
     Direct::One(Value::int(int))
+}
+
+fn atan2(vm: &mut Vm) -> NativeResult {
+    // The reference, as compiled for this platform, looks at the second argument first.
+    let x = vm.check_float(2)?;
+    let y = vm.check_float(1)?;
+    vm.ret(Value::float(y.atan2(x)))
 }
 
 fn ceil(vm: &mut Vm) -> NativeResult {
@@ -185,6 +216,30 @@ fn log_direct(_: &mut Heap, args: &[Value], _: i32) -> Direct {
     if args.len() == 1 { map_direct(args, f64::ln) } else { Direct::Unknown }
 }
 
+fn modf_of_floats(vm: &mut Vm) -> NativeResult {
+    let float = vm.check_float(1)?;
+    let whole = float.trunc();
+    // The difference of infinities would be NaN; a zero has the sign of the whole.
+    let fraction = if float.is_infinite() { 0.0 } else { float - whole };
+    vm.push(Value::float(whole));
+    vm.push(Value::float(fraction.copysign(float)));
+    Ok(2)
+}
+
+/// To the base 2 as to any other.
+fn log_without_binary(vm: &mut Vm) -> NativeResult {
+    let x = vm.check_float(1)?;
+    let result = if vm.arg(2).is_nil() {
+        x.ln()
+    } else {
+        match vm.check_float(2)? {
+            10.0 => x.log10(),
+            base => x.ln() / base.ln(),
+        }
+    };
+    vm.ret(Value::float(result))
+}
+
 fn log(vm: &mut Vm) -> NativeResult {
     let x = vm.check_float(1)?;
     let result = if vm.arg(2).is_nil() {
@@ -211,6 +266,18 @@ fn max(vm: &mut Vm) -> NativeResult {
 
 fn min(vm: &mut Vm) -> NativeResult {
     extreme(vm, |vm, best, value| less(vm, value, best))
+}
+
+/// Returns the float argument that `is_better` than those before it.
+fn extreme_float(vm: &mut Vm, is_better: fn(f64, f64) -> bool) -> NativeResult {
+    let mut best = vm.check_float(1)?;
+    for i in 2..=vm.nargs() {
+        let float = vm.check_float(i)?;
+        if is_better(best, float) {
+            best = float;
+        }
+    }
+    vm.ret(Value::float(best))
 }
 
 /// Returns the argument that `is_better` than those before it.
@@ -287,11 +354,15 @@ fn ult(vm: &mut Vm) -> NativeResult {
 fn frexp(vm: &mut Vm) -> NativeResult {
     let (fraction, exponent) = split_float(vm.check_float(1)?);
     vm.push(Value::float(fraction));
-    vm.push(Value::int(i64::from(exponent)));
+    vm.push(vm.int_value(i64::from(exponent)));
     Ok(2)
 }
 
 fn ldexp(vm: &mut Vm) -> NativeResult {
+    if !vm.dialect().integers {
+        // The reference, as compiled for this platform, looks at the second argument first.
+        vm.check_int(2)?;
+    }
     let x = vm.check_float(1)?;
     // C's `int`: what does not fit is cut.
     let exponent = vm.check_int(2)? as i32;

@@ -3,13 +3,17 @@
 mod calendar;
 mod format;
 
+use perilune_base::num::convert::float_to_int_as_c;
 use perilune_runtime::object::TableRef;
 use perilune_runtime::value::{Tag, Value};
-use perilune_vm::native::{NativeResult, Raised, Row, row};
+use perilune_vm::host::ProcessEnd;
+use perilune_vm::native::{NativeResult, Raised};
 use perilune_vm::vm::Vm;
 
+use crate::row::{Row, row};
+
 use self::calendar::{Calendar, Fields};
-use self::format::format_date;
+use self::format::{format_date, format_date_as_c};
 use crate::io::outcome::{process_end, succeeded_or_failed};
 
 /// The functions of the library.
@@ -39,7 +43,10 @@ fn clock(vm: &mut Vm) -> NativeResult {
 
 fn date(vm: &mut Vm) -> NativeResult {
     let given = vm.opt_str(1)?;
-    let format = given.as_ref().map_or(&b"%c"[..], |text| text.as_bytes());
+    let mut format = given.as_ref().map_or(&b"%c"[..], |text| text.as_bytes());
+    if !vm.dialect().date_errors {
+        format = format.split(|byte| *byte == 0).next().unwrap_or_default();
+    }
     let instant = if vm.arg(2).is_nil() { vm.host().unix_time() } else { vm.check_int(2)? };
     let (format, date) = match format.strip_prefix(b"!") {
         Some(format) => (format, Calendar::universal(instant)),
@@ -49,17 +56,25 @@ fn date(vm: &mut Vm) -> NativeResult {
         }
     };
     let Some(date) = date else {
-        return Err(vm.error("date result cannot be represented in this installation"));
+        if !vm.dialect().date_errors {
+            return vm.ret(Value::NIL);
+        }
+        let what = if vm.dialect().ordered_date_fields { "date" } else { "time" };
+        return Err(vm.error(&format!("{what} result cannot be represented in this installation")));
     };
     // C compares up to a zero byte.
     if format == b"*t" || format.starts_with(b"*t\0") {
         let table = vm.table(0, DATE_FIELDS);
-        for (name, value) in fields_of(&date) {
+        for (name, value) in fields_of(vm, &date) {
             vm.set_field(table, name, value);
         }
         return vm.ret(Value::table(table));
     }
     let mut text = vm.take_buffer();
+    if vm.dialect().c_dates {
+        format_date_as_c(&mut text, format, &date, instant);
+        return crate::string::buffer::return_buffer(vm, text);
+    }
     let result = match format_date(&mut text, format, &date) {
         Ok(()) => {
             let text = vm.string(&text);
@@ -78,16 +93,16 @@ fn date(vm: &mut Vm) -> NativeResult {
 const DATE_FIELDS: usize = 9;
 
 /// The fields of a date table.
-fn fields_of(date: &Calendar) -> [(&'static str, Value); DATE_FIELDS] {
+fn fields_of(vm: &Vm, date: &Calendar) -> [(&'static str, Value); DATE_FIELDS] {
     [
-        ("year", Value::int(date.year)),
-        ("month", Value::int(date.month)),
-        ("day", Value::int(date.day)),
-        ("hour", Value::int(date.hour)),
-        ("min", Value::int(date.minute)),
-        ("sec", Value::int(date.second)),
-        ("yday", Value::int(date.yearday + 1)),
-        ("wday", Value::int(date.weekday + 1)),
+        ("year", vm.int_value(date.year)),
+        ("month", vm.int_value(date.month)),
+        ("day", vm.int_value(date.day)),
+        ("hour", vm.int_value(date.hour)),
+        ("min", vm.int_value(date.minute)),
+        ("sec", vm.int_value(date.second)),
+        ("yday", vm.int_value(date.yearday + 1)),
+        ("wday", vm.int_value(date.weekday + 1)),
         ("isdst", Value::bool(date.is_dst)),
     ]
 }
@@ -96,18 +111,23 @@ fn time(vm: &mut Vm) -> NativeResult {
     const UNREPRESENTABLE: &str = "time result cannot be represented in this installation";
     if vm.arg(1).is_nil() {
         let now = vm.host().unix_time();
-        return vm.ret(Value::int(now));
+        return vm.ret(vm.int_value(now));
     }
     let table = vm.check_table(1)?;
-    let fields = read_fields(vm, table)?;
+    let fields =
+        if vm.dialect().ordered_date_fields { read_fields(vm, table)? } else { read_fields_backwards(vm, table)? };
     let host = vm.host();
     let instant = fields.instant(|instant| host.local_offset(instant));
     let offset = host.local_offset(instant);
     // C's -1 is both an instant and an error.
     match Calendar::new(instant, offset) {
+        _ if !vm.dialect().date_errors => {
+            let is_error = instant == -1;
+            vm.ret(if is_error { Value::NIL } else { vm.int_value(instant) })
+        }
         Some(date) if instant != -1 => {
             write_fields(vm, table, &date)?;
-            vm.ret(Value::int(instant))
+            vm.ret(vm.int_value(instant))
         }
         Some(date) => {
             write_fields(vm, table, &date)?;
@@ -118,7 +138,7 @@ fn time(vm: &mut Vm) -> NativeResult {
 }
 
 fn write_fields(vm: &mut Vm, table: TableRef, date: &Calendar) -> Result<(), Raised> {
-    for (name, value) in fields_of(date) {
+    for (name, value) in fields_of(vm, date) {
         let name = vm.string(name.as_bytes());
         vm.set_index(Value::table(table), name, value)?;
     }
@@ -140,6 +160,19 @@ fn read_fields(vm: &mut Vm, table: TableRef) -> Result<Fields, Raised> {
     })
 }
 
+/// In the order of the versions that ask for the smallest field first.
+fn read_fields_backwards(vm: &mut Vm, table: TableRef) -> Result<Fields, Raised> {
+    let second = read_field(vm, table, "sec", Some(0), 0)?;
+    let minute = read_field(vm, table, "min", Some(0), 0)?;
+    let hour = read_field(vm, table, "hour", Some(12), 0)?;
+    let day = read_field(vm, table, "day", None, 0)?;
+    let month = read_field(vm, table, "month", None, 1)?;
+    let year = read_field(vm, table, "year", None, 1900)?;
+    let is_dst = field(vm, table, "isdst")?;
+    let is_dst = (!is_dst.is_nil()).then(|| is_dst.is_truthy());
+    Ok(Fields { year, month, day, hour, minute, second, is_dst })
+}
+
 fn field(vm: &mut Vm, table: TableRef, name: &str) -> Result<Value, Raised> {
     let name = vm.string(name.as_bytes());
     vm.index(Value::table(table), name)
@@ -148,17 +181,31 @@ fn field(vm: &mut Vm, table: TableRef, name: &str) -> Result<Value, Raised> {
 /// An integer field; less `delta` it must fit in C's `int`.
 fn read_field(vm: &mut Vm, table: TableRef, name: &str, default: Option<i64>, delta: i64) -> Result<i64, Raised> {
     let value = field(vm, table, name)?;
+    let dialect = vm.dialect();
     match vm.to_integer(value) {
+        Some(number) if !dialect.date_errors => {
+            // C's `int`, which wraps around.
+            Ok(i64::from((number as i32).wrapping_sub(delta as i32)) + delta)
+        }
         Some(number) => {
-            let fits = number.checked_sub(delta).is_some_and(|less| i32::try_from(less).is_ok());
+            let fits = if dialect.ordered_date_fields {
+                number.checked_sub(delta).is_some_and(|less| i32::try_from(less).is_ok())
+            } else {
+                number.unsigned_abs() <= i32::MAX as u64 / 2
+            };
             if fits { Ok(number) } else { Err(vm.error(&format!("field '{name}' is out-of-bound"))) }
         }
-        None if !value.is_nil() => Err(vm.error(&format!("field '{name}' is not an integer"))),
+        None if !value.is_nil() && dialect.date_errors => Err(vm.error(&format!("field '{name}' is not an integer"))),
         None => default.ok_or_else(|| vm.error(&format!("field '{name}' missing in date table"))),
     }
 }
 
 fn difftime(vm: &mut Vm) -> NativeResult {
+    if !vm.dialect().integers {
+        let later = float_to_int_as_c(vm.check_float(1)?);
+        let earlier = float_to_int_as_c(vm.opt_float(2, 0.0)?);
+        return vm.ret(Value::float((later - earlier) as f64));
+    }
     let later = vm.check_int(1)?;
     let earlier = vm.check_int(2)?;
     // Exact where floats are, unlike the difference of two floats.
@@ -168,10 +215,19 @@ fn difftime(vm: &mut Vm) -> NativeResult {
 fn execute(vm: &mut Vm) -> NativeResult {
     let Some(command) = vm.opt_str(1)? else {
         let has_shell = vm.host().has_shell();
-        return vm.ret(Value::bool(has_shell));
+        let result = if vm.dialect().c_modes { vm.int_value(i64::from(has_shell)) } else { Value::bool(has_shell) };
+        return vm.ret(result);
     };
     crate::io::flush_default_output(vm);
     match vm.host().execute(command.as_bytes()) {
+        Ok(end) if vm.dialect().c_modes => {
+            // As the system reports it: the exit status stands above the signal.
+            let status = match end {
+                ProcessEnd::Exit(status) => status << 8,
+                ProcessEnd::Signal(signal) => signal,
+            };
+            vm.ret(vm.int_value(i64::from(status)))
+        }
         Ok(end) => process_end(vm, end),
         Err(error) => succeeded_or_failed(vm, Err(error), None),
     }
@@ -218,7 +274,8 @@ fn rename(vm: &mut Vm) -> NativeResult {
     let from = vm.check_str(1)?;
     let to = vm.check_str(2)?;
     let renamed = vm.host().rename(from.as_bytes(), to.as_bytes());
-    succeeded_or_failed(vm, renamed, None)
+    let name = vm.dialect().c_modes.then(|| from.as_bytes());
+    succeeded_or_failed(vm, renamed, name)
 }
 
 fn setlocale(vm: &mut Vm) -> NativeResult {

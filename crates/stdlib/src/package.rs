@@ -2,19 +2,36 @@
 //!
 //! There are no dynamic libraries here: their searchers find files, and then say that they cannot be loaded.
 
+mod module;
+
+use perilune_base::dialect::Dialect;
+use perilune_base::dialect::LuaVersion::Lua52;
+use perilune_base::dialect::library::CurrentDirectory;
 use perilune_runtime::object::StrRef;
-use perilune_runtime::value::Value;
+use perilune_runtime::value::{Tag, Value};
 use perilune_vm::host::OpenMode;
-use perilune_vm::native::{Intrinsic, NativeFn, NativeResult, Raised, Row, row};
+use perilune_vm::native::{Intrinsic, NativeFn, NativeResult, Raised};
 use perilune_vm::vm::Vm;
+
+use crate::row::{Life, Row, alias, row};
 
 use crate::base::load_file;
 
 /// The functions of the library's table, except for the searchers. The global `require` is made by [`open`].
-pub const ROWS: &[Row] = &[row("loadlib", loadlib), row("searchpath", searchpath)];
+pub const ROWS: &[Row] = &[
+    row("loadlib", loadlib),
+    row("searchpath", searchpath).since(Lua52),
+    row("seeall", module::seeall).until(Lua52).not_in_manual(&[Lua52]),
+];
+
+/// What stands among the basic functions.
+const GLOBAL_ROWS: &[Row] = &[row("module", module::module).until(Lua52).not_in_manual(&[Lua52])];
 
 /// The default searchers, in order. Their upvalue is the table `package`.
 const SEARCHERS: [NativeFn; 4] = [search_preload, search_lua, search_native, search_native_root];
+
+/// What stands in `package.loaded`, as light userdata, while a module is being loaded.
+const SENTINEL: u64 = 0x10ad_10ad;
 
 /// The field of the registry that holds `package.preload`.
 const PRELOAD: &str = "_PRELOAD";
@@ -22,10 +39,12 @@ const PRELOAD: &str = "_PRELOAD";
 /// The field of the registry that makes [`open`] ignore environment variables when it is true.
 pub const NO_ENVIRONMENT: &str = "LUA_NOENV";
 
-const DEFAULT_PATH: &[u8] = b"/usr/local/share/lua/5.4/?.lua;/usr/local/share/lua/5.4/?/init.lua;\
-/usr/local/lib/lua/5.4/?.lua;/usr/local/lib/lua/5.4/?/init.lua;./?.lua;./?/init.lua";
+/// Templates of Lua files; `V` stands for the version's number.
+const INSTALLED: &str = "/usr/local/share/lua/V/?.lua;/usr/local/share/lua/V/?/init.lua;\
+/usr/local/lib/lua/V/?.lua;/usr/local/lib/lua/V/?/init.lua";
 
-const DEFAULT_NATIVE_PATH: &[u8] = b"/usr/local/lib/lua/5.4/?.so;/usr/local/lib/lua/5.4/loadall.so;./?.so";
+/// Templates of dynamic libraries.
+const INSTALLED_NATIVE: &str = "/usr/local/lib/lua/V/?.so;/usr/local/lib/lua/V/loadall.so";
 
 /// Separators and marks, a line each: of directories, of templates in a path, of the name in a template, of the program's
 /// directory, of the ignored part of a name.
@@ -45,22 +64,40 @@ pub fn open(vm: &mut Vm) {
         let stored = vm.raw_set_int(searchers, i, searcher);
         debug_assert!(stored.is_ok());
     }
-    vm.set_field(package, "searchers", Value::table(searchers));
-    for (field, variable, default) in [("path", "LUA_PATH", DEFAULT_PATH), ("cpath", "LUA_CPATH", DEFAULT_NATIVE_PATH)]
-    {
-        let path = path_from_environment(vm, variable, default);
+    vm.set_field(package, vm.dialect().searchers, Value::table(searchers));
+    alias(vm, (package, "searchers"), (package, "loaders"), Life::until(Lua52).since(Lua52).not_in_manual(&[Lua52]));
+    let [path, native_path] = default_paths(vm.dialect());
+    for (field, variable, default) in [("path", "LUA_PATH", path), ("cpath", "LUA_CPATH", native_path)] {
+        let path = path_from_environment(vm, variable, default.as_bytes());
         let path = vm.string(&path);
         vm.set_field(package, field, path);
     }
-    let config = vm.string(CONFIG);
+    let config = if vm.dialect().plain_searchers { CONFIG.trim_ascii_end() } else { CONFIG };
+    let config = vm.string(config);
     vm.set_field(package, "config", config);
     for (field, name) in [("loaded", crate::LOADED), ("preload", PRELOAD)] {
         let table = crate::registry_table(vm, name);
         vm.set_field(package, field, Value::table(table));
     }
     let globals = vm.globals();
+    crate::row::register(vm, globals, GLOBAL_ROWS);
     let require = vm.native(require, Intrinsic::None, &[upvalue]);
     vm.set_field(globals, "require", require);
+}
+
+/// The default paths for Lua files and for dynamic libraries.
+fn default_paths(dialect: &Dialect) -> [String; 2] {
+    let (mut lua, mut native) = match dialect.current_directory {
+        CurrentDirectory::First => (format!("./?.lua;{INSTALLED}"), format!("./?.so;{INSTALLED_NATIVE}")),
+        CurrentDirectory::Last => (format!("{INSTALLED};./?.lua"), format!("{INSTALLED_NATIVE};./?.so")),
+        CurrentDirectory::LastWithInit => {
+            (format!("{INSTALLED};./?.lua;./?/init.lua"), format!("{INSTALLED_NATIVE};./?.so"))
+        }
+    };
+    for path in [&mut lua, &mut native] {
+        *path = path.replace('V', dialect.version.number());
+    }
+    [lua, native]
 }
 
 /// The path in a variable, with the default path in place of its first `;;`; else the default path.
@@ -69,8 +106,10 @@ fn path_from_environment(vm: &mut Vm, variable: &str, default: &[u8]) -> Vec<u8>
     if vm.get_field(registry, NO_ENVIRONMENT).is_truthy() {
         return default.to_vec();
     }
+    let suffix = vm.dialect().variable_suffix;
     let host = vm.host();
-    let path = host.variable(format!("{variable}_5_4").as_bytes()).or_else(|| host.variable(variable.as_bytes()));
+    let of_version = suffix.and_then(|suffix| host.variable(format!("{variable}{suffix}").as_bytes()));
+    let path = of_version.or_else(|| host.variable(variable.as_bytes()));
     match path {
         Some(path) => with_default(&path, default),
         None => default.to_vec(),
@@ -94,24 +133,41 @@ fn require(vm: &mut Vm) -> NativeResult {
     vm.set_top(1);
     let loaded = Value::table(crate::registry_table(vm, crate::LOADED));
     let module = vm.index(loaded, name)?;
+    let sentinel = Value { payload: SENTINEL, tag: Tag::Light };
+    if vm.dialect().plain_searchers && module.raw_equals(sentinel) {
+        let name = name.as_str();
+        let name = name.as_ref().map_or(&b""[..], |name| name.as_bytes());
+        return Err(vm.error_bytes(&[b"loop or previous error loading module '", name, b"'"].concat()));
+    }
     if module.is_truthy() {
         return vm.ret(module);
     }
     find_loader(vm)?;
+    if vm.dialect().plain_searchers {
+        vm.set_index(loaded, name, sentinel)?;
+    }
     let loader = vm.arg(LOADER);
     let data = vm.arg(DATA);
     vm.push(loader);
     vm.push(name);
-    vm.push(data);
-    vm.call(2, 1)?;
+    let arguments = if vm.dialect().plain_searchers {
+        1
+    } else {
+        vm.push(data);
+        2
+    };
+    vm.call(arguments, 1)?;
     let module = vm.pop();
     if !module.is_nil() {
         vm.set_index(loaded, name, module)?;
     }
     let mut module = vm.index(loaded, name)?;
-    if module.is_nil() {
+    if module.is_nil() || vm.dialect().plain_searchers && module.raw_equals(sentinel) {
         module = Value::TRUE;
         vm.set_index(loaded, name, module)?;
+    }
+    if !vm.dialect().loader_data {
+        return vm.ret(module);
     }
     vm.push(module);
     let data = vm.arg(DATA);
@@ -122,10 +178,10 @@ fn require(vm: &mut Vm) -> NativeResult {
 /// Asks the searchers for the module named by argument 1, and pushes a loader and its data.
 fn find_loader(vm: &mut Vm) -> Result<(), Raised> {
     let package = vm.upvalue(1);
-    let key = vm.string(b"searchers");
+    let key = vm.string(vm.dialect().searchers.as_bytes());
     let searchers = vm.index(package, key)?;
     let Some(searchers) = searchers.as_table() else {
-        return Err(vm.error("'package.searchers' must be a table"));
+        return Err(vm.error(&format!("'package.{}' must be a table", vm.dialect().searchers)));
     };
     // A searcher may replace the table.
     vm.push(Value::table(searchers));
@@ -148,7 +204,9 @@ fn find_loader(vm: &mut Vm) -> Result<(), Raised> {
             return Ok(());
         }
         if let Some(reason) = vm.number_to_str(found) {
-            reasons.extend_from_slice(b"\n\t");
+            if vm.dialect().loader_data {
+                reasons.extend_from_slice(b"\n\t");
+            }
             reasons.extend_from_slice(reason.as_bytes());
         }
     }
@@ -169,12 +227,24 @@ fn name_argument(vm: &mut Vm, i: usize) -> Result<StrRef, Raised> {
 
 fn search_preload(vm: &mut Vm) -> NativeResult {
     let name = name_argument(vm, 1)?;
-    let preload = Value::table(crate::registry_table(vm, PRELOAD));
+    let preload = if vm.dialect().plain_searchers {
+        let package = vm.upvalue(1);
+        let key = vm.string(b"preload");
+        let preload = vm.index(package, key)?;
+        if preload.as_table().is_none() {
+            return Err(vm.error("'package.preload' must be a table"));
+        }
+        preload
+    } else {
+        Value::table(crate::registry_table(vm, PRELOAD))
+    };
     let loader = vm.index(preload, Value::str(name))?;
     if loader.is_nil() {
         let message = [b"no field package.preload['", name.as_bytes(), b"']"].concat();
-        let message = vm.string(&message);
-        return vm.ret(message);
+        return not_found(vm, &message);
+    }
+    if !vm.dialect().loader_data {
+        return vm.ret(loader);
     }
     let data = vm.string(b":preload:");
     vm.push(loader);
@@ -191,6 +261,9 @@ fn search_lua(vm: &mut Vm) -> NativeResult {
     match load_file(vm, Some(&file), None, None) {
         Ok(loader) => {
             vm.push(loader);
+            if vm.dialect().plain_searchers {
+                return Ok(1);
+            }
             return_bytes(vm, &file)?;
             Ok(2)
         }
@@ -221,6 +294,12 @@ fn search_native_file(vm: &mut Vm, module: &[u8], library: &[u8]) -> NativeResul
         Ok(file) => Err(loading_error(vm, module, &file, NO_LIBRARIES.as_bytes())),
         Err(message) => return_bytes(vm, &message),
     }
+}
+
+/// Returns the reason of a searcher that found nothing; it says itself where it begins, unless `require` does.
+fn not_found(vm: &mut Vm, reason: &[u8]) -> NativeResult {
+    let start: &[u8] = if vm.dialect().loader_data { b"" } else { b"\n\t" };
+    return_bytes(vm, &[start, reason].concat())
 }
 
 fn loading_error(vm: &mut Vm, module: &[u8], file: &[u8], reason: &[u8]) -> Raised {
@@ -254,7 +333,15 @@ fn find(vm: &mut Vm, name: &[u8], path: &[u8], separator: &[u8], replacement: &[
     let readable = files_of(&path).find(|file| host.open(file, OpenMode::READ).is_ok());
     match readable {
         Some(file) => Ok(file.to_vec()),
-        None => Err([b"no file '", replace(&path, b";", b"'\n\tno file '").as_slice(), b"'"].concat()),
+        None if vm.dialect().loader_data => {
+            Err([b"no file '", replace(&path, b";", b"'\n\tno file '").as_slice(), b"'"].concat())
+        }
+        // Each line is begun, and nothing is an empty file name.
+        None => Err(files_of(&path)
+            .filter(|file| !file.is_empty())
+            .flat_map(|file| [b"\n\tno file '", file, b"'"])
+            .collect::<Vec<&[u8]>>()
+            .concat()),
     }
 }
 

@@ -2,18 +2,32 @@
 //!
 //! Positions in code are from 0, unlike those that scripts give and get.
 
+use perilune_base::dialect::LuaVersion::{Lua54, Lua55};
+use perilune_base::dialect::library::Utf8;
+use perilune_runtime::object::StrRef;
 use perilune_runtime::value::Value;
-use perilune_vm::native::{Intrinsic, NativeResult, Row, row};
+use perilune_vm::native::{Intrinsic, NativeResult, Raised};
 use perilune_vm::vm::Vm;
+
+use crate::row::{Row, row};
 
 use crate::string::buffer;
 
 /// The functions of the library.
-pub const ROWS: &[Row] =
-    &[row("char", char), row("codepoint", codepoint), row("codes", codes), row("len", len), row("offset", offset)];
+pub const ROWS: &[Row] = &[
+    row("char", char),
+    row("codepoint", codepoint),
+    row("codes", codes),
+    row("len", len),
+    row("offset", offset).until(Lua54),
+    row("offset", offset_and_end).since(Lua55),
+];
 
 /// The pattern that matches one character of a valid string.
 const CHAR_PATTERN: &[u8] = b"[\0-\x7F\xC2-\xFD][\x80-\xBF]*";
+
+/// The same where no character has more than four bytes.
+const UNICODE_PATTERN: &[u8] = b"[\0-\x7F\xC2-\xF4][\x80-\xBF]*";
 
 /// The largest code point of Unicode.
 const MAX_UNICODE: u32 = 0x10_FFFF;
@@ -28,8 +42,12 @@ const BYTES_PER_UNIT: usize = 8;
 
 /// Opens the library.
 pub fn open(vm: &mut Vm) {
+    if vm.dialect().utf8 == Utf8::Absent {
+        return;
+    }
     let library = crate::new_library(vm, "utf8", ROWS);
-    let pattern = vm.string(CHAR_PATTERN);
+    let pattern = if vm.dialect().utf8 == Utf8::Unicode { UNICODE_PATTERN } else { CHAR_PATTERN };
+    let pattern = vm.string(pattern);
     vm.set_field(library, "charpattern", pattern);
 }
 
@@ -60,6 +78,14 @@ fn decode(bytes: &[u8], at: usize, is_lax: bool) -> Option<(u32, usize)> {
     }
     let is_valid = code >= SMALLEST[count] && (is_lax || code <= MAX_UNICODE && !matches!(code, 0xD800..=0xDFFF));
     is_valid.then_some((code, at + 1 + count))
+}
+
+/// What [`decode`] gives under the rules of the dialect, where argument `lax` may ask for others.
+fn decode_for(vm: &Vm, bytes: &[u8], at: usize, lax: bool) -> Option<(u32, usize)> {
+    match vm.dialect().utf8 {
+        Utf8::Unicode => decode(bytes, at, true).filter(|(code, _)| *code <= MAX_UNICODE),
+        Utf8::Absent | Utf8::Lax => decode(bytes, at, lax),
+    }
 }
 
 /// Appends the encoding of a value up to [`MAX_CODE`].
@@ -93,11 +119,18 @@ fn position(given: i64, len: usize) -> i64 {
     }
 }
 
+/// The error for a position: out of bounds, or in the words of older versions.
+fn out_of(vm: &mut Vm, i: usize, what: &str, older: &str) -> Raised {
+    let word = if vm.dialect().utf8 == Utf8::Unicode { older } else { "bounds" };
+    vm.arg_error(i, &format!("{what}{word}"))
+}
+
 fn char(vm: &mut Vm) -> NativeResult {
     let mut out = vm.take_buffer();
     for i in 1..=vm.nargs() {
+        let most = if vm.dialect().utf8 == Utf8::Unicode { MAX_UNICODE } else { MAX_CODE };
         match u32::try_from(vm.check_int(i)?) {
-            Ok(code @ ..=MAX_CODE) => encode(&mut out, code),
+            Ok(code) if code <= most => encode(&mut out, code),
             _ => return Err(vm.arg_error(i, "value out of range")),
         }
     }
@@ -111,16 +144,16 @@ fn len(vm: &mut Vm) -> NativeResult {
     let last = position(vm.opt_int(3, -1)?, bytes.len());
     let is_lax = vm.arg(4).is_truthy();
     if first < 1 || first - 1 > bytes.len() as i64 {
-        return Err(vm.arg_error(2, "initial position out of bounds"));
+        return Err(out_of(vm, 2, "initial position out of ", "string"));
     }
     if last > bytes.len() as i64 {
-        return Err(vm.arg_error(3, "final position out of bounds"));
+        return Err(out_of(vm, 3, "final position out of ", "string"));
     }
     let (mut at, end) = (first as usize - 1, last.max(0) as usize);
     vm.charge((end.saturating_sub(at) / BYTES_PER_UNIT) as u64)?;
     let mut count = 0;
     while at < end {
-        let Some((_, next)) = decode(bytes, at, is_lax) else {
+        let Some((_, next)) = decode_for(vm, bytes, at, is_lax) else {
             vm.push(Value::NIL);
             vm.push(Value::int(at as i64 + 1));
             return Ok(2);
@@ -138,10 +171,10 @@ fn codepoint(vm: &mut Vm) -> NativeResult {
     let last = position(vm.opt_int(3, first)?, bytes.len());
     let is_lax = vm.arg(4).is_truthy();
     if first < 1 {
-        return Err(vm.arg_error(2, "out of bounds"));
+        return Err(out_of(vm, 2, "out of ", "range"));
     }
     if last > bytes.len() as i64 {
-        return Err(vm.arg_error(3, "out of bounds"));
+        return Err(out_of(vm, 3, "out of ", "range"));
     }
     if first > last {
         return Ok(0);
@@ -157,7 +190,7 @@ fn codepoint(vm: &mut Vm) -> NativeResult {
     let (mut at, end) = (first as usize - 1, last as usize);
     let mut count = 0;
     while at < end {
-        let Some((code, next)) = decode(bytes, at, is_lax) else { return Err(vm.error(INVALID)) };
+        let Some((code, next)) = decode_for(vm, bytes, at, is_lax) else { return Err(vm.error(INVALID)) };
         vm.push(Value::int(i64::from(code)));
         at = next;
         count += 1;
@@ -166,13 +199,32 @@ fn codepoint(vm: &mut Vm) -> NativeResult {
 }
 
 fn offset(vm: &mut Vm) -> NativeResult {
+    let found = find_offset(vm)?;
+    vm.ret(found.map_or(Value::NIL, |(_, at)| Value::int(at as i64 + 1)))
+}
+
+/// With the position of the character's last byte as a second result.
+fn offset_and_end(vm: &mut Vm) -> NativeResult {
+    let Some((s, at)) = find_offset(vm)? else { return vm.ret(Value::NIL) };
+    let bytes = s.as_bytes();
+    let mut end = at;
+    while is_continuation(bytes, end + 1) {
+        end += 1;
+    }
+    vm.push(Value::int(at as i64 + 1));
+    vm.push(Value::int(end as i64 + 1));
+    Ok(2)
+}
+
+/// The string, and where the character begins that the arguments ask for.
+fn find_offset(vm: &mut Vm) -> Result<Option<(StrRef, usize)>, Raised> {
     let s = vm.check_str(1)?;
     let bytes = s.as_bytes();
     let count = vm.check_int(2)?;
     let default = if count >= 0 { 1 } else { bytes.len() as i64 + 1 };
     let from = position(vm.opt_int(3, default)?, bytes.len());
     if from < 1 || from - 1 > bytes.len() as i64 {
-        return Err(vm.arg_error(3, "position out of bounds"));
+        return Err(out_of(vm, 3, "position out of ", "range"));
     }
     let from = from as usize - 1;
     if count != 0 && is_continuation(bytes, from) {
@@ -181,7 +233,7 @@ fn offset(vm: &mut Vm) -> NativeResult {
     let found = character_at(bytes, from, count);
     let passed = found.map_or(bytes.len(), |at| at.abs_diff(from));
     vm.charge((passed / BYTES_PER_UNIT) as u64)?;
-    vm.ret(found.map_or(Value::NIL, |at| Value::int(at as i64 + 1)))
+    Ok(found.map(|at| (s, at)))
 }
 
 /// Where the `count`-th character from a position on begins: that position is the first, or is behind the last if `count`
@@ -218,7 +270,7 @@ fn character_at(bytes: &[u8], mut at: usize, mut count: i64) -> Option<usize> {
 
 fn codes(vm: &mut Vm) -> NativeResult {
     let s = vm.check_str(1)?;
-    if is_continuation(s.as_bytes(), 0) {
+    if is_continuation(s.as_bytes(), 0) && vm.dialect().utf8 != Utf8::Unicode {
         return Err(vm.arg_error(1, INVALID));
     }
     let step = if vm.arg(2).is_truthy() { codes_step_lax } else { codes_step };
@@ -243,13 +295,14 @@ fn next_code(vm: &mut Vm, is_lax: bool) -> NativeResult {
     let bytes = s.as_bytes();
     // A negative position is behind any string.
     let mut at = vm.to_integer(vm.arg(2)).unwrap_or(0) as u64 as usize;
-    while is_continuation(bytes, at) {
+    let is_fixed = at == 0 && vm.dialect().utf8 == Utf8::Unicode;
+    while !is_fixed && is_continuation(bytes, at) {
         at += 1;
     }
     if at >= bytes.len() {
         return Ok(0);
     }
-    match decode(bytes, at, is_lax) {
+    match decode_for(vm, bytes, at, is_lax) {
         Some((code, next)) if !is_continuation(bytes, next) => {
             vm.push(Value::int(at as i64 + 1));
             vm.push(Value::int(i64::from(code)));

@@ -240,6 +240,13 @@ pub enum Binop {
 }
 
 impl Binop {
+    /// Whether it works on the bits of integers.
+    #[inline]
+    #[must_use]
+    pub const fn is_bitwise(self) -> bool {
+        matches!(self, Binop::BAnd | Binop::BOr | Binop::BXor | Binop::Shl | Binop::Shr)
+    }
+
     /// The operator as written.
     #[must_use]
     pub const fn text(self) -> &'static str {
@@ -288,8 +295,8 @@ pub enum Field {
 pub struct FuncBody {
     /// The parameters; the first is `self` in `function a:b() end`.
     pub params: Slice<Binding>,
-    /// Whether the parameter list ends in `...`.
-    pub is_vararg: bool,
+    /// Whether and how the parameter list ends in `...`.
+    pub varargs: Varargs,
     /// The statements.
     pub block: Block,
     /// The line of `function` in a statement `function name() end`, the line of the opening parenthesis in
@@ -297,6 +304,22 @@ pub struct FuncBody {
     pub line_defined: u32,
     /// The line of `end`; 0 for the main function.
     pub last_line_defined: u32,
+}
+
+/// The extra arguments of a function.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub enum Varargs {
+    /// It takes none.
+    None,
+    /// `...`
+    Plain,
+    /// `...name`, or the variable `arg` of old versions.
+    Named {
+        /// The variable for the table of extra arguments.
+        name: Binding,
+        /// Whether the variable gets the table; else it is nil.
+        is_needed: bool,
+    },
 }
 
 /// A sequence of statements that is a scope.
@@ -359,6 +382,24 @@ pub enum StatKind {
         bindings: Slice<Binding>,
         /// The values.
         exprs: ExprList,
+    },
+    /// `global a <const>, b = exprs`
+    Global {
+        /// The variables.
+        bindings: Slice<Binding>,
+        /// The values; none if there is no `=`.
+        exprs: ExprList,
+        /// The line of the token behind `=`.
+        line: u32,
+    },
+    /// `global *`, with its attribute.
+    GlobalAll(Attrib),
+    /// `global function name() end`
+    GlobalFunction {
+        /// The variable, declared inside the function.
+        binding: Id<Binding>,
+        /// The function, an expression of kind [`ExprKind::Function`].
+        func: ExprId,
     },
     /// `targets = exprs`
     Assign {

@@ -16,7 +16,7 @@ use std::fmt;
 use perilune_base::index::Slice;
 use perilune_base::num::format::write_float;
 
-use crate::ast::{Attrib, Binding, Block, Chunk, ExprId, ExprKind, ExprList, Field, FuncBody, Name, StatKind};
+use crate::ast::{Attrib, Binding, Block, Chunk, ExprId, ExprKind, ExprList, Field, FuncBody, Name, StatKind, Varargs};
 
 impl fmt::Display for Chunk {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -99,8 +99,13 @@ impl Printer<'_, '_> {
     fn function(&mut self, body: &FuncBody) -> fmt::Result {
         self.text("(function ")?;
         self.bindings(body.params)?;
-        if body.is_vararg {
-            self.text(" ...")?;
+        match body.varargs {
+            Varargs::None => {}
+            Varargs::Plain => self.text(" ...")?,
+            Varargs::Named { name, .. } => {
+                self.text(" ...")?;
+                self.name(name.name)?;
+            }
         }
         self.block(&body.block)?;
         self.text(")")
@@ -114,6 +119,23 @@ impl Printer<'_, '_> {
                 self.text("local ")?;
                 self.bindings(bindings)?;
                 self.exprs(exprs)?;
+            }
+            StatKind::Global { bindings, exprs, line: _ } => {
+                self.text("global ")?;
+                self.bindings(bindings)?;
+                self.exprs(exprs)?;
+            }
+            StatKind::GlobalAll(attrib) => {
+                self.text("global-all")?;
+                if attrib == Attrib::Const {
+                    self.text(" const")?;
+                }
+            }
+            StatKind::GlobalFunction { binding, func } => {
+                self.text("global-function ")?;
+                self.name(chunk.bindings[binding].name)?;
+                self.text(" ")?;
+                self.expr(func)?;
             }
             StatKind::Assign { targets, exprs, line: _ } => {
                 self.text("set (")?;

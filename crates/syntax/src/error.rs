@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-use perilune_base::chunkid::chunkid;
+use perilune_base::chunkid::chunkid_of_syntax;
+use perilune_base::dialect::Dialect;
 
 use crate::lexer::Lexer;
 
@@ -16,8 +17,8 @@ pub struct SyntaxError {
 impl SyntaxError {
     /// An error at a line, without a token: `name:line: what`.
     #[must_use]
-    pub fn new(chunk_name: &[u8], line: u32, what: impl AsRef<[u8]>) -> Self {
-        let mut message = chunkid(chunk_name);
+    pub fn new(chunk_name: &[u8], dialect: &Dialect, line: u32, what: impl AsRef<[u8]>) -> Self {
+        let mut message = chunkid_of_syntax(chunk_name, dialect);
         message.extend_from_slice(format!(":{line}: ").as_bytes());
         message.extend_from_slice(what.as_ref());
         SyntaxError { message }
@@ -29,8 +30,15 @@ impl SyntaxError {
     /// If there is no valid token at that place, the error is about the token itself: the reference
     /// reads ahead by one token and would have stopped there.
     #[must_use]
-    pub fn near(source: &[u8], chunk_name: &[u8], line: u32, offset: u32, what: impl AsRef<[u8]>) -> Self {
-        let mut lexer = Lexer::at(source, chunk_name, offset as usize, line);
+    pub fn near(
+        source: &[u8],
+        chunk_name: &[u8],
+        dialect: &Dialect,
+        line: u32,
+        offset: u32,
+        what: impl AsRef<[u8]>,
+    ) -> Self {
+        let mut lexer = Lexer::at(source, chunk_name, dialect, offset as usize, line);
         match lexer.next_token() {
             Ok(token) => lexer.error_near(what.as_ref(), token),
             Err(error) => error,
@@ -38,8 +46,14 @@ impl SyntaxError {
     }
 
     /// An error with `near` and the text of a token, if it has one.
-    pub(crate) fn with_token(chunk_name: &[u8], line: u32, what: &[u8], token: Option<Vec<u8>>) -> Self {
-        let mut error = SyntaxError::new(chunk_name, line, what);
+    pub(crate) fn with_token(
+        chunk_name: &[u8],
+        dialect: &Dialect,
+        line: u32,
+        what: &[u8],
+        token: Option<Vec<u8>>,
+    ) -> Self {
+        let mut error = SyntaxError::new(chunk_name, dialect, line, what);
         if let Some(token) = token {
             error.message.extend_from_slice(b" near ");
             error.message.extend_from_slice(&token);

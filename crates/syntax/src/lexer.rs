@@ -6,6 +6,8 @@
 //! Lines: `\n`, `\r`, `\r\n` and `\n\r` end a line each. [`Lexer::line`] is the line in which the last
 //! token read ends, which is the line that the reference puts into messages.
 
+use perilune_base::dialect::Dialect;
+use perilune_base::dialect::table::{EscapeText, Numerals};
 use perilune_base::num::Num;
 use perilune_base::num::parse::lexical_number;
 
@@ -67,6 +69,7 @@ fn simple_escape(letter: u8) -> Option<u8> {
 
 /// Reads the tokens of a source.
 pub(crate) struct Lexer<'s> {
+    dialect: &'s Dialect,
     source: &'s [u8],
     chunk_name: &'s [u8],
     /// The offset of the next byte.
@@ -82,14 +85,14 @@ pub(crate) struct Lexer<'s> {
 }
 
 impl<'s> Lexer<'s> {
-    pub(crate) fn new(source: &'s [u8], chunk_name: &'s [u8]) -> Self {
-        Lexer::at(source, chunk_name, 0, 1)
+    pub(crate) fn new(source: &'s [u8], chunk_name: &'s [u8], dialect: &'s Dialect) -> Self {
+        Lexer::at(source, chunk_name, dialect, 0, 1)
     }
 
     /// A lexer that starts at an offset, which lies in `line`.
-    pub(crate) fn at(source: &'s [u8], chunk_name: &'s [u8], offset: usize, line: u32) -> Self {
+    pub(crate) fn at(source: &'s [u8], chunk_name: &'s [u8], dialect: &'s Dialect, offset: usize, line: u32) -> Self {
         let pos = offset.min(source.len());
-        Lexer { source, chunk_name, pos, start: pos, line, buffer: Vec::new(), names: Interner::default() }
+        Lexer { dialect, source, chunk_name, pos, start: pos, line, buffer: Vec::new(), names: Interner::default() }
     }
 
     /// The line in which the last token ends.
@@ -122,21 +125,21 @@ impl<'s> Lexer<'s> {
                 let closing: Vec<u8> = delimiter.iter().map(|&byte| closing(byte)).collect();
                 Some(quote(&[delimiter, self.names.name(name), &closing].concat()))
             }
-            token => Some(token.shown()),
+            token => Some(token.shown(self.dialect.token_text)),
         };
-        SyntaxError::with_token(self.chunk_name, self.line, what, near)
+        SyntaxError::with_token(self.chunk_name, self.dialect, self.line, what, near)
     }
 
     /// An error about the current line, without a token.
     #[cold]
     pub(crate) fn error_here(&self, what: &[u8]) -> SyntaxError {
-        SyntaxError::new(self.chunk_name, self.line, what)
+        SyntaxError::new(self.chunk_name, self.dialect, self.line, what)
     }
 
     /// An error in the middle of a token, of which `text` has been read.
     #[cold]
     fn error_in_token(&self, what: &str, text: &[u8]) -> SyntaxError {
-        SyntaxError::with_token(self.chunk_name, self.line, what.as_bytes(), Some(quote(text)))
+        SyntaxError::with_token(self.chunk_name, self.dialect, self.line, what.as_bytes(), Some(quote(text)))
     }
 
     /// The source of the last token.
@@ -231,12 +234,12 @@ impl<'s> Lexer<'s> {
             },
             b'=' if self.skip_if(b'=') => Token::Eq,
             b'<' if self.skip_if(b'=') => Token::Le,
-            b'<' if self.skip_if(b'<') => Token::Shl,
+            b'<' if self.has_integers() && self.skip_if(b'<') => Token::Shl,
             b'>' if self.skip_if(b'=') => Token::Ge,
-            b'>' if self.skip_if(b'>') => Token::Shr,
-            b'/' if self.skip_if(b'/') => Token::IDiv,
+            b'>' if self.has_integers() && self.skip_if(b'>') => Token::Shr,
+            b'/' if self.has_integers() && self.skip_if(b'/') => Token::IDiv,
             b'~' if self.skip_if(b'=') => Token::Ne,
-            b':' if self.skip_if(b':') => Token::DoubleColon,
+            b':' if self.dialect.goto && self.skip_if(b':') => Token::DoubleColon,
             b'.' if self.skip_if(b'.') => {
                 if self.skip_if(b'.') {
                     Token::Dots
@@ -252,18 +255,58 @@ impl<'s> Lexer<'s> {
         })
     }
 
+    /// Whether there are the operators for integers.
+    #[inline]
+    fn has_integers(&self) -> bool {
+        self.dialect.integer_operators
+    }
+
     #[inline]
     fn name_or_reserved(&mut self) -> Token {
         let rest = &self.source[self.pos..];
         let len = rest.iter().position(|&byte| !is(byte, ALPHA | DIGIT)).unwrap_or(rest.len());
         self.pos += len;
         let word = &rest[..len];
-        Token::reserved(word).unwrap_or_else(|| Token::Name(self.names.intern(word)))
+        match Token::reserved(word) {
+            Some(Token::Goto) if !self.dialect.goto => Token::Name(self.names.intern(word)),
+            Some(token) => token,
+            None => Token::Name(self.names.intern(word)),
+        }
     }
 
     /// Reads a numeral. As in the reference, everything that could belong to one is taken first, and then
     /// looked at as a whole.
     fn numeral(&mut self) -> Result<Token, SyntaxError> {
+        if self.dialect.numerals == Numerals::Words {
+            self.skip_number_word();
+        } else {
+            self.skip_number_digits();
+        }
+        match lexical_number(self.raw(), self.dialect) {
+            Some(Num::Int(int)) => Ok(Token::Int(int)),
+            Some(Num::Float(float)) => Ok(Token::Float(float)),
+            None => Err(self.error_in_token("malformed number", self.raw())),
+        }
+    }
+
+    /// Steps over what [`Numerals::Words`] takes for a numeral.
+    fn skip_number_word(&mut self) {
+        while self.peek().is_some_and(|byte| byte == b'.' || is(byte, DIGIT)) {
+            self.pos += 1;
+        }
+        if matches!(self.peek(), Some(b'e' | b'E')) {
+            self.pos += 1;
+            if matches!(self.peek(), Some(b'+' | b'-')) {
+                self.pos += 1;
+            }
+        }
+        while self.peek_is(ALPHA | DIGIT) {
+            self.pos += 1;
+        }
+    }
+
+    /// Steps over what the other [`Numerals`] take for one.
+    fn skip_number_digits(&mut self) {
         // A leading point does not hide the prefix, although no numeral is valid that way.
         self.skip_if(b'.');
         let is_hex = matches!(self.source[self.pos..], [b'0', b'x' | b'X', ..]);
@@ -281,14 +324,9 @@ impl<'s> Lexer<'s> {
                 break;
             }
         }
-        if self.peek_is(ALPHA) {
+        if self.dialect.numerals == Numerals::Separate && self.peek_is(ALPHA) {
             // The numeral touches a letter: take it along, so that the conversion fails.
             self.pos += 1;
-        }
-        match lexical_number(self.raw()) {
-            Some(Num::Int(int)) => Ok(Token::Int(int)),
-            Some(Num::Float(float)) => Ok(Token::Float(float)),
-            None => Err(self.error_in_token("malformed number", self.raw())),
         }
     }
 
@@ -341,7 +379,11 @@ impl<'s> Lexer<'s> {
             self.pos += run;
             match self.peek() {
                 None => {
-                    let what = format!("unfinished long {what} (starting at line {first_line})");
+                    let what = if self.dialect.long_text_starts {
+                        format!("unfinished long {what} (starting at line {first_line})")
+                    } else {
+                        format!("unfinished long {what}")
+                    };
                     return Err(self.error_near(what.as_bytes(), Token::Eof));
                 }
                 Some(b']') => {
@@ -410,8 +452,19 @@ impl<'s> Lexer<'s> {
     /// The error that an escape is not as it has to be, quoting the byte in its way too.
     #[cold]
     fn error_in_escape(&mut self, what: &str, escape: usize) -> SyntaxError {
-        self.pos += usize::from(self.pos < self.source.len());
-        self.error_in_string(what, escape)
+        match self.dialect.escape_text {
+            EscapeText::Whole => {
+                self.pos += usize::from(self.pos < self.source.len());
+                self.error_in_string(what, escape)
+            }
+            EscapeText::Alone => {
+                // Decimal digits have been taken already.
+                let is_decimal = self.source.get(escape + 1).is_some_and(u8::is_ascii_digit);
+                self.pos += usize::from(self.pos < self.source.len() && !is_decimal);
+                self.error_in_token(what, &self.source[escape..self.pos])
+            }
+            EscapeText::Before => self.error_in_string(what, self.pos),
+        }
     }
 
     /// Reads an escape sequence into the buffer.
@@ -423,14 +476,14 @@ impl<'s> Lexer<'s> {
             return Ok(());
         };
         match letter {
-            b'x' => {
+            b'x' if self.dialect.hex_escapes => {
                 self.pos += 1;
                 let high = self.hex_digit(start)?;
                 let low = self.hex_digit(start)?;
                 self.buffer.push((high << 4 | low) as u8);
             }
-            b'u' => self.utf8_escape(start)?,
-            b'z' => {
+            b'u' if let Some(max) = self.dialect.unicode_escapes => self.utf8_escape(start, max)?,
+            b'z' if self.dialect.hex_escapes => {
                 self.pos += 1;
                 while let Some(byte) = self.peek().filter(|&byte| is(byte, SPACE)) {
                     if matches!(byte, b'\n' | b'\r') {
@@ -450,7 +503,11 @@ impl<'s> Lexer<'s> {
                     self.pos += 1;
                     self.buffer.push(byte);
                 }
-                None => return Err(self.error_in_escape("invalid escape sequence", start)),
+                None if self.dialect.hex_escapes => return Err(self.error_in_escape("invalid escape sequence", start)),
+                None => {
+                    self.pos += 1;
+                    self.buffer.push(letter);
+                }
             },
         }
         Ok(())
@@ -468,19 +525,18 @@ impl<'s> Lexer<'s> {
     }
 
     /// `\u{XXX}`
-    fn utf8_escape(&mut self, escape: usize) -> Result<(), SyntaxError> {
-        /// Another digit may follow as long as the value is not above this.
-        const MAX_BEFORE_DIGIT: u32 = 0x7fff_ffff >> 4;
+    fn utf8_escape(&mut self, escape: usize, max: u32) -> Result<(), SyntaxError> {
         self.pos += 1;
         if !self.skip_if(b'{') {
             return Err(self.error_in_escape("missing '{'", escape));
         }
         let mut value = self.hex_digit(escape)?;
-        while self.peek_is(HEX) {
-            if value > MAX_BEFORE_DIGIT {
-                return Err(self.error_in_escape("UTF-8 value too large", escape));
+        while let Some(digit) = self.peek().and_then(|byte| char::from(byte).to_digit(16)) {
+            match value.checked_mul(16).map(|value| value | digit) {
+                Some(larger) if larger <= max => value = larger,
+                _ => return Err(self.error_in_escape("UTF-8 value too large", escape)),
             }
-            value = value << 4 | self.hex_digit(escape)?;
+            self.pos += 1;
         }
         if !self.skip_if(b'}') {
             return Err(self.error_in_escape("missing '}'", escape));
@@ -504,6 +560,9 @@ impl<'s> Lexer<'s> {
             Ok(byte) => {
                 self.buffer.push(byte);
                 Ok(())
+            }
+            Err(_) if self.dialect.escape_text == EscapeText::Before => {
+                Err(self.error_in_escape("escape sequence too large", escape))
             }
             Err(_) => Err(self.error_in_escape("decimal escape too large", escape)),
         }

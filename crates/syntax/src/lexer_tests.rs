@@ -4,7 +4,7 @@ use super::*;
 
 /// The tokens of a source, in the form of messages, with the values of names, strings and numbers.
 fn tokens(source: &[u8]) -> String {
-    let mut lexer = Lexer::new(source, b"=c");
+    let mut lexer = Lexer::new(source, b"=c", Dialect::DEFAULT);
     let mut shown = Vec::new();
     loop {
         let token = match lexer.next_token() {
@@ -17,7 +17,7 @@ fn tokens(source: &[u8]) -> String {
             Token::Str(name) => format!("\"{}\"", lexer.names.name(name).escape_ascii()),
             Token::Int(int) => format!("{int}"),
             Token::Float(float) => format!("{float:?}"),
-            token => String::from_utf8(token.shown()).unwrap(),
+            token => String::from_utf8(token.shown(Dialect::DEFAULT.token_text)).unwrap(),
         });
     }
 }
@@ -83,7 +83,7 @@ fn comments_are_skipped() {
 
 #[test]
 fn a_line_ends_where_the_reference_ends_it() {
-    let mut lexer = Lexer::new(b"a\nb\r\nc\n\rd\re\n\nf [[\n\n]] 'x\\\ny'", b"=c");
+    let mut lexer = Lexer::new(b"a\nb\r\nc\n\rd\re\n\nf [[\n\n]] 'x\\\ny'", b"=c", Dialect::DEFAULT);
     let lines: Vec<u32> = std::iter::from_fn(|| match lexer.next_token().unwrap() {
         Token::Eof => None,
         _ => Some(lexer.line()),

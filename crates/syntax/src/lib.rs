@@ -17,5 +17,5 @@ mod shebang;
 mod token;
 
 pub use error::SyntaxError;
-pub use parser::parse;
+pub use parser::{limit_text, parse};
 pub use shebang::skip_shebang;

@@ -5,7 +5,7 @@ use crate::ast::{ExprKind, StatKind};
 use crate::recorded_errors::RECORDED;
 
 fn parsed(source: &[u8]) -> Chunk {
-    parse(source, b"=c", LuaVersion::DEFAULT).unwrap_or_else(|error| panic!("{error}"))
+    parse(source, b"=c", Dialect::DEFAULT).unwrap_or_else(|error| panic!("{error}"))
 }
 
 fn dump(source: &str) -> String {
@@ -13,7 +13,7 @@ fn dump(source: &str) -> String {
 }
 
 fn error(source: impl AsRef<[u8]>) -> String {
-    match parse(source.as_ref(), b"=c", LuaVersion::DEFAULT) {
+    match parse(source.as_ref(), b"=c", Dialect::DEFAULT) {
         Ok(_) => "no error".to_owned(),
         Err(error) => error.to_string(),
     }
@@ -210,7 +210,7 @@ fn no_bytes_make_the_parser_panic() {
                 PIECES[random(&mut state) % PIECES.len()].to_owned() + space
             })
             .collect();
-        if let Ok(chunk) = parse(text.as_bytes(), b"=c", LuaVersion::DEFAULT) {
+        if let Ok(chunk) = parse(text.as_bytes(), b"=c", Dialect::DEFAULT) {
             chunk.to_string();
         }
     }
@@ -218,19 +218,20 @@ fn no_bytes_make_the_parser_panic() {
 
 #[test]
 fn errors_can_be_made_near_any_place() {
-    let near = |offset| SyntaxError::near(b"a = [[b\nc]] ..  'd\\q'", b"@f.lua", 1, offset, "no").to_string();
+    let near = |offset| {
+        SyntaxError::near(b"a = [[b\nc]] ..  'd\\q'", b"@f.lua", Dialect::DEFAULT, 1, offset, "no").to_string()
+    };
     assert_eq!(near(0), "f.lua:1: no near 'a'");
     assert_eq!(near(1), "f.lua:1: no near '='");
     assert_eq!(near(3), "f.lua:2: no near '[[b\nc]]'");
     assert_eq!(near(16), "f.lua:1: invalid escape sequence near ''d\\q'");
     assert_eq!(near(1000), "f.lua:1: no near <eof>");
-    assert_eq!(SyntaxError::new(b"x\ny", 3, "no").to_string(), "[string \"x...\"]:3: no");
+    assert_eq!(SyntaxError::new(b"x\ny", Dialect::DEFAULT, 3, "no").to_string(), "[string \"x...\"]:3: no");
 }
 
 #[test]
 fn an_error_at_the_end_means_that_more_could_follow() {
-    let is_incomplete =
-        |source: &str| parse(source.as_bytes(), b"=c", LuaVersion::DEFAULT).unwrap_err().is_incomplete();
+    let is_incomplete = |source: &str| parse(source.as_bytes(), b"=c", Dialect::DEFAULT).unwrap_err().is_incomplete();
     assert!(is_incomplete("if x then"));
     assert!(is_incomplete("x = [["));
     assert!(!is_incomplete("x = = 1"));

@@ -1,5 +1,7 @@
 //! Tokens, and how messages show them.
 
+use perilune_base::dialect::table::TokenText;
+
 use crate::ast::Name;
 
 /// A token. Tokens of one character, those that no rule knows included, are [`Token::Char`].
@@ -88,7 +90,7 @@ impl Token {
     }
 
     /// The kind of the token as messages name it (`luaX_token2str`): `'end'`, `<name>`, `'<\1>'`.
-    pub(crate) fn shown(self) -> Vec<u8> {
+    pub(crate) fn shown(self, style: TokenText) -> Vec<u8> {
         let fixed = match self {
             Token::And => "and",
             Token::Break => "break",
@@ -123,13 +125,29 @@ impl Token {
             Token::Shr => ">>",
             Token::DoubleColon => "::",
             Token::Char(byte @ b' '..=b'~') => return vec![b'\'', byte, b'\''],
-            Token::Char(byte) => return format!("'<\\{byte}>'").into_bytes(),
-            Token::Eof => return b"<eof>".to_vec(),
-            Token::Int(_) => return b"<integer>".to_vec(),
-            Token::Float(_) => return b"<number>".to_vec(),
-            Token::Name(_) => return b"<name>".to_vec(),
-            Token::Str(_) => return b"<string>".to_vec(),
+            Token::Char(byte @ 0x80..) if style == TokenText::Quoted => return vec![b'\'', byte, b'\''],
+            Token::Char(byte) => {
+                let shown = match style {
+                    TokenText::Quoted => format!("'char({byte})'"),
+                    TokenText::Codes => format!("char({byte})"),
+                    TokenText::Escapes => format!("'<\\{byte}>'"),
+                };
+                return shown.into_bytes();
+            }
+            Token::Eof => return kind("<eof>", style),
+            Token::Int(_) => return kind("<integer>", style),
+            Token::Float(_) => return kind("<number>", style),
+            Token::Name(_) => return kind("<name>", style),
+            Token::Str(_) => return kind("<string>", style),
         };
         format!("'{fixed}'").into_bytes()
+    }
+}
+
+/// The name of a kind of tokens that have no fixed text.
+fn kind(name: &str, style: TokenText) -> Vec<u8> {
+    match style {
+        TokenText::Quoted => format!("'{name}'").into_bytes(),
+        TokenText::Codes | TokenText::Escapes => name.as_bytes().to_vec(),
     }
 }

@@ -5,7 +5,7 @@
 //!
 //! ```text
 //! tests/fixtures.rs                     the same program, in the fixture's folder
-//!   drive(fixture, mode) ---------------> PROGRAM --drive MODE FILE ---> requested() ---> serve()
+//!   drive(fixture, version, mode) ------> PROGRAM --drive MODE VERSION FILE ---> requested() ---> serve()
 //!         ^------ Run { status, output, errors } -------'
 //! ```
 
@@ -14,6 +14,10 @@ use std::io;
 use std::process::Command;
 use std::time::Duration;
 
+use perilune_base::dialect::table::CommandErrors;
+use perilune_base::dialect::{Dialect, LuaVersion};
+use perilune_fixtures::Fixture;
+use perilune_fixtures::normal::PROGRAM;
 use perilune_runtime::heap::Mode as Collector;
 use perilune_runtime::value::Value;
 use perilune_vm::control::Control;
@@ -25,7 +29,6 @@ use perilune_vm::meta::Event;
 use perilune_vm::native::{Intrinsic, NativeResult};
 use perilune_vm::{Vm, VmOptions};
 
-use crate::fixture::Fixture;
 use crate::lab;
 use crate::mode::Mode;
 use crate::process::{self, Run};
@@ -45,33 +48,38 @@ pub const CUT_SHORT: i32 = 75;
 /// What a script may use before it counts as run wild: the tests share a machine with others.
 const MEMORY: usize = 2 << 30;
 
-/// What the command is called in messages: the expectations were recorded under this name.
-const PROGRAM: &str = "lua";
-
-/// Runs a fixture in another process of this program.
+/// Runs a fixture as a script of a version, in another process of this program.
 ///
 /// # Errors
 /// When the process cannot be started.
-pub fn drive(fixture: &Fixture, mode: Mode, limit: Duration) -> io::Result<Run> {
+pub fn drive(fixture: &Fixture, version: LuaVersion, mode: Mode, limit: Duration) -> io::Result<Run> {
     let mut command = Command::new(std::env::current_exe()?);
-    command.current_dir(fixture.folder()).args([OPTION, mode.name(), fixture.file_name()]);
+    command.current_dir(fixture.folder()).args([OPTION, mode.name(), version.number(), fixture.file_name()]);
     process::run(&mut command, limit)
 }
 
-/// The mode and the file, if this process was started to run a fixture.
-pub fn requested() -> Option<(Mode, OsString)> {
+/// What a process of this program is to run instead of the tests.
+pub struct Request {
+    mode: Mode,
+    version: LuaVersion,
+    file: OsString,
+}
+
+/// What to run, if this process was started to run a fixture.
+pub fn requested() -> Option<Request> {
     let mut arguments = std::env::args_os().skip(1);
     if arguments.next()? != OPTION {
         return None;
     }
     let mode = Mode::named(arguments.next()?.to_str()?)?;
-    Some((mode, arguments.next()?))
+    let version = arguments.next()?.to_str()?.parse().ok()?;
+    Some(Request { mode, version, file: arguments.next()? })
 }
 
 /// Runs a script as the command would, and ends the process.
-pub fn serve(mode: Mode, file: &OsString) -> ! {
-    let mut vm = prepare(mode, file);
-    let (mut code, close) = match execute(&mut vm, file) {
+pub fn serve(request: &Request) -> ! {
+    let mut vm = prepare(request);
+    let (mut code, close) = match execute(&mut vm, &request.file) {
         Ok(()) => (0, true),
         Err(End::Exit { code, close }) => (code, close),
         Err(End::OutOfTime) => (CUT_SHORT, false),
@@ -112,11 +120,15 @@ enum End {
     OutOfTime,
 }
 
-fn prepare(mode: Mode, file: &OsString) -> Box<Vm> {
+fn prepare(request: &Request) -> Box<Vm> {
+    let Request { mode, version, file } = request;
     let limits = Limits::default();
-    let mut vm = Vm::new(VmOptions { host: Box::new(SystemHost::for_command()), limits });
+    let mut vm =
+        Vm::new(VmOptions { dialect: Dialect::of(*version, false), host: Box::new(SystemHost::for_command()), limits });
     perilune_stdlib::open_all(&mut vm);
-    vm.heap_mut().set_mode(Collector::Generational);
+    if vm.dialect().generational_command {
+        vm.heap_mut().set_mode(Collector::Generational);
+    }
     let arguments = vm.table(0, 0);
     for (index, text) in [(-1, PROGRAM.as_bytes()), (0, file.as_encoded_bytes())] {
         let text = vm.string(text);
@@ -172,6 +184,9 @@ fn execute(vm: &mut Vm, file: &OsString) -> Result<(), End> {
 /// Makes what the command says about an error that nothing caught: its text with a traceback, or what `__tostring` gives.
 fn message_handler(vm: &mut Vm) -> NativeResult {
     let error = vm.arg(1);
+    if vm.dialect().command_errors == CommandErrors::DebugTraceback && vm.number_to_str(error).is_some() {
+        return trace_by_library(vm, error);
+    }
     let text = match text_of(vm, error) {
         Some(text) => text,
         None => {
@@ -188,6 +203,19 @@ fn message_handler(vm: &mut Vm) -> NativeResult {
     let (thread, _) = vm.running();
     let text = vm.traceback(thread, Some(&text), 1);
     let text = vm.string(&text);
+    vm.ret(text)
+}
+
+/// What the global `debug.traceback` makes of an error, which counts one level more.
+fn trace_by_library(vm: &mut Vm, error: Value) -> NativeResult {
+    let globals = vm.globals();
+    let library = vm.get_field(globals, "debug").as_table();
+    let traceback = library.map_or(Value::NIL, |library| vm.get_field(library, "traceback"));
+    if !traceback.is_function() {
+        return vm.ret(error);
+    }
+    let level = vm.int_value(2);
+    let text = vm.call_value(traceback, &[error, level])?;
     vm.ret(text)
 }
 

@@ -1,5 +1,6 @@
 //! VMs in the hands of a test: run a piece of Lua, look at what came of it, look at the heap.
 
+use perilune_base::dialect::Dialect;
 use perilune_runtime::heap::check::Census;
 use perilune_runtime::heap::{Marker, Roots};
 use perilune_runtime::value::{Tag, Value};
@@ -80,7 +81,11 @@ impl Lab {
 
     /// A VM with limits, which count from the first script on.
     pub fn with_limits(limits: Limits) -> Lab {
-        let mut vm = Vm::new(VmOptions { host: Box::new(SystemHost::new()), limits: Limits::default() });
+        let mut vm = Vm::new(VmOptions {
+            dialect: Dialect::DEFAULT,
+            host: Box::new(SystemHost::new()),
+            limits: Limits::default(),
+        });
         perilune_stdlib::open_all(&mut vm);
         vm.set_limits(limits);
         Lab { vm }

@@ -1,8 +1,9 @@
-//! What tests share: fixtures and the modes in which they run, processes with a time limit, and VMs to poke at.
+//! What tests share: the modes in which fixtures run, processes with a time limit, and VMs to poke at. Which fixtures there
+//! are, and what they expect, is the affair of `perilune-fixtures`.
 //!
 //! | module | question it answers |
 //! |---|---|
-//! | [`fixture`] | which fixtures there are, and what they expect |
+//! | [`compatibility`] | what the pages about versions say |
 //! | [`mode`] | in which ways a fixture is run |
 //! | [`driver`] | how one fixture is run, in a process of its own |
 //! | [`process`] | how a process is run that may hang |
@@ -24,12 +25,23 @@
 
 use std::path::PathBuf;
 
+pub use perilune_fixtures::{Fixture, Stream};
+
+pub mod compatibility;
 pub mod driver;
-pub mod fixture;
 pub mod lab;
 pub mod mode;
 pub mod process;
 pub mod verdict;
+
+/// All fixtures, by name.
+///
+/// # Panics
+/// If they cannot be read: then nothing can be tested.
+pub fn fixtures() -> Vec<Fixture> {
+    let folder = root().join("fixtures");
+    perilune_fixtures::all(&folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()))
+}
 
 /// The root of the repository.
 pub fn root() -> PathBuf {

@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use perilune_testkit::fixture;
+use perilune_base::dialect::LuaVersion;
 use perilune_testkit::lab::{self, Lab};
 use perilune_vm::limits::Limits;
 
@@ -123,8 +123,8 @@ fn stress_finds_nothing() {
 /// One VM runs many fixtures after one another, as a server would: its heap stays sound.
 #[test]
 fn one_vm_survives_many_scripts() {
-    let fixtures = fixture::all().unwrap_or_default();
-    let language = fixtures.iter().filter(|f| f.applies() && f.name.starts_with("language/"));
+    let fixtures = perilune_testkit::fixtures();
+    let language = fixtures.iter().filter(|f| f.is_for(LuaVersion::DEFAULT) && f.name.starts_with("language/"));
     let mut lab = Lab::new();
     let mut ran = 0;
     for fixture in language {

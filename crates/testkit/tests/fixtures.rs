@@ -1,6 +1,9 @@
-//! Each fixture gives its recorded output, in each mode.
+//! Each fixture gives what the references gave, in each mode and each version of its header.
 //!
-//! A test is called `MODE::PATH`, so that `cargo test -p perilune-testkit --test fixtures -- stress::stdlib` runs some.
+//! A test is called `MODE::VERSION::PATH`, so that `cargo test -p perilune-testkit --test fixtures -- plain::5.1::stdlib`
+//! runs some. Standard output and the error stream must be those of the reference, byte for byte. Where the header says that
+//! Perilune diverges, they must *not* be: what agrees again is to leave `docs/compatibility/divergences.md`.
+//!
 //! Fixtures whose `.out` is missing fail. A run of all tests fails when fewer were run than `fixture-floor` says.
 #![expect(clippy::disallowed_methods, reason = "the runner reads its floor from a file")]
 
@@ -11,11 +14,12 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use libtest_mimic::{Arguments, Conclusion, Failed, Trial};
+use perilune_base::dialect::LuaVersion;
+use perilune_fixtures::normal::normalise;
 use perilune_testkit::driver::{self, CUT_SHORT, UNSOUND};
-use perilune_testkit::fixture::{self, Fixture};
 use perilune_testkit::mode::Mode;
 use perilune_testkit::process::Run;
-use perilune_testkit::verdict;
+use perilune_testkit::{Fixture, Stream, verdict};
 
 /// How long a script may take before it counts as hanging.
 const LIMIT: Duration = Duration::from_secs(20);
@@ -24,17 +28,11 @@ const LIMIT: Duration = Duration::from_secs(20);
 const CUT_LIMIT: Duration = Duration::from_secs(4);
 
 fn main() -> ExitCode {
-    if let Some((mode, file)) = driver::requested() {
-        driver::serve(mode, &file);
+    if let Some(request) = driver::requested() {
+        driver::serve(&request);
     }
     let arguments = Arguments::from_args();
-    let fixtures = match fixture::all() {
-        Ok(fixtures) => fixtures,
-        Err(error) => {
-            eprintln!("fixtures cannot be read: {error}");
-            return ExitCode::FAILURE;
-        }
-    };
+    let fixtures = perilune_testkit::fixtures();
     let tally = Arc::new(Mutex::new(HashMap::new()));
     let trials = Mode::all().flat_map(|mode| trials(&fixtures, mode, &tally)).collect();
     let conclusion = libtest_mimic::run(&arguments, trials);
@@ -46,41 +44,47 @@ fn main() -> ExitCode {
 
 /// The tests of one mode.
 fn trials(fixtures: &[Fixture], mode: Mode, tally: &Arc<Mutex<Tally>>) -> Vec<Trial> {
-    let of_mode = fixtures.iter().filter(|fixture| fixture.applies() && mode.runs(&fixture.name));
-    let trial = |fixture: &Fixture| {
+    let trial = |fixture: &Fixture, version: LuaVersion| {
         let (fixture, tally) = (fixture.clone(), Arc::clone(tally));
-        let name = format!("{}::{}", mode.name(), fixture.name);
-        Trial::test(name, move || test(&fixture, mode, &tally))
+        let name = format!("{}::{}::{}", mode.name(), version.number(), fixture.name);
+        Trial::test(name, move || test(&fixture, version, mode, &tally))
     };
-    of_mode.map(trial).collect()
+    let of_fixture = |fixture| mode.versions(fixture).into_iter().map(move |version| trial(fixture, version));
+    fixtures.iter().flat_map(of_fixture).collect()
 }
 
 /// For each mode: how many were run, and how many of them were cut short.
 type Tally = HashMap<&'static str, (usize, usize)>;
 
-fn test(fixture: &Fixture, mode: Mode, tally: &Mutex<Tally>) -> Result<(), Failed> {
+fn test(fixture: &Fixture, version: LuaVersion, mode: Mode, tally: &Mutex<Tally>) -> Result<(), Failed> {
     let limit = if mode.budget().is_some() { CUT_LIMIT } else { LIMIT };
-    let run = driver::drive(fixture, mode, limit)?;
+    let run = driver::drive(fixture, version, mode, limit)?;
     let cut_short = mode.budget().is_some() && run.status.is_none_or(|status| status.code() == Some(CUT_SHORT));
     if let Ok(mut tally) = tally.lock() {
         let (ran, cut) = tally.entry(mode.name()).or_default();
         *ran += 1;
         *cut += usize::from(cut_short);
     }
-    let judged = if cut_short { compare_beginning(fixture, &run) } else { compare(fixture, &run) };
+    let judged = if cut_short { compare_beginning(fixture, version, &run) } else { compare(fixture, version, &run) };
+    let judged = match (fixture.header.diverges.contains(&version), judged) {
+        (true, Ok(())) if !cut_short => Err("its header says that it diverges, and it does not".to_owned()),
+        (true, _) => Ok(()),
+        (false, judged) => judged,
+    };
     judged.map_err(|problem| Failed::from(format!("{}: {problem}", fixture.script.display())))
 }
 
-fn expected_output(fixture: &Fixture) -> Result<Vec<u8>, String> {
-    fixture.expected_output().ok_or_else(|| "its .out is missing: run `cargo xtask bless`".to_owned())
+fn expected_output(fixture: &Fixture, version: LuaVersion) -> Result<Vec<u8>, String> {
+    let recorded = fixture.expected(version, Stream::Output);
+    recorded.ok_or_else(|| "its .out is missing: run `cargo xtask bless`".to_owned())
 }
 
 /// A script that a mode makes too slow.
-fn compare_beginning(fixture: &Fixture, run: &Run) -> Result<(), String> {
-    verdict::beginning("output", &expected_output(fixture)?, &run.output)
+fn compare_beginning(fixture: &Fixture, version: LuaVersion, run: &Run) -> Result<(), String> {
+    verdict::beginning("output", &expected_output(fixture, version)?, &normalise(&run.output))
 }
 
-fn compare(fixture: &Fixture, run: &Run) -> Result<(), String> {
+fn compare(fixture: &Fixture, version: LuaVersion, run: &Run) -> Result<(), String> {
     let Some(status) = run.status else {
         return Err(format!("it did not end within {} s", LIMIT.as_secs()));
     };
@@ -93,15 +97,13 @@ fn compare(fixture: &Fixture, run: &Run) -> Result<(), String> {
             errors.lines().rev().take(8).collect::<Vec<_>>().into_iter().rev().collect::<Vec<_>>().join("\n");
         if end.is_empty() { problem } else { format!("{problem}standard error ends with:\n{end}\n") }
     };
-    verdict::same("output", &expected_output(fixture)?, &run.output).map_err(with_errors)?;
+    verdict::same("output", &expected_output(fixture, version)?, &normalise(&run.output)).map_err(with_errors)?;
     let expects_error = fixture.header.expects_error.unwrap_or_default();
     if status.success() == expects_error || status.code().is_none_or(|code| code == 101) {
         return Err(with_errors(format!("it ended with {status}; @expects-error: {expects_error}\n")));
     }
-    match fixture.expected_errors() {
-        Some(expected) => verdict::same("standard error", &expected, &run.errors),
-        None => Ok(()),
-    }
+    let expected = fixture.expected(version, Stream::Errors).unwrap_or_default();
+    verdict::same("standard error", &expected, &normalise(&run.errors))
 }
 
 /// Prints how many were run.

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use perilune_testkit::{fixture, root};
+use perilune_fixtures::record;
+use perilune_testkit::{Stream, root};
 
 /// The rank of each crate: it may import crates of lower ranks only. Whatever stands here without a rank serves
 /// development and may import all.
@@ -23,10 +24,12 @@ const RANKS: &[(&str, Option<u8>)] = &[
     ("engine", Some(5)),
     ("cli", Some(7)),
     ("testkit", None),
+    ("fixtures", None),
 ];
 
 /// Crates without any `unsafe`.
-const SAFE: &[&str] = &["base", "syntax", "bytecode", "trace", "codegen", "compiler", "stdlib", "cli", "testkit"];
+const SAFE: &[&str] =
+    &["base", "syntax", "bytecode", "trace", "codegen", "compiler", "stdlib", "cli", "testkit", "fixtures"];
 
 /// Where `unsafe` may stand: files, and folders that end with a slash.
 const UNSAFE: &[&str] = &[
@@ -73,6 +76,11 @@ fn read(path: &Path) -> String {
 
 /// The files below some folders whose names end in one of `suffixes`, with their paths from the root.
 fn files(folders: &[&str], suffixes: &[&str]) -> Vec<(String, PathBuf)> {
+    files_named(folders, |suffix| suffixes.contains(&suffix))
+}
+
+/// The files below some folders whose suffixes are of one kind.
+fn files_named(folders: &[&str], is_wanted: impl Fn(&str) -> bool) -> Vec<(String, PathBuf)> {
     let mut found = Vec::new();
     let mut open: Vec<PathBuf> = folders.iter().map(|folder| root().join(folder)).collect();
     while let Some(path) = open.pop() {
@@ -81,7 +89,7 @@ fn files(folders: &[&str], suffixes: &[&str]) -> Vec<(String, PathBuf)> {
             open.extend(
                 entries.filter_map(|entry| entry.ok()).map(|entry| entry.path()).filter(|path| !is_built(path)),
             );
-        } else if path.extension().is_some_and(|suffix| suffixes.iter().any(|s| suffix == *s)) {
+        } else if path.extension().and_then(|suffix| suffix.to_str()).is_some_and(&is_wanted) {
             let name = path.strip_prefix(root()).unwrap_or(&path).to_string_lossy().into_owned();
             found.push((name, path));
         }
@@ -272,7 +280,7 @@ fn nothing_unfinished_or_foreign_is_left() {
 
 #[test]
 fn fixtures_say_what_they_are() {
-    let fixtures = fixture::all().unwrap_or_default();
+    let fixtures = perilune_testkit::fixtures();
     assert!(!fixtures.is_empty());
     let mut problems = Vec::new();
     for fixture in fixtures {
@@ -287,15 +295,13 @@ fn fixtures_say_what_they_are() {
             problems.push(format!("{} lacks `-- {what}:`", fixture.name));
         }
         for unknown in &header.unknown {
-            problems.push(format!("{} has the unknown directive {unknown}", fixture.name));
+            problems.push(format!("{} has the unknown directive or version {unknown}", fixture.name));
         }
-        if let Some(version) =
-            header.versions.iter().find(|v| !["5.1", "5.2", "5.3", "5.4", "5.5"].contains(&v.as_str()))
-        {
-            problems.push(format!("{} is for the unknown version {version}", fixture.name));
-        }
-        if fixture.expected_output().is_none() {
+        if header.versions.iter().any(|version| fixture.expected(*version, Stream::Output).is_none()) {
             problems.push(format!("{} has no recorded output", fixture.name));
+        }
+        if header.diverges.is_empty() != header.reason.is_none() {
+            problems.push(format!("{} diverges without a reason, or has a reason for nothing", fixture.name));
         }
     }
     report(&problems);
@@ -304,7 +310,7 @@ fn fixtures_say_what_they_are() {
 #[test]
 fn fixture_names_are_words_joined_by_hyphens() {
     let mut problems = Vec::new();
-    for (name, path) in files(&["fixtures"], &["lua", "out", "err"]) {
+    for (name, path) in files_named(&["fixtures"], |suffix| suffix == "lua" || record::is_record(suffix)) {
         let stem = name.rsplit_once('.').map_or(&name[..], |(stem, _)| stem);
         // Versions stand behind an underscore: `goto_52plus`.
         let is_word =

@@ -27,7 +27,7 @@ use perilune_runtime::value::{Tag, Value};
 use crate::control;
 use crate::frame;
 use crate::interp::{self, Exit, close, finish, pointer};
-use crate::meta::{self, Event};
+use crate::meta;
 use crate::native::{MIN_STACK, NativeFn, RETURN_CALL, Raised};
 use crate::tier::{Counting, Hooked, Plain, Recording};
 use crate::vm::Vm;
@@ -149,7 +149,7 @@ pub(crate) unsafe fn call_value(vm: *mut Vm, mut func: *mut Value, nresults: i32
                 _ => {
                     // `__call`: the handler takes the function's place, the called value becomes the first argument.
                     let offset = func.offset_from((*(*vm).thread).stack);
-                    let handler = meta::metamethod(&*vm, *func, Event::Call);
+                    let handler = meta::callable(&*vm, *func);
                     if handler.is_nil() {
                         let _ = crate::errors::call(&mut *vm, func);
                         return Step::Raise;
@@ -429,7 +429,7 @@ pub(crate) unsafe fn tail_call_instruction(vm: *mut Vm, i: Instr) -> Step {
         }
         while !(*callee).is_function() {
             let offset = callee.offset_from((*th).stack);
-            let handler = meta::metamethod(&*vm, *callee, Event::Call);
+            let handler = meta::callable(&*vm, *callee);
             if handler.is_nil() {
                 let _ = crate::errors::call(&mut *vm, callee);
                 return Step::Raise;
@@ -464,9 +464,15 @@ pub(crate) unsafe fn tail_call_instruction(vm: *mut Vm, i: Instr) -> Step {
         ptr::copy(callee, func, count);
         (*th).top = func.add(count);
         let (nresults, flags) = ((*f).nresults, (*f).flags);
+        let lost = frame::lost_calls(f);
         (*th).frame = f.sub(1);
         match push_lua_frame(vm, func, count - 1, nresults, flags | frame::TAIL) {
-            Ok(()) => Step::Reload,
+            Ok(()) => {
+                if (*vm).dialect.counts_tail_calls {
+                    frame::set_lost_calls((*th).frame, lost.saturating_add(1));
+                }
+                Step::Reload
+            }
             Err(_) => Step::Raise,
         }
     }
@@ -511,44 +517,6 @@ pub(crate) unsafe fn return_instruction(vm: *mut Vm, i: Instr) -> Step {
 pub(crate) unsafe fn return_values(vm: *mut Vm, first: *mut Value, n: usize) -> Step {
     // SAFETY: the caller's duty.
     unsafe { deliver(vm, first, n) }
-}
-
-/// `VarArg`.
-///
-/// # Safety
-/// As [`call_instruction`], in a vararg function.
-#[inline(never)]
-pub(crate) unsafe fn vararg_instruction(vm: *mut Vm, i: Instr) -> Step {
-    // SAFETY: the extra arguments lie directly below `base`, `extra` of them; for an open list room is made first.
-    unsafe {
-        let th = (*vm).thread;
-        let f = (*th).frame;
-        let have = (*f).extra as usize;
-        let a = i.a() as usize;
-        let wanted = if i.c() != 0 {
-            i.c() as usize - 1
-        } else {
-            (*th).top = (*f).base.add(a);
-            if (*vm).ensure_stack(have).is_err() {
-                return Step::Raise;
-            }
-            have
-        };
-        let base = (*f).base;
-        let source = base.sub(have);
-        let target = base.add(a);
-        let copied = have.min(wanted);
-        for n in 0..copied {
-            *target.add(n) = *source.add(n);
-        }
-        for n in copied..wanted {
-            *target.add(n) = Value::NIL;
-        }
-        if i.c() == 0 {
-            (*th).top = target.add(wanted);
-        }
-        Step::Next
-    }
 }
 
 /// Finds who handles the error on its way and hands it over.

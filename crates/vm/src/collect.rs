@@ -3,6 +3,7 @@
 //! A safepoint is the only place where objects are freed. Everything live must then be reachable: registers of Lua frames
 //! and values of native frames are, because `top` is set above them before.
 
+use perilune_base::dialect::table::FinalizerErrors;
 use perilune_bytecode::ops::Op;
 use perilune_runtime::object::Thread;
 use perilune_runtime::stack::Frame;
@@ -108,7 +109,7 @@ impl Vm {
         if self.heap.try_reserve(bytes).is_ok() { Ok(()) } else { Err(self.memory_error()) }
     }
 
-    /// Runs the finalizers that are due. Their errors become warnings.
+    /// Runs the finalizers that are due.
     fn run_finalizers(&mut self) -> Result<(), Raised> {
         if self.finalizing || !self.heap.has_finalizable() {
             return Ok(());
@@ -122,7 +123,8 @@ impl Vm {
     fn drain_finalizers(&mut self) -> Result<(), Raised> {
         while let Some(object) = self.heap.next_finalizable() {
             let handler = meta::metamethod(self, object, Event::Gc);
-            if handler.is_nil() {
+            let is_ignored = self.dialect.finalizer_errors == FinalizerErrors::Wrapped && !handler.is_function();
+            if handler.is_nil() || is_ignored {
                 continue;
             }
             // What is on its way stays there while the finalizer runs; it may happen between any two instructions.
@@ -152,7 +154,20 @@ impl Vm {
                     return Err(Raised(()));
                 }
                 let error = self.error;
-                self.warn_about_finalizer(error);
+                match self.dialect.finalizer_errors {
+                    FinalizerErrors::Warned => self.warn_about_finalizer(error),
+                    _ if self.closed => {}
+                    FinalizerErrors::Raised => {
+                        self.unpin(place);
+                        return Err(self.raise(error));
+                    }
+                    FinalizerErrors::Wrapped => {
+                        self.unpin(place);
+                        let text = error.as_str().map_or_else(|| b"no message".to_vec(), |s| s.as_bytes().to_vec());
+                        let text = self.string(&[b"error in __gc metamethod (", &text[..], b")"].concat());
+                        return Err(self.raise(text));
+                    }
+                }
             }
             self.error = self.pinned(place);
             self.unpin(place);

@@ -73,9 +73,10 @@ pub unsafe fn push_frames(vm: *mut Vm, images: &[FrameImage], pc: u32, top: Opti
         let mut f = (*th).frame;
         for image in images {
             set_pc(f, image.return_pc);
-            if image.flags & frame::HANDLED != 0 && (*(*f).pc.sub(1)).op() == Some(Op::Concat) {
-                // Handlers of concatenations are followed for two operands only.
-                (*f).resume = 2;
+            if image.flags & frame::HANDLED != 0 {
+                // Handlers of concatenations are followed for two operands only, and those of comparisons where what
+                // they return is the outcome.
+                (*f).resume = if (*(*f).pc.sub(1)).op() == Some(Op::Concat) { 2 } else { 0 };
             }
             f = f.add(1);
             let func = root.add(image.func as usize);

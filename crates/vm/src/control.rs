@@ -11,6 +11,8 @@
 //!     +--------------+ normal
 //! ```
 
+use perilune_base::dialect::table::ResumeText;
+use perilune_bytecode::ops::Op;
 use perilune_runtime::object::{Gc, Thread, ThreadRef, ThreadStatus};
 use perilune_runtime::stack::Frame;
 use perilune_runtime::value::Value;
@@ -81,6 +83,9 @@ unsafe fn start_xpcall(vm: *mut Vm) -> Step {
             let _ = (*vm).type_error(2, "function");
             return Step::Raise;
         }
+        if !(*vm).dialect.xpcall_arguments {
+            (*vm).set_top(2);
+        }
         let f = (*(*vm).thread).frame;
         (*f).kind = frame::XPCALL;
         std::ptr::swap((*f).base, (*f).base.add(1));
@@ -135,8 +140,7 @@ pub(crate) unsafe fn catch(vm: *mut Vm, f: *mut Frame) -> Step {
         // Flags of frames above are dead with them. Upvalues are closed before any `__close` handler runs.
         let slot = error_slot(f);
         close::close_upvalues(vm, slot.add(1));
-        *slot = (*vm).error;
-        (*vm).error = Value::NIL;
+        *slot = (*vm).caught_error();
         (*vm).overflowing = false;
         go_on_closing(vm, f)
     }
@@ -220,7 +224,7 @@ impl Vm {
         if self.abort.is_some() {
             return Err(Raised(()));
         }
-        Ok(Err(std::mem::replace(&mut self.error, Value::NIL)))
+        Ok(Err(self.caught_error()))
     }
 
     /// What the message handler in force makes of an error that the running native function is about to return as a
@@ -230,7 +234,7 @@ impl Vm {
         if let Some(handler) = self.message_handler() {
             self.call_message_handler(handler)?;
         }
-        Ok(std::mem::replace(&mut self.error, Value::NIL))
+        Ok(self.caught_error())
     }
 }
 
@@ -309,7 +313,15 @@ unsafe fn resume(vm: *mut Vm, co: *mut Thread, args: *mut Value, n: usize) -> St
     unsafe {
         let th = (*vm).thread;
         if (*co).status != ThreadStatus::Suspended {
-            let what = if (*co).status == ThreadStatus::Dead { "dead" } else { "non-suspended" };
+            let what = match (*co).status {
+                ThreadStatus::Dead => "dead",
+                status => match (*vm).dialect.resume_text {
+                    ResumeText::Status if status == ThreadStatus::Normal => "normal",
+                    ResumeText::Status => "running",
+                    ResumeText::Dead if status == ThreadStatus::Normal && (*(*co).frame).kind == frame::WRAP => "dead",
+                    ResumeText::Dead | ResumeText::NonSuspended => "non-suspended",
+                },
+            };
             let text = format!("cannot resume {what} coroutine");
             return refuse_resume(vm, text.as_bytes());
         }
@@ -391,10 +403,30 @@ unsafe fn switch_to_resumer(vm: *mut Vm, first: *mut Value, n: usize) -> Step {
     }
 }
 
+/// Whether a coroutine is not in Lua functions only that call one another, or is the main one.
+unsafe fn has_boundary(co: *mut Thread) -> bool {
+    // SAFETY: the frames of a live thread are active; the topmost one is that of `yield`.
+    unsafe {
+        let is_call = |f: *mut Frame| {
+            let (plain, _, pc) = crate::names::code_of(f);
+            matches!(plain.code.get(pc).and_then(|i| i.op()), Some(Op::Call | Op::TailCall))
+        };
+        (*co).non_yieldable > 0
+            || call::frames_down(co)
+                .skip(1)
+                .take_while(|&f| (*f).kind != frame::BOTTOM)
+                .any(|f| (*f).kind != frame::LUA || !is_call(f))
+    }
+}
+
 unsafe fn start_yield(vm: *mut Vm) -> Step {
     // SAFETY: the current frame is ours.
     unsafe {
         let co = (*vm).thread;
+        if !(*vm).dialect.yields_anywhere && has_boundary(co) {
+            let _ = (*vm).run_error("attempt to yield across metamethod/C-call boundary");
+            return Step::Raise;
+        }
         if (*co).non_yieldable > 0 {
             let message = if std::ptr::eq(co, (*vm).main) {
                 "attempt to yield from outside a coroutine"
@@ -449,8 +481,7 @@ pub(crate) unsafe fn coroutine_failed(vm: *mut Vm) -> Step {
             return Step::Raise;
         }
         if (*(*th).frame).kind == frame::RESUME {
-            let error = (*vm).error;
-            (*vm).error = Value::NIL;
+            let error = (*vm).caught_error();
             return deliver_to_resumer(vm, false, &[error]);
         }
         // A wrapped function closes its coroutine and passes the error on, with a position when it is a string.
@@ -483,6 +514,7 @@ impl Vm {
             (*th).hook_count = (*maker).hook_count;
             (*th).hook_left = (*maker).hook_count;
             self.hooked_threads += u32::from((*maker).hook_mask != 0);
+            self.inherit_globals(Gc::from_ptr(th))?;
             Ok(Gc::from_ptr(th))
         }
     }

@@ -1,17 +1,23 @@
 //! Looking at frames and functions: what the debug library and debuggers see.
 
+use perilune_base::dialect::Dialect;
 use perilune_runtime::object::{LuaClosure, NativeClosure, Thread, ThreadRef, UpVal};
 use perilune_runtime::stack::Frame;
 use perilune_runtime::value::{Tag, Value};
 
 use crate::frame;
 use crate::names;
-use crate::traceback::{current_line, level, short_source};
+use crate::traceback::{Level, current_line, levels, short_source};
 use crate::vm::Vm;
 
 /// A frame of a thread, valid as long as the frame is active.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FrameId(usize);
+
+impl FrameId {
+    /// A call that was replaced by a tail call: it has no function, and no variables.
+    pub const LOST: FrameId = FrameId(usize::MAX);
+}
 
 /// What `debug.getinfo` can tell.
 #[derive(Clone, Debug, Default)]
@@ -53,8 +59,10 @@ impl Vm {
     pub fn frame_at(&self, thread: ThreadRef, n: usize) -> Option<FrameId> {
         // SAFETY: the thread is alive.
         unsafe {
-            let f = level(thread.as_ptr(), n)?;
-            Some(FrameId(f.offset_from((*thread.as_ptr()).frames) as usize))
+            Some(match levels(thread.as_ptr()).nth(n)? {
+                Level::Active(f) => FrameId(f.offset_from((*thread.as_ptr()).frames) as usize),
+                Level::Lost => FrameId::LOST,
+            })
         }
     }
 
@@ -68,7 +76,7 @@ impl Vm {
                     let c: *mut LuaClosure = c.as_ptr();
                     let proto = (*c).proto;
                     let info = &(*proto).info;
-                    (&info.plain, info.source, short_source(proto), (*c).header.word)
+                    (&info.plain, info.source, short_source(self.dialect, proto), (*c).header.word)
                 };
                 info.what = if p.line_defined == 0 { "main" } else { "Lua" };
                 info.source = source.as_str().map_or_else(Vec::new, |s| s.as_bytes().to_vec());
@@ -100,6 +108,17 @@ impl Vm {
 
     /// What there is to know about an active frame.
     pub fn frame_info(&self, thread: ThreadRef, id: FrameId) -> Info {
+        if id == FrameId::LOST {
+            return Info {
+                what: "tail",
+                source: b"=(tail call)".to_vec(),
+                short_source: b"(tail call)".to_vec(),
+                line_defined: -1,
+                last_line_defined: -1,
+                current_line: -1,
+                ..Info::default()
+            };
+        }
         let f = frame_of(thread, id);
         // SAFETY: the frame is active; its function slot holds its function.
         unsafe {
@@ -107,7 +126,7 @@ impl Vm {
             if (*f).kind == frame::LUA {
                 info.current_line = current_line(f).map_or(-1, i64::from);
             }
-            info.name = names::function_name(f);
+            info.name = names::function_name(self.dialect, f);
             info.is_tail_call = (*f).flags & frame::TAIL != 0;
             info.first_transfer = self.transfer.first;
             info.transfers = self.transfer.count;
@@ -118,11 +137,14 @@ impl Vm {
     /// The name and value of a frame's local variable: parameters and locals from 1, extra arguments from -1 down.
     pub fn local(&self, thread: ThreadRef, id: FrameId, n: i64) -> Option<(Vec<u8>, Value)> {
         // SAFETY: `find_local` gives slots of the thread's stack.
-        find_local(thread, id, n).map(|(name, slot)| (name, unsafe { *slot }))
+        find_local(self.dialect, thread, id, n).map(|(name, slot)| (name, unsafe { *slot }))
     }
 
     /// Sets a frame's local variable; its name when there is one.
     pub fn set_local(&mut self, thread: ThreadRef, id: FrameId, n: i64, v: Value) -> Option<Vec<u8>> {
+        if id == FrameId::LOST {
+            return None;
+        }
         let f = frame_of(thread, id);
         // Native code relies on its arguments, and a numeric loop on its three hidden registers, staying what they were
         // checked to be.
@@ -137,7 +159,7 @@ impl Vm {
                 return None;
             }
         }
-        let (name, slot) = find_local(thread, id, n)?;
+        let (name, slot) = find_local(self.dialect, thread, id, n)?;
         // SAFETY: as in `local`. Stacks are traced again before a cycle ends, so no barrier is needed.
         unsafe {
             *slot = v;
@@ -229,7 +251,10 @@ unsafe fn native_upvalue(f: Value, n: i64) -> Option<*mut Value> {
     unsafe { (n >= 1 && n <= i64::from((*c).header.word)).then(|| NativeClosure::upvals(c).add(n as usize - 1)) }
 }
 
-fn find_local(thread: ThreadRef, id: FrameId, n: i64) -> Option<(Vec<u8>, *mut Value)> {
+fn find_local(dialect: &Dialect, thread: ThreadRef, id: FrameId, n: i64) -> Option<(Vec<u8>, *mut Value)> {
+    if id == FrameId::LOST {
+        return None;
+    }
     let f = frame_of(thread, id);
     // SAFETY: the frame is active. Named registers lie inside it; temporaries below the next frame's function or the
     // thread's top; extra arguments between the function and the base.
@@ -238,11 +263,12 @@ fn find_local(thread: ThreadRef, id: FrameId, n: i64) -> Option<(Vec<u8>, *mut V
         let is_lua = (*f).kind == frame::LUA;
         if n < 0 {
             let k = n.unsigned_abs();
-            if !is_lua || !(*names::code_of(f).1).is_vararg || k > (*f).extra {
+            if !is_lua || !(*names::code_of(f).1).is_vararg || k > frame::varargs(f) as u64 {
                 return None;
             }
-            let first = (*f).base.sub((*f).extra as usize);
-            return Some((b"(vararg)".to_vec(), first.add(k as usize - 1)));
+            let first = (*f).base.sub(frame::varargs(f));
+            let name: &[u8] = if dialect.starred_names { b"(*vararg)" } else { b"(vararg)" };
+            return Some((name.to_vec(), first.add(k as usize - 1)));
         }
         let k = usize::try_from(n).ok().filter(|&k| k > 0)?;
         let slot = (*f).base.add(k - 1);
@@ -254,7 +280,11 @@ fn find_local(thread: ThreadRef, id: FrameId, n: i64) -> Option<(Vec<u8>, *mut V
         }
         let limit = if f == (*th).frame { (*th).top } else { (*f.add(1)).func };
         if k <= limit.offset_from((*f).base).max(0) as usize {
-            let name: &[u8] = if is_lua { b"(temporary)" } else { b"(C temporary)" };
+            let name: &[u8] = match is_lua {
+                _ if dialect.starred_names => b"(*temporary)",
+                true => b"(temporary)",
+                false => b"(C temporary)",
+            };
             return Some((name.to_vec(), slot));
         }
         None

@@ -34,8 +34,8 @@ pub(crate) fn to_display(vm: &mut Vm, v: Value) -> Result<StrRef, Raised> {
         Tag::True => b"true".to_vec(),
         _ => {
             let mut text = match vm.metafield(v, "__name").as_str() {
-                Some(s) => s.as_bytes().to_vec(),
-                None => v.type_name().as_bytes().to_vec(),
+                Some(s) if vm.dialect.type_names => s.as_bytes().to_vec(),
+                _ => v.type_name().as_bytes().to_vec(),
             };
             text.extend_from_slice(format!(": 0x{:x}", v.payload).as_bytes());
             text

@@ -1,6 +1,6 @@
 //! The texts of the errors that the VM itself raises, in the words of the reference.
 
-use perilune_base::num::convert;
+use perilune_base::dialect::table::{NamePlace, Tracebacks};
 use perilune_runtime::value::{Tag, Value};
 
 use crate::interp::arith::is_bitwise;
@@ -22,14 +22,15 @@ fn describe(named: Option<Named>) -> Vec<u8> {
     }
 }
 
-fn operand_description(vm: &Vm, v: Value) -> Vec<u8> {
+fn operand_name(vm: &Vm, v: Value) -> Option<Named> {
     // SAFETY: the current frame is alive.
-    describe(unsafe { names::operand_name((*vm.thread).frame, v) })
+    unsafe { names::operand_name(vm.dialect, (*vm.thread).frame, v) }
 }
 
 /// The type's name as error messages give it: `__name` of the metatable when that is a string.
 pub(crate) fn type_name(vm: &mut Vm, v: Value) -> Vec<u8> {
-    if matches!(v.tag, Tag::Table | Tag::UserData)
+    if vm.dialect.type_names
+        && matches!(v.tag, Tag::Table | Tag::UserData)
         && let Some(m) = meta::metatable(vm, v)
         && let Some(name) = m.get_str(vm.event_name(Event::Name)).as_str()
     {
@@ -38,20 +39,27 @@ pub(crate) fn type_name(vm: &mut Vm, v: Value) -> Vec<u8> {
     v.type_name().as_bytes().to_vec()
 }
 
-/// `attempt to <what> a <type> value<description>`.
-fn type_error(vm: &mut Vm, what: &str, v: Value, description: &[u8]) -> Raised {
-    let mut text = format!("attempt to {what} a ").into_bytes();
-    text.extend_from_slice(&type_name(vm, v));
-    text.extend_from_slice(b" value");
-    text.extend_from_slice(description);
+/// `attempt to <what> a <type> value (<kind> '<name>')`, or with the name in front.
+fn type_error(vm: &mut Vm, what: &str, v: Value, named: Option<Named>) -> Raised {
+    let name_of_type = type_name(vm, v);
+    let text = match (named, vm.dialect.name_place) {
+        (Some((kind, name)), NamePlace::Before) => {
+            let before = format!("attempt to {what} {kind} '").into_bytes();
+            [&before[..], &name, b"' (a ", &name_of_type, b" value)"].concat()
+        }
+        (named, _) => {
+            let before = format!("attempt to {what} a ").into_bytes();
+            [&before[..], &name_of_type, b" value", &describe(named)].concat()
+        }
+    };
     vm.run_error_bytes(&text)
 }
 
 /// An operator met a value that it cannot work on.
 #[cold]
 pub(crate) fn operand(vm: &mut Vm, what: &str, v: Value) -> Raised {
-    let d = operand_description(vm, v);
-    type_error(vm, what, v, &d)
+    let named = operand_name(vm, v);
+    type_error(vm, what, v, named)
 }
 
 /// Indexing something that has no fields.
@@ -68,21 +76,24 @@ pub(crate) fn call(vm: &mut Vm, slot: *mut Value) -> Raised {
     unsafe {
         let v = *slot;
         let f = (*vm.thread).frame;
-        let named = if (*f).kind == crate::frame::LUA { names::called_name(f) } else { None };
-        type_error(vm, "call", v, &describe(named))
+        let named = if (*f).kind == crate::frame::LUA { names::called_name(vm.dialect, f) } else { None };
+        let named = named.filter(|_| vm.dialect.iterator_names || !names::calls_iterator(f));
+        type_error(vm, "call", v, named)
     }
 }
 
 /// Calling a finalizer that is no function.
 #[cold]
 pub(crate) fn finalizer_call(vm: &mut Vm, handler: Value) -> Raised {
-    type_error(vm, "call", handler, &describe(Some(("metamethod", b"__gc".to_vec()))))
+    type_error(vm, "call", handler, Some(("metamethod", b"__gc".to_vec())))
 }
 
 /// Arithmetic without a result.
 #[cold]
 pub(crate) fn arithmetic(vm: &mut Vm, event: Event, x: Value, y: Value) -> Raised {
-    let both_numbers = x.is_number() && y.is_number();
+    let coerces = !vm.dialect.string_metamethods;
+    let is_number = |v: Value| if coerces { vm.to_number(v).is_some() } else { v.is_number() };
+    let (x_is_number, both_numbers) = (is_number(x), is_number(x) && is_number(y));
     if both_numbers && event == Event::Mod {
         return vm.run_error("attempt to perform 'n%0'");
     }
@@ -91,21 +102,17 @@ pub(crate) fn arithmetic(vm: &mut Vm, event: Event, x: Value, y: Value) -> Raise
     }
     if is_bitwise(event) {
         if both_numbers {
-            let bad = if is_integral(x) { y } else { x };
+            let bad = if vm.to_integer(x).is_some() { y } else { x };
             let mut text = b"number".to_vec();
-            text.extend_from_slice(&operand_description(vm, bad));
+            text.extend_from_slice(&describe(operand_name(vm, bad)));
             text.extend_from_slice(b" has no integer representation");
             return vm.run_error_bytes(&text);
         }
-        let bad = if x.is_number() { y } else { x };
+        let bad = if x_is_number { y } else { x };
         return operand(vm, "perform bitwise operation on", bad);
     }
-    let bad = if x.is_number() { y } else { x };
+    let bad = if x_is_number { y } else { x };
     operand(vm, "perform arithmetic on", bad)
-}
-
-fn is_integral(v: Value) -> bool {
-    v.tag == Tag::Int || convert::float_to_int(v.raw_float()).is_some()
 }
 
 /// Joining something that is neither string nor number.
@@ -135,10 +142,23 @@ pub(crate) fn comparison(vm: &mut Vm, x: Value, y: Value) -> Raised {
 /// A numeric loop over something else.
 #[cold]
 pub(crate) fn for_loop(vm: &mut Vm, what: &str, v: Value) -> Raised {
+    if !vm.dialect.strict_loops {
+        return vm.run_error(&format!("'for' {what} must be a number"));
+    }
     let mut text = format!("bad 'for' {what} (number expected, got ").into_bytes();
     text.extend_from_slice(&type_name(vm, v));
     text.push(b')');
     vm.run_error_bytes(&text)
+}
+
+/// A declaration gives a value to a global that has one.
+#[cold]
+pub(crate) fn global_defined(vm: &mut Vm, name: Value) -> Raised {
+    let name = match name.as_str() {
+        Some(name) => names::shown(name.as_bytes()).to_vec(),
+        None => b"?".to_vec(),
+    };
+    vm.run_error_bytes(&[b"global '", &name[..], b"' already defined"].concat())
 }
 
 /// A `<close>` variable got a value that cannot be closed.
@@ -170,7 +190,7 @@ pub(crate) fn argument(vm: &mut Vm, i: usize, message: &[u8]) -> Raised {
     // SAFETY: the current frame is that of the native function, above the bottom frame.
     let (function, named) = unsafe {
         let f = (*vm.thread).frame;
-        (*(*f).func, names::function_name(f))
+        (*(*f).func, names::function_name(vm.dialect, f))
     };
     let mut i = i;
     let name = match named {
@@ -187,6 +207,7 @@ pub(crate) fn argument(vm: &mut Vm, i: usize, message: &[u8]) -> Raised {
             name
         }
         Some((_, name)) => name,
+        None if vm.dialect.tracebacks == Tracebacks::Lines => b"?".to_vec(),
         None => crate::traceback::global_name(vm, function).unwrap_or_else(|| b"?".to_vec()),
     };
     let mut text = format!("bad argument #{i} to '").into_bytes();
@@ -203,6 +224,8 @@ pub(crate) fn argument_type(vm: &mut Vm, i: usize, expected: &str) -> Raised {
     let v = vm.arg(i);
     let actual = if i > vm.nargs() {
         b"no value".to_vec()
+    } else if !vm.dialect.type_names {
+        v.type_name().as_bytes().to_vec()
     } else if v.tag == Tag::Light {
         b"light userdata".to_vec()
     } else {
@@ -242,6 +265,12 @@ impl Vm {
         self.error = error;
         self.unhandled = false;
         Raised(())
+    }
+
+    /// The error on its way, which goes no further: as whoever caught it gets to see it, after its message handler.
+    pub(crate) fn caught_error(&mut self) -> Value {
+        let error = std::mem::replace(&mut self.error, Value::NIL);
+        if error.is_nil() && self.dialect.nil_errors_have_text { self.string(b"<no error object>") } else { error }
     }
 
     /// Raises a value that no message handler sees.

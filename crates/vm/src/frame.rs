@@ -4,7 +4,10 @@
 //! Everything else about a return is decided by one test of `flags` and then, in [`crate::call`], by the kind of the frame
 //! below.
 
-/// A Lua function. `extra`: number of extra arguments of a vararg function, which lie between `func` and `base`.
+use perilune_runtime::stack::Frame;
+
+/// A Lua function. `extra`: in the lower half the number of extra arguments of a vararg function, which lie between `func`
+/// and `base`; in the upper half how many calls have been replaced by tail calls, where the language counts them.
 pub const LUA: u8 = 0;
 /// A native function.
 pub const NATIVE: u8 = 1;
@@ -37,3 +40,31 @@ pub const HOOK: u16 = 16;
 pub const CAUGHT: u16 = 32;
 /// An error is passing through: the host call that made the frame `FRESH` has given up on it.
 pub const ABANDONED: u16 = 64;
+
+/// The number of extra arguments of a vararg function.
+///
+/// # Safety
+/// `f` is the frame of a vararg Lua function.
+#[inline]
+pub(crate) unsafe fn varargs(f: *const Frame) -> usize {
+    // SAFETY: the caller's duty.
+    unsafe { (*f).extra as u32 as usize }
+}
+
+/// How many calls were replaced by tail calls until this one, where the language counts them.
+///
+/// # Safety
+/// `f` is a frame of a live thread.
+pub(crate) unsafe fn lost_calls(f: *const Frame) -> u32 {
+    // SAFETY: the caller's duty. Only tail calls leave something in the upper half.
+    unsafe { if (*f).kind == LUA && (*f).flags & TAIL != 0 { ((*f).extra >> 32) as u32 } else { 0 } }
+}
+
+/// Notes how many calls were replaced by tail calls.
+///
+/// # Safety
+/// `f` is the frame of a Lua function that a tail call made.
+pub(crate) unsafe fn set_lost_calls(f: *mut Frame, count: u32) {
+    // SAFETY: the caller's duty.
+    unsafe { (*f).extra = (*f).extra & u64::from(u32::MAX) | u64::from(count) << 32 }
+}

@@ -47,7 +47,8 @@ unsafe fn run(vm: *mut Vm, event: &str, line: Option<u32>, transfer: Transfer) -
         (*vm).push((*th).hook);
         let name = (*vm).string(event.as_bytes());
         (*vm).push(name);
-        (*vm).push(line.map_or(Value::NIL, |l| Value::int(i64::from(l))));
+        let line = line.map_or(Value::NIL, |l| (*vm).int_value(i64::from(l)));
+        (*vm).push(line);
         let result = (*vm).call_flagged(2, 0, frame::HOOK);
         (*th).in_hook = false;
         (*vm).transfer = Transfer::default();
@@ -164,7 +165,7 @@ pub(crate) unsafe fn leave(vm: *mut Vm, first: usize, n: usize) -> Result<(), Ra
         if (*th).hook_mask & RETURN != 0 && !(*th).in_hook {
             let f = (*th).frame;
             // Counted from 1 at the first register, even in a vararg function, where the function is further below.
-            let at = (*th).stack.add(first).offset_from((*f).base) as u16 + 1;
+            let at = ((*th).stack.add(first).offset_from((*f).base) as u16).wrapping_add(1);
             run(vm, "return", None, Transfer { first: at, count: n as u16 })?;
         }
         let caller = (*th).frame.sub(1);

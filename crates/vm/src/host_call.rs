@@ -68,7 +68,7 @@ impl Vm {
             Some(Abort::Limit(v)) => VmError::Limit(v),
             Some(Abort::Exit { code, close }) => VmError::Exit { code, close },
             None => {
-                let value = std::mem::replace(&mut self.error, Value::NIL);
+                let value = self.caught_error();
                 let traceback = with_traceback.then(|| {
                     let (th, _) = self.running();
                     self.traceback(th, None, 0)

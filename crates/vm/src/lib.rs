@@ -28,6 +28,7 @@ pub mod control;
 pub mod debug;
 mod display;
 pub mod embed;
+pub mod environment;
 mod errors;
 pub mod frame;
 pub mod hooks;

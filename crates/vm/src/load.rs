@@ -1,6 +1,5 @@
 //! Loading chunks: source or binary to a function, and functions to binary.
 
-use perilune_base::dialect::LuaVersion;
 use perilune_bytecode::proto::Proto as Plain;
 use perilune_bytecode::{dump, verify};
 use perilune_runtime::object::{LuaClosure, Proto};
@@ -55,7 +54,11 @@ impl Vm {
         let plain = if binary { self.undump(source, name)? } else { self.compile(source, name)? };
         let count = plain.upvals.len() as u32;
         let proto = self.heap.new_proto(plain).as_ptr();
-        let env = env.unwrap_or(Value::table(self.globals));
+        let env = match env {
+            Some(env) => env,
+            None if binary && count > 1 && self.dialect.env_of_single_upvalue => Value::NIL,
+            None => self.thread_globals(),
+        };
         // SAFETY: prototype and closure were just made and nothing is collected until the function is returned; all
         // upvalue places are filled.
         unsafe {
@@ -70,7 +73,7 @@ impl Vm {
     }
 
     fn compile(&mut self, source: &[u8], name: &[u8]) -> Result<Plain, Value> {
-        match perilune_compiler::compile_source(source, name, LuaVersion::DEFAULT) {
+        match perilune_compiler::compile_source(source, name, self.dialect) {
             Ok(plain) => {
                 debug_assert!(verify::verify(&plain).is_ok(), "our own code must pass: {:?}", verify::verify(&plain));
                 Ok(plain)
@@ -80,14 +83,15 @@ impl Vm {
     }
 
     fn undump(&mut self, source: &[u8], name: &[u8]) -> Result<Plain, Value> {
-        let chunk = perilune_base::chunkid::chunkid(name);
+        let version = self.dialect.version;
+        let chunk = perilune_base::chunkid::chunkid_of_syntax(name, self.dialect);
         let mut failed = |reason: String| {
             let mut text = chunk.clone();
             text.extend_from_slice(b": ");
             text.extend_from_slice(reason.as_bytes());
             self.string(&text)
         };
-        let plain = dump::undump(source, LuaVersion::DEFAULT).map_err(|e| failed(e.to_string()))?;
+        let plain = dump::undump(source, version).map_err(|e| failed(e.to_string()))?;
         verify::verify(&plain).map_err(|e| failed(format!("bad binary format ({e})")))?;
         Ok(plain)
     }
@@ -97,7 +101,7 @@ impl Vm {
         let f = f.as_lua_fn()?;
         // SAFETY: a live closure's prototype and its children are alive.
         let whole = unsafe { assemble((*f.as_ptr()).proto) };
-        Some(dump::dump(&whole, LuaVersion::DEFAULT, strip))
+        Some(dump::dump(&whole, self.dialect.version, strip))
     }
 }
 

@@ -61,6 +61,12 @@ pub fn handler(vm: &Vm, meta: TableRef, event: Event) -> Value {
     meta.get_str(vm.event_name(event))
 }
 
+/// What is called in place of a value that is no function, nil when it cannot be called.
+pub(crate) fn callable(vm: &Vm, v: Value) -> Value {
+    let h = metamethod(vm, v, Event::Call);
+    if h.is_function() || vm.dialect.call_chains { h } else { Value::NIL }
+}
+
 /// The handler of `event` for a value, nil when absent.
 #[inline]
 pub fn metamethod(vm: &Vm, v: Value, event: Event) -> Value {

@@ -3,8 +3,10 @@
 //! As the reference does it: a register is named by the local variable that lives in it, or else by the last instruction
 //! before the current one that wrote it, provided no jump leads around that instruction.
 
+use perilune_base::dialect::Dialect;
+use perilune_base::dialect::table::MetamethodNames;
 use perilune_bytecode::ops::{Format, Instr, Op};
-use perilune_bytecode::proto::{Const, Proto as Plain};
+use perilune_bytecode::proto::{Const, ENV, FUNCTION_ENV, Proto as Plain};
 use perilune_runtime::object::{LuaClosure, Proto};
 use perilune_runtime::stack::Frame;
 use perilune_runtime::value::Value;
@@ -83,9 +85,9 @@ fn writes(i: Instr, op: Op, reg: usize) -> bool {
     match op {
         Op::LoadNil => a <= reg && reg <= a + i.b() as usize,
         Op::TForCall => reg >= a + 4,
-        Op::Call | Op::TailCall | Op::VarArg => reg >= a,
+        Op::Call | Op::TailCall | Op::VarArg | Op::VarArgOf => reg >= a,
         Op::SelfField => reg == a || reg == a + 1,
-        Op::ForPrep | Op::ForLoop => a <= reg && reg <= a + 3,
+        Op::ForPrep | Op::ForPrepOld | Op::ForLoop => a <= reg && reg <= a + 3,
         Op::TForLoop => reg == a + 2,
         Op::SetUpval
         | Op::SetTabUp
@@ -95,6 +97,7 @@ fn writes(i: Instr, op: Op, reg: usize) -> bool {
         | Op::SetList
         | Op::Jump
         | Op::Loop
+        | Op::NewGlobal
         | Op::Test
         | Op::Eq
         | Op::Lt
@@ -113,6 +116,7 @@ fn writes(i: Instr, op: Op, reg: usize) -> bool {
         | Op::Return0
         | Op::Return1
         | Op::TForPrep
+        | Op::TForPrepOld
         | Op::Tbc
         | Op::Close => false,
         _ => reg == a,
@@ -148,7 +152,7 @@ fn find_setter(code: &[Instr], last: usize, reg: usize) -> Option<usize> {
 }
 
 /// The name of what register `reg` holds at instruction `last`.
-pub(crate) fn register_name(p: &Plain, code: &[Instr], last: usize, reg: usize) -> Option<Named> {
+pub(crate) fn register_name(dialect: &Dialect, p: &Plain, code: &[Instr], last: usize, reg: usize) -> Option<Named> {
     if let Some(name) = local_name(p, reg + 1, last) {
         return Some(("local", name.to_vec()));
     }
@@ -156,28 +160,30 @@ pub(crate) fn register_name(p: &Plain, code: &[Instr], last: usize, reg: usize) 
     let i = code[pc];
     let field_kind = |env: bool| if env { "global" } else { "field" };
     match i.op()? {
-        Op::Move if i.b() < i.a() => register_name(p, code, pc, i.b() as usize),
+        Op::Move if i.b() < i.a() => register_name(dialect, p, code, pc, i.b() as usize),
         Op::GetTabUp => {
-            let env = upvalue_name(p, i.b() as usize) == b"_ENV";
+            let env = matches!(upvalue_name(p, i.b() as usize), ENV | FUNCTION_ENV);
             Some((field_kind(env), shown(cache_key(p, i.d())).to_vec()))
         }
         Op::GetField => {
-            let env = local_name(p, i.b() as usize + 1, pc) == Some(b"_ENV");
+            let env = local_name(p, i.b() as usize + 1, pc) == Some(ENV);
             Some((field_kind(env), shown(cache_key(p, i.d())).to_vec()))
         }
         Op::GetTable => {
-            let name = match register_name(p, code, pc, i.c() as usize) {
+            let name = match register_name(dialect, p, code, pc, i.c() as usize) {
                 Some(("constant", name)) => name,
                 _ => b"?".to_vec(),
             };
-            let env = local_name(p, i.b() as usize + 1, pc) == Some(b"_ENV");
+            let env = local_name(p, i.b() as usize + 1, pc) == Some(ENV);
             Some((field_kind(env), name))
         }
         // The reference has such an instruction for the integers of a byte only.
-        Op::GetInt if (0..=0xff).contains(&i.d()) => Some(("field", b"integer index".to_vec())),
+        Op::GetInt if dialect.integer_index_names && (0..=0xff).contains(&i.d()) => {
+            Some(("field", b"integer index".to_vec()))
+        }
         Op::GetInt => Some(("field", b"?".to_vec())),
         Op::GetUpval => Some(("upvalue", upvalue_name(p, i.b() as usize).to_vec())),
-        Op::LoadK => Some(("constant", shown(string_constant(p, i.d() as usize)?).to_vec())),
+        Op::LoadK if dialect.constant_names => Some(("constant", shown(string_constant(p, i.d() as usize)?).to_vec())),
         Op::SelfField => Some(("method", shown(cache_key(p, i.d())).to_vec())),
         _ => None,
     }
@@ -187,7 +193,7 @@ pub(crate) fn register_name(p: &Plain, code: &[Instr], last: usize, reg: usize) 
 ///
 /// # Safety
 /// As [`code_of`].
-pub(crate) unsafe fn called_name(f: *mut Frame) -> Option<Named> {
+pub(crate) unsafe fn called_name(dialect: &Dialect, f: *mut Frame) -> Option<Named> {
     // SAFETY: the caller's duty.
     let (p, code, pc) = unsafe {
         let (p, proto, pc) = code_of(f);
@@ -195,7 +201,10 @@ pub(crate) unsafe fn called_name(f: *mut Frame) -> Option<Named> {
     };
     let i = *code.get(pc)?;
     let event = match i.op()? {
-        Op::Call | Op::TailCall => return register_name(p, code, pc, i.a() as usize),
+        Op::Call | Op::TailCall => return register_name(dialect, p, code, pc, i.a() as usize),
+        Op::TForCall if dialect.metamethod_names == MetamethodNames::Unnamed => {
+            return Some(("local", b"(for generator)".to_vec()));
+        }
         Op::TForCall => return Some(("for iterator", b"for iterator".to_vec())),
         Op::SelfField | Op::GetTabUp | Op::GetTable | Op::GetInt | Op::GetField => "index",
         Op::SetTabUp | Op::SetTable | Op::SetInt | Op::SetField => "newindex",
@@ -210,7 +219,7 @@ pub(crate) unsafe fn called_name(f: *mut Frame) -> Option<Named> {
         Op::Sub | Op::SubK => "sub",
         Op::Mul | Op::MulK => "mul",
         Op::Div | Op::DivK => "div",
-        Op::Mod | Op::ModK => "mod",
+        Op::Mod | Op::ModK | Op::ModF | Op::ModFK => "mod",
         Op::IDiv | Op::IDivK => "idiv",
         Op::Pow | Op::PowK => "pow",
         Op::BAnd | Op::BAndK => "band",
@@ -220,7 +229,7 @@ pub(crate) unsafe fn called_name(f: *mut Frame) -> Option<Named> {
         Op::Shr | Op::ShrI => "shr",
         Op::Unm => "unm",
         Op::BNot => "bnot",
-        Op::Len => "len",
+        Op::Len | Op::LenF => "len",
         Op::Concat => "concat",
         Op::Eq | Op::EqK | Op::EqI => "eq",
         Op::Lt | Op::LtK | Op::LtI | Op::GtK | Op::GtI => "lt",
@@ -228,14 +237,31 @@ pub(crate) unsafe fn called_name(f: *mut Frame) -> Option<Named> {
         Op::Close | Op::Return => "close",
         _ => return None,
     };
-    Some(("metamethod", event.as_bytes().to_vec()))
+    match dialect.metamethod_names {
+        MetamethodNames::Unnamed => None,
+        MetamethodNames::Whole => Some(("metamethod", format!("__{event}").into_bytes())),
+        MetamethodNames::Short => Some(("metamethod", event.as_bytes().to_vec())),
+    }
+}
+
+/// Whether the current instruction of a Lua frame calls the iterator of a generic loop.
+///
+/// # Safety
+/// As [`code_of`].
+pub(crate) unsafe fn calls_iterator(f: *mut Frame) -> bool {
+    // SAFETY: the caller's duty.
+    let (code, pc) = unsafe {
+        let (_, proto, pc) = code_of(f);
+        (code(proto), pc)
+    };
+    code.get(pc).and_then(|i| i.op()) == Some(Op::TForCall)
 }
 
 /// The name of the function running in `f`, as its caller knows it.
 ///
 /// # Safety
 /// `f` is a frame of a live thread, above that thread's bottom frame.
-pub(crate) unsafe fn function_name(f: *mut Frame) -> Option<Named> {
+pub(crate) unsafe fn function_name(dialect: &Dialect, f: *mut Frame) -> Option<Named> {
     // SAFETY: below a frame that is not the bottom one there is another.
     unsafe {
         if (*f).flags & frame::TAIL != 0 {
@@ -251,7 +277,7 @@ pub(crate) unsafe fn function_name(f: *mut Frame) -> Option<Named> {
         if (*caller).kind != frame::LUA || (*f).flags & (frame::FRESH | frame::ABANDONED) != 0 {
             return None;
         }
-        called_name(caller)
+        called_name(dialect, caller)
     }
 }
 
@@ -259,7 +285,7 @@ pub(crate) unsafe fn function_name(f: *mut Frame) -> Option<Named> {
 ///
 /// # Safety
 /// `f` is the current frame of a live thread.
-pub(crate) unsafe fn operand_name(f: *mut Frame, v: Value) -> Option<Named> {
+pub(crate) unsafe fn operand_name(dialect: &Dialect, f: *mut Frame, v: Value) -> Option<Named> {
     // SAFETY: registers of the instruction are slots of the frame.
     unsafe {
         if (*f).kind != frame::LUA {
@@ -285,16 +311,20 @@ pub(crate) unsafe fn operand_name(f: *mut Frame, v: Value) -> Option<Named> {
                 let first = i.b() as usize;
                 return (first..first + i.c() as usize)
                     .find(|&r| same(*(*f).base.add(r)))
-                    .and_then(|r| register_name(p, code, pc, r));
+                    .and_then(|r| register_name(dialect, p, code, pc, r));
             }
             _ => {}
         }
+        // Where operators convert strings, constant operands are not in registers in the reference, and have no names.
+        let is_binary = registers[1].is_some() || matches!(op.format(), Format::ABK | Format::ABImm);
+        let has_name = |kind: &str| dialect.string_metamethods || !is_binary || kind != "constant";
         for r in registers.into_iter().flatten() {
             if same(*(*f).base.add(r as usize)) {
-                return register_name(p, code, pc, r as usize);
+                return register_name(dialect, p, code, pc, r as usize).filter(|(kind, _)| has_name(kind));
             }
         }
-        if op.format() == Format::ABK
+        if dialect.constant_names
+            && op.format() == Format::ABK
             && let Some(name) = string_constant(p, i.d() as usize)
         {
             return Some(("constant", shown(name).to_vec()));

@@ -34,38 +34,6 @@ pub const MIN_STACK: usize = 20;
 /// the native function's own; see [`Vm::return_call`].
 pub(crate) const RETURN_CALL: u32 = u32::MAX - 0xff;
 
-/// A row of a library table.
-#[derive(Clone, Copy)]
-pub struct Row {
-    /// The field's name.
-    pub name: &'static str,
-    /// The function.
-    pub func: NativeFn,
-    /// What a compiler tier may know it as.
-    pub intrinsic: Intrinsic,
-    /// Its direct form, for common cases.
-    pub direct: Option<DirectFn>,
-}
-
-impl Row {
-    /// The same row with a direct form. Whatever that gives, the function must give for the same arguments, at the price
-    /// of one call.
-    #[must_use]
-    pub const fn direct(self, direct: DirectFn) -> Row {
-        Row { direct: Some(direct), ..self }
-    }
-}
-
-/// A library row without an intrinsic.
-pub const fn row(name: &'static str, func: NativeFn) -> Row {
-    Row { name, func, intrinsic: Intrinsic::None, direct: None }
-}
-
-/// A library row that a compiler tier knows.
-pub const fn intrinsic(name: &'static str, func: NativeFn, intrinsic: Intrinsic) -> Row {
-    Row { name, func, intrinsic, direct: None }
-}
-
 macro_rules! intrinsics {
     ($($name:ident)*) => {
         /// The library functions that hot code calls, as a compiler tier and the interpreter's fast paths know them.
@@ -85,10 +53,21 @@ macro_rules! intrinsics {
     };
 }
 intrinsics! {
-    Assert Type Next Pairs Ipairs IpairsStep RawGet RawSet RawEqual RawLen Select SetMetatable GetMetatable ToNumber ToString
+    Assert Type Next NextFloat Pairs Ipairs IpairsStep IpairsStepFloat RawGet RawSet RawEqual RawLen Select SetMetatable GetMetatable ToNumber ToString
     Unpack TableInsert TableRemove TableConcat
     MathAbs MathCeil MathFloor MathFmod MathMax MathMin MathSqrt MathSin MathCos MathTan MathExp MathLog MathModf MathToInteger MathType MathRandom MathUlt
     StringByte StringChar StringLen StringSub StringRep StringFind StringMatch StringGsub StringGmatch StringFormat StringUpper StringLower StringReverse
+}
+
+impl Intrinsic {
+    /// What the function is where all numbers are floats. The others are known for what they do with integers.
+    const fn without_integers(self) -> Intrinsic {
+        match self {
+            Intrinsic::Next => Intrinsic::NextFloat,
+            Intrinsic::IpairsStep => Intrinsic::IpairsStepFloat,
+            _ => Intrinsic::None,
+        }
+    }
 }
 
 // Arguments.
@@ -279,7 +258,10 @@ impl Vm {
     pub fn check_thread(&mut self, i: usize) -> Result<ThreadRef, Raised> {
         match self.arg(i).as_thread() {
             Some(t) => Ok(t),
-            None => Err(self.type_error(i, "thread")),
+            None => Err(match self.dialect.coroutine_expected {
+                Some(message) => self.arg_error(i, message),
+                None => self.type_error(i, "thread"),
+            }),
         }
     }
 
@@ -421,7 +403,16 @@ impl Vm {
 
     /// A native function value with upvalues.
     pub fn native(&mut self, func: NativeFn, intrinsic: Intrinsic, upvalues: &[Value]) -> Value {
+        let intrinsic = if self.dialect.integers { intrinsic } else { intrinsic.without_integers() };
         Value::native_fn(self.heap.new_native(func as *const (), intrinsic as u32, None, upvalues))
+    }
+
+    /// A library function, with its direct form in languages with integers: those forms are about integers.
+    pub fn library_function(&mut self, func: NativeFn, intrinsic: Intrinsic, direct: Option<DirectFn>) -> Value {
+        let has_integers = self.dialect.integers;
+        let intrinsic = if has_integers { intrinsic } else { intrinsic.without_integers() };
+        let direct = direct.filter(|_| has_integers);
+        Value::native_fn(self.heap.new_native(func as *const (), intrinsic as u32, direct, &[]))
     }
 
     /// A userdata owning `data`, with `metatable`, registered for finalization when that has `__gc`.
@@ -471,15 +462,6 @@ impl Vm {
     pub fn get_field(&mut self, t: TableRef, name: &str) -> Value {
         let key = self.heap.new_str(name.as_bytes());
         t.get_str(key)
-    }
-
-    /// Fills a library table.
-    pub fn register(&mut self, t: TableRef, rows: &[Row]) {
-        for r in rows {
-            let f = self.heap.new_native(r.func as *const (), r.intrinsic as u32, r.direct, &[]);
-            let f = Value::native_fn(f);
-            self.set_field(t, r.name, f);
-        }
     }
 
     /// The table that only host code sees.

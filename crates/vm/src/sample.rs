@@ -5,6 +5,7 @@
 //! nothing. What it is told is where the slice *ended*: a function that is shorter than a slice is seen as often as it
 //! takes its share of many.
 
+use perilune_base::dialect::Dialect;
 use perilune_runtime::object::Thread;
 use perilune_runtime::stack::Frame;
 
@@ -60,7 +61,7 @@ impl Vm {
             // SAFETY: the running thread and the chain of its resumers are alive, and have their `pc`s stored: this is
             // called by a sampler, or by code that Lua has called.
             unsafe {
-                add_places(thread, most, &mut places);
+                add_places(self.dialect, thread, most, &mut places);
                 thread = (*thread).resumer;
             }
         }
@@ -81,14 +82,14 @@ impl Vm {
 ///
 /// # Safety
 /// `thread` is alive, and its Lua frames have their `pc` stored.
-unsafe fn add_places(thread: *mut Thread, most: usize, places: &mut Vec<Place>) {
+unsafe fn add_places(dialect: &Dialect, thread: *mut Thread, most: usize, places: &mut Vec<Place>) {
     // SAFETY: the caller's duty; frames other than the bottom one have a function.
     unsafe {
         for f in frames_down(thread).filter(|&f| (*f).kind != frame::BOTTOM) {
             if places.len() == most {
                 return;
             }
-            places.push(place(f));
+            places.push(place(dialect, f));
         }
     }
 }
@@ -97,13 +98,13 @@ unsafe fn add_places(thread: *mut Thread, most: usize, places: &mut Vec<Place>) 
 ///
 /// # Safety
 /// As [`add_places`], of a frame that is not the bottom one.
-unsafe fn place(f: *mut Frame) -> Place {
+unsafe fn place(dialect: &Dialect, f: *mut Frame) -> Place {
     // SAFETY: the caller's duty; the function slot holds the function, of a Lua frame a Lua closure.
     unsafe {
-        let name = names::function_name(f).map(|(_, name)| name);
+        let name = names::function_name(dialect, f).map(|(_, name)| name);
         let function = if (*f).kind == frame::LUA {
             let (plain, proto, _) = names::code_of(f);
-            Function::Lua { chunk: short_source(proto), defined: plain.line_defined, line: current_line(f) }
+            Function::Lua { chunk: short_source(dialect, proto), defined: plain.line_defined, line: current_line(f) }
         } else {
             Function::Native
         };
@@ -134,7 +135,9 @@ mod tests {
 
     /// What a sampler sees of a chunk.
     fn sampled(source: &str) -> (u64, Vec<(u64, Vec<Place>)>) {
-        let mut vm = Vm::new(VmOptions { host: Box::new(NullHost::new()), limits: Limits::default() });
+        let options =
+            VmOptions { dialect: Dialect::DEFAULT, host: Box::new(NullHost::new()), limits: Limits::default() };
+        let mut vm = Vm::new(options);
         let stacks = Stacks::default();
         vm.set_sampler(Some(Box::new(Keeper(Rc::clone(&stacks)))));
         let chunk = vm.load(source.as_bytes(), b"=chunk", LoadMode::Text, None).expect("well formed");

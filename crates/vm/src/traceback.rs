@@ -1,6 +1,8 @@
 //! Tracebacks and positions.
 
 use perilune_base::chunkid::chunkid;
+use perilune_base::dialect::Dialect;
+use perilune_base::dialect::table::Tracebacks;
 use perilune_runtime::object::{LuaClosure, Proto, Thread, ThreadRef};
 use perilune_runtime::stack::Frame;
 use perilune_runtime::value::Value;
@@ -15,23 +17,32 @@ use crate::vm::Vm;
 const FIRST_LEVELS: usize = 10;
 /// Levels shown at its bottom.
 const LAST_LEVELS: usize = 11;
+/// As [`FIRST_LEVELS`], in versions that count from the first level of all.
+const FIRST_LEVELS_OLD: usize = 12;
+/// As [`LAST_LEVELS`], in those versions.
+const LAST_LEVELS_OLD: usize = 10;
 
-/// The frames of a thread from the current one down, without the bottom one.
-///
-/// # Safety
-/// `th` is alive.
-pub(crate) unsafe fn levels(th: *mut Thread) -> Vec<*mut Frame> {
-    // SAFETY: the caller's duty.
-    unsafe { frames_down(th).filter(|&f| (*f).kind != frame::BOTTOM).collect() }
+/// A level of a thread.
+#[derive(Clone, Copy)]
+pub(crate) enum Level {
+    /// A call in progress.
+    Active(*mut Frame),
+    /// A call that was replaced by a tail call, where the language counts them.
+    Lost,
 }
 
-/// The frame at a level of a thread: 0 is the running function.
+/// The levels of a thread from the current one, which is level 0.
 ///
 /// # Safety
 /// `th` is alive.
-pub(crate) unsafe fn level(th: *mut Thread, n: usize) -> Option<*mut Frame> {
+pub(crate) unsafe fn levels(th: *mut Thread) -> impl Iterator<Item = Level> {
     // SAFETY: the caller's duty.
-    unsafe { frames_down(th).filter(|&f| (*f).kind != frame::BOTTOM).nth(n) }
+    unsafe {
+        frames_down(th).filter(|&f| (*f).kind != frame::BOTTOM).flat_map(|f| {
+            let lost = std::iter::repeat_n(Level::Lost, frame::lost_calls(f) as usize);
+            std::iter::once(Level::Active(f)).chain(lost)
+        })
+    }
 }
 
 /// The line that a Lua frame is executing, if its function has lines.
@@ -50,11 +61,11 @@ pub(crate) unsafe fn current_line(f: *mut Frame) -> Option<u32> {
 ///
 /// # Safety
 /// `proto` is alive.
-pub(crate) unsafe fn short_source(proto: *mut Proto) -> Vec<u8> {
+pub(crate) unsafe fn short_source(dialect: &Dialect, proto: *mut Proto) -> Vec<u8> {
     // SAFETY: the caller's duty; the source is kept alive by the prototype. An empty name is left out.
     match unsafe { (*proto).info.source.as_str() } {
-        Some(s) => chunkid(s.as_bytes()),
-        None => chunkid(b""),
+        Some(s) => chunkid(s.as_bytes(), dialect),
+        None => chunkid(b"", dialect),
     }
 }
 
@@ -92,12 +103,12 @@ impl Vm {
     pub fn position(&self, n: usize) -> Vec<u8> {
         // SAFETY: the current thread is alive.
         unsafe {
-            match level(self.thread, n) {
-                Some(f) if (*f).kind == frame::LUA => {
+            match levels(self.thread).nth(n) {
+                Some(Level::Active(f)) if (*f).kind == frame::LUA => {
                     let (_, proto, _) = names::code_of(f);
                     match current_line(f) {
                         Some(line) => {
-                            let mut text = short_source(proto);
+                            let mut text = short_source(self.dialect, proto);
                             text.extend_from_slice(format!(":{line}: ").as_bytes());
                             text
                         }
@@ -118,8 +129,10 @@ impl Vm {
         unsafe {
             let f = (*self.thread).frame;
             let (_, proto, _) = names::code_of(f);
-            let line = current_line(f).map_or(-1, i64::from);
-            let mut text = short_source(proto);
+            let Some(line) = current_line(f) else {
+                return format!("{} ", self.dialect.stripped_position).into_bytes();
+            };
+            let mut text = short_source(self.dialect, proto);
             text.extend_from_slice(format!(":{line}: ").as_bytes());
             text
         }
@@ -135,19 +148,26 @@ impl Vm {
         out.extend_from_slice(b"stack traceback:");
         // SAFETY: the thread is alive; nothing below runs Lua code.
         unsafe {
-            let all = levels(thread.as_ptr());
-            let shown = all.get(from..).unwrap_or(&[]);
-            // One level more than the announced number is left out, as in the reference.
-            let skip = shown.len() > FIRST_LEVELS + LAST_LEVELS + 1;
-            let mut at = 0;
-            while at < shown.len() {
-                if skip && at == FIRST_LEVELS {
-                    let skipped = shown.len() - FIRST_LEVELS - LAST_LEVELS;
-                    out.extend_from_slice(format!("\n\t...\t(skipping {} levels)", skipped - 1).as_bytes());
-                    at += skipped;
+            let all: Vec<Level> = levels(thread.as_ptr()).collect();
+            let style = self.dialect.tracebacks;
+            let left_out = omission(style, from, all.len());
+            let mut at = from;
+            while at < all.len() {
+                if let Some((first, end)) = left_out
+                    && at == first
+                {
+                    out.extend_from_slice(b"\n\t...");
+                    if matches!(style, Tracebacks::Counted | Tracebacks::Called) {
+                        // One level more than the announced number is left out, as in the reference.
+                        out.extend_from_slice(format!("\t(skipping {} levels)", end - first - 1).as_bytes());
+                    }
+                    at = end;
                     continue;
                 }
-                self.traceback_level(&mut out, shown[at]);
+                match all[at] {
+                    Level::Active(f) => self.traceback_level(&mut out, f),
+                    Level::Lost => out.extend_from_slice(b"\n\t(tail call): ?"),
+                }
                 at += 1;
             }
         }
@@ -162,43 +182,86 @@ impl Vm {
         // SAFETY: the caller's duty; the function slot of a frame holds its function.
         unsafe {
             let is_lua = (*f).kind == frame::LUA;
+            out.extend_from_slice(b"\n\t");
             if is_lua {
                 let (_, proto, _) = names::code_of(f);
-                out.extend_from_slice(b"\n\t");
-                out.extend_from_slice(&short_source(proto));
-                match current_line(f) {
-                    Some(line) => out.extend_from_slice(format!(":{line}: in ").as_bytes()),
-                    None => out.extend_from_slice(b": in "),
+                out.extend_from_slice(&short_source(self.dialect, proto));
+                if let Some(line) = current_line(f) {
+                    out.extend_from_slice(format!(":{line}").as_bytes());
                 }
             } else {
-                out.extend_from_slice(b"\n\t[C]: in ");
+                out.extend_from_slice(b"[C]");
             }
-            let function = *(*f).func;
-            if let Some(name) = global_name(self, function) {
-                out.extend_from_slice(b"function '");
-                out.extend_from_slice(&name);
-                out.push(b'\'');
-            } else if let Some((kind, name)) = names::function_name(f) {
-                out.extend_from_slice(kind.as_bytes());
-                out.extend_from_slice(b" '");
-                out.extend_from_slice(&name);
-                out.push(b'\'');
-            } else if is_lua {
-                let proto = (*pointer::<LuaClosure>(function)).proto;
-                let p = &(*proto).info.plain;
-                if p.line_defined == 0 {
-                    out.extend_from_slice(b"main chunk");
-                } else {
-                    out.extend_from_slice(b"function <");
-                    out.extend_from_slice(&short_source(proto));
-                    out.extend_from_slice(format!(":{}>", p.line_defined).as_bytes());
-                }
-            } else {
-                out.push(b'?');
-            }
-            if (*f).flags & frame::TAIL != 0 {
+            out.extend_from_slice(b": ");
+            out.extend_from_slice(&self.described_function(f));
+            if (*f).flags & frame::TAIL != 0 && !self.dialect.counts_tail_calls {
                 out.extend_from_slice(b"\n\t(...tail calls...)");
             }
         }
     }
+
+    /// What a line of a traceback says about the function of a frame.
+    ///
+    /// # Safety
+    /// As [`Vm::traceback_level`].
+    unsafe fn described_function(&mut self, f: *mut Frame) -> Vec<u8> {
+        // SAFETY: the caller's duty; the function slot of a frame holds its function.
+        unsafe {
+            let is_lua = (*f).kind == frame::LUA;
+            let function = *(*f).func;
+            let line_defined = crate::load::plain_of(function).map_or(0, |plain| plain.line_defined);
+            let is_main = is_lua && line_defined == 0;
+            let style = self.dialect.tracebacks;
+            let named = names::function_name(self.dialect, f);
+            let quoted = |kind: &str, name: &[u8]| [b"in ", kind.as_bytes(), b" '", name, b"'"].concat();
+            match (style, named) {
+                (Tracebacks::Lines | Tracebacks::Functions, Some((_, name))) => return quoted("function", &name),
+                (Tracebacks::Called, Some((kind, name))) => return quoted(kind, &name),
+                (Tracebacks::Called, None) if is_main => {}
+                (Tracebacks::Lines, None) if !is_lua => return b"?".to_vec(),
+                (Tracebacks::Lines | Tracebacks::Functions, None) if is_lua => {}
+                (_, named) => {
+                    if let Some(name) = global_name(self, function) {
+                        return quoted("function", &name);
+                    }
+                    if let Some((kind, name)) = named {
+                        return quoted(kind, &name);
+                    }
+                }
+            }
+            if !is_lua {
+                return b"in ?".to_vec();
+            }
+            let proto = (*pointer::<LuaClosure>(function)).proto;
+            match line_defined {
+                0 => b"in main chunk".to_vec(),
+                line => {
+                    let place = format!(":{line}>");
+                    [b"in function <", &short_source(self.dialect, proto)[..], place.as_bytes()].concat()
+                }
+            }
+        }
+    }
+}
+
+/// The levels that a traceback of levels `from..count` leaves out: the first one, and the one behind them.
+fn omission(style: Tracebacks, from: usize, count: usize) -> Option<(usize, usize)> {
+    let (first, end) = match style {
+        Tracebacks::Lines if FIRST_LEVELS_OLD.max(from) + LAST_LEVELS_OLD + 1 < count => {
+            (FIRST_LEVELS_OLD.max(from), count - LAST_LEVELS_OLD)
+        }
+        Tracebacks::Lines => return None,
+        Tracebacks::Functions if count > FIRST_LEVELS_OLD + LAST_LEVELS_OLD + 1 && from < FIRST_LEVELS_OLD => {
+            (FIRST_LEVELS_OLD - 1, count - 1 - LAST_LEVELS_OLD)
+        }
+        Tracebacks::Functions => return None,
+        Tracebacks::Kinds | Tracebacks::Counted | Tracebacks::Called => {
+            let is_long = count.saturating_sub(from) > FIRST_LEVELS + LAST_LEVELS + 1;
+            if !is_long {
+                return None;
+            }
+            (from + FIRST_LEVELS, count - LAST_LEVELS)
+        }
+    };
+    (first < end).then_some((first, end))
 }

@@ -3,6 +3,7 @@
 use std::ptr;
 use std::rc::Rc;
 
+use perilune_base::dialect::Dialect;
 use perilune_runtime::heap::{GrowError, Heap, Marker, Roots};
 use perilune_runtime::object::{Gc, StrRef, TableRef, Thread, ThreadRef, ThreadStatus};
 use perilune_runtime::stack::INITIAL_SLOTS;
@@ -91,6 +92,8 @@ pub struct Vm {
     pub(crate) finalizing: bool,
     /// Finalizers switched off while the VM is built and after it is closed.
     pub(crate) closed: bool,
+    /// The language.
+    pub(crate) dialect: &'static Dialect,
     pub(crate) host: Box<dyn Host>,
     pub(crate) tier: Rc<dyn Tier>,
     /// How often compiled code was flushed.
@@ -118,6 +121,8 @@ pub(crate) enum WarnState {
 
 /// How a VM is made.
 pub struct VmOptions {
+    /// The language.
+    pub dialect: &'static Dialect,
     /// The outside world.
     pub host: Box<dyn Host>,
     /// What scripts may spend.
@@ -127,7 +132,7 @@ pub struct VmOptions {
 impl Vm {
     /// A VM without libraries.
     pub fn new(options: VmOptions) -> Box<Vm> {
-        let VmOptions { host, limits } = options;
+        let VmOptions { dialect, host, limits } = options;
         let seed = host.random_seed();
         let mut heap = Heap::new(seed.0 ^ 0x9e37_79b9_7f4a_7c15);
         let registry = heap.new_table(0, 8);
@@ -137,6 +142,7 @@ impl Vm {
             std::alloc::handle_alloc_error(std::alloc::Layout::new::<Thread>());
         };
         let event_names: Vec<StrRef> = Event::ALL.iter().map(|e| heap.new_str(e.name().as_bytes())).collect();
+        heap.set_ephemerons(dialect.ephemerons);
         heap.set_special_names(event_names[Event::Mode as usize], event_names[Event::Gc as usize]);
         if let Some(bytes) = limits.memory {
             heap.set_limit(bytes);
@@ -178,6 +184,7 @@ impl Vm {
             warnings: WarnState::Off,
             finalizing: false,
             closed: false,
+            dialect,
             host,
             tier: Rc::new(NullTier),
             epoch: 0,
@@ -194,6 +201,27 @@ impl Vm {
     #[inline]
     pub fn event_name(&self, event: Event) -> StrRef {
         self.event_names[event as usize]
+    }
+
+    /// The language.
+    #[inline]
+    pub fn dialect(&self) -> &'static Dialect {
+        self.dialect
+    }
+
+    /// A count, length or position as scripts see it: an integer, or a float where the language has no integers.
+    #[inline]
+    pub fn int_value(&self, n: i64) -> Value {
+        if self.dialect.integers { Value::int(n) } else { Value::float(n as f64) }
+    }
+
+    /// A key that a table has given, as scripts see it: tables keep integral keys as integers.
+    #[inline]
+    pub fn key_value(&self, key: Value) -> Value {
+        match key.as_int() {
+            Some(n) => self.int_value(n),
+            None => key,
+        }
     }
 
     /// The heap.
@@ -269,6 +297,7 @@ impl Vm {
             _ => return self.set_type_metatable(v.tag, meta),
         }
         if let Some(m) = meta
+            && (self.dialect.gc_of_tables || v.tag == Tag::UserData)
             && !crate::meta::handler(self, m, Event::Gc).is_nil()
         {
             self.heap.register_finalizer(v);

@@ -3,6 +3,7 @@
 //! Each row of `scenarios.lua` is a function without arguments. It is called once to warm up, then the garbage is
 //! collected, then the call is counted.
 
+use perilune_base::dialect::Dialect;
 use perilune_runtime::value::Value;
 use perilune_vm::host::{DeterministicHost, NullHost};
 use perilune_vm::limits::Limits;
@@ -17,7 +18,7 @@ const SOURCE: &str = include_str!("scenarios.lua");
 /// A VM with all libraries, the same on every run.
 pub fn vm() -> Box<Vm> {
     let host = Box::new(DeterministicHost::new(Box::new(NullHost::new()), 1));
-    let mut vm = Vm::new(VmOptions { host, limits: Limits::default() });
+    let mut vm = Vm::new(VmOptions { dialect: Dialect::DEFAULT, host, limits: Limits::default() });
     perilune_stdlib::open_all(&mut vm);
     vm
 }

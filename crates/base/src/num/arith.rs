@@ -1,6 +1,7 @@
 //! Arithmetic on numbers (`luaO_rawarith`, `luaV_mod`, `luaV_idiv`, `luaV_shiftl`).
 
 use super::Num;
+use crate::dialect::Dialect;
 
 /// Arithmetic and bitwise operations, as in the reference's `LUA_OP*`.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -87,6 +88,23 @@ pub fn arith(op: ArithOp, a: Num, b: Num) -> Option<Num> {
         },
         ArithOp::BNot => Num::Int(!a.to_int()?),
     })
+}
+
+/// Applies an operation as a dialect does.
+#[inline]
+#[must_use]
+pub fn arith_in(dialect: &Dialect, op: ArithOp, a: Num, b: Num) -> Option<Num> {
+    if op == ArithOp::Mod && !dialect.integers {
+        return Some(Num::Float(float_mod_by_floor(a.to_float(), b.to_float())));
+    }
+    arith(op, a, b)
+}
+
+/// `a % b` where all numbers are floats: `a - floor(a / b) * b`, not exact for large quotients.
+#[inline]
+#[must_use]
+pub fn float_mod_by_floor(a: f64, b: f64) -> f64 {
+    a - (a / b).floor() * b
 }
 
 #[inline]

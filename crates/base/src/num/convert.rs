@@ -31,6 +31,14 @@ fn in_range(integral: f64) -> Option<i64> {
     (-TWO_POW_63..TWO_POW_63).contains(&integral).then_some(integral as i64)
 }
 
+/// A float without its fraction as a cast does it in C on the usual machines: what does not fit becomes the least integer.
+#[inline]
+#[must_use]
+pub fn float_to_int_as_c(float: f64) -> i64 {
+    let int = float as i64;
+    if int == i64::MAX || float.is_nan() { i64::MIN } else { int }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -30,6 +30,37 @@ pub fn int_loop_count(start: i64, limit: Num, step: i64) -> Option<u64> {
     })
 }
 
+/// As [`int_loop_count`], for loops that wrap around when the control variable overflows, and for which a step of zero
+/// counts as negative. A loop that does not end has as many iterations as can be counted.
+#[must_use]
+pub fn wrapping_loop_count(start: i64, limit: Num, step: i64) -> Option<u64> {
+    /// Wrapping around this often, a loop is taken for endless.
+    const PASSES: u32 = 64;
+    let limit = clip_limit(limit, step)?;
+    let runs = |index: i64| if step > 0 { index <= limit } else { limit <= index };
+    if !runs(start) {
+        return None;
+    }
+    if step == 0 {
+        return Some(u64::MAX);
+    }
+    let (mut start, mut total) = (start, 0u64);
+    for _ in 0..PASSES {
+        let count = int_loop_count(start, Num::Int(limit), step)?;
+        let last = start.wrapping_add(step.wrapping_mul(count as i64));
+        total = total.saturating_add(count);
+        if last.checked_add(step).is_some() {
+            return Some(total);
+        }
+        start = last.wrapping_add(step);
+        if !runs(start) {
+            return Some(total);
+        }
+        total = total.saturating_add(1);
+    }
+    Some(u64::MAX)
+}
+
 /// The limit of an integer loop as an integer; `None` if no integer satisfies it.
 #[inline]
 fn clip_limit(limit: Num, step: i64) -> Option<i64> {
@@ -68,6 +99,18 @@ pub fn float_loop_continues(value: f64, limit: f64, step: f64) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn loops_that_wrap_around_go_on() {
+        assert_eq!(wrapping_loop_count(1, Num::Int(10), 3), Some(3));
+        assert_eq!(wrapping_loop_count(1, Num::Int(0), 1), None);
+        assert_eq!(wrapping_loop_count(i64::MAX - 1, Num::Int(i64::MAX), 1), Some(u64::MAX));
+        assert_eq!(wrapping_loop_count(1, Num::Int(0), 0), Some(u64::MAX));
+        assert_eq!(wrapping_loop_count(1, Num::Int(2), 0), None);
+        // 0, 2^62, then back to the least integer, and up by steps of 2^62 to 2^62 again.
+        assert_eq!(wrapping_loop_count(0, Num::Int(i64::MAX), 1 << 62), Some(u64::MAX));
+        assert_eq!(wrapping_loop_count(0, Num::Int(1 << 61), i64::MAX), Some(0));
+    }
 
     #[test]
     fn the_count_of_an_integer_loop_is_exact_at_the_ends_of_the_range() {

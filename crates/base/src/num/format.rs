@@ -6,7 +6,9 @@
 
 use std::io::Write;
 
-/// Significant digits that `tostring` shows of a float (`LUAI_NUMFFORMAT` is `"%.14g"`).
+use crate::dialect::table::FloatText;
+
+/// Significant digits that `tostring` shows of a float in most versions (`LUAI_NUMFFORMAT` is `"%.14g"`).
 pub const FLOAT_DIGITS: usize = 14;
 
 /// Appends an integer in decimal.
@@ -33,25 +35,49 @@ fn write_unsigned(out: &mut Vec<u8>, mut value: u64) {
     out.extend_from_slice(&digits[at..]);
 }
 
-/// Appends a float as `tostring` shows it: `%.14g`, with `.0` added if it then looks like an integer.
+/// Appends a float as `tostring` shows it in the default version: `%.14g`, with `.0` added if it then looks like an
+/// integer.
 pub fn write_float(out: &mut Vec<u8>, float: f64) {
+    write_float_as(out, float, FloatText::Marked);
+}
+
+/// Appends a float as `tostring` shows it.
+pub fn write_float_as(out: &mut Vec<u8>, float: f64, text: FloatText) {
     /// Integral floats below this have at most [`FLOAT_DIGITS`] digits, and print all of them.
     const ALL_DIGITS_SHOWN: f64 = 1e14;
+    let mark: &[u8] = if text == FloatText::Plain { b"" } else { b".0" };
     if float.abs() < ALL_DIGITS_SHOWN && float.trunc() == float {
         if float.is_sign_negative() {
             out.push(b'-');
         }
         write_unsigned(out, float.abs() as u64);
-        out.extend_from_slice(b".0");
+        out.extend_from_slice(mark);
         return;
     }
     let start = out.len();
-    write_signed_float(out, float, |out, magnitude| {
-        write_general(out, magnitude, FLOAT_DIGITS, false);
-    });
-    if out[start..].iter().all(|byte| byte.is_ascii_digit() || *byte == b'-') {
-        out.extend_from_slice(b".0");
+    match text {
+        FloatText::Plain | FloatText::Marked => write_digits_of(out, float, FLOAT_DIGITS),
+        FloatText::RoundTrip => write_round_trip(out, float),
     }
+    if out[start..].iter().all(|byte| byte.is_ascii_digit() || *byte == b'-') {
+        out.extend_from_slice(mark);
+    }
+}
+
+/// Appends `%.15g`, or `%.17g` if that does not read back as the same float.
+fn write_round_trip(out: &mut Vec<u8>, float: f64) {
+    let start = out.len();
+    write_digits_of(out, float, 15);
+    let reads_back = std::str::from_utf8(&out[start..]).ok().and_then(|text| text.parse::<f64>().ok());
+    if reads_back != Some(float) {
+        out.truncate(start);
+        write_digits_of(out, float, 17);
+    }
+}
+
+/// Appends `%.{digits}g`.
+fn write_digits_of(out: &mut Vec<u8>, float: f64, digits: usize) {
+    write_signed_float(out, float, |out, magnitude| write_general(out, magnitude, digits, false));
 }
 
 /// The flags of a conversion.

@@ -1,6 +1,7 @@
 //! Text to numbers (`luaO_str2num`, and `tonumber` with a base).
 
 use super::Num;
+use crate::dialect::Dialect;
 
 /// The whitespace of C's `isspace` in the "C" locale.
 #[inline]
@@ -44,11 +45,54 @@ pub fn str_to_number(text: &[u8]) -> Option<Num> {
     }
 }
 
+/// The number that a text denotes in a dialect.
+#[inline]
+#[must_use]
+pub fn text_to_number(text: &[u8], dialect: &Dialect) -> Option<Num> {
+    if dialect.integers { str_to_number(text) } else { str_to_float(text, dialect.c_numerals).map(Num::Float) }
+}
+
+/// The float that a text denotes, with optional whitespace and sign around it.
+///
+/// By the rules of C's `strtod` if `as_c`: texts end at a zero byte, and infinities and NaN may be spelled.
+fn str_to_float(text: &[u8], as_c: bool) -> Option<f64> {
+    let text = match text.iter().position(|&byte| byte == 0) {
+        Some(end) if as_c => &text[..end],
+        _ => text,
+    };
+    let (is_negative, digits) = split_sign(trim(text));
+    let magnitude = unsigned_float(digits).or_else(|| if as_c { spelled_float(digits) } else { None })?;
+    Some(if is_negative { -magnitude } else { magnitude })
+}
+
+/// `inf`, `infinity`, `nan` and `nan(...)`, in any case.
+fn spelled_float(text: &[u8]) -> Option<f64> {
+    let lower = text.to_ascii_lowercase();
+    match lower.as_slice() {
+        b"inf" | b"infinity" => Some(f64::INFINITY),
+        b"nan" => Some(f64::NAN),
+        [b'n', b'a', b'n', b'(', inside @ .., b')']
+            if inside.iter().all(|b| b.is_ascii_alphanumeric() || *b == b'_') =>
+        {
+            Some(f64::NAN)
+        }
+        _ => None,
+    }
+}
+
+/// The float that an unsigned numeral denotes, if it is well-formed.
+fn unsigned_float(text: &[u8]) -> Option<f64> {
+    match text {
+        [b'0', b'x' | b'X', digits @ ..] => hex_float(digits),
+        _ => decimal_float(text),
+    }
+}
+
 /// The value of a numeral as it stands in a program: without sign or whitespace.
 #[inline]
 #[must_use]
-pub fn lexical_number(text: &[u8]) -> Option<Num> {
-    numeral(text, false)
+pub fn lexical_number(text: &[u8], dialect: &Dialect) -> Option<Num> {
+    if dialect.integers { numeral(text, false) } else { unsigned_float(text).map(Num::Float) }
 }
 
 /// Parses an unsigned numeral. A decimal integer may be as large as 2^63 if it is going to be negated.
@@ -204,6 +248,7 @@ pub fn parse_in_base(text: &[u8], base: u32) -> Option<i64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::dialect::LuaVersion;
 
     fn number(text: &str) -> Option<Num> {
         str_to_number(text.as_bytes())
@@ -224,7 +269,7 @@ mod tests {
     fn decimal_integers_that_do_not_fit_become_floats() {
         assert_eq!(number("9223372036854775808"), Some(Num::Float(9_223_372_036_854_775_808.0)));
         assert_eq!(number("-9223372036854775809"), Some(Num::Float(-9_223_372_036_854_775_808.0)));
-        assert_eq!(lexical_number(b"9223372036854775808"), Some(Num::Float(2f64.powi(63))));
+        assert_eq!(lexical_number(b"9223372036854775808", Dialect::DEFAULT), Some(Num::Float(2f64.powi(63))));
         assert_eq!(number("1e400"), Some(Num::Float(f64::INFINITY)));
     }
 
@@ -280,6 +325,22 @@ mod tests {
         assert_eq!(number(&long), Some(Num::Float(f64::from_bits(0x3fb1_1111_1111_1111))));
         let small = format!("0x.{}1p4004", "0".repeat(1000));
         assert_eq!(number(&small), Some(Num::Float(1.0)));
+    }
+
+    #[test]
+    fn without_integers_all_numbers_are_floats() {
+        let number = |text: &[u8], version| text_to_number(text, Dialect::of(version, false));
+        for version in [LuaVersion::Lua51, LuaVersion::Lua52] {
+            assert_eq!(number(b" -12 ", version), Some(Num::Float(-12.0)));
+            assert_eq!(number(b"0xffffffffffffffffff", version), Some(Num::Float(2f64.powi(72))));
+            assert_eq!(number(b"0x", version), None);
+        }
+        assert_eq!(number(b"-Inf", LuaVersion::Lua51), Some(Num::Float(f64::NEG_INFINITY)));
+        assert!(matches!(number(b"nan(1)", LuaVersion::Lua51), Some(Num::Float(nan)) if nan.is_nan()));
+        assert_eq!(number(b"1\0x", LuaVersion::Lua51), Some(Num::Float(1.0)));
+        for text in [&b"inf"[..], b"nan", b"1\0"] {
+            assert_eq!(number(text, LuaVersion::Lua52), None);
+        }
     }
 
     #[test]

@@ -49,7 +49,15 @@ pub(super) fn jump_target(pc: usize, instr: Instr) -> Option<i64> {
 pub(super) fn is_terminator(op: Op) -> bool {
     matches!(
         op,
-        Op::Jump | Op::Loop | Op::LoadFalseSkip | Op::TForPrep | Op::TailCall | Op::Return | Op::Return0 | Op::Return1
+        Op::Jump
+            | Op::Loop
+            | Op::LoadFalseSkip
+            | Op::TForPrep
+            | Op::TForPrepOld
+            | Op::TailCall
+            | Op::Return
+            | Op::Return0
+            | Op::Return1
     )
 }
 
@@ -74,7 +82,7 @@ fn check_end(proto: &Proto) -> Result<(), VerifyError> {
 
 /// Whether the instruction leaves values up to the top.
 fn opens(op: Op, instr: Instr) -> bool {
-    matches!(op, Op::Call | Op::VarArg) && instr.c() == 0
+    matches!(op, Op::Call | Op::VarArg | Op::VarArgOf) && instr.c() == 0
 }
 
 /// Whether the instruction uses values up to the top.
@@ -121,7 +129,7 @@ fn check_generic_loops(proto: &Proto) -> Result<(), VerifyError> {
     for (pc, &instr) in code.iter().enumerate() {
         let op = op_of(instr);
         let is_paired = match op {
-            Op::TForPrep => {
+            Op::TForPrep | Op::TForPrepOld => {
                 let call = jump_target(pc, instr).map_or(0, |target| target as usize);
                 op_of(code[call]) == Op::TForCall
                     && code[call].a() == instr.a()
@@ -130,7 +138,8 @@ fn check_generic_loops(proto: &Proto) -> Result<(), VerifyError> {
             Op::TForLoop => {
                 let start = jump_target(pc, instr).map_or(0, |target| target as usize);
                 start.checked_sub(1).is_some_and(|prep| {
-                    op_of(code[prep]) == Op::TForPrep && jump_target(prep, code[prep]) == Some(pc as i64 - 1)
+                    matches!(op_of(code[prep]), Op::TForPrep | Op::TForPrepOld)
+                        && jump_target(prep, code[prep]) == Some(pc as i64 - 1)
                 })
             }
             _ => true,
@@ -144,10 +153,12 @@ fn check_generic_loops(proto: &Proto) -> Result<(), VerifyError> {
 
 /// The numeric loops of checked code: first and last instruction of the body with its `forloop`, and first register.
 pub(super) fn loop_starts(proto: &Proto) -> impl Iterator<Item = (usize, usize, u8)> {
-    proto.code.iter().enumerate().filter(|(_, instr)| instr.op() == Some(Op::ForPrep)).map(|(pc, instr)| {
-        let exit = pc as i64 + 1 + i64::from(instr.d());
-        (pc + 1, usize::try_from(exit - 1).unwrap_or(0), instr.a())
-    })
+    proto.code.iter().enumerate().filter(|(_, instr)| matches!(instr.op(), Some(Op::ForPrep | Op::ForPrepOld))).map(
+        |(pc, instr)| {
+            let exit = pc as i64 + 1 + i64::from(instr.d());
+            (pc + 1, usize::try_from(exit - 1).unwrap_or(0), instr.a())
+        },
+    )
 }
 
 /// The state registers of a numeric loop.
@@ -169,7 +180,7 @@ fn check_numeric_loops(proto: &Proto) -> Result<(), VerifyError> {
         innermost.push(numbers.last().copied().unwrap_or(0));
         check_body_instr(proto, pc, op, instr, &open)?;
         match op {
-            Op::ForPrep => {
+            Op::ForPrep | Op::ForPrepOld => {
                 let end = jump_target(pc, instr).map_or(0, |exit| exit as usize - 1);
                 let outer_end = open.last().map_or(usize::MAX, |outer| outer.end);
                 if end <= pc || end >= outer_end {

@@ -185,7 +185,7 @@ fn step(proto: &Proto, pc: usize, op: Op, instr: Instr, facts: &mut Facts) -> Re
         }
         Op::Tbc => mark_to_close(a, facts)?,
         Op::TForPrep => mark_to_close(a + 3, facts)?,
-        Op::ForPrep => {
+        Op::ForPrep | Op::ForPrepOld => {
             let state = RegSet::span(Span::from(a, 0, 3));
             if !facts.captured.intersection(state).is_empty() {
                 return Err(Problem::LoopState);

@@ -112,7 +112,8 @@ fn check_indices(proto: &Proto, op: Op, instr: Instr) -> Check {
         | Format::Return
         | Format::AJump
         | Format::TForCall
-        | Format::VarArg => Ok(()),
+        | Format::VarArg
+        | Format::VarArgOf => Ok(()),
     }
 }
 
@@ -122,6 +123,7 @@ fn check_constant(proto: &Proto, op: Op, index: i32) -> Check {
     let is_valid = match op {
         Op::BAndK | Op::BOrK | Op::BXorK => matches!(constant, Const::Int(_)),
         Op::LoadK | Op::EqK => true,
+        Op::NewGlobal => matches!(constant, Const::Str(_)),
         _ => matches!(constant, Const::Int(_) | Const::Float(_)),
     };
     if is_valid { Ok(()) } else { Err(Problem::ConstantKind) }
@@ -133,15 +135,15 @@ fn check_counts(proto: &Proto, op: Op, instr: Instr) -> Check {
     let is_valid = match op {
         Op::AddI => c <= 2,
         Op::AddK | Op::MulK | Op::BAndK | Op::BOrK | Op::BXorK => c <= 1,
-        Op::SubK | Op::DivK | Op::ModK | Op::IDivK | Op::PowK => c == 0,
+        Op::SubK | Op::DivK | Op::ModK | Op::ModFK | Op::IDivK | Op::PowK => c == 0,
         Op::ShlI | Op::ShrI | Op::GetInt => c == 0,
         Op::Concat => c >= 2,
-        Op::Return | Op::TailCall => c <= 1,
+        Op::Return | Op::TailCall | Op::Closure => c <= 1,
         Op::TForCall => c >= 1,
         Op::SetList => d >= 0 && d.checked_add(i32::from(b)).is_some(),
         // Room for more items than there are instructions to fill it would only waste memory.
         Op::NewTable => usize::try_from(d).is_ok_and(|items| items <= len) && usize::from(instr.bc()) <= len,
-        Op::VarArg if !proto.is_vararg => return Err(Problem::NoVarargs),
+        Op::VarArg | Op::VarArgTable if !proto.is_vararg => return Err(Problem::NoVarargs),
         _ => true,
     };
     if is_valid { Ok(()) } else { Err(Problem::Flag) }

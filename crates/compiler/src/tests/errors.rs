@@ -1,13 +1,13 @@
 //! What is wrong with sources beyond their grammar.
 
-use perilune_base::dialect::LuaVersion;
+use perilune_base::dialect::Dialect;
 
 use crate::compile_source;
 
 /// The error that a source has.
 #[track_caller]
 pub(super) fn error(source: &str) -> String {
-    let result = compile_source(source.as_bytes(), b"=test", LuaVersion::Lua54);
+    let result = compile_source(source.as_bytes(), b"=test", Dialect::DEFAULT);
     result.expect_err("the source has an error").to_string()
 }
 
@@ -100,7 +100,7 @@ fn blocks_end_the_scope_of_their_labels_and_locals() {
         "repeat goto x; ::x:: until true",
         "goto x; do local a end ::x::",
     ] {
-        compile_source(source.as_bytes(), b"=test", LuaVersion::Lua54)
+        compile_source(source.as_bytes(), b"=test", Dialect::DEFAULT)
             .unwrap_or_else(|error| panic!("{source}: {error}"));
     }
 }

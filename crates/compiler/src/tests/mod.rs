@@ -8,7 +8,7 @@ mod limits;
 mod statements;
 mod verified;
 
-use perilune_base::dialect::LuaVersion;
+use perilune_base::dialect::Dialect;
 use perilune_bytecode::listing::list;
 use perilune_bytecode::proto::Proto;
 
@@ -16,7 +16,7 @@ use crate::compile_source;
 
 #[track_caller]
 fn compiled(source: &str) -> Proto {
-    compile_source(source.as_bytes(), b"=test", LuaVersion::Lua54).unwrap_or_else(|error| panic!("{error}"))
+    compile_source(source.as_bytes(), b"=test", Dialect::DEFAULT).unwrap_or_else(|error| panic!("{error}"))
 }
 
 /// The listing without headers, lines and variables.

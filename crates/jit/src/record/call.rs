@@ -1,5 +1,6 @@
 //! Calls and returns. Lua functions are followed into their code: their frames exist in snapshots only.
 
+use perilune_base::dialect::table::SharedHandlers;
 use perilune_bytecode::ops::{Instr, Op};
 use perilune_runtime::value::{Tag, Value};
 use perilune_trace::ir::{Effects, ExitKind, Field, Helper, Op as Ir, Ref, Ty};
@@ -176,6 +177,8 @@ impl Recorder {
                     None => Err(Abort::OpenResults),
                 }
             }
+            // Frames that are pushed at an exit do not say how many calls they have replaced.
+            Tag::LuaFn if view.dialect().counts_tail_calls => Err(Abort::Opcode),
             Tag::LuaFn => {
                 let mut moved = vec![function];
                 for n in 0..nargs {
@@ -295,6 +298,9 @@ impl Recorder {
         seen: (Value, Value),
     ) -> Result<(), Abort> {
         let (x, y) = operands;
+        if matches!(event, Event::Lt | Event::Le) && view.dialect().shared_handlers == SharedHandlers::Both {
+            return Err(Abort::Metamethod);
+        }
         for (object, value) in [(x, seen.0), (y, seen.1)] {
             if Self::is_numeric_string(value) && !matches!(event, Event::Concat) {
                 return Err(Abort::Types);

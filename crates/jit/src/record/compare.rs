@@ -1,5 +1,6 @@
 //! Comparisons and tests: which way the path goes.
 
+use perilune_base::dialect::table::SharedHandlers;
 use perilune_bytecode::ops::{Instr, Op};
 use perilune_runtime::value::{Tag, Value};
 use perilune_trace::ir::{Helper, Op as Ir, Ref, Ty};
@@ -99,6 +100,9 @@ impl Recorder {
                         return Err(Abort::Metamethod);
                     }
                     if let Some((function, handler)) = self.metamethod(view, r, v, Event::Eq)? {
+                        if view.dialect().shared_handlers != SharedHandlers::Either {
+                            return Err(Abort::Metamethod);
+                        }
                         self.call_handler(view, function, handler, &[x, y], 1)?;
                         return Ok(None);
                     }

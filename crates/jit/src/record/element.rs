@@ -37,6 +37,10 @@ impl Recorder {
             && let Some((meta, meta_view)) = self.metatable(object, table)?
             && let Some((function, handler)) = self.own_field(view, meta, meta_view, view.event_name(Event::Index))?
         {
+            if self.ty(key) == Ty::Int && !view.dialect().integers {
+                // The handler would see a number that scripts do not have.
+                return Err(Abort::Metamethod);
+            }
             return self.call_handler(view, function, handler, &[object, key], 1);
         }
         self.set(target, value);

@@ -168,6 +168,17 @@ impl Recorder {
         Ok(())
     }
 
+    /// As [`Recorder::t_for_prep`], in versions where nothing is closed.
+    pub(super) fn t_for_prep_old(&mut self, view: &View<'_>, i: Instr) -> Result<(), Abort> {
+        let fourth = self.get(view, i.a() + 3)?;
+        if self.ty(fourth) == Ty::Nil {
+            let slot = self.frame().base + u32::from(i.a()) + 3;
+            self.builder.store_place(slot, fourth);
+        }
+        self.jump(i.d());
+        Ok(())
+    }
+
     pub(super) fn t_for_call(&mut self, view: &View<'_>, i: Instr) -> Result<(), Abort> {
         let a = i.a();
         let iterator = self.get(view, a)?;

@@ -356,15 +356,24 @@ impl Recorder {
                 let v = self.get(view, i.a())?;
                 self.return_values(&[v])
             }
+            Op::Closure if i.c() != 0 => Err(Abort::Opcode),
             Op::Closure => self.closure(view, i),
             Op::VarArg => self.vararg(view, i),
             Op::ForPrep => self.for_prep(view, i),
             Op::ForLoop => self.for_loop(view, i),
             Op::TForPrep => self.t_for_prep(view, i),
+            Op::TForPrepOld => self.t_for_prep_old(view, i),
             Op::TForCall => self.t_for_call(view, i),
             Op::TForLoop => self.t_for_loop(view, i),
             Op::Close => self.close(view, i),
-            Op::Tbc => Err(Abort::Opcode),
+            Op::Tbc
+            | Op::LenF
+            | Op::ModF
+            | Op::ModFK
+            | Op::ForPrepOld
+            | Op::VarArgTable
+            | Op::VarArgOf
+            | Op::NewGlobal => Err(Abort::Opcode),
         }
     }
 

@@ -249,7 +249,10 @@ impl Heap {
     unsafe fn traverse_proto(&mut self, p: *mut Proto) -> usize {
         // SAFETY: the caller's duty. Keys of caches are among the constants; shapes keep their keys themselves.
         unsafe {
-            let info = &*(*p).info;
+            let info = &mut *(*p).info;
+            if !info.last_closure.is_null() && (*info.last_closure).header.mark & WHITES != 0 {
+                info.last_closure = std::ptr::null_mut();
+            }
             self.mark_value(info.source);
             for &v in info.consts() {
                 self.mark_value(v);

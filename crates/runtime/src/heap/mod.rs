@@ -152,6 +152,8 @@ pub struct Heap {
     weak_values: Vec<*mut Table>,
     /// Ephemeron tables that have a white key with a white value.
     ephemerons: Vec<*mut Table>,
+    /// Whether a value of a table with weak keys is kept by its key only.
+    has_ephemerons: bool,
     /// Tables with white keys, to be cleared by key; some of them by value too.
     all_weak: Vec<*mut Table>,
     /// Every thread that has not been found dead.
@@ -215,6 +217,7 @@ impl Heap {
             open_seen: Vec::new(),
             weak_values: Vec::new(),
             ephemerons: Vec::new(),
+            has_ephemerons: true,
             all_weak: Vec::new(),
             threads: Vec::new(),
             with_finalizer: Vec::new(),
@@ -278,6 +281,11 @@ impl Heap {
         self.fix(name);
         self.type_names[tag as usize] = Some(name);
         name
+    }
+
+    /// Whether a value of a table with weak keys is kept by its key only, as is usual, or by the table.
+    pub fn set_ephemerons(&mut self, has_ephemerons: bool) {
+        self.has_ephemerons = has_ephemerons;
     }
 
     /// Keeps a string alive as long as the heap.

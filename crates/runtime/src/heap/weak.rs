@@ -132,8 +132,9 @@ impl Heap {
             });
             trace::visit_entries(t, |entry| {
                 let white = is_white(entry.value());
-                if is_cleared(entry.key()) {
-                    dead_key = true;
+                let is_dead = is_cleared(entry.key());
+                dead_key |= is_dead;
+                if is_dead && self.has_ephemerons {
                     dead_pair |= white;
                 } else if white {
                     reached = true;

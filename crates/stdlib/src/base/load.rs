@@ -12,6 +12,48 @@ const SIGNATURE: u8 = 0x1b;
 /// What a mode names if there is none.
 const ANY_MODE: &[u8] = b"bt";
 
+/// `load` of 5.1, which takes functions only.
+pub(super) fn load_function(vm: &mut Vm) -> NativeResult {
+    let name = optional_bytes(vm, 2)?;
+    let reader = vm.check_function(1)?;
+    let loaded = load_pieces(vm, reader, name.as_deref(), ANY_MODE, None)?;
+    return_loaded(vm, loaded)
+}
+
+/// `loadstring` of 5.1.
+pub(super) fn loadstring(vm: &mut Vm) -> NativeResult {
+    let source = vm.check_str(1)?;
+    let name = vm.opt_str(2)?.unwrap_or(source);
+    let loaded = load_chunk(vm, source.as_bytes(), name.as_bytes(), ANY_MODE, None);
+    let loaded = with_handler(vm, loaded)?;
+    return_loaded(vm, loaded)
+}
+
+/// `loadfile` of 5.1.
+pub(super) fn loadfile_by_name(vm: &mut Vm) -> NativeResult {
+    let path = optional_bytes(vm, 1)?;
+    let loaded = load_file(vm, path.as_deref(), None, None);
+    let loaded = with_handler(vm, loaded)?;
+    return_loaded(vm, loaded)
+}
+
+/// What the pieces that a function returns are as a chunk, or the error message.
+fn load_pieces(
+    vm: &mut Vm,
+    reader: Value,
+    name: Option<&[u8]>,
+    mode: &[u8],
+    environment: Option<Value>,
+) -> Result<Result<Value, Value>, Raised> {
+    match read_pieces(vm, reader)? {
+        Ok(source) => {
+            let loaded = load_chunk(vm, &source, name.unwrap_or(b"=(load)"), mode, environment);
+            with_handler(vm, loaded)
+        }
+        Err(error) => Ok(Err(error)),
+    }
+}
+
 pub(super) fn load(vm: &mut Vm) -> NativeResult {
     let chunk = vm.arg(1);
     let mode = optional_bytes(vm, 3)?;
@@ -28,14 +70,7 @@ pub(super) fn load(vm: &mut Vm) -> NativeResult {
         None => {
             let name = optional_bytes(vm, 2)?;
             let reader = vm.check_function(1)?;
-            match read_pieces(vm, reader)? {
-                Ok(source) => {
-                    let name = name.as_deref().unwrap_or(b"=(load)");
-                    let loaded = load_chunk(vm, &source, name, mode, environment);
-                    with_handler(vm, loaded)?
-                }
-                Err(error) => Err(error),
-            }
+            load_pieces(vm, reader, name.as_deref(), mode, environment)?
         }
     };
     return_loaded(vm, loaded)

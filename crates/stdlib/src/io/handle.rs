@@ -57,7 +57,8 @@ pub(super) fn new_standard(vm: &mut Vm, which: StandardStream) -> Result<UserDat
 fn make(vm: &mut Vm, file: LuaFile) -> Result<UserDataRef, Raised> {
     let registry = vm.registry();
     let metatable = vm.get_field(registry, TYPE_NAME).as_table();
-    vm.userdata(Box::new(file), metatable, 0)
+    let user_values = u16::from(vm.dialect().one_user_value);
+    vm.userdata(Box::new(file), metatable, user_values)
 }
 
 /// Opens a file, or raises the error of functions that have no other way to fail.
@@ -65,6 +66,10 @@ pub(super) fn open_or_raise(vm: &mut Vm, path: &[u8], mode: OpenMode) -> Result<
     match vm.host().open(path, mode) {
         Ok(file) => new(vm, Stream::with_mode(file, mode)),
         Err(error) => {
+            if vm.dialect().c_modes {
+                let message = [path, format!(": {error}").as_bytes()].concat();
+                return Err(vm.arg_error_bytes(1, &message));
+            }
             let reason = format!("' ({error})");
             let message = [b"cannot open file '", path, reason.as_bytes()].concat();
             Err(vm.error_bytes(&message))
@@ -110,6 +115,7 @@ pub(super) fn close(vm: &mut Vm, mut file: UserDataRef) -> NativeResult {
     match mem::replace(handle, LuaFile::Closed) {
         LuaFile::Owned(stream) => match stream.close() {
             Ok(Closed::File) => vm.ret(Value::TRUE),
+            Ok(Closed::Process(_)) if vm.dialect().c_modes => vm.ret(Value::TRUE),
             Ok(Closed::Process(end)) => process_end(vm, end),
             Err(error) => failed(vm, &error, None),
         },

@@ -24,7 +24,7 @@ pub(crate) fn failed(vm: &mut Vm, error: &HostError, name: Option<&[u8]>) -> Nat
     let message = vm.string(&message);
     vm.push(Value::NIL);
     vm.push(message);
-    vm.push(Value::int(i64::from(error.code)));
+    vm.push(vm.int_value(i64::from(error.code)));
     Ok(3)
 }
 
@@ -37,6 +37,6 @@ pub(crate) fn process_end(vm: &mut Vm, end: ProcessEnd) -> NativeResult {
     let how = vm.string(how.as_bytes());
     vm.push(if end == ProcessEnd::Exit(0) { Value::TRUE } else { Value::NIL });
     vm.push(how);
-    vm.push(Value::int(i64::from(code)));
+    vm.push(vm.int_value(i64::from(code)));
     Ok(3)
 }

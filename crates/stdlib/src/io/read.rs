@@ -1,8 +1,9 @@
 //! What the read formats take from a stream. Everything is appended to a buffer of the caller.
 
+use perilune_base::dialect::Dialect;
 use perilune_base::limits::MAX_NUMERAL;
 use perilune_base::num::Num;
-use perilune_base::num::parse::str_to_number;
+use perilune_base::num::parse::text_to_number;
 use perilune_vm::host::{HostResult, Stream};
 
 /// Appends a line, with its end if asked for; false at the end of the file.
@@ -35,7 +36,7 @@ pub(super) fn is_at_end(stream: &mut Stream) -> HostResult<bool> {
 
 /// Reads the longest prefix of a numeral, and gives its value if it is a whole one. What is not part of a numeral is left
 /// in the stream; what could have begun one is gone.
-pub(super) fn read_number(stream: &mut Stream) -> HostResult<Option<Num>> {
+pub(super) fn read_number(stream: &mut Stream, dialect: &Dialect) -> HostResult<Option<Num>> {
     let mut text = Numeral { stream, text: Vec::new(), is_too_long: false };
     text.skip_space()?;
     text.accept(b"+-")?;
@@ -56,7 +57,7 @@ pub(super) fn read_number(stream: &mut Stream) -> HostResult<Option<Num>> {
         text.accept(b"+-")?;
         text.accept_digits(false)?;
     }
-    Ok(if text.is_too_long { None } else { str_to_number(&text.text) })
+    Ok(if text.is_too_long { None } else { text_to_number(&text.text, dialect) })
 }
 
 /// The beginning of a numeral, and the stream where it goes on.
@@ -167,7 +168,7 @@ mod tests {
             ("nan", None, "nan"),
         ] {
             let mut s = stream(text);
-            assert_eq!(read_number(&mut s).unwrap(), number, "{text}");
+            assert_eq!(read_number(&mut s, Dialect::DEFAULT).unwrap(), number, "{text}");
             assert_eq!(rest(&mut s), left, "{text}");
         }
     }
@@ -175,7 +176,7 @@ mod tests {
     #[test]
     fn numerals_that_are_too_long_leave_their_tail() {
         let mut s = stream(&format!("1234{}\n", "0".repeat(1000)));
-        assert_eq!(read_number(&mut s).unwrap(), None);
+        assert_eq!(read_number(&mut s, Dialect::DEFAULT).unwrap(), None);
         assert_eq!(rest(&mut s), format!("{}\n", "0".repeat(804)));
     }
 }

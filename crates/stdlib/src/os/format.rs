@@ -48,6 +48,34 @@ pub(super) fn format_date<'f>(out: &mut Vec<u8>, format: &'f [u8], date: &Calend
     Ok(())
 }
 
+/// Appends a date as C's `strftime` does it for each `%` and the byte behind it alone: what it does not know it writes as
+/// it is, and the extensions of the GNU C library are there.
+pub(super) fn format_date_as_c(out: &mut Vec<u8>, format: &[u8], date: &Calendar, instant: i64) {
+    let mut rest = format;
+    while let Some(start) = rest.iter().position(|&b| b == b'%') {
+        out.extend_from_slice(&rest[..start]);
+        let Some(&letter) = rest.get(start + 1) else {
+            out.push(b'%');
+            return;
+        };
+        match letter {
+            b'k' => append(out, format_args!("{:2}", date.hour)),
+            b'l' => append(out, format_args!("{:2}", (date.hour + 11) % 12 + 1)),
+            b'P' => out.extend_from_slice(if date.hour < 12 { b"am" } else { b"pm" }),
+            b's' => append(out, format_args!("{instant}")),
+            // A width, for nothing.
+            b'1'..=b'9' => append(
+                out,
+                format_args!("{:>width$}", format!("%{}", char::from(letter)), width = usize::from(letter - b'0')),
+            ),
+            letter if PLAIN.contains(&letter) => convert(out, letter, date),
+            letter => out.extend_from_slice(&[b'%', letter]),
+        }
+        rest = &rest[start + 2..];
+    }
+    out.extend_from_slice(rest);
+}
+
 /// Appends one conversion. `letter` is one of [`PLAIN`].
 fn convert(out: &mut Vec<u8>, letter: u8, date: &Calendar) {
     let hour12 = (date.hour + 11) % 12 + 1;

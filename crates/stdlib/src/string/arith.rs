@@ -2,8 +2,10 @@
 
 use perilune_runtime::value::{Tag, Value};
 use perilune_vm::meta::Event;
-use perilune_vm::native::{NativeResult, Row, row};
+use perilune_vm::native::NativeResult;
 use perilune_vm::vm::Vm;
+
+use crate::row::{Row, row};
 
 /// The metamethods.
 pub(super) const ROWS: &[Row] = &[

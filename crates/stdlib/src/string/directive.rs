@@ -43,6 +43,43 @@ impl<'a> Directive<'a> {
         Ok((Directive { modifiers, conversion: *conversion }, rest))
     }
 
+    /// The same by the rules of versions that leave most to C.
+    pub(super) fn split_as_c(format: &'a [u8]) -> Result<(Directive<'a>, &'a [u8]), Malformed> {
+        /// Flags that there may be.
+        const FLAGS: usize = 5;
+        let flags = format.iter().take_while(|byte| FLOAT_FLAGS.contains(byte)).count();
+        if flags > FLAGS {
+            return Err(b"invalid format (repeated flags)".to_vec());
+        }
+        let mut rest = up_to_two_digits(&format[flags..]).1;
+        if let [b'.', others @ ..] = rest {
+            rest = up_to_two_digits(others).1;
+        }
+        if rest.first().is_some_and(u8::is_ascii_digit) {
+            return Err(b"invalid format (width or precision too long)".to_vec());
+        }
+        let modifiers = &format[..format.len() - rest.len()];
+        let (conversion, rest) = rest.split_first().unwrap_or((&0, rest));
+        Ok((Directive { modifiers, conversion: *conversion }, rest))
+    }
+
+    /// Flags, width and precision, without those that C passes over.
+    pub(super) fn spec_as_c(&self, known_flags: &[u8], has_precision: bool) -> Spec {
+        let mut spec = Spec::default();
+        let flags = self.modifiers.iter().take_while(|byte| FLOAT_FLAGS.contains(byte)).count();
+        for flag in self.modifiers[..flags].iter().filter(|flag| known_flags.contains(flag)) {
+            set_flag(&mut spec.flags, *flag);
+        }
+        let (width, rest) = up_to_two_digits(&self.modifiers[flags..]);
+        spec.width = width;
+        if let [b'.', digits @ ..] = rest
+            && has_precision
+        {
+            spec.precision = Some(up_to_two_digits(digits).0);
+        }
+        spec
+    }
+
     /// Whether there is nothing but the conversion.
     pub(super) fn is_bare(&self) -> bool {
         self.modifiers.is_empty()

@@ -22,14 +22,23 @@ fn find_or_match(vm: &mut Vm, is_find: bool) -> NativeResult {
     let s = vm.check_str(1)?;
     let p = vm.check_str(2)?;
     let (subject, pattern) = (s.as_bytes(), p.as_bytes());
-    let init = position::start(vm.opt_int(3, 1)?, subject.len()) - 1;
+    let mut init = position::start(vm.opt_int(3, 1)?, subject.len()) - 1;
+    if vm.dialect().c_strings {
+        init = init.min(subject.len());
+    }
     if init > subject.len() {
         return vm.ret(Value::NIL);
     }
     if is_find && (vm.arg(4).is_truthy() || is_plain(pattern)) {
         return find_plain(vm, subject, pattern, init);
     }
-    let (is_anchored, pattern) = unanchored(pattern);
+    let old;
+    let (is_anchored, pattern) = if vm.dialect().c_strings {
+        old = as_c_pattern(pattern);
+        unanchored(&old)
+    } else {
+        unanchored(pattern)
+    };
     let mut matcher = Matcher::new(subject, pattern);
     let found = if is_anchored {
         let end = matcher.try_at(vm, init);
@@ -45,8 +54,8 @@ fn find_or_match(vm: &mut Vm, is_find: bool) -> NativeResult {
     if !is_find {
         return push_captures(vm, &matcher, start, end);
     }
-    vm.push(Value::int(start as i64 + 1));
-    vm.push(Value::int(end as i64));
+    vm.push(vm.int_value(start as i64 + 1));
+    vm.push(vm.int_value(end as i64));
     match matcher.level() {
         0 => Ok(2),
         _ => Ok(push_captures(vm, &matcher, start, end)? + 2),
@@ -62,8 +71,8 @@ fn find_plain(vm: &mut Vm, subject: &[u8], text: &[u8], init: usize) -> NativeRe
         return vm.ret(Value::NIL);
     }
     let start = init + distance;
-    vm.push(Value::int(start as i64 + 1));
-    vm.push(Value::int((start + text.len()) as i64));
+    vm.push(vm.int_value(start as i64 + 1));
+    vm.push(vm.int_value((start + text.len()) as i64));
     Ok(2)
 }
 
@@ -80,12 +89,48 @@ pub(super) fn unanchored(pattern: &[u8]) -> (bool, &[u8]) {
     }
 }
 
+/// A pattern of a version in which patterns end at a zero byte and have no class `%g`.
+#[cold]
+pub(super) fn as_c_pattern(pattern: &[u8]) -> Vec<u8> {
+    let end = pattern.iter().position(|byte| *byte == 0).unwrap_or(pattern.len());
+    let mut out = Vec::with_capacity(end);
+    let mut rest = &pattern[..end];
+    loop {
+        rest = match rest {
+            [] => return out,
+            [b'%', letter @ (b'g' | b'G'), behind @ ..] => {
+                out.push(*letter);
+                behind
+            }
+            [b'%', b'b', first, second, behind @ ..] => {
+                out.extend_from_slice(&[b'%', b'b', *first, *second]);
+                behind
+            }
+            [b'%', escaped, behind @ ..] => {
+                out.extend_from_slice(&[b'%', *escaped]);
+                behind
+            }
+            [byte, behind @ ..] => {
+                out.push(*byte);
+                behind
+            }
+        }
+    }
+}
+
 /// Returns an iterator over the matches. Its upvalues are the subject, the pattern, where to go on, and where the last
 /// match ended (-1 before the first).
 pub(super) fn gmatch(vm: &mut Vm) -> NativeResult {
     let s = vm.check_str(1)?;
     let p = vm.check_str(2)?;
-    let init = position::start(vm.opt_int(3, 1)?, s.len()) - 1;
+    let p = if vm.dialect().c_strings {
+        let pattern = vm.string(&as_c_pattern(p.as_bytes()));
+        vm.set_arg(2, pattern);
+        vm.check_str(2)?
+    } else {
+        p
+    };
+    let init = if vm.dialect().gmatch_init { position::start(vm.opt_int(3, 1)?, s.len()) - 1 } else { 0 };
     let from = init.min(s.len() + 1) as i64;
     let upvalues = [Value::str(s), Value::str(p), Value::int(from), Value::int(-1)];
     let iterator = vm.native(gmatch_step, Intrinsic::None, &upvalues);
@@ -100,7 +145,7 @@ const LAST_END: usize = 4;
 fn gmatch_step(vm: &mut Vm) -> NativeResult {
     let (Some(s), Some(p)) = (vm.upvalue(SUBJECT).as_str(), vm.upvalue(PATTERN).as_str()) else { return Ok(0) };
     let mut from = vm.upvalue(FROM).raw_int() as usize;
-    let last_end = usize::try_from(vm.upvalue(LAST_END).raw_int()).ok();
+    let last_end = usize::try_from(vm.upvalue(LAST_END).raw_int()).ok().filter(|_| !vm.dialect().empty_matches_follow);
     let mut matcher = Matcher::new(s.as_bytes(), p.as_bytes());
     matcher.find_lead();
     let found = loop {
@@ -112,7 +157,9 @@ fn gmatch_step(vm: &mut Vm) -> NativeResult {
     };
     matcher.settle(vm)?;
     let Some((start, end)) = found.map_err(|stop| raise(vm, stop))? else { return Ok(0) };
-    vm.set_upvalue(FROM, Value::int(end as i64));
+    // Where an empty match may follow any other, one must not follow itself.
+    let next = if end == start && vm.dialect().empty_matches_follow { end + 1 } else { end };
+    vm.set_upvalue(FROM, Value::int(next as i64));
     vm.set_upvalue(LAST_END, Value::int(end as i64));
     push_captures(vm, &matcher, start, end)
 }
@@ -138,7 +185,7 @@ pub(super) fn push_capture(
 ) -> Result<(), Raised> {
     let value = match matcher.capture(index, start, end) {
         Ok(Captured::Text(text)) => buffer::string(vm, text)?,
-        Ok(Captured::Position(position)) => Value::int(position),
+        Ok(Captured::Position(position)) => vm.int_value(position),
         Err(error) => return Err(raise_pattern_error(vm, error)),
     };
     vm.push(value);
@@ -157,5 +204,9 @@ pub(super) fn raise(vm: &mut Vm, stop: Stop<Raised>) -> Raised {
 /// Raises an error about a pattern.
 #[cold]
 pub(super) fn raise_pattern_error(vm: &mut Vm, error: PatternError) -> Raised {
-    vm.error(&error.to_string())
+    match error {
+        PatternError::CaptureIndex(_) if vm.dialect().c_strings => vm.error("invalid capture index"),
+        PatternError::BalanceWithoutBytes if vm.dialect().c_strings => vm.error("unbalanced pattern"),
+        error => vm.error(&error.to_string()),
+    }
 }

@@ -1,11 +1,14 @@
 //! `string.format`.
 
-use perilune_base::num::format::{
-    FloatStyle, IntConversion, Spec, format_bytes, format_float, format_int, write_float, write_int,
-};
+use perilune_base::dialect::library::{FormatInts, FormatText, Quoted};
+use perilune_base::num::convert::float_to_int_as_c;
+use perilune_base::num::format::{FloatStyle, IntConversion, Spec, format_bytes, format_float, format_int, write_int};
 use perilune_runtime::value::{Tag, Value};
+use perilune_vm::meta::Event;
 use perilune_vm::native::{NativeResult, Raised};
 use perilune_vm::vm::Vm;
+
+use crate::numbers::write_float;
 
 use super::buffer::{self, append};
 use super::directive::{Directive, FLOAT_FLAGS, HEX_FLAGS, INT_FLAGS, TEXT_FLAGS, UNSIGNED_FLAGS};
@@ -29,7 +32,8 @@ pub(super) fn format(vm: &mut Vm) -> NativeResult {
         if arg > count {
             return Err(vm.arg_error(arg, "no value"));
         }
-        let (directive, behind) = Directive::split(rest).map_err(|message| vm.error_bytes(&message))?;
+        let split = if vm.dialect().checked_formats { Directive::split } else { Directive::split_as_c };
+        let (directive, behind) = split(rest).map_err(|message| vm.error_bytes(&message))?;
         rest = behind;
         convert(vm, &mut out, directive, arg)?;
     }
@@ -46,25 +50,50 @@ fn convert(vm: &mut Vm, out: &mut Vec<u8>, directive: Directive<'_>, arg: usize)
         b'o' => int(vm, out, directive, arg, HEX_FLAGS, IntConversion::Octal),
         b'x' => int(vm, out, directive, arg, HEX_FLAGS, IntConversion::LowerHex),
         b'X' => int(vm, out, directive, arg, HEX_FLAGS, IntConversion::UpperHex),
-        b'a' | b'A' => hex_float(vm, out, directive, arg),
+        b'a' | b'A' if vm.dialect().hex_float_format => hex_float(vm, out, directive, arg),
         b'f' => float(vm, out, directive, arg, FloatStyle::Fixed),
         b'e' | b'E' => float(vm, out, directive, arg, FloatStyle::Scientific),
         b'g' | b'G' => float(vm, out, directive, arg, FloatStyle::General),
         b'c' => {
             let spec = spec(vm, directive, TEXT_FLAGS, false)?;
             let byte = vm.check_int(arg)? as u8;
-            format_bytes(out, &spec, &[byte]);
+            if byte == 0 && vm.dialect().c_strings {
+                // The zero ends it.
+                format_bytes(out, &spec, &[byte]);
+                let end = out.iter().rposition(|b| *b == 0).unwrap_or(out.len());
+                out.truncate(end);
+            } else {
+                format_bytes(out, &spec, &[byte]);
+            }
             Ok(())
         }
-        b'p' => pointer(vm, out, directive, arg),
-        b'q' if directive.is_bare() => literal(vm, out, arg),
+        b'p' if vm.dialect().pointer_format => pointer(vm, out, directive, arg),
+        b'q' if directive.is_bare() || !vm.dialect().checked_formats => literal(vm, out, arg),
         b'q' => Err(vm.error("specifier '%q' cannot have modifiers")),
         b's' => text(vm, out, directive, arg),
-        _ => Err(vm.error_bytes(&directive.unknown())),
+        _ if vm.dialect().checked_formats => Err(vm.error_bytes(&directive.unknown())),
+        _ => Err(unknown_option(vm, directive.conversion)),
     }
 }
 
+/// The error for a conversion that there is not, where directives are not checked as a whole.
+#[cold]
+fn unknown_option(vm: &mut Vm, conversion: u8) -> Raised {
+    let mut message = b"invalid option '%".to_vec();
+    match conversion {
+        // What comes of `%c` in the message.
+        0 if vm.dialect().c_strings => {}
+        0 if vm.dialect().integers => message.extend_from_slice(b"<\\0>"),
+        byte => message.push(byte),
+    }
+    message.extend_from_slice(b"' to 'format'");
+    vm.error_bytes(&message)
+}
+
 fn spec(vm: &mut Vm, directive: Directive<'_>, flags: &[u8], may_have_precision: bool) -> Result<Spec, Raised> {
+    if !vm.dialect().checked_formats {
+        return Ok(directive.spec_as_c(flags, may_have_precision));
+    }
     directive.spec(flags, may_have_precision).map_err(|message| vm.error_bytes(&message))
 }
 
@@ -77,13 +106,35 @@ fn int(
     flags: &[u8],
     conversion: IntConversion,
 ) -> Result<(), Raised> {
-    let int = vm.check_int(arg)?;
+    let int = match vm.dialect().format_ints {
+        FormatInts::Exact => vm.check_int(arg)?,
+        FormatInts::Cut | FormatInts::InRange => cut(vm, arg, conversion)?,
+    };
     if directive.is_bare() && conversion == IntConversion::Decimal {
         write_int(out, int);
     } else {
         format_int(out, &spec(vm, directive, flags, true)?, conversion, int);
     }
     Ok(())
+}
+
+/// A float argument without its fraction, as C's cast to a signed or unsigned integer does it.
+fn cut(vm: &mut Vm, arg: usize, conversion: IntConversion) -> Result<i64, Raised> {
+    const TWO_63: f64 = 9_223_372_036_854_775_808.0;
+    let float = vm.check_float(arg)?;
+    let is_signed = conversion == IntConversion::Decimal;
+    if vm.dialect().format_ints == FormatInts::InRange {
+        let fits = if is_signed { (-TWO_63..TWO_63).contains(&float) } else { float > -1.0 && float < 2.0 * TWO_63 };
+        if !fits {
+            let kind = if is_signed { "" } else { "non-negative " };
+            return Err(vm.arg_error(arg, &format!("not a {kind}number in proper range")));
+        }
+    }
+    Ok(if is_signed || float < TWO_63 {
+        float_to_int_as_c(float)
+    } else {
+        float_to_int_as_c(float - TWO_63) ^ i64::MIN
+    })
 }
 
 fn float(
@@ -125,16 +176,24 @@ fn pointer(vm: &mut Vm, out: &mut Vec<u8>, directive: Directive<'_>, arg: usize)
 /// `%s`
 #[inline]
 fn text(vm: &mut Vm, out: &mut Vec<u8>, directive: Directive<'_>, arg: usize) -> Result<(), Raised> {
+    if vm.dialect().format_text == FormatText::Strings {
+        vm.check_str(arg)?;
+    }
     let value = vm.arg(arg);
     match (value.as_str(), value.tag) {
+        (Some(text), _) if vm.dialect().format_text != FormatText::Whole => c_text(vm, out, directive, text.as_bytes()),
         (Some(text), _) => formatted_text(vm, out, directive, arg, text.as_bytes()),
         (None, Tag::Int) if directive.is_bare() && vm.metatable_of(value).is_none() => {
             write_int(out, value.raw_int());
             Ok(())
         }
         (None, Tag::Float) if directive.is_bare() && vm.metatable_of(value).is_none() => {
-            write_float(out, value.raw_float());
+            write_float(vm, out, value.raw_float());
             Ok(())
+        }
+        (None, _) if vm.dialect().format_text == FormatText::Anything => {
+            let text = displayed(vm, value)?;
+            c_text(vm, out, directive, &text)
         }
         (None, _) => {
             let text = vm.to_display(value)?;
@@ -146,6 +205,31 @@ fn text(vm: &mut Vm, out: &mut Vec<u8>, directive: Directive<'_>, arg: usize) ->
     }
 }
 
+/// What `%s` makes of a value in a version that does not look at the result of `__tostring`.
+fn displayed(vm: &mut Vm, value: Value) -> Result<Vec<u8>, Raised> {
+    let handler = vm.metamethod(value, Event::ToString);
+    if handler.is_nil() {
+        return Ok(vm.to_display(value)?.as_bytes().to_vec());
+    }
+    let text = vm.call_value(handler, &[value])?;
+    let text = vm.number_to_str(text);
+    Ok(text.map_or(b"(null)".to_vec(), |text| text.as_bytes().to_vec()))
+}
+
+/// From this length on, no width has an effect.
+const TOO_LONG_TO_PAD: usize = 100;
+
+/// A string as C has it, which ends at a zero, unless it is so long that the reference does not ask C.
+fn c_text(vm: &mut Vm, out: &mut Vec<u8>, directive: Directive<'_>, text: &[u8]) -> Result<(), Raised> {
+    if !directive.has_point() && text.len() >= TOO_LONG_TO_PAD {
+        return append(vm, out, text);
+    }
+    let end = find_byte(text, 0).unwrap_or(text.len());
+    let spec = spec(vm, directive, TEXT_FLAGS, true)?;
+    format_bytes(out, &spec, &text[..end]);
+    Ok(())
+}
+
 /// A string as `%s` has it. It must be rooted.
 fn formatted_text(
     vm: &mut Vm,
@@ -154,8 +238,6 @@ fn formatted_text(
     arg: usize,
     text: &[u8],
 ) -> Result<(), Raised> {
-    /// From this length on, no width has an effect.
-    const TOO_LONG_TO_PAD: usize = 100;
     if directive.is_bare() {
         return append(vm, out, text);
     }
@@ -172,6 +254,10 @@ fn formatted_text(
 
 /// `%q`: a literal that Lua reads back.
 fn literal(vm: &mut Vm, out: &mut Vec<u8>, arg: usize) -> Result<(), Raised> {
+    let quoted = vm.dialect().quoted;
+    if matches!(quoted, Quoted::Lines | Quoted::Strings) {
+        vm.check_str(arg)?;
+    }
     let value = vm.arg(arg);
     match value.tag {
         Tag::Nil => out.extend_from_slice(b"nil"),
@@ -179,11 +265,17 @@ fn literal(vm: &mut Vm, out: &mut Vec<u8>, arg: usize) -> Result<(), Raised> {
         Tag::True => out.extend_from_slice(b"true"),
         Tag::Int if value.raw_int() == i64::MIN => out.extend_from_slice(b"0x8000000000000000"),
         Tag::Int => write_int(out, value.raw_int()),
+        Tag::Float if quoted == Quoted::Literals => {
+            format_float(out, &Spec::default(), FloatStyle::Hex, false, value.raw_float());
+        }
         Tag::Float => write_float_literal(out, value.raw_float()),
         _ => match value.as_str() {
             Some(text) => {
                 buffer::make_room(vm, out, text.len() + 2)?;
-                write_quoted(out, text.as_bytes());
+                match quoted {
+                    Quoted::Lines => write_quoted_lines(out, text.as_bytes()),
+                    Quoted::Strings | Quoted::Literals | Quoted::Expressions => write_quoted(out, text.as_bytes()),
+                }
             }
             None => return Err(vm.arg_error(arg, "value has no literal form")),
         },
@@ -201,6 +293,20 @@ fn write_float_literal(out: &mut Vec<u8>, float: f64) {
     } else {
         format_float(out, &Spec::default(), FloatStyle::Hex, false, float);
     }
+}
+
+/// With zeros and carriage returns spelled out, and nothing else.
+fn write_quoted_lines(out: &mut Vec<u8>, text: &[u8]) {
+    out.push(b'"');
+    for &byte in text {
+        match byte {
+            b'"' | b'\\' | b'\n' => out.extend_from_slice(&[b'\\', byte]),
+            b'\r' => out.extend_from_slice(b"\\r"),
+            0 => out.extend_from_slice(b"\\000"),
+            _ => out.push(byte),
+        }
+    }
+    out.push(b'"');
 }
 
 fn write_quoted(out: &mut Vec<u8>, text: &[u8]) {

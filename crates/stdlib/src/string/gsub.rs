@@ -1,13 +1,15 @@
 //! `string.gsub`.
 
-use perilune_base::num::format::{write_float, write_int};
+use perilune_base::num::format::write_int;
 use perilune_runtime::object::{StrRef, TableRef};
 use perilune_runtime::value::{Tag, Value};
 use perilune_vm::native::{NativeResult, Raised};
 use perilune_vm::vm::Vm;
 
+use crate::numbers::{write_count, write_float};
+
 use super::buffer::{self, append};
-use super::find::{push_capture, push_captures, raise, raise_pattern_error, unanchored};
+use super::find::{as_c_pattern, push_capture, push_captures, raise, raise_pattern_error, unanchored};
 use super::pattern::{Captured, Matcher};
 use super::search::find_byte;
 
@@ -52,8 +54,18 @@ pub(super) fn gsub(vm: &mut Vm) -> NativeResult {
     let p = vm.check_str(2)?;
     let subject = s.as_bytes();
     let most = vm.opt_int(4, subject.len() as i64 + 1)?;
+    let most = if vm.dialect().c_strings { i64::from(most as i32) } else { most };
+    // A count without sign, in the version that has it so.
+    let most = if vm.dialect().unsigned_gsub_counts && most < 0 { i64::MAX } else { most };
     let replacement = Replacement::of_argument(vm)?;
-    let (is_anchored, pattern) = unanchored(p.as_bytes());
+    let old;
+    let (is_anchored, pattern) = if vm.dialect().c_strings {
+        old = as_c_pattern(p.as_bytes());
+        unanchored(&old)
+    } else {
+        unanchored(p.as_bytes())
+    };
+    let empty_may_follow = vm.dialect().empty_matches_follow;
     let mut matcher = Matcher::new(subject, pattern);
     if !is_anchored {
         matcher.find_lead();
@@ -72,7 +84,7 @@ pub(super) fn gsub(vm: &mut Vm) -> NativeResult {
             matcher.search(vm, from)
         };
         let Some((start, end)) = found.map_err(|stop| raise(vm, stop))? else { break };
-        if last_end == Some(end) {
+        if last_end == Some(end) && !empty_may_follow {
             // An empty match right behind the last match is none.
             from = start + 1;
             continue;
@@ -82,9 +94,9 @@ pub(super) fn gsub(vm: &mut Vm) -> NativeResult {
             copied = end;
             is_changed = true;
         }
-        from = end;
+        from = if empty_may_follow && start == end { end + 1 } else { end };
         last_end = Some(end);
-        if is_anchored {
+        if is_anchored || from > subject.len() {
             break;
         }
     }
@@ -96,7 +108,7 @@ pub(super) fn gsub(vm: &mut Vm) -> NativeResult {
         vm.give_buffer(out);
         vm.push(vm.arg(1));
     }
-    vm.push(Value::int(count));
+    vm.push(vm.int_value(count));
     Ok(2)
 }
 
@@ -114,7 +126,7 @@ impl Replacement {
             Tag::LuaFn | Tag::NativeFn => Replacement::Function(value),
             _ => match value.as_table() {
                 Some(table) => Replacement::Table(table),
-                None => return Err(vm.type_error(REPLACEMENT, "string/function/table")),
+                None => return Err(crate::expected(vm, REPLACEMENT, "string/function/table")),
             },
         })
     }
@@ -166,9 +178,15 @@ fn add_template(vm: &mut Vm, out: &mut Vec<u8>, template: &[u8], found: &Match<'
             Some(digit @ b'1'..=b'9') => {
                 match found.matcher.capture(usize::from(digit - b'1'), found.start, found.end) {
                     Ok(Captured::Text(text)) => append(vm, out, text)?,
-                    Ok(Captured::Position(position)) => write_int(out, position),
+                    Ok(Captured::Position(position)) => write_count(vm, out, position),
+                    Err(_) if !vm.dialect().integers => return Err(vm.error("invalid capture index")),
                     Err(error) => return Err(raise_pattern_error(vm, error)),
                 }
+            }
+            other if vm.dialect().lax_replacements => {
+                append(vm, out, &[other.copied().unwrap_or(0)])?;
+                rest = rest.get(at + 2..).unwrap_or_default();
+                continue;
             }
             _ => return Err(vm.error("invalid use of '%' in replacement string")),
         }
@@ -185,7 +203,7 @@ fn add_top(vm: &mut Vm, out: &mut Vec<u8>, before: &[u8]) -> Result<bool, Raised
         append(vm, out, before)?;
         match value.tag {
             Tag::Int => write_int(out, value.raw_int()),
-            Tag::Float => write_float(out, value.raw_float()),
+            Tag::Float => write_float(vm, out, value.raw_float()),
             _ => match value.as_str() {
                 Some(text) => append(vm, out, text.as_bytes())?,
                 None => {

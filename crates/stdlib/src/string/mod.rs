@@ -25,11 +25,14 @@ mod pattern;
 mod position;
 mod search;
 
+use perilune_base::dialect::LuaVersion::{Lua51, Lua53, Lua54, Lua55};
 use perilune_runtime::heap::Heap;
 use perilune_runtime::object::{Direct, Str};
 use perilune_runtime::value::{Tag, Value};
-use perilune_vm::native::{Intrinsic, NativeResult, Raised, Row, intrinsic, row};
+use perilune_vm::native::{Intrinsic, NativeResult, Raised};
 use perilune_vm::vm::Vm;
+
+use crate::row::{Life, Row, alias, intrinsic, row};
 
 use self::buffer::string_with;
 use self::meter::Meter;
@@ -38,7 +41,8 @@ use self::meter::Meter;
 pub const ROWS: &[Row] = &[
     intrinsic("byte", byte, Intrinsic::StringByte).direct(byte_direct),
     intrinsic("char", char, Intrinsic::StringChar).direct(char_direct),
-    row("dump", dump),
+    row("dump", dump).until(Lua54),
+    row("dump", dump_of_lua_functions).since(Lua55),
     intrinsic("find", find::find, Intrinsic::StringFind),
     intrinsic("format", format::format, Intrinsic::StringFormat),
     intrinsic("gmatch", find::gmatch, Intrinsic::StringGmatch),
@@ -46,12 +50,12 @@ pub const ROWS: &[Row] = &[
     intrinsic("len", len, Intrinsic::StringLen).direct(len_direct),
     intrinsic("lower", lower, Intrinsic::StringLower),
     intrinsic("match", find::r#match, Intrinsic::StringMatch),
-    row("pack", pack::pack),
-    row("packsize", pack::packsize),
+    row("pack", pack::pack).since(Lua53),
+    row("packsize", pack::packsize).since(Lua53),
     intrinsic("rep", rep, Intrinsic::StringRep),
     intrinsic("reverse", reverse, Intrinsic::StringReverse),
     intrinsic("sub", sub, Intrinsic::StringSub).direct(sub_direct),
-    row("unpack", pack::unpack),
+    row("unpack", pack::unpack).since(Lua53),
     intrinsic("upper", upper, Intrinsic::StringUpper),
 ];
 
@@ -64,8 +68,11 @@ const MAX_RESULTS: usize = perilune_runtime::stack::MAX_SLOTS;
 /// Opens the library, and gives strings their metatable.
 pub fn open(vm: &mut Vm) {
     let library = crate::new_library(vm, "string", ROWS);
+    alias(vm, (library, "gmatch"), (library, "gfind"), Life::until(Lua51).not_in_manual(&[Lua51]));
     let metatable = vm.table(0, arith::ROWS.len() + 1);
-    vm.register(metatable, arith::ROWS);
+    if vm.dialect().string_metamethods {
+        crate::row::register(vm, metatable, arith::ROWS);
+    }
     vm.set_field(metatable, "__index", Value::table(library));
     vm.set_type_metatable(Tag::Str, Some(metatable));
 }
@@ -89,7 +96,7 @@ fn len_direct(_: &mut Heap, args: &[Value], _: i32) -> Direct {
 
 fn len(vm: &mut Vm) -> NativeResult {
     let s = vm.check_str(1)?;
-    vm.ret(Value::int(s.len() as i64))
+    vm.ret(vm.int_value(s.len() as i64))
 }
 
 /// Pieces that are interned, by integers.
@@ -148,15 +155,15 @@ fn byte(vm: &mut Vm) -> NativeResult {
     let end = position::end(vm.opt_int(3, position)?, bytes.len());
     match bytes.get(start - 1..end).unwrap_or_default() {
         [] => Ok(0),
-        [byte] => vm.ret(Value::int(i64::from(*byte))),
+        [byte] => vm.ret(vm.int_value(i64::from(*byte))),
         range if range.len() >= MAX_SIZE => Err(vm.error("string slice too long")),
         range => {
-            if range.len() >= MAX_RESULTS {
+            if range.len() >= MAX_RESULTS || range.len() + vm.nargs() > vm.dialect().native_stack {
                 return Err(vm.error("stack overflow (string slice too long)"));
             }
             vm.ensure_stack_for(range.len(), "string slice too long")?;
             for byte in range {
-                vm.push(Value::int(i64::from(*byte)));
+                vm.push(vm.int_value(i64::from(*byte)));
             }
             Ok(range.len() as u32)
         }
@@ -181,8 +188,12 @@ fn char_direct(heap: &mut Heap, args: &[Value], _: i32) -> Direct {
 fn char(vm: &mut Vm) -> NativeResult {
     let mut out = vm.take_buffer();
     for i in 1..=vm.nargs() {
-        match u8::try_from(vm.check_int(i)?) {
+        let code = vm.check_int(i)?;
+        // Without integers it is C's `int`.
+        let code = if vm.dialect().integers { code } else { i64::from(code as i32) };
+        match u8::try_from(code) {
             Ok(byte) => out.push(byte),
+            Err(_) if vm.dialect().c_strings => return Err(vm.arg_error(i, "invalid value")),
             Err(_) => return Err(vm.arg_error(i, "value out of range")),
         }
     }
@@ -199,6 +210,14 @@ fn dump(vm: &mut Vm) -> NativeResult {
         }
         None => Err(vm.error("unable to dump given function")),
     }
+}
+
+/// With one complaint about everything else.
+fn dump_of_lua_functions(vm: &mut Vm) -> NativeResult {
+    if vm.arg(1).as_lua_fn().is_none() {
+        return Err(vm.arg_error(1, "Lua function expected"));
+    }
+    dump(vm)
 }
 
 fn lower(vm: &mut Vm) -> NativeResult {
@@ -234,7 +253,7 @@ fn reverse(vm: &mut Vm) -> NativeResult {
 fn rep(vm: &mut Vm) -> NativeResult {
     let s = vm.check_str(1)?;
     let count = vm.check_int(2)?;
-    let separator = vm.opt_str(3)?;
+    let separator = if vm.dialect().rep_separator { vm.opt_str(3)? } else { None };
     let separator = separator.as_ref().map_or(&b""[..], |separator| separator.as_bytes());
     let unit = s.len() + separator.len();
     let Ok(count @ 1..) = usize::try_from(count) else {

@@ -109,7 +109,7 @@ pub(super) fn unpack(vm: &mut Vm) -> NativeResult {
     let mut layout = Layout::new(format.as_bytes());
     let mut count = 0;
     while let Some(item) = next_item(vm, &mut layout, at)? {
-        check(vm, item.padding + item.size <= data.len() - at, 2, TOO_SHORT)?;
+        check(vm, at + item.padding + item.size <= data.len(), 2, TOO_SHORT)?;
         at += item.padding;
         vm.ensure_stack(2)?;
         let (bytes, behind) = data[at..].split_at(item.size);
@@ -126,7 +126,8 @@ pub(super) fn unpack(vm: &mut Vm) -> NativeResult {
                 buffer::string(vm, &behind[..len as usize])?
             }
             Kind::Zero => {
-                let Some(len) = find_byte(behind, 0) else {
+                let rest = Some(behind.len()).filter(|_| vm.dialect().open_strings);
+                let Some(len) = find_byte(behind, 0).or(rest) else {
                     return Err(vm.arg_error(2, "unfinished string for format 'z'"));
                 };
                 at += len + 1;

@@ -8,31 +8,47 @@
 //! | this one | the functions, but for `sort` |
 //! | `access` | what may be used as a table, and how its elements are reached |
 //! | `sort` | `table.sort` |
+//! | `bygone` | what newer versions lack |
 
 mod access;
+mod bygone;
 mod sort;
 
-use perilune_base::num::format::{write_float, write_int};
+use perilune_base::dialect::LuaVersion::{Lua51, Lua52, Lua53, Lua55};
+use perilune_base::num::format::write_int;
 use perilune_runtime::heap::Heap;
 use perilune_runtime::object::{Direct, TableRef};
 use perilune_runtime::table::SetError;
 use perilune_runtime::value::{Tag, Value};
-use perilune_vm::native::{Intrinsic, NativeResult, Raised, Row, intrinsic, row};
+use perilune_vm::native::{Intrinsic, NativeResult, Raised};
 use perilune_vm::vm::Vm;
 
-use self::access::{Needs, check, element, length, plain, set_element};
+use crate::row::{Life, Row, alias, intrinsic, row};
+
+use self::access::{Needs, bare, check, element, length, plain, position, set_element};
+use crate::numbers::write_float;
 use crate::string::buffer::{self, append};
 
 /// The functions of the library.
 pub const ROWS: &[Row] = &[
     intrinsic("concat", concat, Intrinsic::TableConcat),
+    row("create", create).since(Lua55),
+    row("foreach", bygone::foreach).until(Lua51).not_in_manual(&[Lua51]),
+    row("foreachi", bygone::foreachi).until(Lua51).not_in_manual(&[Lua51]),
+    row("getn", bygone::getn).until(Lua51).not_in_manual(&[Lua51]),
     intrinsic("insert", insert, Intrinsic::TableInsert).direct(append_direct),
-    row("move", r#move),
-    row("pack", pack),
-    intrinsic("remove", remove, Intrinsic::TableRemove).direct(pop_direct),
+    row("maxn", bygone::maxn).until(Lua52).not_in_manual(&[Lua52]),
+    row("move", r#move).since(Lua53),
+    row("pack", pack).since(Lua52),
+    intrinsic("remove", remove, Intrinsic::TableRemove).direct(pop_direct).since(Lua52),
+    row("remove", remove_of_list).until(Lua51),
+    row("setn", bygone::setn).until(Lua51).not_in_manual(&[Lua51]),
     row("sort", sort::sort),
-    intrinsic("unpack", unpack, Intrinsic::Unpack),
+    intrinsic("unpack", unpack, Intrinsic::Unpack).since(Lua52),
 ];
+
+/// What stood among the basic functions before the library had it.
+const GLOBAL_ROWS: &[Row] = &[row("unpack", unpack).until(Lua51)];
 
 /// Elements of an array part that are moved for one unit of fuel.
 const ELEMENTS_PER_UNIT: i64 = 16;
@@ -42,7 +58,11 @@ const CHARGED_TOGETHER: i64 = 64;
 
 /// Opens the library.
 pub fn open(vm: &mut Vm) {
-    crate::new_library(vm, "table", ROWS);
+    let library = crate::new_library(vm, "table", ROWS);
+    let globals = vm.globals();
+    crate::row::register(vm, globals, GLOBAL_ROWS);
+    let unpack = Life::until(Lua52).since(Lua52).not_in_manual(&[Lua52]);
+    alias(vm, (library, "unpack"), (globals, "unpack"), unpack);
 }
 
 /// Charges for the elements handled one by one, of which this is number `done`.
@@ -54,7 +74,7 @@ fn charge_elements(vm: &mut Vm, done: i64) -> Result<(), Raised> {
 /// `table.insert(t, v)` of a plain table.
 fn append_direct(heap: &mut Heap, args: &[Value], _: i32) -> Direct {
     let [object, value] = args else { return Direct::Unknown };
-    match plain(*object) {
+    match bare(*object) {
         Some(table) if !value.is_nil() && table.set_int(heap, table.length() + 1, *value).is_ok() => Direct::Nothing,
         _ => Direct::Unknown,
     }
@@ -63,18 +83,22 @@ fn append_direct(heap: &mut Heap, args: &[Value], _: i32) -> Direct {
 fn insert(vm: &mut Vm) -> NativeResult {
     let count = vm.nargs();
     let object = check(vm, 1, Needs::READ_WRITE_LENGTH)?;
-    let end = length(vm, object)?.wrapping_add(1);
+    let mut end = length(vm, object)?.wrapping_add(1);
     match count {
         2 => {
             set_element(vm, object, end, vm.arg(2))?;
         }
         3 => {
-            let position = vm.check_int(2)?;
-            if (position as u64).wrapping_sub(1) >= end as u64 {
+            let position = position(vm, 2, None)?;
+            if vm.dialect().lists_grow {
+                end = end.max(position);
+            } else if (position as u64).wrapping_sub(1) >= end as u64 {
                 return Err(vm.arg_error(2, "position out of bounds"));
             }
-            match plain(object) {
-                Some(table) if position < end => insert_plain(vm, table, position, vm.arg(3))?,
+            match plain(vm, object) {
+                Some(table) if position < end && position > 0 && end == table.length() + 1 => {
+                    insert_plain(vm, table, position, vm.arg(3))?
+                }
                 _ => {
                     for i in (position..end).rev() {
                         charge_elements(vm, end - i)?;
@@ -106,7 +130,7 @@ fn insert_plain(vm: &mut Vm, table: TableRef, position: i64, value: Value) -> Re
 /// `table.remove(t)` of a plain table that is not empty.
 fn pop_direct(_: &mut Heap, args: &[Value], _: i32) -> Direct {
     let [object] = args else { return Direct::Unknown };
-    match plain(*object) {
+    match bare(*object) {
         Some(table) if table.array_len() > 0 => Direct::One(table.array_remove(table.array_len())),
         _ => Direct::Unknown,
     }
@@ -115,11 +139,11 @@ fn pop_direct(_: &mut Heap, args: &[Value], _: i32) -> Direct {
 fn remove(vm: &mut Vm) -> NativeResult {
     let object = check(vm, 1, Needs::READ_WRITE_LENGTH)?;
     let size = length(vm, object)?;
-    let position = vm.opt_int(2, size)?;
+    let position = position(vm, 2, Some(size))?;
     if position != size && (position as u64).wrapping_sub(1) > size as u64 {
-        return Err(vm.arg_error(2, "position out of bounds"));
+        return Err(vm.arg_error(vm.dialect().remove_complaint, "position out of bounds"));
     }
-    if let Some(table) = plain(object)
+    if let Some(table) = plain(vm, object)
         && (1..=size).contains(&position)
     {
         vm.charge(((size - position) / ELEMENTS_PER_UNIT) as u64)?;
@@ -137,6 +161,25 @@ fn remove(vm: &mut Vm) -> NativeResult {
     }
     set_element(vm, object, i, Value::NIL)?;
     Ok(1)
+}
+
+/// `remove` of 5.1: outside of the list there is nothing to remove.
+fn remove_of_list(vm: &mut Vm) -> NativeResult {
+    let table = vm.check_table(1)?;
+    let size = table.length();
+    let position = position(vm, 2, Some(size))?;
+    if (1..=size).contains(&position) { remove(vm) } else { Ok(0) }
+}
+
+fn create(vm: &mut Vm) -> NativeResult {
+    let elements = vm.check_int(1)?;
+    let fields = vm.opt_int(2, 0)?;
+    let room = |count: i64| i32::try_from(count).ok().and_then(|count| usize::try_from(count).ok());
+    let Some(elements) = room(elements) else { return Err(vm.arg_error(1, "out of range")) };
+    let Some(fields) = room(fields) else { return Err(vm.arg_error(2, "out of range")) };
+    vm.reserve((elements + fields) * size_of::<Value>())?;
+    let table = vm.table(elements, fields);
+    vm.ret(Value::table(table))
 }
 
 fn r#move(vm: &mut Vm) -> NativeResult {
@@ -170,13 +213,13 @@ fn concat(vm: &mut Vm) -> NativeResult {
     let size = length(vm, object)?;
     let separator = vm.opt_str(2)?;
     let separator = separator.as_ref().map_or(&b""[..], |separator| separator.as_bytes());
-    let first = vm.opt_int(3, 1)?;
-    let last = vm.opt_int(4, size)?;
+    let first = position(vm, 3, Some(1))?;
+    let last = position(vm, 4, Some(size))?;
     let mut out = vm.take_buffer();
     let mut i = first;
     while i <= last {
         charge_elements(vm, i.wrapping_sub(first))?;
-        let value = match plain(object) {
+        let value = match plain(vm, object) {
             // The table keeps it alive: no Lua code runs before it is copied.
             Some(table) => table.get_int(i),
             None => {
@@ -201,10 +244,11 @@ fn concat(vm: &mut Vm) -> NativeResult {
 fn add_text(vm: &mut Vm, out: &mut Vec<u8>, value: Value, i: i64) -> Result<(), Raised> {
     match value.tag {
         Tag::Int => write_int(out, value.raw_int()),
-        Tag::Float => write_float(out, value.raw_float()),
+        Tag::Float => write_float(vm, out, value.raw_float()),
         _ => match value.as_str() {
             Some(text) => append(vm, out, text.as_bytes())?,
             None => {
+                let i = if vm.dialect().wide_concat_index { i } else { i64::from(i as i32) };
                 let message = format!("invalid value ({}) at index {i} in table for 'concat'", value.type_name());
                 return Err(vm.error(&message));
             }
@@ -234,20 +278,25 @@ fn pack(vm: &mut Vm) -> NativeResult {
             }
         }
     }
-    vm.set_field(table, "n", Value::int(count as i64));
+    vm.set_field(table, "n", vm.int_value(count as i64));
     Ok(1)
 }
 
 fn unpack(vm: &mut Vm) -> NativeResult {
     const MAX_RESULTS: u64 = perilune_runtime::stack::MAX_SLOTS as u64;
     let object = vm.arg(1);
-    let first = vm.opt_int(2, 1)?;
-    let last = if vm.arg(3).is_nil() { length(vm, object)? } else { vm.check_int(3)? };
+    if vm.dialect().unpack_checks {
+        let needs = if vm.arg(3).is_nil() { Needs::READ_LENGTH } else { Needs::READ };
+        check(vm, 1, needs)?;
+    }
+    let first = position(vm, 2, Some(1))?;
+    let last = if vm.arg(3).is_nil() { length(vm, object)? } else { position(vm, 3, None)? };
     if first > last {
         return Ok(0);
     }
     let more = (last as u64).wrapping_sub(first as u64);
-    if more >= MAX_RESULTS {
+    let room = vm.dialect().native_stack.saturating_sub(vm.nargs()) as u64;
+    if more >= MAX_RESULTS.min(room) {
         return Err(vm.error("too many results to unpack"));
     }
     let count = more as usize + 1;
@@ -257,7 +306,7 @@ fn unpack(vm: &mut Vm) -> NativeResult {
     vm.charge((count as i64 / ELEMENTS_PER_UNIT) as u64)?;
     vm.ensure_stack(count)?;
     for done in 0..count as i64 {
-        let value = match plain(object) {
+        let value = match plain(vm, object) {
             Some(table) => table.get_int(first + done),
             None => element(vm, object, first + done)?,
         };

@@ -7,6 +7,7 @@
 //! Arrays of equal kind in the order of `<` are sorted at once, since equal elements of them cannot be told apart. That is
 //! not so with zeros of different sign, and there is no order with NaN.
 
+use perilune_base::dialect::library::SortBounds;
 use perilune_runtime::object::TableRef;
 use perilune_runtime::value::Value;
 use perilune_vm::native::{NativeResult, Raised};
@@ -29,6 +30,9 @@ const IMBALANCE: i64 = 128;
 
 pub(super) fn sort(vm: &mut Vm) -> NativeResult {
     let object = check(vm, 1, Needs::READ_WRITE_LENGTH)?;
+    if vm.dialect().raw_lists && !vm.arg(COMPARISON).is_nil() {
+        vm.check_function(COMPARISON)?;
+    }
     let size = length(vm, object)?;
     if size < 2 {
         return Ok(0);
@@ -37,7 +41,7 @@ pub(super) fn sort(vm: &mut Vm) -> NativeResult {
         return Err(vm.arg_error(1, "array too big"));
     }
     if vm.arg(COMPARISON).is_nil() {
-        if let Some(table) = plain(object)
+        if let Some(table) = plain(vm, object)
             && sort_at_once(vm, table)?
         {
             return Ok(0);
@@ -121,7 +125,7 @@ impl Sort {
                 high = pivot - 1;
                 size
             };
-            if (high - low) / IMBALANCE > smaller {
+            if (high - low) / IMBALANCE > smaller && vm.dialect().sort_bounds == SortBounds::Exact {
                 random = vm.host().random_seed().0 as u32;
             }
         }
@@ -134,11 +138,17 @@ impl Sort {
     /// is at fault.
     fn partition(&self, vm: &mut Vm, low: i64, high: i64) -> Result<i64, Raised> {
         let (mut i, mut j) = (low, high - 1);
+        // From where on the scans are too far: `i` here, `j` before here. Older versions notice it later.
+        let (first, last) = match vm.dialect().sort_bounds {
+            SortBounds::Outside => (Some(low), high + 1),
+            SortBounds::Ends => (Some(low + 1), high),
+            SortBounds::Exact => (None, high - 1),
+        };
         loop {
             i += 1;
             self.load(vm, LEFT, i)?;
             while self.is_less(vm, LEFT, PIVOT)? {
-                if i == high - 1 {
+                if i >= last {
                     return Err(vm.error("invalid order function for sorting"));
                 }
                 i += 1;
@@ -147,7 +157,7 @@ impl Sort {
             j -= 1;
             self.load(vm, RIGHT, j)?;
             while self.is_less(vm, PIVOT, RIGHT)? {
-                if j < i {
+                if j < first.unwrap_or(i) {
                     return Err(vm.error("invalid order function for sorting"));
                 }
                 j -= 1;

@@ -89,15 +89,18 @@ impl Parser<'_> {
     fn operators(&mut self, limit: u8) -> Result<ExprId> {
         self.enter_level()?;
         let mut lhs = match unary_operator(self.token) {
-            Some(op) => {
+            Some(op) if op != Unop::BNot || self.dialect.integer_operators => {
                 let line = self.line();
                 self.advance()?;
                 let operand = self.operators(UNARY_PRIORITY)?;
                 self.expr_node(ExprKind::Unop { op, operand, line })
             }
-            None => self.simple()?,
+            _ => self.simple()?,
         };
         while let Some(op) = binary_operator(self.token) {
+            if op.is_bitwise() && !self.dialect.integer_operators {
+                break;
+            }
             let (left, right) = priority(op);
             if left <= limit {
                 break;
@@ -120,7 +123,10 @@ impl Parser<'_> {
             Token::Nil => ExprKind::Nil,
             Token::True => ExprKind::True,
             Token::False => ExprKind::False,
-            Token::Dots if self.is_vararg => ExprKind::Vararg,
+            Token::Dots if self.is_vararg => {
+                self.uses_dots = true;
+                ExprKind::Vararg
+            }
             Token::Dots => {
                 return Err(self.error(b"cannot use '...' outside a vararg function"));
             }
@@ -156,6 +162,7 @@ impl Parser<'_> {
 
     /// Parses a primary expression, and the fields, calls and method calls behind it.
     pub(super) fn suffixed(&mut self) -> Result<ExprId> {
+        let first_line = self.line();
         let mut expr = self.primary()?;
         loop {
             expr = match self.token {
@@ -167,12 +174,12 @@ impl Parser<'_> {
                 Token::Char(b':') => {
                     self.advance()?;
                     let method = self.name_as_key()?;
-                    let line = self.line();
+                    let line = self.call_line(first_line);
                     let args = self.call_args()?;
                     self.expr_node(ExprKind::MethodCall { obj: expr, method, args, line })
                 }
                 Token::Char(b'(' | b'{') | Token::Str(_) => {
-                    let line = self.line();
+                    let line = self.call_line(first_line);
                     let args = self.call_args()?;
                     self.expr_node(ExprKind::Call { callee: expr, args, line })
                 }
@@ -196,11 +203,19 @@ impl Parser<'_> {
         Ok(key)
     }
 
+    /// The line of a call whose arguments begin here, in a chain of suffixes that began in `first_line`.
+    fn call_line(&self, first_line: u32) -> u32 {
+        if self.dialect.calls_begin_chains { first_line } else { self.line() }
+    }
+
     fn call_args(&mut self) -> Result<ExprList> {
         let height = self.open_lists.len();
         match self.token {
             Token::Char(b'(') => {
                 let line = self.line();
+                if self.dialect.ambiguous_calls && line != self.last_line {
+                    return Err(self.error(b"ambiguous syntax (function call x new statement)"));
+                }
                 self.advance()?;
                 let args = match self.token {
                     Token::Char(b')') => ExprList::EMPTY,

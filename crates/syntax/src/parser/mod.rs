@@ -12,11 +12,12 @@
 mod expr;
 mod stat;
 
-use perilune_base::dialect::LuaVersion;
+use perilune_base::dialect::Dialect;
+use perilune_base::dialect::table::DepthText;
 use perilune_base::index::{Pool, Slice};
 use perilune_base::limits::{MAX_C_CALLS, MAX_LOCALS, MAX_SOURCE};
 
-use crate::ast::{Arm, Attrib, Binding, Block, Chunk, Expr, ExprId, ExprKind, Field, FuncBody, Name, Stat};
+use crate::ast::{Arm, Attrib, Binding, Block, Chunk, Expr, ExprId, ExprKind, Field, FuncBody, Name, Stat, Varargs};
 use crate::error::SyntaxError;
 use crate::lexer::Lexer;
 use crate::token::Token;
@@ -25,17 +26,30 @@ type Result<T> = std::result::Result<T, SyntaxError>;
 
 /// Parses the source of a chunk.
 ///
-/// `chunk_name` is the name given to `load`, with its `=` or `@`. The grammar of all versions is, so far,
-/// that of Lua 5.4.
+/// `chunk_name` is the name given to `load`, with its `=` or `@`.
 ///
 /// # Errors
 ///
 /// The first violation of the grammar.
-pub fn parse(source: &[u8], chunk_name: &[u8], _version: LuaVersion) -> std::result::Result<Chunk, SyntaxError> {
+pub fn parse(source: &[u8], chunk_name: &[u8], dialect: &Dialect) -> std::result::Result<Chunk, SyntaxError> {
     if source.len() > MAX_SOURCE {
-        return Err(SyntaxError::new(chunk_name, 1, "chunk is too long"));
+        return Err(SyntaxError::new(chunk_name, dialect, 1, "chunk is too long"));
     }
-    Parser::new(source, chunk_name).chunk()
+    Parser::new(source, chunk_name, dialect).chunk()
+}
+
+/// The text of the error that a function, defined in this line (0 for the chunk), has more than `limit` of `what`.
+#[must_use]
+pub fn limit_text(dialect: &Dialect, what: &str, limit: usize, line: u32) -> String {
+    let place = match line {
+        0 => "main function".to_owned(),
+        line => format!("function at line {line}"),
+    };
+    if dialect.limits_named_first {
+        format!("too many {what} (limit is {limit}) in {place}")
+    } else {
+        format!("{place} has more than {limit} {what}")
+    }
 }
 
 /// The last nesting level that is not an error: the host call that runs the parser counts as one.
@@ -50,6 +64,7 @@ struct Ahead {
 }
 
 struct Parser<'s> {
+    dialect: &'s Dialect,
     lexer: Lexer<'s>,
     /// The current token: the first one not consumed.
     token: Token,
@@ -67,6 +82,10 @@ struct Parser<'s> {
     level: u32,
     /// Whether the innermost function has a variable number of arguments.
     is_vararg: bool,
+    /// Whether it uses `...`.
+    uses_dots: bool,
+    /// Loops around the current token in the innermost function.
+    loops: u32,
     /// The line of the innermost function; 0 for the chunk.
     function_line: u32,
     /// Variables of the innermost function that are declared and not yet out of scope.
@@ -88,9 +107,10 @@ struct Parser<'s> {
 }
 
 impl<'s> Parser<'s> {
-    fn new(source: &'s [u8], chunk_name: &'s [u8]) -> Self {
+    fn new(source: &'s [u8], chunk_name: &'s [u8], dialect: &'s Dialect) -> Self {
         Parser {
-            lexer: Lexer::new(source, chunk_name),
+            dialect,
+            lexer: Lexer::new(source, chunk_name, dialect),
             token: Token::Eof,
             start: 0,
             end: 0,
@@ -99,6 +119,8 @@ impl<'s> Parser<'s> {
             last_end: 0,
             level: 0,
             is_vararg: true,
+            uses_dots: false,
+            loops: 0,
             function_line: 0,
             locals: 0,
             exprs: Pool::new(),
@@ -120,7 +142,8 @@ impl<'s> Parser<'s> {
         self.advance()?;
         let block = self.block()?;
         self.check(Token::Eof)?;
-        let main = FuncBody { params: Slice::EMPTY, is_vararg: true, block, line_defined: 0, last_line_defined: 0 };
+        let main =
+            FuncBody { params: Slice::EMPTY, varargs: Varargs::Plain, block, line_defined: 0, last_line_defined: 0 };
         Ok(Chunk {
             main,
             exprs: self.exprs,
@@ -156,6 +179,9 @@ impl<'s> Parser<'s> {
 
     /// The token behind the current one.
     fn look_ahead(&mut self) -> Result<Token> {
+        if let Some(ahead) = self.ahead {
+            return Ok(ahead.token);
+        }
         let token = self.lexer.next_token()?;
         self.ahead = Some(Ahead { token, start: self.lexer.start(), end: self.lexer.end() });
         Ok(token)
@@ -204,7 +230,7 @@ impl<'s> Parser<'s> {
                 self.advance()?;
                 Ok(name)
             }
-            _ => Err(self.error(b"<name> expected")),
+            _ => Err(self.error(&[&self.shown_name()[..], b" expected"].concat())),
         }
     }
 
@@ -214,13 +240,18 @@ impl<'s> Parser<'s> {
             return self.expected(token);
         }
         let hint = format!(" at line {line})");
-        let (token, opener) = (token.shown(), opener.shown());
+        let (token, opener) = (token.shown(self.dialect.token_text), opener.shown(self.dialect.token_text));
         self.error(&[&token[..], b" expected (to close ", &opener, hint.as_bytes()].concat())
     }
 
     #[cold]
     fn expected(&self, token: Token) -> SyntaxError {
-        self.error(&[&token.shown()[..], b" expected"].concat())
+        self.error(&[&token.shown(self.dialect.token_text)[..], b" expected"].concat())
+    }
+
+    /// What messages call a name.
+    fn shown_name(&self) -> Vec<u8> {
+        Token::Name(Name(0)).shown(self.dialect.token_text)
     }
 
     /// An error near the current token.
@@ -233,10 +264,19 @@ impl<'s> Parser<'s> {
     #[inline]
     fn enter_level(&mut self) -> Result<()> {
         if self.level >= DEEPEST_LEVEL {
-            return Err(SyntaxError::too_deep());
+            return Err(self.too_deep());
         }
         self.level += 1;
         Ok(())
+    }
+
+    #[cold]
+    fn too_deep(&self) -> SyntaxError {
+        match self.dialect.depth_text {
+            DepthText::SyntaxLevels => self.lexer.error_here(b"chunk has too many syntax levels"),
+            DepthText::CLevels => self.limit_error("C levels", MAX_C_CALLS as usize),
+            DepthText::StackOverflow => SyntaxError::too_deep(),
+        }
     }
 
     #[inline]
@@ -270,12 +310,18 @@ impl<'s> Parser<'s> {
         if self.locals <= MAX_LOCALS {
             return Ok(());
         }
-        let place = match self.function_line {
-            0 => "main function".to_owned(),
-            line => format!("function at line {line}"),
-        };
-        let what = format!("too many local variables (limit is {MAX_LOCALS}) in {place}");
-        Err(self.error(what.as_bytes()))
+        Err(self.limit_error("local variables", MAX_LOCALS))
+    }
+
+    /// The error that the innermost function has more than `limit` of `what`.
+    #[cold]
+    fn limit_error(&self, what: &str, limit: usize) -> SyntaxError {
+        let text = limit_text(self.dialect, what, limit, self.function_line);
+        if self.dialect.limits_named_first {
+            self.error(text.as_bytes())
+        } else {
+            self.lexer.error_here(text.as_bytes())
+        }
     }
 
     /// Whether the current token ends a block. `until` does so only for the statements themselves: a label
@@ -294,9 +340,16 @@ impl<'s> Parser<'s> {
         let height = self.open_stats.len();
         let locals = self.locals;
         while !self.ends_block(true) {
-            let is_return = self.token == Token::Return;
+            let is_last = match self.token {
+                Token::Return => true,
+                Token::Break => !self.dialect.break_anywhere,
+                _ => false,
+            };
             self.statement()?;
-            if is_return {
+            if !self.dialect.empty_statements {
+                self.accept(Token::Char(b';'))?;
+            }
+            if is_last {
                 break;
             }
         }
@@ -312,6 +365,8 @@ impl<'s> Parser<'s> {
     /// Parses parameters and body of a function, up to and with its `end`.
     fn function_body(&mut self, has_self: bool, line: u32) -> Result<ExprId> {
         let outer_is_vararg = std::mem::replace(&mut self.is_vararg, false);
+        let outer_uses_dots = std::mem::replace(&mut self.uses_dots, false);
+        let outer_loops = std::mem::replace(&mut self.loops, 0);
         let outer_line = std::mem::replace(&mut self.function_line, line);
         let outer_locals = std::mem::replace(&mut self.locals, 0);
         self.expect(Token::Char(b'('))?;
@@ -322,23 +377,32 @@ impl<'s> Parser<'s> {
             let (line, end) = (self.line(), self.last_end);
             self.open_bindings.push(Binding { name, attrib: Attrib::None, line, end });
         }
-        self.parameters()?;
+        let arg = self.parameters()?;
         let params = self.bindings.take_tail(&mut self.open_bindings, params);
         self.expect(Token::Char(b')'))?;
         let block = self.block()?;
         let last_line_defined = self.line();
         self.expect_closing(Token::End, Token::Function, line)?;
         let is_vararg = std::mem::replace(&mut self.is_vararg, outer_is_vararg);
+        let uses_dots = std::mem::replace(&mut self.uses_dots, outer_uses_dots);
+        self.loops = outer_loops;
         self.function_line = outer_line;
         self.locals = outer_locals;
-        let body = FuncBody { params, is_vararg, block, line_defined: line, last_line_defined };
+        let varargs = match arg {
+            Some(name) => Varargs::Named { name, is_needed: !uses_dots },
+            None if is_vararg => Varargs::Plain,
+            None => Varargs::None,
+        };
+        let body = FuncBody { params, varargs, block, line_defined: line, last_line_defined };
         let function = self.functions.push(body);
         Ok(self.expr_node(ExprKind::Function(function)))
     }
 
-    fn parameters(&mut self) -> Result<()> {
+    /// Parses parameters, and gives the variable for the extra arguments if there is one.
+    fn parameters(&mut self) -> Result<Option<Binding>> {
+        let mut arg = None;
         if self.token == Token::Char(b')') {
-            return Ok(());
+            return Ok(None);
         }
         loop {
             match self.token {
@@ -349,11 +413,19 @@ impl<'s> Parser<'s> {
                 Token::Dots => {
                     self.advance()?;
                     self.is_vararg = true;
+                    if self.dialect.vararg_table {
+                        let name = self.lexer.names.intern(b"arg");
+                        self.declare_locals(1)?;
+                        let (line, end) = (self.line(), self.last_end);
+                        arg = Some(Binding { name, attrib: Attrib::None, line, end });
+                    } else if self.dialect.named_varargs && matches!(self.token, Token::Name(_)) {
+                        arg = Some(self.plain_binding()?);
+                    }
                 }
                 _ => return Err(self.error(b"<name> or '...' expected")),
             }
             if self.is_vararg || !self.accept(Token::Char(b','))? {
-                return Ok(());
+                return Ok(arg);
             }
         }
     }

@@ -1,5 +1,7 @@
 //! Statements.
 
+use perilune_base::dialect::table::{Attributes, BreakText};
+
 use super::{Parser, Result};
 use crate::ast::{Arm, Attrib, Binding, Block, ExprId, ExprKind, ExprList, Stat, StatKind};
 use crate::token::Token;
@@ -15,8 +17,9 @@ impl Parser<'_> {
     pub(super) fn statement(&mut self) -> Result<()> {
         self.enter_level()?;
         let line = self.line();
+        let is_global = self.begins_global()?;
         let kind = match self.token {
-            Token::Char(b';') => {
+            Token::Char(b';') if self.dialect.empty_statements => {
                 self.advance()?;
                 None
             }
@@ -35,10 +38,20 @@ impl Parser<'_> {
                 self.advance()?;
                 Some(if self.accept(Token::Function)? { self.local_function()? } else { self.local_statement()? })
             }
+            Token::Name(_) if is_global => {
+                self.advance()?;
+                Some(if self.accept(Token::Function)? { self.global_function()? } else { self.global_statement()? })
+            }
             Token::DoubleColon => Some(self.label()?),
             Token::Return => Some(self.return_statement()?),
             Token::Break => {
+                if self.loops == 0 && self.dialect.break_text == BreakText::OutsideNear {
+                    return Err(self.error(b"break outside loop"));
+                }
                 self.advance()?;
+                if self.loops == 0 && self.dialect.break_text == BreakText::NoLoop {
+                    return Err(self.error(b"no loop to break"));
+                }
                 Some(StatKind::Break)
             }
             Token::Goto => {
@@ -78,15 +91,16 @@ impl Parser<'_> {
     fn while_statement(&mut self, line: u32) -> Result<StatKind> {
         self.advance()?;
         let cond = self.expr()?;
-        self.expect(Token::Do)?;
-        let block = self.block()?;
+        let block = self.loop_body()?;
         self.expect_closing(Token::End, Token::While, line)?;
         Ok(StatKind::While { cond, block })
     }
 
     fn repeat_statement(&mut self, line: u32) -> Result<StatKind> {
         self.advance()?;
+        self.loops += 1;
         let block = self.block()?;
+        self.loops -= 1;
         self.expect_closing(Token::Until, Token::Repeat, line)?;
         let cond = self.expr()?;
         Ok(StatKind::Repeat { block, cond })
@@ -135,7 +149,10 @@ impl Parser<'_> {
 
     fn loop_body(&mut self) -> Result<Block> {
         self.expect(Token::Do)?;
-        self.block()
+        self.loops += 1;
+        let block = self.block()?;
+        self.loops -= 1;
+        Ok(block)
     }
 
     fn function_statement(&mut self, line: u32) -> Result<StatKind> {
@@ -163,9 +180,10 @@ impl Parser<'_> {
 
     fn local_statement(&mut self) -> Result<StatKind> {
         let height = self.open_bindings.len();
+        let all = self.attrib_of_all()?;
         loop {
             let mut binding = self.plain_binding()?;
-            binding.attrib = self.attrib()?;
+            binding.attrib = self.attrib(all)?;
             binding.line = self.line();
             self.open_bindings.push(binding);
             if !self.accept(Token::Char(b','))? {
@@ -177,10 +195,66 @@ impl Parser<'_> {
         Ok(StatKind::Local { bindings, exprs })
     }
 
+    /// Whether the current token begins a declaration of globals.
+    fn begins_global(&mut self) -> Result<bool> {
+        match self.token {
+            Token::Name(name) if self.dialect.global_declarations && self.lexer.names.name(name) == b"global" => {}
+            _ => return Ok(false),
+        }
+        let next = self.look_ahead()?;
+        Ok(matches!(next, Token::Name(_) | Token::Char(b'<' | b'*') | Token::Function) || self.dialect.global_reserved)
+    }
+
+    fn global_function(&mut self) -> Result<StatKind> {
+        let name = self.expect_name()?;
+        let binding = Binding { name, attrib: Attrib::None, line: self.line(), end: self.last_end };
+        let binding = self.bindings.push(binding);
+        let line = self.line();
+        let func = self.function_body(false, line)?;
+        Ok(StatKind::GlobalFunction { binding, func })
+    }
+
+    fn global_statement(&mut self) -> Result<StatKind> {
+        let all = self.global_attrib(Attrib::None)?;
+        if self.accept(Token::Char(b'*'))? {
+            return Ok(StatKind::GlobalAll(all));
+        }
+        let height = self.open_bindings.len();
+        loop {
+            let name = self.expect_name()?;
+            let end = self.last_end;
+            let attrib = self.global_attrib(all)?;
+            self.open_bindings.push(Binding { name, attrib, line: self.line(), end });
+            if !self.accept(Token::Char(b','))? {
+                break;
+            }
+        }
+        let bindings = self.bindings.take_tail(&mut self.open_bindings, height);
+        let has_values = self.accept(Token::Char(b'='))?;
+        let line = self.line();
+        let exprs = if has_values { self.expr_list()? } else { ExprList::EMPTY };
+        Ok(StatKind::Global { bindings, exprs, line })
+    }
+
+    fn global_attrib(&mut self, default: Attrib) -> Result<Attrib> {
+        match self.attrib(default)? {
+            Attrib::Close => Err(self.lexer.error_here(b"global variables cannot be to-be-closed")),
+            attrib => Ok(attrib),
+        }
+    }
+
+    /// Parses an optional `<attrib>` in front of all names of a declaration.
+    fn attrib_of_all(&mut self) -> Result<Attrib> {
+        match self.dialect.attributes {
+            Attributes::Declarations => self.attrib(Attrib::None),
+            Attributes::Nowhere | Attributes::Names => Ok(Attrib::None),
+        }
+    }
+
     /// Parses an optional `<attrib>`.
-    fn attrib(&mut self) -> Result<Attrib> {
-        if !self.accept(Token::Char(b'<'))? {
-            return Ok(Attrib::None);
+    fn attrib(&mut self, default: Attrib) -> Result<Attrib> {
+        if self.dialect.attributes == Attributes::Nowhere || !self.accept(Token::Char(b'<'))? {
+            return Ok(default);
         }
         let name = self.expect_name()?;
         self.expect(Token::Char(b'>'))?;
@@ -210,18 +284,27 @@ impl Parser<'_> {
         self.advance()?;
         let exprs =
             if self.ends_block(true) || self.token == Token::Char(b';') { ExprList::EMPTY } else { self.expr_list()? };
-        self.accept(Token::Char(b';'))?;
+        if self.dialect.empty_statements {
+            self.accept(Token::Char(b';'))?;
+        }
         Ok(StatKind::Return(exprs))
     }
 
     /// Parses a call or an assignment.
     fn expr_statement(&mut self) -> Result<StatKind> {
         let first = self.suffixed()?;
+        let is_call = matches!(self.exprs[first].kind, ExprKind::Call { .. } | ExprKind::MethodCall { .. });
+        if is_call && !self.dialect.empty_statements {
+            return Ok(StatKind::Call(first));
+        }
         if matches!(self.token, Token::Char(b'=' | b',')) {
             return self.assignment(first);
         }
         match self.exprs[first].kind {
-            ExprKind::Call { .. } | ExprKind::MethodCall { .. } => Ok(StatKind::Call(first)),
+            _ if is_call => Ok(StatKind::Call(first)),
+            ExprKind::Name(_) | ExprKind::Index { .. } if !self.dialect.empty_statements => {
+                Err(self.expected(Token::Char(b'=')))
+            }
             _ => Err(self.error(b"syntax error")),
         }
     }

@@ -1,5 +1,6 @@
 //! Arithmetic and bitwise operators: conversions, metamethods and errors.
 
+use perilune_base::num::parse::text_to_number;
 use perilune_base::num::{Num, arith as num, convert};
 use perilune_bytecode::ops::{Instr, Op};
 use perilune_runtime::value::{Tag, Value};
@@ -62,8 +63,25 @@ pub(crate) fn is_bitwise(event: Event) -> bool {
 }
 
 /// The result of an operator on two numbers, if both are and it has one.
-pub(crate) fn raw(event: Event, x: Value, y: Value) -> Option<Value> {
-    num::arith(operator(event)?, as_num(x)?, as_num(y)?).map(from_num)
+pub(crate) fn raw(vm: &Vm, event: Event, x: Value, y: Value) -> Option<Value> {
+    num::arith_in(vm.dialect, operator(event)?, as_num(x)?, as_num(y)?).map(from_num)
+}
+
+/// The result of an operator where it converts strings itself. Arithmetic on them is done in floats, bitwise operators
+/// need integers.
+#[cold]
+fn coerced(vm: &Vm, event: Event, x: Value, y: Value) -> Option<Value> {
+    if vm.dialect.string_metamethods || x.is_number() && y.is_number() {
+        return None;
+    }
+    let convert = |v: Value| {
+        if is_bitwise(event) {
+            vm.to_integer(v).map(Num::Int)
+        } else {
+            vm.to_number(v).map(|n| Num::Float(as_float(n)))
+        }
+    };
+    num::arith_in(vm.dialect, operator(event)?, convert(x)?, convert(y)?).map(from_num)
 }
 
 /// What prevents a raw operation: a handler to call, or an error.
@@ -84,7 +102,8 @@ pub(crate) fn handler(vm: &mut Vm, event: Event, x: Value, y: Value) -> Result<V
 unsafe fn operate(vm: *mut Vm, i: Instr, event: Event, x: Value, y: Value) -> Step {
     // SAFETY: the current frame is a Lua frame whose `pc` is stored; `a` is one of its registers.
     unsafe {
-        if let Some(r) = raw(event, x, y) {
+        let raw = raw(&*vm, event, x, y).or_else(|| coerced(&*vm, event, x, y));
+        if let Some(r) = raw {
             *(*(*(*vm).thread).frame).base.add(i.a() as usize) = r;
             return Step::Next;
         }
@@ -165,7 +184,7 @@ pub(crate) unsafe fn bnot(vm: *mut Vm, i: Instr, x: Value) -> Step {
 impl Vm {
     /// An arithmetic or bitwise operator with metamethods. For unary ones `b` is `a` again. **(safepoint)**
     pub fn arith(&mut self, event: Event, a: Value, b: Value) -> Result<Value, Raised> {
-        match raw(event, a, b) {
+        match raw(self, event, a, b).or_else(|| coerced(self, event, a, b)) {
             Some(v) => Ok(v),
             None => {
                 let h = handler(self, event, a, b)?;
@@ -179,20 +198,23 @@ impl Vm {
     pub fn to_number(&self, v: Value) -> Option<Value> {
         match v.tag {
             Tag::Int | Tag::Float => Some(v),
-            Tag::Str => perilune_base::num::parse::str_to_number(v.as_str()?.as_bytes()).map(from_num),
+            Tag::Str => text_to_number(v.as_str()?.as_bytes(), self.dialect).map(from_num),
             _ => None,
         }
     }
 
-    /// The integer that a value is, equals, or spells.
+    /// The integer that a value is, equals, or spells; where all numbers are floats, what is left of one without its
+    /// fraction.
     #[inline]
     pub fn to_integer(&self, v: Value) -> Option<i64> {
         match v.tag {
+            Tag::Float if !self.dialect.integers => Some(convert::float_to_int_as_c(v.raw_float())),
             Tag::Int => Some(v.raw_int()),
             Tag::Float => convert::float_to_int(v.raw_float()),
             Tag::Str => match self.to_number(v)? {
                 n if n.tag == Tag::Int => Some(n.raw_int()),
-                n => convert::float_to_int(n.raw_float()),
+                n if self.dialect.integers => convert::float_to_int(n.raw_float()),
+                n => Some(convert::float_to_int_as_c(n.raw_float())),
             },
             _ => None,
         }

@@ -94,7 +94,8 @@ pub(crate) unsafe fn call_pending(vm: *mut Vm, level: usize, error: Option<Value
             *func = handler;
             *func.add(1) = v;
             *func.add(2) = error.unwrap_or(Value::NIL);
-            (*th).top = func.add(3);
+            let has_second = error.is_some() || (*vm).dialect.close_gets_nil;
+            (*th).top = func.add(2 + usize::from(has_second));
             let is_lua = (*func).tag != Tag::NativeFn;
             let flags = if is_lua { frame::HANDLED } else { 0 };
             debug_assert!(again == Again::Instruction || (*(*th).frame).kind != frame::LUA);
@@ -158,7 +159,9 @@ impl Vm {
                 let v = *slot;
                 (*th).top = (*th).top.max(slot.add(1));
                 let handler = meta::metamethod(&*vm, v, Event::Close);
-                if self.call_value(handler, &[v, error.unwrap_or(Value::NIL)]).is_err() {
+                let arguments = [v, error.unwrap_or(Value::NIL)];
+                let count = if error.is_some() || self.dialect.close_gets_nil { 2 } else { 1 };
+                if self.call_value(handler, &arguments[..count]).is_err() {
                     if self.abort.is_some() {
                         break;
                     }

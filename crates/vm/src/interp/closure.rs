@@ -1,7 +1,7 @@
 //! Creating closures.
 
 use perilune_bytecode::ops::Instr;
-use perilune_runtime::object::{Gc, LuaClosure, Proto};
+use perilune_runtime::object::{Gc, LuaClosure, Proto, mark};
 use perilune_runtime::value::Value;
 
 use super::pointer;
@@ -20,7 +20,17 @@ pub(crate) unsafe fn closure(vm: *mut Vm, i: Instr) -> Step {
         let f = (*(*vm).thread).frame;
         let outer = pointer::<LuaClosure>(*(*f).func);
         let proto = *(*(*outer).proto).protos.add(i.d() as usize);
+        if i.c() != 0
+            && let Some(last) = reusable(vm, proto, outer)
+        {
+            *(*f).base.add(i.a() as usize) = Value::lua_fn(last);
+            return Step::Next;
+        }
         let made = make(vm, outer, proto, (*f).base);
+        if i.c() != 0 && (*proto).header.mark & mark::BLACK == 0 {
+            // A prototype that has been traversed must not refer to what has not.
+            (*proto).info.last_closure = made.as_ptr();
+        }
         *(*f).base.add(i.a() as usize) = Value::lua_fn(made);
         if (*vm).heap.bytes >= (*vm).heap.threshold {
             return call::collect_in_lua(vm);
@@ -48,5 +58,32 @@ pub(crate) unsafe fn make(vm: *mut Vm, outer: *mut LuaClosure, proto: *mut Proto
             };
         }
         made
+    }
+}
+
+/// The last closure of a prototype, if a new one in the current frame, of the function `outer`, would have the same
+/// upvalues.
+///
+/// # Safety
+/// `proto` is a child of the running function `outer`.
+unsafe fn reusable(vm: *mut Vm, proto: *mut Proto, outer: *mut LuaClosure) -> Option<Gc<LuaClosure>> {
+    // SAFETY: the collector forgets the closure before it frees it; upvalue descriptors name registers and upvalues, as
+    // the verifier has checked.
+    unsafe {
+        let last = (*proto).info.last_closure;
+        if last.is_null() {
+            return None;
+        }
+        let base = (*(*(*vm).thread).frame).base;
+        let descriptors = &(*proto).info.plain.upvals;
+        let is_same = descriptors.iter().enumerate().all(|(n, d)| {
+            let up = *LuaClosure::upvals(last).add(n);
+            if d.in_stack {
+                std::ptr::eq((*up).slot, base.add(d.index as usize))
+            } else {
+                std::ptr::eq(up, *LuaClosure::upvals(outer).add(d.index as usize))
+            }
+        });
+        is_same.then(|| Gc::from_ptr(last))
     }
 }

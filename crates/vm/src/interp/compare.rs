@@ -1,6 +1,8 @@
 //! Comparisons whose outcome the loop could not see at a glance.
 
+use perilune_base::dialect::table::SharedHandlers;
 use perilune_bytecode::ops::Instr;
+use perilune_runtime::stack::Frame;
 use perilune_runtime::value::{Tag, Value};
 
 use super::{finish, number_le, number_lt};
@@ -9,10 +11,27 @@ use crate::meta::{self, Event};
 use crate::native::Raised;
 use crate::vm::Vm;
 
+/// What `resume` of a frame says while a handler decides its comparison: the outcome is what the handler returns.
+const DIRECT: u8 = 0;
+
+/// The outcome is the opposite of what the handler returns.
+const OPPOSITE: u8 = 1;
+
+/// The outcome of a comparison of `frame`, whose handler has returned this.
+///
+/// # Safety
+/// The frame is alive, and waited for a handler of its comparison.
+pub(crate) unsafe fn outcome(frame: *mut Frame, result: Value) -> bool {
+    // SAFETY: the caller's duty.
+    result.is_truthy() != (unsafe { (*frame).resume } == OPPOSITE)
+}
+
 /// An outcome, or the handler that decides.
 enum Decision {
     Known(bool),
     Handler(Value),
+    /// The opposite of what this handler says of the values in the other order.
+    Opposite(Value),
 }
 
 fn decide_eq(vm: &Vm, x: Value, y: Value) -> Decision {
@@ -22,11 +41,31 @@ fn decide_eq(vm: &Vm, x: Value, y: Value) -> Decision {
     if x.tag != y.tag || !matches!(x.tag, Tag::Table | Tag::UserData) {
         return Decision::Known(false);
     }
-    let mut h = meta::metamethod(vm, x, Event::Eq);
-    if h.is_nil() {
-        h = meta::metamethod(vm, y, Event::Eq);
-    }
+    let h = match vm.dialect.shared_handlers {
+        SharedHandlers::Either => either_handler(vm, Event::Eq, x, y),
+        SharedHandlers::Both | SharedHandlers::BothForEq => shared_handler(vm, Event::Eq, x, y),
+    };
     if h.is_nil() { Decision::Known(false) } else { Decision::Handler(h) }
+}
+
+/// The handler of the first value, or else of the second.
+fn either_handler(vm: &Vm, event: Event, x: Value, y: Value) -> Value {
+    let h = meta::metamethod(vm, x, event);
+    if h.is_nil() { meta::metamethod(vm, y, event) } else { h }
+}
+
+/// The handler that both values have.
+fn shared_handler(vm: &Vm, event: Event, x: Value, y: Value) -> Value {
+    let h = meta::metamethod(vm, x, event);
+    if h.raw_equals(meta::metamethod(vm, y, event)) { h } else { Value::NIL }
+}
+
+fn order_handler(vm: &Vm, event: Event, x: Value, y: Value) -> Value {
+    match vm.dialect.shared_handlers {
+        SharedHandlers::Both if x.type_name() != y.type_name() => Value::NIL,
+        SharedHandlers::Both => shared_handler(vm, event, x, y),
+        SharedHandlers::Either | SharedHandlers::BothForEq => either_handler(vm, event, x, y),
+    }
 }
 
 fn decide_order(vm: &mut Vm, event: Event, x: Value, y: Value) -> Result<Decision, Raised> {
@@ -39,11 +78,17 @@ fn decide_order(vm: &mut Vm, event: Event, x: Value, y: Value) -> Result<Decisio
         let r = if event == Event::Lt { a.as_bytes() < b.as_bytes() } else { a.as_bytes() <= b.as_bytes() };
         return Ok(Decision::Known(r));
     }
-    let mut h = meta::metamethod(vm, x, event);
-    if h.is_nil() {
-        h = meta::metamethod(vm, y, event);
+    let h = order_handler(vm, event, x, y);
+    if !h.is_nil() {
+        return Ok(Decision::Handler(h));
     }
-    if h.is_nil() { Err(crate::errors::comparison(vm, x, y)) } else { Ok(Decision::Handler(h)) }
+    if event == Event::Le && vm.dialect.le_from_lt {
+        let h = order_handler(vm, Event::Lt, y, x);
+        if !h.is_nil() {
+            return Ok(Decision::Opposite(h));
+        }
+    }
+    Err(crate::errors::comparison(vm, x, y))
 }
 
 /// Ends a comparison of the interpreter.
@@ -58,7 +103,14 @@ unsafe fn conclude(vm: *mut Vm, i: Instr, decision: Result<Decision, Raised>, x:
                 }
                 Step::Next
             }
-            Ok(Decision::Handler(h)) => finish::call_handler(vm, h, &[x, y], 1),
+            Ok(Decision::Handler(h)) => {
+                (*(*(*vm).thread).frame).resume = DIRECT;
+                finish::call_handler(vm, h, &[x, y], 1)
+            }
+            Ok(Decision::Opposite(h)) => {
+                (*(*(*vm).thread).frame).resume = OPPOSITE;
+                finish::call_handler(vm, h, &[y, x], 1)
+            }
             Err(_) => Step::Raise,
         }
     }
@@ -102,7 +154,7 @@ impl Vm {
     pub fn equals(&mut self, a: Value, b: Value) -> Result<bool, Raised> {
         match decide_eq(self, a, b) {
             Decision::Known(r) => Ok(r),
-            Decision::Handler(h) => Ok(self.call_value(h, &[a, b])?.is_truthy()),
+            Decision::Handler(h) | Decision::Opposite(h) => Ok(self.call_value(h, &[a, b])?.is_truthy()),
         }
     }
 
@@ -124,6 +176,7 @@ impl Vm {
         match decide_order(self, event, a, b)? {
             Decision::Known(r) => Ok(r),
             Decision::Handler(h) => Ok(self.call_value(h, &[a, b])?.is_truthy()),
+            Decision::Opposite(h) => Ok(!self.call_value(h, &[b, a])?.is_truthy()),
         }
     }
 }

@@ -1,5 +1,7 @@
 //! Concatenation.
 
+use perilune_base::dialect::table::FloatText;
+use perilune_base::num::format::write_float_as;
 use perilune_bytecode::ops::Instr;
 use perilune_runtime::object::StrRef;
 use perilune_runtime::value::{Tag, Value};
@@ -102,13 +104,14 @@ pub(crate) fn join_text(vm: &mut Vm, parts: &[Value]) -> Result<StrRef, Raised> 
             return vm.join_long(parts, total);
         }
     }
+    let style = vm.dialect.float_text;
     let mut small = [0u8; SMALL];
     let mut used = 0;
     for p in parts {
         let mut digits = NumberText::default();
-        let text = text_of(p, &mut digits);
+        let text = text_of(p, &mut digits, style);
         if used + text.len() > SMALL {
-            let total = parts.iter().map(|p| text_of(p, &mut NumberText::default()).len()).sum();
+            let total = parts.iter().map(|p| text_of(p, &mut NumberText::default(), style).len()).sum();
             return vm.join_long(parts, total);
         }
         small[used..used + text.len()].copy_from_slice(text);
@@ -125,7 +128,7 @@ pub(crate) struct NumberText {
 }
 
 /// The text of a string or number.
-fn text_of<'a>(v: &'a Value, room: &'a mut NumberText) -> &'a [u8] {
+fn text_of<'a>(v: &'a Value, room: &'a mut NumberText, style: FloatText) -> &'a [u8] {
     match v.tag {
         Tag::Str => {
             // SAFETY: the tag says that it is a string; it is kept alive by the register that `v` refers to.
@@ -133,7 +136,7 @@ fn text_of<'a>(v: &'a Value, room: &'a mut NumberText) -> &'a [u8] {
         }
         Tag::Int => write_int(v.raw_int(), &mut room.fixed),
         _ => {
-            perilune_base::num::format::write_float(&mut room.bytes, v.raw_float());
+            write_float_as(&mut room.bytes, v.raw_float(), style);
             &room.bytes
         }
     }
@@ -171,11 +174,12 @@ impl Vm {
                 }
             }
         }
+        let style = self.dialect.float_text;
         let made = self.heap.new_long_with(total, |out| {
             let mut at = 0;
             for p in parts {
                 let mut digits = NumberText::default();
-                let text = text_of(p, &mut digits);
+                let text = text_of(p, &mut digits, style);
                 out[at..at + text.len()].copy_from_slice(text);
                 at += text.len();
             }
@@ -189,7 +193,7 @@ impl Vm {
             Tag::Str => v.as_str(),
             Tag::Int | Tag::Float => {
                 let mut digits = NumberText::default();
-                Some(self.heap.new_str(text_of(&v, &mut digits)))
+                Some(self.heap.new_str(text_of(&v, &mut digits, self.dialect.float_text)))
             }
             _ => None,
         }

@@ -6,7 +6,7 @@
 use perilune_bytecode::ops::{Instr, Op};
 use perilune_runtime::value::Value;
 
-use super::{close, concat};
+use super::{close, compare, concat};
 use crate::call::{self, Step};
 use crate::frame;
 use crate::vm::Vm;
@@ -55,6 +55,7 @@ pub(crate) unsafe fn finish_instruction(vm: *mut Vm, func: *mut Value) -> Step {
             | Op::Mul
             | Op::Div
             | Op::Mod
+            | Op::ModF
             | Op::IDiv
             | Op::Pow
             | Op::AddK
@@ -62,6 +63,7 @@ pub(crate) unsafe fn finish_instruction(vm: *mut Vm, func: *mut Value) -> Step {
             | Op::MulK
             | Op::DivK
             | Op::ModK
+            | Op::ModFK
             | Op::IDivK
             | Op::PowK
             | Op::AddI
@@ -77,7 +79,8 @@ pub(crate) unsafe fn finish_instruction(vm: *mut Vm, func: *mut Value) -> Step {
             | Op::ShrI
             | Op::Unm
             | Op::BNot
-            | Op::Len => {
+            | Op::Len
+            | Op::LenF => {
                 *target = result;
                 Step::Reload
             }
@@ -94,7 +97,7 @@ pub(crate) unsafe fn finish_instruction(vm: *mut Vm, func: *mut Value) -> Step {
             | Op::LeI
             | Op::GtI
             | Op::GeI => {
-                if result.is_truthy() == i.cond() {
+                if compare::outcome(f, result) == i.cond() {
                     (*f).pc = (*f).pc.offset(i.cond_offset() as isize);
                 }
                 Step::Reload
@@ -130,9 +133,14 @@ pub(crate) unsafe fn finish_instruction(vm: *mut Vm, func: *mut Value) -> Step {
             | Op::Return1
             | Op::Closure
             | Op::VarArg
+            | Op::VarArgTable
+            | Op::VarArgOf
+            | Op::NewGlobal
             | Op::ForPrep
+            | Op::ForPrepOld
             | Op::ForLoop
             | Op::TForPrep
+            | Op::TForPrepOld
             | Op::TForCall
             | Op::TForLoop
             | Op::Tbc => {

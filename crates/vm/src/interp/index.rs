@@ -470,14 +470,15 @@ pub(crate) unsafe fn len(vm: *mut Vm, i: Instr, x: Value) -> Step {
 
 fn length(vm: &mut Vm, x: Value) -> Result<Found, Raised> {
     if let Some(s) = x.as_str() {
-        return Ok(Found::Value(Value::int(s.len() as i64)));
+        return Ok(Found::Value(vm.int_value(s.len() as i64)));
     }
-    let h = meta::metamethod(vm, x, Event::Len);
+    let h =
+        if x.tag == Tag::Table && !vm.dialect.len_of_tables { Value::NIL } else { meta::metamethod(vm, x, Event::Len) };
     if !h.is_nil() {
         return Ok(Found::Handler(h, x));
     }
     match x.as_table() {
-        Some(t) => Ok(Found::Value(Value::int(t.length()))),
+        Some(t) => Ok(Found::Value(vm.int_value(t.length()))),
         None => Err(crate::errors::operand(vm, "get length of", x)),
     }
 }
@@ -538,7 +539,10 @@ impl Vm {
         let n = self.len(v)?;
         match self.to_integer(n) {
             Some(n) => Ok(n),
-            None => Err(self.error("object length is not an integer")),
+            None => {
+                let kind = if self.dialect.integers { "an integer" } else { "a number" };
+                Err(self.error(&format!("object length is not {kind}")))
+            }
         }
     }
 }

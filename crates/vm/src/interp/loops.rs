@@ -1,5 +1,6 @@
 //! Loops: preparation, the two known iterators, counting and fuel.
 
+use perilune_base::num::convert::float_to_int;
 use perilune_base::num::{Num, for_loop};
 use perilune_runtime::object::{Gc, Table};
 use perilune_runtime::value::{Tag, Value};
@@ -45,15 +46,7 @@ pub(crate) unsafe fn prepare(vm: *mut Vm, ra: *mut Value) -> Result<bool, Raised
 unsafe fn prepare_float(vm: *mut Vm, ra: *mut Value) -> Result<bool, Raised> {
     // SAFETY: as in `prepare`.
     unsafe {
-        let mut numbers = [0.0; 3];
-        for (at, what) in [(1, "limit"), (2, "step"), (0, "initial value")] {
-            let v = *ra.add(at);
-            numbers[at] = match (*vm).to_number(v) {
-                Some(n) => super::arith::as_float(n),
-                None => return Err(crate::errors::for_loop(&mut *vm, what, v)),
-            };
-        }
-        let [start, limit, step] = numbers;
+        let [start, limit, step] = loop_numbers(vm, ra)?;
         if step == 0.0 {
             return Err((*vm).run_error("'for' step is zero"));
         }
@@ -65,6 +58,61 @@ unsafe fn prepare_float(vm: *mut Vm, ra: *mut Value) -> Result<bool, Raised> {
         *ra.add(2) = Value::float(step);
         *ra.add(3) = Value::float(start);
         Ok(true)
+    }
+}
+
+/// `ForPrepOld`: as [`prepare`], by the rules before 5.4. Strings are numbers here, and the control variable gets its
+/// first value by a step from the value before it, which is not the same for all floats.
+///
+/// # Safety
+/// As [`prepare`].
+#[inline(never)]
+pub(crate) unsafe fn prepare_old(vm: *mut Vm, ra: *mut Value) -> Result<bool, Raised> {
+    // SAFETY: the caller's duty.
+    unsafe {
+        let (start, limit, step) = (*ra, *ra.add(1), *ra.add(2));
+        if start.tag == Tag::Int
+            && step.tag == Tag::Int
+            && let Some(limit) = (*vm).to_number(limit)
+        {
+            let limit = if limit.tag == Tag::Int { Num::Int(limit.raw_int()) } else { Num::Float(limit.raw_float()) };
+            let Some(count) = for_loop::wrapping_loop_count(start.raw_int(), limit, step.raw_int()) else {
+                return Ok(false);
+            };
+            *ra.add(1) = Value { payload: count, tag: Tag::Int };
+            *ra.add(3) = start;
+            return Ok(true);
+        }
+        let [start, limit, step] = loop_numbers(vm, ra)?;
+        let start = (start - step) + step;
+        if !for_loop::float_loop_continues(start, limit, step) {
+            return Ok(false);
+        }
+        *ra = Value::float(start);
+        *ra.add(1) = Value::float(limit);
+        *ra.add(2) = Value::float(step);
+        *ra.add(3) = Value::float(start);
+        Ok(true)
+    }
+}
+
+/// Start, limit and step of a loop as floats, or the error about the first one that is no number.
+unsafe fn loop_numbers(vm: *mut Vm, ra: *mut Value) -> Result<[f64; 3], Raised> {
+    const START: (usize, &str) = (0, "initial value");
+    const LIMIT: (usize, &str) = (1, "limit");
+    const STEP: (usize, &str) = (2, "step");
+    // SAFETY: as in `prepare`.
+    unsafe {
+        let order = if (*vm).dialect.integers { [LIMIT, STEP, START] } else { [START, LIMIT, STEP] };
+        let mut numbers = [0.0; 3];
+        for (at, what) in order {
+            let v = *ra.add(at);
+            numbers[at] = match (*vm).to_number(v) {
+                Some(n) => super::arith::as_float(n),
+                None => return Err(crate::errors::for_loop(&mut *vm, what, v)),
+            };
+        }
+        Ok(numbers)
     }
 }
 
@@ -124,6 +172,51 @@ pub(crate) unsafe fn next_element(ra: *mut Value, wanted: u8) -> Advance {
         *ra.add(4) = Value::int(n);
         fill(ra, wanted, v);
         Advance::More
+    }
+}
+
+/// As [`next_pair`], where all numbers are floats: so are keys, which tables keep as integers.
+///
+/// # Safety
+/// As [`next_pair`].
+#[inline(never)]
+pub(crate) unsafe fn next_pair_float(ra: *mut Value, wanted: u8) -> Advance {
+    // SAFETY: the caller's duty.
+    unsafe {
+        let control = *ra.add(2);
+        if let Some(int) = control.as_float().and_then(float_to_int) {
+            *ra.add(2) = Value::int(int);
+        }
+        let advance = next_pair(ra, wanted);
+        match advance {
+            Advance::More => {
+                if let Some(int) = (*ra.add(4)).as_int() {
+                    *ra.add(4) = Value::float(int as f64);
+                }
+            }
+            Advance::Done | Advance::Unknown => *ra.add(2) = control,
+        }
+        advance
+    }
+}
+
+/// As [`next_element`], where all numbers are floats.
+///
+/// # Safety
+/// As [`next_pair`].
+#[inline(never)]
+pub(crate) unsafe fn next_element_float(ra: *mut Value, wanted: u8) -> Advance {
+    // SAFETY: the caller's duty.
+    unsafe {
+        let Some(last) = (*ra.add(2)).as_float().and_then(float_to_int) else { return Advance::Unknown };
+        let control = *ra.add(2);
+        *ra.add(2) = Value::int(last);
+        let advance = next_element(ra, wanted);
+        match advance {
+            Advance::More => *ra.add(4) = Value::float(last as f64 + 1.0),
+            Advance::Done | Advance::Unknown => *ra.add(2) = control,
+        }
+        advance
     }
 }
 

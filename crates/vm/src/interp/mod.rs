@@ -34,6 +34,7 @@ pub(crate) mod finish;
 mod handlers;
 pub(crate) mod index;
 pub(crate) mod loops;
+pub(crate) mod varargs;
 
 use perilune_base::num::compare as cmp;
 use perilune_runtime::object::{LuaClosure, Proto};

@@ -138,6 +138,8 @@ float_only! {
     #[inline(never)] div_k_cold constant |x, y| x / y, arith::div;
     pow register num::pow, arith::pow;
     pow_k constant num::pow, arith::pow;
+    mod_f register num::float_mod_by_floor, arith::modulo;
+    mod_f_k constant num::float_mod_by_floor, arith::modulo;
 }
 
 /// Integer division and modulo, whose integer form fails for a zero divisor.

@@ -227,6 +227,8 @@ handler!(tail_call(vm, pc, base, consts, frame) {
     (*frame).top = top;
     (*frame).closure = target;
     (*frame).flags |= frame::TAIL;
+    // No extra arguments, and no count of calls that were replaced.
+    (*frame).extra = 0;
     next::<M>(vm, (*proto).code, args, (*proto).consts, frame)
 });
 

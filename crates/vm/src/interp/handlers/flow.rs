@@ -166,6 +166,20 @@ handler!(for_prep(vm, pc, base, consts, frame) {
     }
 });
 
+handler!(for_prep_old(vm, pc, base, consts, frame) {
+    (*frame).pc = pc;
+    match loops::prepare_old(vm, reg(base, a_of(pc))) {
+        Ok(true) if M::HOOKS => {
+            // The reference goes back to the body, even for the first time.
+            (*(*vm).thread).hook_pc = u32::MAX;
+            next::<M>(vm, pc, base, consts, frame)
+        }
+        Ok(true) => next::<M>(vm, pc, base, consts, frame),
+        Ok(false) => next::<M>(vm, pc.offset(d_of(pc) as isize), base, consts, frame),
+        Err(_) => raise::<M>(vm),
+    }
+});
+
 handler!(for_loop(vm, pc, base, consts, frame) {
     let ra = reg(base, a_of(pc));
     if (*ra.add(2)).tag == Tag::Int {
@@ -213,6 +227,10 @@ handler!(t_for_call(vm, pc, base, consts, frame) {
             loops::next_pair(ra, c_of(pc))
         } else if known == Intrinsic::IpairsStep as u32 {
             loops::next_element(ra, c_of(pc))
+        } else if known == Intrinsic::NextFloat as u32 {
+            loops::next_pair_float(ra, c_of(pc))
+        } else if known == Intrinsic::IpairsStepFloat as u32 {
+            loops::next_element_float(ra, c_of(pc))
         } else {
             loops::Advance::Unknown
         };

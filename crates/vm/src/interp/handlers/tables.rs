@@ -174,6 +174,13 @@ unsafe fn has_nothing_else(t: *mut Table) -> bool {
     unsafe { (*t).meta.is_null() && (*t).hash.is_null() }
 }
 
+/// The integer that a float key stands for, if it does.
+#[inline(always)]
+fn index_of(key: Value) -> Option<u64> {
+    let int = key.as_float()? as i64;
+    if int as f64 == key.raw_float() { Some(int as u64) } else { None }
+}
+
 handler!(get_table(vm, pc, base, consts, frame) {
     let (object, key) = (reg(base, b_of(pc)), reg(base, c_of(pc)));
     if (*object).tag == Tag::Table && (*key).tag == Tag::Int {
@@ -187,6 +194,11 @@ handler!(#[inline(never)] get_table_cold(vm, pc, base, consts, frame) {
     if object.tag == Tag::Table && key.tag == Tag::Int && has_nothing_else(pointer(object)) {
         *reg(base, a_of(pc)) = Value::NIL;
         return next::<M>(vm, pc, base, consts, frame);
+    }
+    if let Some(key) = index_of(key)
+        && object.tag == Tag::Table
+    {
+        load_element!(object, key, vm, pc, base, consts, frame);
     }
     if let Some(t) = object.as_table() {
         let v = match key.tag {
@@ -218,7 +230,7 @@ handler!(#[inline(never)] get_int_cold(vm, pc, base, consts, frame) {
         return next::<M>(vm, pc, base, consts, frame);
     }
     (*frame).pc = pc;
-    after::<M>(vm, consts, index::get_table(vm, again(pc), object, Value::int(d_of(pc) as i64)))
+    after::<M>(vm, consts, index::get_table(vm, again(pc), object, (*vm).int_value(d_of(pc) as i64)))
 });
 
 /// Goes on with a store to the element under an integer key, if it is there and stays what it is: packed elements are never
@@ -268,6 +280,14 @@ handler!(#[inline(never)] set_table_cold(vm, pc, base, consts, frame) {
     {
         return next::<M>(vm, pc, base, consts, frame);
     }
+    if let Some(key) = index_of(key)
+        && object.tag == Tag::Table
+    {
+        store_element!(object, key, vm, pc, base, consts, frame);
+        if index::append_element(vm, pointer(object), key.wrapping_sub(1), v) {
+            return next::<M>(vm, pc, base, consts, frame);
+        }
+    }
     (*frame).pc = pc;
     after::<M>(vm, consts, index::set_table(vm, object, key, v))
 });
@@ -281,12 +301,12 @@ handler!(set_int(vm, pc, base, consts, frame) {
 });
 
 handler!(#[inline(never)] set_int_cold(vm, pc, base, consts, frame) {
-    let (object, key, v) = (*reg(base, a_of(pc)), Value::int(d_of(pc) as i64), *reg(base, c_of(pc)));
-    if object.tag == Tag::Table && index::append_element(vm, pointer(object), key.payload.wrapping_sub(1), v) {
+    let (object, key, v) = (*reg(base, a_of(pc)), d_of(pc) as i64, *reg(base, c_of(pc)));
+    if object.tag == Tag::Table && index::append_element(vm, pointer(object), (key as u64).wrapping_sub(1), v) {
         return next::<M>(vm, pc, base, consts, frame);
     }
     (*frame).pc = pc;
-    after::<M>(vm, consts, index::set_table(vm, object, key, v))
+    after::<M>(vm, consts, index::set_table(vm, object, (*vm).int_value(key), v))
 });
 
 // Constructors, length, concatenation.
@@ -317,6 +337,18 @@ handler!(len(vm, pc, base, consts, frame) {
         let t = pointer::<Table>(*x);
         if (*t).meta.is_null() {
             *reg(base, a_of(pc)) = Value::int(Gc::from_ptr(t).length());
+            return next::<M>(vm, pc, base, consts, frame);
+        }
+    }
+    len_cold::<M>(vm, pc, base, consts, frame)
+});
+
+handler!(len_f(vm, pc, base, consts, frame) {
+    let x = reg(base, b_of(pc));
+    if (*x).tag == Tag::Table {
+        let t = pointer::<Table>(*x);
+        if (*t).meta.is_null() {
+            *reg(base, a_of(pc)) = Value::float(Gc::from_ptr(t).length() as f64);
             return next::<M>(vm, pc, base, consts, frame);
         }
     }

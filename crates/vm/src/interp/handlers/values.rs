@@ -6,9 +6,9 @@ use perilune_runtime::stack::Frame;
 use perilune_runtime::value::Value;
 
 use super::super::dispatch::{Handlers, after, next, raise};
-use super::super::{Exit, close, closure};
+use super::super::{Exit, close, closure, varargs};
 use super::state::{a_of, again, b_of, c_of, constant, d_of, handler, reg};
-use crate::call;
+use crate::frame;
 use crate::vm::Vm;
 
 handler!(move_(vm, pc, base, consts, frame) {
@@ -88,7 +88,7 @@ handler!(closure_(vm, pc, _base, consts, frame) {
 });
 
 handler!(var_arg(vm, pc, base, consts, frame) {
-    let have = (*frame).extra as usize;
+    let have = frame::varargs(frame);
     let to = reg(base, a_of(pc));
     let wanted = match c_of(pc) {
         0 => have,
@@ -113,7 +113,26 @@ handler!(var_arg(vm, pc, base, consts, frame) {
 
 handler!(#[inline(never)] var_arg_slow(vm, pc, _base, consts, frame) {
     (*frame).pc = pc;
-    after::<M>(vm, consts, call::vararg_instruction(vm, again(pc)))
+    after::<M>(vm, consts, varargs::spread(vm, again(pc)))
+});
+
+handler!(#[cold] var_arg_table(vm, pc, _base, consts, frame) {
+    (*frame).pc = pc;
+    after::<M>(vm, consts, varargs::table(vm, again(pc)))
+});
+
+handler!(#[cold] var_arg_of(vm, pc, _base, consts, frame) {
+    (*frame).pc = pc;
+    after::<M>(vm, consts, varargs::spread_table(vm, again(pc)))
+});
+
+handler!(new_global(vm, pc, base, consts, frame) {
+    if (*reg(base, a_of(pc))).is_nil() {
+        return next::<M>(vm, pc, base, consts, frame);
+    }
+    (*frame).pc = pc;
+    let _ = crate::errors::global_defined(&mut *vm, constant(consts, d_of(pc) as usize));
+    raise::<M>(vm)
 });
 
 handler!(tbc(vm, pc, base, consts, frame) {

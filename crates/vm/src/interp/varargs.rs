@@ -1,0 +1,121 @@
+//! The extra arguments of vararg functions.
+
+use perilune_bytecode::ops::Instr;
+use perilune_runtime::value::Value;
+
+use crate::call::{self, Step};
+use crate::frame;
+use crate::native::Raised;
+use crate::vm::Vm;
+
+/// The most extra arguments that a table may claim to have.
+const MAX_COUNT: i64 = (i32::MAX / 2) as i64;
+
+/// `VarArg`.
+///
+/// # Safety
+/// The current frame is that of a vararg function, and its `pc` is stored; `i` is its instruction.
+#[inline(never)]
+pub(crate) unsafe fn spread(vm: *mut Vm, i: Instr) -> Step {
+    // SAFETY: the extra arguments lie directly below `base`, `extra` of them; for an open list room is made first.
+    unsafe {
+        let th = (*vm).thread;
+        let f = (*th).frame;
+        let have = frame::varargs(f);
+        let a = i.a() as usize;
+        let wanted = if i.c() != 0 {
+            i.c() as usize - 1
+        } else {
+            (*th).top = (*f).base.add(a);
+            if (*vm).ensure_stack(have).is_err() {
+                return Step::Raise;
+            }
+            have
+        };
+        let base = (*f).base;
+        let source = base.sub(have);
+        let target = base.add(a);
+        let copied = have.min(wanted);
+        for n in 0..copied {
+            *target.add(n) = *source.add(n);
+        }
+        for n in copied..wanted {
+            *target.add(n) = Value::NIL;
+        }
+        if i.c() == 0 {
+            (*th).top = target.add(wanted);
+        }
+        Step::Next
+    }
+}
+
+/// `VarArgOf`: as [`spread`], from a table of extra arguments, which the program may have changed.
+///
+/// # Safety
+/// As [`spread`].
+pub(crate) unsafe fn spread_table(vm: *mut Vm, i: Instr) -> Step {
+    // SAFETY: the operands are registers; for an open list room is made first.
+    unsafe {
+        let th = (*vm).thread;
+        let f = (*th).frame;
+        let Some(t) = (*(*f).base.add(i.b() as usize)).as_table() else { return Step::Next };
+        let have = match (*vm).get_field(t, "n").as_int() {
+            Some(n) if (0..=MAX_COUNT).contains(&n) => n as usize,
+            _ => {
+                let _ = (*vm).run_error("vararg table has no proper 'n'");
+                return Step::Raise;
+            }
+        };
+        let a = i.a() as usize;
+        let wanted = if i.c() != 0 { i.c() as usize - 1 } else { have };
+        if i.c() == 0 {
+            (*th).top = (*f).base.add(a);
+            if (*vm).ensure_stack(have).is_err() {
+                return Step::Raise;
+            }
+        }
+        let target = (*f).base.add(a);
+        for n in 0..wanted {
+            *target.add(n) = if n < have { t.get_int(n as i64 + 1) } else { Value::NIL };
+        }
+        if i.c() == 0 {
+            (*th).top = target.add(wanted);
+        }
+        Step::Next
+    }
+}
+
+/// `VarArgTable`.
+///
+/// # Safety
+/// As [`spread`].
+pub(crate) unsafe fn table(vm: *mut Vm, i: Instr) -> Step {
+    // SAFETY: the caller's duty; no safepoint comes before the table is in its register.
+    unsafe {
+        if fill_table(vm, i).is_err() {
+            return Step::Raise;
+        }
+        if (*vm).heap.bytes >= (*vm).heap.threshold {
+            return call::collect_in_lua(vm);
+        }
+        Step::Next
+    }
+}
+
+/// Puts a table with the extra arguments, and their number in `n`, into the instruction's register.
+unsafe fn fill_table(vm: *mut Vm, i: Instr) -> Result<(), Raised> {
+    // SAFETY: as in `table`; the extra arguments lie directly below `base`.
+    unsafe {
+        let f = (*(*vm).thread).frame;
+        let have = frame::varargs(f);
+        let t = (*vm).table(have, 1);
+        *(*f).base.add(i.a() as usize) = Value::table(t);
+        for n in 0..have {
+            let v = *(*f).base.sub(have).add(n);
+            (*vm).raw_set_int(t, n as i64 + 1, v)?;
+        }
+        let count = (*vm).int_value(have as i64);
+        (*vm).set_field(t, "n", count);
+        Ok(())
+    }
+}

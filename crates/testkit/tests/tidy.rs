@@ -34,7 +34,7 @@ const UNSAFE: &[&str] = &[
     "crates/jit/src/code.rs",
     "crates/jit/src/enter.rs",
     "crates/jit/src/helpers.rs",
-    "crates/jit/src/tier.rs",
+    "crates/jit/src/tier/",
     "crates/jit/src/view.rs",
     "crates/runtime/src/",
     "crates/vm/src/call.rs",

@@ -52,7 +52,7 @@ pub(super) struct Pending {
 fn count_of(intrinsic: Intrinsic) -> Option<i32> {
     match intrinsic {
         Intrinsic::TableInsert => Some(0),
-        Intrinsic::TableRemove => Some(1),
+        Intrinsic::TableRemove | Intrinsic::MathRandom => Some(1),
         _ => None,
     }
 }

@@ -44,6 +44,7 @@ mod value;
 
 pub use perilune_base::dialect::LuaVersion;
 pub use perilune_stdlib::Libraries;
+pub use perilune_stdlib::sandbox::Sandbox;
 pub use perilune_vm::host::{DeterministicHost, Host, NullHost, SystemHost};
 pub use perilune_vm::limits::{LimitKind, Limits, Violation};
 

@@ -18,6 +18,7 @@
 //! | run code | [`Lua::load`] and [`Chunk`] |
 //! | exchange values | [`Value`], [`Table`], [`Function`], [`Thread`], [`LuaString`]; [`IntoLua`] and [`FromLua`] |
 //! | give scripts your functions | [`Lua::create_function`], [`Lua::create_function_mut`] |
+//! | lend scripts what you have borrowed | [`Lua::scope`] |
 //! | give scripts your types | [`UserData`], [`Lua::register_userdata_type`] |
 //! | keep values | any handle; [`RegistryKey`] where a handle would be a cycle |
 //! | know what went wrong | [`Error`] |
@@ -53,6 +54,7 @@ pub use convert::{Bytes, FromLua, FromLuaMulti, IntoLua, IntoLuaMulti};
 pub use error::{Error, ErrorContext, ExternalResult, Result};
 pub use function::{Function, FunctionInfo};
 pub use lua::{AppDataRef, AppDataRefMut, Lua, LuaBuilder, SharedMetatable, WeakLua};
+pub use raw::scope::Scope;
 pub use registry::RegistryKey;
 pub use string::LuaString;
 pub use table::{Table, TablePairs, TableSequence};

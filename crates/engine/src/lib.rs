@@ -21,6 +21,7 @@
 //! | lend scripts what you have borrowed | [`Lua::scope`] |
 //! | give scripts your types | [`UserData`], [`Lua::register_userdata_type`] |
 //! | keep values | any handle; [`RegistryKey`] where a handle would be a cycle |
+//! | exchange any serializable value | feature `serde`: `Lua::to_value`, `Lua::from_value` |
 //! | know what went wrong | [`Error`] |
 //!
 //! Values are handles: they keep alive what they refer to, have no lifetime, and cost a few nanoseconds to clone and drop.
@@ -36,6 +37,8 @@ mod lua;
 #[expect(unsafe_code, reason = "the one module that reaches the VM")]
 mod raw;
 mod registry;
+#[cfg(feature = "serde")]
+pub mod serde;
 mod stack;
 mod string;
 mod table;

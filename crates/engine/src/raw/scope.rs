@@ -24,11 +24,11 @@ use crate::stack::{Purpose, Slots, Stack};
 use crate::userdata::{AnyUserData, UserData};
 use crate::{FromLuaMulti, IntoLuaMulti};
 
-/// What a function of a scope does, with all types erased and its lifetime hidden.
-type Body = dyn Fn(&Lua, Slots<'_>) -> Result<u32>;
+/// What a function of a scope does, with all types but its lifetime erased.
+type Body<'a> = dyn Fn(&Lua, Slots<'_>) -> Result<u32> + 'a;
 
 /// A function of a scope; empty when the scope has ended.
-type FunctionCell = RefCell<Option<Box<Body>>>;
+type FunctionCell = RefCell<Option<Box<Body<'static>>>>;
 
 /// Makes functions and userdata that borrow from the host, for as long as [`Lua::scope`] runs.
 pub struct Scope<'scope, 'env: 'scope> {
@@ -108,13 +108,13 @@ impl<'scope> Scope<'scope, '_> {
         A: FromLuaMulti,
         R: IntoLuaMulti,
     {
-        let body: Box<dyn Fn(&Lua, Slots<'_>) -> Result<u32> + 'scope> = Box::new(move |lua, slots| {
+        let body: Box<Body<'scope>> = Box::new(move |lua, slots| {
             let args = A::from_slots(slots)?;
             function(lua, args)?.push_all(&mut Stack { lua })
         });
         // SAFETY: only the lifetime is another. The cell is the only holder of the box, and the guard in `Lua::scope` empties
         // it before `'scope` is over, whether that function returns or a panic goes through it.
-        let body: Box<Body> = unsafe { std::mem::transmute(body) };
+        let body: Box<Body<'static>> = unsafe { std::mem::transmute::<Box<Body<'scope>>, Box<Body<'static>>>(body) };
         let cell: Rc<FunctionCell> = Rc::new(RefCell::new(Some(body)));
         let held = cell.clone();
         self.ends.push(move || end(&held));
@@ -190,9 +190,15 @@ impl<'scope> Scope<'scope, '_> {
 fn end(cell: &FunctionCell) {
     match cell.try_borrow_mut() {
         Ok(mut body) => drop(body.take()),
-        // It would be running below its own scope's end. To go on would be to let it use what is gone.
-        Err(_) => std::process::abort(),
+        // It would be running below its own scope's end.
+        Err(_) => still_used(),
     }
+}
+
+/// Ends the process, because what a scope has borrowed is about to be gone and still in use.
+#[expect(clippy::disallowed_methods, reason = "the one way not to go on that nobody can catch")]
+pub(crate) fn still_used() -> ! {
+    std::process::abort()
 }
 
 /// What the functions of scopes run.

@@ -6,7 +6,7 @@ use std::fmt;
 use super::AnyUserData;
 use crate::error::{Error, Result};
 use crate::lua::Lua;
-use crate::raw::scope::Loan;
+use crate::raw::scope::{Loan, still_used};
 use crate::raw::{Guarded, Handle, OwnedRef, OwnedRefMut};
 
 /// The value in a userdata; none once it was taken out, or its loan has ended.
@@ -75,7 +75,7 @@ impl<T> UserCell<T> {
     pub(crate) fn end_loan(&self) {
         match self.0.try_borrow_mut() {
             Ok(mut value) => drop(value.take()),
-            Err(_) => std::process::abort(),
+            Err(_) => still_used(),
         }
     }
 }

@@ -8,6 +8,7 @@ use std::rc::{Rc, Weak};
 use perilune_base::dialect::LuaVersion;
 use perilune_runtime::heap::Param;
 use perilune_stdlib::Libraries;
+use perilune_stdlib::sandbox::Sandbox;
 use perilune_vm::host::{Host, SystemHost};
 use perilune_vm::limits::Limits;
 use perilune_vm::native::Intrinsic;
@@ -90,6 +91,7 @@ impl WeakLua {
 pub struct LuaBuilder {
     version: LuaVersion,
     libraries: Libraries,
+    sandbox: Option<Sandbox>,
     limits: Limits,
     host: Option<Box<dyn Host>>,
     jit: bool,
@@ -105,6 +107,22 @@ impl LuaBuilder {
     /// The standard libraries that scripts see. All, if nothing is said.
     pub fn libraries(mut self, libraries: Libraries) -> LuaBuilder {
         self.libraries = libraries;
+        self
+    }
+
+    /// A preset for scripts that are not trusted: takes libraries and functions away, and limits what is not limited yet
+    /// by [`LuaBuilder::limits`].
+    ///
+    /// ```
+    /// use perilune::{Error, Lua, Sandbox};
+    ///
+    /// let lua = Lua::builder().sandbox(Sandbox::Restrictive).build()?;
+    /// assert!(lua.load("return io == nil and load == nil and os.execute == nil").eval::<bool>()?);
+    /// assert!(matches!(lua.load("while true do end").exec(), Err(Error::LimitReached(_))));
+    /// # Ok::<(), Error>(())
+    /// ```
+    pub fn sandbox(mut self, preset: Sandbox) -> LuaBuilder {
+        self.sandbox = Some(preset);
         self
     }
 
@@ -133,8 +151,15 @@ impl LuaBuilder {
             return Err(Error::Unsupported(format!("the language of {:?}", self.version)));
         }
         let host = self.host.unwrap_or_else(|| Box::new(SystemHost::new()));
-        let lua = Lua::from_vm(Vm::new(VmOptions { host, limits: self.limits }));
-        lua.inner.with(|vm| perilune_stdlib::open(vm, self.libraries));
+        let limits = match self.sandbox {
+            Some(preset) => self.limits.or(preset.limits()),
+            None => self.limits,
+        };
+        let lua = Lua::from_vm(Vm::new(VmOptions { host, limits }));
+        lua.inner.with(|vm| match self.sandbox {
+            Some(preset) => preset.open(vm, self.libraries),
+            None => perilune_stdlib::open(vm, self.libraries),
+        });
         if self.jit {
             lua.inner.with(attach_jit);
         }
@@ -167,6 +192,7 @@ impl Lua {
         LuaBuilder {
             version: LuaVersion::DEFAULT,
             libraries: Libraries::ALL,
+            sandbox: None,
             limits: Limits::default(),
             host: None,
             jit: true,

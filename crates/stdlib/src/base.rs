@@ -14,6 +14,7 @@ use perilune_vm::meta::Event;
 use perilune_vm::native::{Intrinsic, NativeResult, Raised, Row, intrinsic, row};
 use perilune_vm::vm::Vm;
 
+pub(crate) use load::load;
 pub use load::load_file;
 
 /// The basic functions, except for those that [`open`] makes: `pairs` and `ipairs`, which hold the function that they
@@ -24,7 +25,7 @@ pub const ROWS: &[Row] = &[
     row("dofile", load::dofile),
     row("error", error),
     intrinsic("getmetatable", getmetatable, Intrinsic::GetMetatable),
-    row("load", load::load),
+    row("load", load),
     row("loadfile", load::loadfile),
     intrinsic("next", next, Intrinsic::Next),
     row("print", print),

@@ -12,7 +12,7 @@ const SIGNATURE: u8 = 0x1b;
 /// What a mode names if there is none.
 const ANY_MODE: &[u8] = b"bt";
 
-pub(super) fn load(vm: &mut Vm) -> NativeResult {
+pub(crate) fn load(vm: &mut Vm) -> NativeResult {
     let chunk = vm.arg(1);
     let mode = optional_bytes(vm, 3)?;
     let environment = (vm.nargs() >= 4).then(|| vm.arg(4));

@@ -10,6 +10,7 @@
 //! | `suite` | [`suite`] | an official test suite, file by file |
 //! | `bless` | [`bless`] | writes the expectations of fixtures, from the reference interpreters |
 //! | `compare` | [`compare`] | all fixtures on Perilune and on the references, differences shown |
+//! | `fuzz` | [`fuzz`] | random programs, compiled and not, differences kept |
 //!
 //! Every task runs engines as child processes, through [`measure`], and never
 //! links one: what is measured and compared is what a user would run.
@@ -20,6 +21,7 @@ mod compare;
 mod counts;
 mod dashboard;
 mod fixtures;
+mod fuzz;
 mod history;
 mod measure;
 mod parity;
@@ -66,6 +68,13 @@ usage: cargo xtask TASK [OPTIONS]
       --mode interp|jit|hot  how perilune runs them
       --json FILE            write verdicts and parity as JSON
       --engine ENGINE        another build of perilune
+  fuzz [OPTIONS]             run random programs with and without the compiler
+      --count N              how many (default: 1000)
+      --seed N               the number of the first (default: 1)
+      --show                 print the program of the seed instead
+      --engine FILE          (default: target/release/perilune)
+      --reference COMMAND    (default: lua5.4)
+      --keep DIR             where programs with a difference go (default: target/fuzz)
 
 An ENGINE is a name that `peers` lists, or the path or command of an
 interpreter that takes `script args` as `lua` does.
@@ -100,6 +109,7 @@ fn run() -> anyhow::Result<ExitCode> {
         Some("suite") => suite::task(arguments),
         Some("bless") => bless::task(arguments),
         Some("compare") => compare::task(arguments),
+        Some("fuzz") => fuzz::task(arguments),
         _ => anyhow::bail!("no task {}\n\n{USAGE}", task.display()),
     }
 }

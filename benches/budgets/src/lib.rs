@@ -57,7 +57,8 @@ struct Scenario {
 
 /// What one operation of a scenario allocates.
 fn measure(scenario: &Scenario) -> Reading {
-    let lua = Lua::new();
+    // Compiled code allocates what interpreted code does, or less; when it is compiled would blur the readings.
+    let lua = Lua::builder().jit(false).build().expect("a VM");
     scenarios::provide(&lua).expect("nothing here can fail");
     let source =
         format!("{}\nreturn function() for i = 1, {OPERATIONS} do {} end end", scenario.setup, scenario.operation);
@@ -82,9 +83,11 @@ fn per_operation(heap: u64, count: u64, bytes: u64) -> Reading {
     Reading { heap_bytes: share(heap), host_allocations: share(count), host_bytes: share(bytes) }
 }
 
-/// A VM with all libraries that has run nothing: here `host_bytes` is the peak of what the process gave it.
+/// A VM with all libraries that has run nothing, without the trace compiler: here `host_bytes` is the peak of what the process gave it.
 fn idle() -> Reading {
     let mut used = 0;
-    let host = allocation_counter::measure(|| used = Lua::new().used_memory());
+    let host = allocation_counter::measure(|| {
+        used = Lua::builder().jit(false).build().expect("a VM").used_memory();
+    });
     Reading { heap_bytes: used as f64, host_allocations: host.count_total as f64, host_bytes: host.bytes_max as f64 }
 }

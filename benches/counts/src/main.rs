@@ -10,13 +10,15 @@
 //! | [`front`] | source: lexer, parser, compiler, verifier, loading |
 //! | [`heap`] | tables and collector, without an interpreter |
 //! | [`lua`] | pieces of Lua for the interpreter and the libraries |
+//! | [`trace`] | some of them for the trace compiler |
 //!
-//! A scenario of another kind is a module of its own with a table `SCENARIOS`, and a line in [`all`].
+//! A scenario of another kind is a module of its own with a table `SCENARIOS`, named in [`TABLES`].
 #![forbid(unsafe_code)]
 
 mod front;
 mod heap;
 mod lua;
+mod trace;
 
 use std::process::ExitCode;
 
@@ -29,6 +31,9 @@ struct Scenario {
     prepare: fn() -> Work,
 }
 
+/// The scenarios that are written in Rust.
+const TABLES: [&[Scenario]; 3] = [front::SCENARIOS, heap::SCENARIOS, trace::SCENARIOS];
+
 /// The name of this function is known to `xtask/src/counts.rs`.
 #[inline(never)]
 fn measured(work: &mut dyn FnMut()) {
@@ -36,7 +41,7 @@ fn measured(work: &mut dyn FnMut()) {
 }
 
 fn prepare(name: &str) -> Option<Work> {
-    let found = [front::SCENARIOS, heap::SCENARIOS].into_iter().flatten().find(|scenario| scenario.name == name);
+    let found = TABLES.into_iter().flatten().find(|scenario| scenario.name == name);
     match found {
         Some(scenario) => Some((scenario.prepare)()),
         None => lua::prepare(name),
@@ -44,7 +49,7 @@ fn prepare(name: &str) -> Option<Work> {
 }
 
 fn all() -> impl Iterator<Item = &'static str> {
-    [front::SCENARIOS, heap::SCENARIOS].into_iter().flatten().map(|scenario| scenario.name).chain(lua::names())
+    TABLES.into_iter().flatten().map(|scenario| scenario.name).chain(lua::names())
 }
 
 #[expect(clippy::disallowed_methods, reason = "the command line of a command")]

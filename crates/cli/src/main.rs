@@ -6,11 +6,13 @@
 //! | [`session`] | how a VM is made, used and ended |
 //! | [`repl`] | what happens at the prompt |
 //! | [`profile`] | where a script spends its time |
+//! | [`lines`] | where typed lines come from |
 //!
 //! Exit codes: 0, 1 after an error, 3 when a limit was reached, or what the script gives to `os.exit`.
 #![forbid(unsafe_code)]
 #![expect(clippy::disallowed_methods, reason = "the command is where a process begins and ends")]
 
+mod lines;
 mod options;
 mod profile;
 mod repl;
@@ -22,6 +24,7 @@ use std::process::ExitCode;
 
 use perilune_base::dialect::{Dialect, LuaVersion};
 
+use lines::Lines;
 use options::{Command, Request, Step, UsageError};
 use profile::Profile;
 use session::{Failure, Session};
@@ -121,6 +124,10 @@ fn run_all(session: &mut Session, command: &Command, arguments: &[OsString]) -> 
         session.write(banner(command.version).as_bytes());
     }
     session.set_arguments(arguments, command.script.unwrap_or(0));
+    let has_nothing_to_do = command.script.is_none() && !command.executes() && !command.show_version;
+    let shows_banner = !command.interactive && has_nothing_to_do && io::stdin().is_terminal();
+    let lines = (command.interactive || shows_banner).then(Lines::new);
+    session.watch_interrupts();
     if !command.no_environment {
         run_initialization(session, command.version)?;
     }
@@ -134,12 +141,11 @@ fn run_all(session: &mut Session, command: &Command, arguments: &[OsString]) -> 
     if let Some(index) = command.script {
         run_script(session, arguments, index)?;
     }
-    let has_nothing_to_do = command.script.is_none() && !command.executes() && !command.show_version;
-    if command.interactive {
-        repl::run(session)
-    } else if has_nothing_to_do && io::stdin().is_terminal() {
+    if shows_banner {
         session.write(banner(command.version).as_bytes());
-        repl::run(session)
+    }
+    if let Some(lines) = lines {
+        repl::run(session, lines)
     } else if has_nothing_to_do {
         let chunk = session.load_file(None)?;
         session.call(chunk, &[]).map(drop)

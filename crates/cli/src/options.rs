@@ -12,6 +12,7 @@ use std::time::Duration;
 use lexopt::{Arg, Parser};
 use perilune_base::dialect::LuaVersion;
 use perilune_jit::Dump;
+use perilune_stdlib::sandbox::Sandbox;
 
 /// What an option is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,7 +35,10 @@ enum Id {
     Strict,
     MaxInstructions,
     MaxMemory,
+    MaxDepth,
+    MaxCoroutines,
     Timeout,
+    Sandbox,
     Deterministic,
     Help,
     Version,
@@ -150,10 +154,28 @@ const OPTIONS: &[Row] = &[
         help: "limit the memory of all Lua values together",
     },
     Row {
+        id: Id::MaxDepth,
+        name: Name::Long("max-depth"),
+        takes: Takes::Value("N"),
+        help: "limit the calls that wait for one another in a coroutine",
+    },
+    Row {
+        id: Id::MaxCoroutines,
+        name: Name::Long("max-coroutines"),
+        takes: Takes::Value("N"),
+        help: "limit the coroutines that are alive at once",
+    },
+    Row {
         id: Id::Timeout,
         name: Name::Long("timeout"),
         takes: Takes::Value("SECONDS"),
         help: "end the program after this time (exit code 3)",
+    },
+    Row {
+        id: Id::Sandbox,
+        name: Name::Long("sandbox"),
+        takes: Takes::Optional("moderate|restrictive"),
+        help: "no files, processes or modules; with limits (moderate if not said)",
     },
     Row {
         id: Id::Deterministic,
@@ -226,8 +248,14 @@ pub struct Command {
     pub max_instructions: Option<u64>,
     /// `--max-memory`
     pub max_memory: Option<usize>,
+    /// `--max-depth`
+    pub max_depth: Option<u32>,
+    /// `--max-coroutines`
+    pub max_coroutines: Option<u32>,
     /// `--timeout`
     pub timeout: Option<Duration>,
+    /// `--sandbox`
+    pub sandbox: Option<Sandbox>,
     /// The seed of `--deterministic`.
     pub deterministic: Option<u64>,
     /// Where in the command line the script is named.
@@ -358,6 +386,12 @@ impl Command {
             Id::Strict => self.strict = true,
             Id::MaxInstructions => self.max_instructions = Some(text().parse().map_err(|_| invalid())?),
             Id::MaxMemory => self.max_memory = Some(parse_bytes(&text()).ok_or_else(invalid)?),
+            Id::MaxDepth => self.max_depth = Some(text().parse().map_err(|_| invalid())?),
+            Id::MaxCoroutines => self.max_coroutines = Some(text().parse().map_err(|_| invalid())?),
+            Id::Sandbox => {
+                let name = if value.is_some() { text() } else { "moderate".to_owned() };
+                self.sandbox = Some(Sandbox::from_name(&name).ok_or_else(invalid)?);
+            }
             Id::Timeout => {
                 let seconds: f64 = text().parse().map_err(|_| invalid())?;
                 self.timeout = Some(Duration::try_from_secs_f64(seconds).map_err(|_| invalid())?);
@@ -502,6 +536,9 @@ mod tests {
         for text in ["", "K", "-1", "1T", "99999999999G"] {
             assert_eq!(parse_bytes(text), None, "{text}");
         }
+        let c = command("--max-depth 200 --max-coroutines=10 x");
+        assert_eq!((c.max_depth, c.max_coroutines), (Some(200), Some(10)));
+        assert_eq!(complaint("--max-depth -- x"), "'--max-depth' needs argument");
         assert_eq!(complaint("--max-memory=lots"), "invalid value 'lots' for '--max-memory'");
     }
 
@@ -514,6 +551,14 @@ mod tests {
         assert_eq!(complaint("--dump=frob"), "invalid value 'frob' for '--dump'");
         // Exits rely on the pass `places`.
         assert_eq!(complaint("--jit-opt=-places"), "invalid value '-places' for '--jit-opt'");
+    }
+
+    #[test]
+    fn presets_of_access_have_names() {
+        assert_eq!(command("x").sandbox, None);
+        assert_eq!(command("--sandbox x").sandbox, Some(Sandbox::Moderate));
+        assert_eq!(command("--sandbox=restrictive x").sandbox, Some(Sandbox::Restrictive));
+        assert_eq!(complaint("--sandbox=none x"), "invalid value 'none' for '--sandbox'");
     }
 
     #[test]

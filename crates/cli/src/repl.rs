@@ -3,6 +3,7 @@
 //! A line is first tried as an expression (`return line`), then as statements, to which lines are added for as long as the
 //! only thing wrong with them is that they end.
 
+use crate::lines::{Line, Lines};
 use crate::report;
 use crate::session::{Chunk, Failure, Session};
 
@@ -13,8 +14,8 @@ const NAME: &[u8] = b"=stdin";
 const END_OF_FILE: &[u8] = b"<eof>";
 
 /// Reads and runs lines until the input ends. Gives back what ends the program early.
-pub fn run(session: &mut Session) -> Result<(), Failure> {
-    while let Some(loaded) = read_chunk(session) {
+pub fn run(session: &mut Session, mut lines: Lines) -> Result<(), Failure> {
+    while let Some(loaded) = read_chunk(session, &mut lines) {
         let results = loaded.and_then(|chunk| session.call(chunk, &[]));
         match results {
             Ok(values) if values.is_empty() => {}
@@ -31,7 +32,7 @@ pub fn run(session: &mut Session) -> Result<(), Failure> {
             }
         }
     }
-    session.write(b"\n");
+    lines.finish(session);
     Ok(())
 }
 
@@ -44,32 +45,54 @@ fn message_of(failure: Failure) -> Result<Vec<u8>, Failure> {
 }
 
 /// A chunk of as many lines as it needs; `None` at the end of the input.
-fn read_chunk(session: &mut Session) -> Option<Result<Chunk, Failure>> {
-    let line = prompt(session, "_PROMPT", b"> ")?;
+fn read_chunk(session: &mut Session, lines: &mut Lines) -> Option<Result<Chunk, Failure>> {
+    loop {
+        match prompt(session, lines, "_PROMPT", b"> ") {
+            Line::Text(line) => {
+                if let Some(loaded) = complete(session, lines, line) {
+                    return Some(loaded);
+                }
+            }
+            Line::Abandoned => {}
+            Line::End => return None,
+        }
+    }
+}
+
+/// The chunk that begins with a line; `None` if the user abandons it.
+fn complete(session: &mut Session, lines: &mut Lines, line: Vec<u8>) -> Option<Result<Chunk, Failure>> {
     // `=x` is what `return x` was in Lua 5.2.
     let mut source = match line.strip_prefix(b"=") {
         Some(expression) => [b"return ", expression].concat(),
         None => line,
     };
     if let Ok(chunk) = session.load(&[b"return ", source.as_slice()].concat(), NAME) {
+        lines.remember(&source);
         return Some(Ok(chunk));
     }
     loop {
         let loaded = session.load(&source, NAME);
         match &loaded {
             Err(Failure::Error(message)) if message.ends_with(END_OF_FILE) => {
-                let Some(line) = prompt(session, "_PROMPT2", b">> ") else { return Some(loaded) };
-                source.push(b'\n');
-                source.extend_from_slice(&line);
+                match prompt(session, lines, "_PROMPT2", b">> ") {
+                    Line::Text(line) => {
+                        source.push(b'\n');
+                        source.extend_from_slice(&line);
+                    }
+                    Line::Abandoned => return None,
+                    Line::End => return Some(loaded),
+                }
             }
-            _ => return Some(loaded),
+            _ => {
+                lines.remember(&source);
+                return Some(loaded);
+            }
         }
     }
 }
 
 /// Shows the prompt that a global holds, and reads a line.
-fn prompt(session: &mut Session, global: &str, default: &[u8]) -> Option<Vec<u8>> {
+fn prompt(session: &mut Session, lines: &mut Lines, global: &str, default: &[u8]) -> Line {
     let prompt = session.global_text(global);
-    session.write(prompt.as_deref().unwrap_or(default));
-    session.read_line()
+    lines.read(session, prompt.as_deref().unwrap_or(default))
 }

@@ -2,12 +2,15 @@
 
 use std::ffi::OsString;
 use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use perilune_base::dialect::Dialect;
 use perilune_base::dialect::table::CommandErrors;
 use perilune_jit::{Jit, JitOptions};
 use perilune_runtime::heap::Mode;
 use perilune_runtime::value::Value;
+use perilune_stdlib::Libraries;
 use perilune_stdlib::package::NO_ENVIRONMENT;
 use perilune_vm::host::{DeterministicHost, Host, StandardStream, SystemHost};
 use perilune_vm::host_call::VmError;
@@ -16,6 +19,7 @@ use perilune_vm::meta::Event;
 use perilune_vm::native::{Intrinsic, NativeResult};
 use perilune_vm::sample::Sampler;
 use perilune_vm::vm::{Vm, VmOptions};
+use signal_hook::consts::SIGINT;
 
 use crate::options::Command;
 
@@ -82,18 +86,39 @@ impl Session {
         limits.instructions = command.max_instructions;
         limits.memory = command.max_memory;
         limits.time = command.timeout;
+        limits.depth = command.max_depth;
+        limits.coroutines = command.max_coroutines;
+        if let Some(preset) = command.sandbox {
+            limits = limits.or(preset.limits());
+        }
+        let is_memory_limited = limits.memory.is_some();
         let mut vm = Vm::new(VmOptions { dialect: Dialect::of(command.version, command.strict), host, limits });
         if command.no_environment {
             let registry = vm.registry();
             vm.set_field(registry, NO_ENVIRONMENT, Value::TRUE);
         }
-        perilune_stdlib::open_all(&mut vm);
+        match command.sandbox {
+            Some(preset) => preset.open(&mut vm, Libraries::ALL),
+            None => perilune_stdlib::open_all(&mut vm),
+        }
         // As `lua` does; it shows only in what `collectgarbage` returns.
         if vm.dialect().generational_command {
             vm.heap_mut().set_mode(Mode::Generational);
         }
         let jit = command.jit.then(|| attach_jit(&mut vm, command));
-        Session { vm, is_memory_limited: command.max_memory.is_some(), jit, stats: command.stats }
+        Session { vm, is_memory_limited, jit, stats: command.stats }
+    }
+
+    /// Lets an interrupt (Ctrl-C) end the running code with an error, as in `lua`. A second one before that has happened
+    /// ends the process.
+    pub fn watch_interrupts(&mut self) {
+        let flag = Arc::new(AtomicBool::new(false));
+        let watches = signal_hook::flag::register_conditional_default(SIGINT, flag.clone())
+            .and_then(|_| signal_hook::flag::register(SIGINT, flag.clone()));
+        // Where signals cannot be watched, they do what they do.
+        if watches.is_ok() {
+            self.vm.set_interrupt(flag);
+        }
     }
 
     /// Sets the global `arg`: the command line, with index 0 at the script, or at the program if there is none.
@@ -192,6 +217,11 @@ impl Session {
     /// Writes to the standard error stream, after what was written to the standard output.
     pub fn report(&mut self, text: &[u8]) {
         self.vm.host().report(text);
+    }
+
+    /// Shows what was written so far.
+    pub fn flush(&mut self) {
+        let _ = self.vm.host().stream(StandardStream::Output).flush();
     }
 
     /// Reads a line of the standard input, without its end; shows the output so far first.

@@ -128,6 +128,8 @@ pub enum Error {
     ForeignValue,
     /// The coroutine is dead, or it is running.
     CoroutineUnresumable,
+    /// A function of a [`Scope`](crate::Scope) was called after the scope had ended.
+    CallbackDestructed,
     /// A function made by `create_function_mut` was called while it ran.
     RecursiveMutCallback,
     /// A registry key was used with another VM.
@@ -215,6 +217,7 @@ impl fmt::Display for Error {
             Error::MetaMethodRestricted(name) => write!(f, "metamethod {name} is restricted"),
             Error::ForeignValue => f.write_str("a value of one Lua VM was used in another"),
             Error::CoroutineUnresumable => f.write_str("coroutine is not resumable"),
+            Error::CallbackDestructed => f.write_str("a function was called after its scope had ended"),
             Error::RecursiveMutCallback => f.write_str("mutable function called while it is running"),
             Error::MismatchedRegistryKey => f.write_str("registry key of another Lua VM"),
         }

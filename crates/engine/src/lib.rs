@@ -18,8 +18,10 @@
 //! | run code | [`Lua::load`] and [`Chunk`] |
 //! | exchange values | [`Value`], [`Table`], [`Function`], [`Thread`], [`LuaString`]; [`IntoLua`] and [`FromLua`] |
 //! | give scripts your functions | [`Lua::create_function`], [`Lua::create_function_mut`] |
+//! | lend scripts what you have borrowed | [`Lua::scope`] |
 //! | give scripts your types | [`UserData`], [`Lua::register_userdata_type`] |
 //! | keep values | any handle; [`RegistryKey`] where a handle would be a cycle |
+//! | exchange any serializable value | feature `serde`: `Lua::to_value`, `Lua::from_value` |
 //! | know what went wrong | [`Error`] |
 //!
 //! Values are handles: they keep alive what they refer to, have no lifetime, and cost a few nanoseconds to clone and drop.
@@ -35,6 +37,8 @@ mod lua;
 #[expect(unsafe_code, reason = "the one module that reaches the VM")]
 mod raw;
 mod registry;
+#[cfg(feature = "serde")]
+pub mod serde;
 mod stack;
 mod string;
 mod table;
@@ -44,6 +48,7 @@ mod value;
 
 pub use perilune_base::dialect::LuaVersion;
 pub use perilune_stdlib::Libraries;
+pub use perilune_stdlib::sandbox::Sandbox;
 pub use perilune_vm::host::{DeterministicHost, Host, NullHost, SystemHost};
 pub use perilune_vm::limits::{LimitKind, Limits, Violation};
 
@@ -52,6 +57,7 @@ pub use convert::{Bytes, FromLua, FromLuaMulti, IntoLua, IntoLuaMulti};
 pub use error::{Error, ErrorContext, ExternalResult, Result};
 pub use function::{Function, FunctionInfo};
 pub use lua::{AppDataRef, AppDataRefMut, Lua, LuaBuilder, SharedMetatable, WeakLua};
+pub use raw::scope::Scope;
 pub use registry::RegistryKey;
 pub use string::LuaString;
 pub use table::{Table, TablePairs, TableSequence};

@@ -8,6 +8,7 @@ use std::rc::{Rc, Weak};
 use perilune_base::dialect::{Dialect, LuaVersion};
 use perilune_runtime::heap::Param;
 use perilune_stdlib::Libraries;
+use perilune_stdlib::sandbox::Sandbox;
 use perilune_vm::host::{Host, SystemHost};
 use perilune_vm::limits::Limits;
 use perilune_vm::native::Intrinsic;
@@ -91,6 +92,7 @@ pub struct LuaBuilder {
     version: LuaVersion,
     strict: bool,
     libraries: Libraries,
+    sandbox: Option<Sandbox>,
     limits: Limits,
     host: Option<Box<dyn Host>>,
     jit: bool,
@@ -124,6 +126,22 @@ impl LuaBuilder {
         self
     }
 
+    /// A preset for scripts that are not trusted: takes libraries and functions away, and limits what is not limited yet
+    /// by [`LuaBuilder::limits`].
+    ///
+    /// ```
+    /// use perilune::{Error, Lua, Sandbox};
+    ///
+    /// let lua = Lua::builder().sandbox(Sandbox::Restrictive).build()?;
+    /// assert!(lua.load("return io == nil and load == nil and os.execute == nil").eval::<bool>()?);
+    /// assert!(matches!(lua.load("while true do end").exec(), Err(Error::LimitReached(_))));
+    /// # Ok::<(), Error>(())
+    /// ```
+    pub fn sandbox(mut self, preset: Sandbox) -> LuaBuilder {
+        self.sandbox = Some(preset);
+        self
+    }
+
     /// What scripts may spend. No limits, if nothing is said.
     pub fn limits(mut self, limits: Limits) -> LuaBuilder {
         self.limits = limits;
@@ -150,12 +168,15 @@ impl LuaBuilder {
 
     fn open(self) -> Lua {
         let host = self.host.unwrap_or_else(|| Box::new(SystemHost::new()));
-        let lua = Lua::from_vm(Vm::new(VmOptions {
-            dialect: Dialect::of(self.version, self.strict),
-            host,
-            limits: self.limits,
-        }));
-        lua.inner.with(|vm| perilune_stdlib::open(vm, self.libraries));
+        let limits = match self.sandbox {
+            Some(preset) => self.limits.or(preset.limits()),
+            None => self.limits,
+        };
+        let lua = Lua::from_vm(Vm::new(VmOptions { dialect: Dialect::of(self.version, self.strict), host, limits }));
+        lua.inner.with(|vm| match self.sandbox {
+            Some(preset) => preset.open(vm, self.libraries),
+            None => perilune_stdlib::open(vm, self.libraries),
+        });
         if self.jit {
             lua.inner.with(attach_jit);
         }
@@ -186,6 +207,7 @@ impl Lua {
             version: LuaVersion::DEFAULT,
             strict: false,
             libraries: Libraries::ALL,
+            sandbox: None,
             limits: Limits::default(),
             host: None,
             jit: true,

@@ -18,6 +18,7 @@ use perilune_vm::vm::Vm;
 
 use crate::row::{Life, Row, alias, intrinsic, row};
 
+pub(crate) use load::load;
 pub use load::load_file;
 
 /// The basic functions, except for those that [`open`] makes: `pairs` and `ipairs`, which hold the function that they
@@ -32,7 +33,7 @@ pub const ROWS: &[Row] = &[
     row("gcinfo", bygone::gcinfo).until(Lua51).not_in_manual(&[Lua51]),
     row("getfenv", environment::getfenv).until(Lua51),
     intrinsic("getmetatable", getmetatable, Intrinsic::GetMetatable),
-    row("load", load::load).since(Lua52),
+    row("load", load).since(Lua52),
     row("load", load::load_function).until(Lua51),
     row("loadfile", load::loadfile).since(Lua52),
     row("loadfile", load::loadfile_by_name).until(Lua51),

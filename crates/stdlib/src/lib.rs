@@ -23,6 +23,7 @@ mod numbers;
 pub mod os;
 pub mod package;
 pub mod row;
+pub mod sandbox;
 pub mod string;
 pub mod table;
 pub mod utf8;
@@ -72,6 +73,12 @@ impl Libraries {
     #[must_use]
     pub const fn without(self, other: Libraries) -> Libraries {
         Libraries(self.0 & !other.0)
+    }
+
+    /// The libraries in both sets.
+    #[must_use]
+    pub const fn and(self, other: Libraries) -> Libraries {
+        Libraries(self.0 & other.0)
     }
 
     /// Whether all of `other` is in this set.

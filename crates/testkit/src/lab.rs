@@ -79,6 +79,11 @@ impl Lab {
         Lab::with_limits(Limits::default())
     }
 
+    /// A VM without libraries.
+    pub fn bare() -> Lab {
+        Lab { vm: Vm::new(VmOptions { host: Box::new(SystemHost::new()), limits: Limits::default() }) }
+    }
+
     /// A VM with limits, which count from the first script on.
     pub fn with_limits(limits: Limits) -> Lab {
         let mut vm = Vm::new(VmOptions {

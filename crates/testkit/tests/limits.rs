@@ -462,3 +462,52 @@ fn memory_may_run_out_at_any_point() {
         lab.assert_usable();
     }
 }
+
+#[test]
+fn the_depth_of_calls_is_limited() {
+    for code in [
+        "local function f(n) return 1 + f(n + 1) end f(1)",
+        "local function f(...) return 1 + select('#', f(1, ...)) end f()",
+        "local function f() pcall(f) return 1 end pcall(f)",
+        "coroutine.wrap(function() local function f() return 1 + f() end f() end)()",
+        "local t = setmetatable({}, {__index = function(t, k) return t[k + 1] end}) return t[1]",
+    ] {
+        let mut lab = Lab::with_limits(Limits::new().with_depth(150));
+        let violation = lab.run(code).violation().clone();
+        assert_eq!((violation.kind, violation.limit, violation.actual), (LimitKind::Depth, 150, 151), "{code}");
+        lab.vm.set_limits(Limits::default());
+        lab.assert_usable();
+    }
+    let mut lab = Lab::with_limits(Limits::new().with_depth(150));
+    let fits = "local function f(n) return n == 0 and 0 or 1 + f(n - 1) end return f(140)";
+    assert_eq!(lab.run(fits).values(), "140");
+}
+
+#[test]
+fn coroutines_alive_are_counted() {
+    let mut lab = Lab::with_limits(Limits::new().with_coroutines(50));
+    // Those that have ended, or that nobody can resume any more, count no more.
+    let many = "local n = 0 for i = 1, 1000 do
+        coroutine.wrap(function() n = n + 1 end)()
+        coroutine.wrap(function() coroutine.yield() end)()
+    end return n";
+    assert_eq!(lab.run(many).values(), "1000");
+    let hoard = "t = {} for i = 1, 1000 do t[i] = coroutine.create(print) end";
+    let violation = lab.run(&format!("pcall(function() {hoard} end)")).violation().clone();
+    assert_eq!((violation.kind, violation.limit, violation.actual), (LimitKind::Coroutines, 50, 51));
+    lab.vm.set_limits(Limits::default());
+    assert_eq!(lab.run("return #t").values(), "50");
+    lab.assert_usable();
+}
+
+#[test]
+fn an_interrupt_is_an_error_of_the_running_code() {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicBool, Ordering};
+    let mut lab = Lab::new();
+    let flag = Arc::new(AtomicBool::new(true));
+    lab.vm.set_interrupt(flag.clone());
+    assert_eq!(lab.run("return select(2, pcall(function() while true do end end))").values(), "lab:1: interrupted!");
+    assert!(!flag.load(Ordering::Relaxed));
+    lab.assert_usable();
+}

@@ -14,7 +14,7 @@
 use std::fmt;
 
 use crate::ir::{
-    Arg, End, Field, Format, HeaderId, Inst, Op, Ref, ResultType, SegmentId, SnapId, Snapshot, Start, Tree, Ty,
+    Arg, Effects, End, Field, Format, HeaderId, Inst, Op, Ref, ResultType, SegmentId, SnapId, Snapshot, Start, Tree, Ty,
 };
 
 /// A broken rule.
@@ -259,13 +259,22 @@ fn exit(tree: &Tree, id: SegmentId, r: Ref, snap: SnapId) -> Checked {
     let between = tree.body(id).filter(|other| (snapshot.at..r).contains(other));
     for other in between {
         let inst = tree.inst(other);
-        // Arguments of helpers: a place may change that nobody looks at, or that the exit fills anyway.
-        let is_scratch = inst.op == Op::StorePlace
-            && (snapshot.live.binary_search(&inst.aux).is_err()
-                || snapshot.slots.iter().any(|slot| slot.slot == inst.aux));
+        let is_scratch = writes_scratch(tree, inst, snapshot);
         ensure(is_scratch || !inst.has_effect(), || format!("%{} behind snap {} has an effect", other.0, snap.0))?;
     }
     Ok(())
+}
+
+/// Whether all that an instruction changes are places that nobody looks at behind the exit, that the exit fills anyway, or
+/// that get the value which they have: arguments of helpers, and the results of helpers that may run again.
+fn writes_scratch(tree: &Tree, inst: &Inst, snapshot: &Snapshot) -> bool {
+    if inst.op == Op::StorePlace {
+        let input = tree.input(tree.header_of(snapshot.segment), inst.aux);
+        return input == Some(inst.a())
+            || snapshot.live.binary_search(&inst.aux).is_err()
+            || snapshot.slots.iter().any(|slot| slot.slot == inst.aux);
+    }
+    inst.helper().is_some_and(|helper| helper.effects() == Effects::WritesPlaces)
 }
 
 fn check_snapshot(tree: &Tree, id: SnapId, snapshot: &Snapshot) -> Checked {

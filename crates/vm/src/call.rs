@@ -102,6 +102,7 @@ pub(crate) unsafe fn push_lua_frame(
         (*f).pc = (*proto).code;
         (*f).nresults = nresults;
         (*f).kind = frame::LUA;
+        (*f).resume = 0;
         (*f).flags = flags;
         (*f).extra = extra as u64;
         (*th).frame = f;
@@ -198,6 +199,7 @@ pub(crate) unsafe fn call_native(vm: *mut Vm, mut func: *mut Value, nresults: i3
         (*f).pc = ptr::null();
         (*f).nresults = nresults;
         (*f).kind = frame::NATIVE;
+        (*f).resume = 0;
         (*f).flags = flags;
         (*f).extra = 0;
         (*th).frame = f;
@@ -701,6 +703,7 @@ impl Vm {
         if self.is_nested_too_deep() {
             return Err(self.run_error("C stack overflow"));
         }
+        self.check_depth()?;
         // SAFETY: the current thread is alive; callers read their frame pointers again.
         match unsafe { self.heap.grow_frames(self.thread) } {
             Ok(()) => Ok(()),

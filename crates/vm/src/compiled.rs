@@ -89,6 +89,7 @@ pub unsafe fn push_frames(vm: *mut Vm, images: &[FrameImage], pc: u32, top: Opti
             (*f).nresults = image.nresults;
             (*f).kind = frame::LUA;
             (*f).resume = 0;
+            (*f).resume = 0;
             (*f).flags = image.flags;
             (*f).extra = u64::from(image.extra);
         }
@@ -163,6 +164,7 @@ pub unsafe fn call_pure(vm: *mut Vm, func: *mut Value, nargs: usize, wanted: i32
         (*f).pc = ptr::null();
         (*f).nresults = wanted;
         (*f).kind = frame::NATIVE;
+        (*f).resume = 0;
         (*f).flags = 0;
         (*f).extra = 0;
         (*th).frame = f;

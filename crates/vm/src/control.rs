@@ -499,8 +499,9 @@ pub(crate) unsafe fn coroutine_failed(vm: *mut Vm) -> Step {
 }
 
 impl Vm {
-    /// A suspended coroutine that will run `f`.
+    /// A suspended coroutine that will run `f`, which is kept somewhere. **(safepoint)**
     pub fn new_coroutine(&mut self, f: Value) -> Result<ThreadRef, Raised> {
+        self.check_coroutines()?;
         let Ok(th) = new_thread(&mut self.heap) else {
             return Err(self.memory_error());
         };

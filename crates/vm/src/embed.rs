@@ -38,6 +38,20 @@ impl Limits {
         self
     }
 
+    /// Limits the depth of calls in a coroutine, the main one included; less than four counts as four.
+    #[must_use]
+    pub fn with_depth(mut self, calls: u32) -> Limits {
+        self.depth = Some(calls);
+        self
+    }
+
+    /// Limits the coroutines that are alive at once, the main one not counted.
+    #[must_use]
+    pub fn with_coroutines(mut self, count: u32) -> Limits {
+        self.coroutines = Some(count);
+        self
+    }
+
     /// Limits the time.
     #[must_use]
     pub fn with_time(mut self, time: Duration) -> Limits {

@@ -6,6 +6,8 @@
 //! for the slice, looks at the limits and the deadline, and hands out the next slice. The count of units of a program is
 //! therefore the same on every run, whatever the slices were.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use crate::native::Raised;
@@ -13,6 +15,9 @@ use crate::vm::{Abort, Vm};
 
 /// Units between two looks at the clock.
 const SLICE: i64 = 200_000;
+
+/// The least depth of calls that a limit can ask for: the frames that a new coroutine has room for.
+pub const LEAST_DEPTH: u32 = 4;
 
 /// Most that a script may spend. `None` is no limit.
 #[derive(Clone, Debug, Default)]
@@ -23,6 +28,11 @@ pub struct Limits {
     pub memory: Option<usize>,
     /// Time on the host's monotonic clock.
     pub time: Option<Duration>,
+    /// Calls that wait for one another in a coroutine. Native functions count too, so that no small limit stops a script
+    /// before it has begun: less than [`LEAST_DEPTH`] counts as that.
+    pub depth: Option<u32>,
+    /// Coroutines alive at once, the main one not counted.
+    pub coroutines: Option<u32>,
     pub(crate) state: Spent,
 }
 
@@ -35,6 +45,8 @@ pub(crate) struct Spent {
     slice: i64,
     /// When time is up, on the host's monotonic clock.
     deadline: Option<Duration>,
+    /// Coroutines that may be made before those alive are counted again.
+    spare_coroutines: u64,
 }
 
 /// A limit that was reached.
@@ -42,7 +54,7 @@ pub(crate) struct Spent {
 pub struct Violation {
     /// Which one.
     pub kind: LimitKind,
-    /// The limit: units, bytes or milliseconds.
+    /// The limit: units, milliseconds or a count.
     pub limit: u64,
     /// What was reached when it was noticed, in the same unit.
     pub actual: u64,
@@ -56,6 +68,10 @@ pub enum LimitKind {
     Instructions,
     /// Milliseconds.
     Time,
+    /// Calls that wait for one another.
+    Depth,
+    /// Coroutines alive at once.
+    Coroutines,
 }
 
 impl std::fmt::Display for Violation {
@@ -64,12 +80,27 @@ impl std::fmt::Display for Violation {
             LimitKind::Instructions => {
                 write!(f, "instruction limit of {} reached ({} spent)", self.limit, self.actual)
             }
+            LimitKind::Depth => write!(f, "call depth limit of {} reached", self.limit),
+            LimitKind::Coroutines => write!(f, "limit of {} coroutines reached", self.limit),
             LimitKind::Time => write!(f, "time limit of {} ms reached ({} ms passed)", self.limit, self.actual),
         }
     }
 }
 
 impl Limits {
+    /// The same limits, and those of `others` where there is none.
+    #[must_use]
+    pub fn or(self, others: Limits) -> Limits {
+        Limits {
+            instructions: self.instructions.or(others.instructions),
+            memory: self.memory.or(others.memory),
+            time: self.time.or(others.time),
+            depth: self.depth.or(others.depth),
+            coroutines: self.coroutines.or(others.coroutines),
+            state: self.state,
+        }
+    }
+
     /// A copy of the settings with nothing spent.
     #[must_use]
     pub fn settings(&self) -> Limits {
@@ -97,6 +128,7 @@ impl Vm {
             Some(bytes) => self.heap.set_limit(bytes),
             None => self.heap.set_limit(usize::MAX),
         }
+        self.heap.set_max_frames(limits.depth.map(|depth| depth.max(LEAST_DEPTH) as usize));
         self.limits = limits.settings();
         if let Some(t) = self.limits.time {
             self.limits.state.deadline = Some(self.host.monotonic() + t);
@@ -133,6 +165,12 @@ impl Vm {
         self.fuel = 0;
         self.ask_sampler(used);
         let actual = self.limits.state.units;
+        if let Some(flag) = &self.interrupt
+            && flag.swap(false, Ordering::Relaxed)
+        {
+            self.refill_fuel();
+            return Err(self.run_error("interrupted!"));
+        }
         if let Some(limit) = self.limits.instructions
             && actual > limit
         {
@@ -148,6 +186,44 @@ impl Vm {
             }
         }
         self.refill_fuel();
+        Ok(())
+    }
+
+    /// While the flag is set, scripts are interrupted: at the next look at the limits, which is soon, the running code gets
+    /// the error `interrupted!`, and the flag is reset. Whoever shares the flag may set it at any time.
+    pub fn set_interrupt(&mut self, flag: Arc<AtomicBool>) {
+        self.interrupt = Some(flag);
+    }
+
+    /// Whether one more call may wait in the running coroutine.
+    pub(crate) fn check_depth(&mut self) -> Result<(), Raised> {
+        let depth = self.frame_depth() as u64;
+        match self.limits.depth.map(|limit| u64::from(limit.max(LEAST_DEPTH))) {
+            Some(limit) if depth >= limit => {
+                Err(self.violate(Violation { kind: LimitKind::Depth, limit, actual: depth + 1 }))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether there may be one more coroutine. Those that nobody can reach any more are collected before the answer is no.
+    /// **(safepoint)**
+    pub(crate) fn check_coroutines(&mut self) -> Result<(), Raised> {
+        let Some(limit) = self.limits.coroutines.map(u64::from) else { return Ok(()) };
+        if self.limits.state.spare_coroutines > 0 {
+            self.limits.state.spare_coroutines -= 1;
+            return Ok(());
+        }
+        // The main coroutine is not counted.
+        let mut live = self.heap.live_threads() as u64 - 1;
+        if live >= limit {
+            self.collect()?;
+            live = self.heap.live_threads() as u64 - 1;
+        }
+        if live >= limit {
+            return Err(self.violate(Violation { kind: LimitKind::Coroutines, limit, actual: live + 1 }));
+        }
+        self.limits.state.spare_coroutines = limit - live - 1;
         Ok(())
     }
 

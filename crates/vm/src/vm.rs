@@ -2,6 +2,8 @@
 
 use std::ptr;
 use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use perilune_base::dialect::Dialect;
 use perilune_runtime::heap::{GrowError, Heap, Marker, Roots};
@@ -13,7 +15,7 @@ use crate::call::Step;
 use crate::frame;
 use crate::host::Host;
 use crate::interp::caches::{ROUTES, Route};
-use crate::limits::{Limits, Violation};
+use crate::limits::{LEAST_DEPTH, Limits, Violation};
 use crate::meta::Event;
 use crate::sample::Sampler;
 use crate::tier::{NullTier, Tier};
@@ -76,6 +78,8 @@ pub struct Vm {
     pub(crate) error: Value,
     /// Set while what is on its way cannot be caught.
     pub(crate) abort: Option<Abort>,
+    /// Set by whoever wants to interrupt the running code.
+    pub(crate) interrupt: Option<Arc<AtomicBool>>,
     /// What scripts may spend, and have spent.
     pub(crate) limits: Limits,
     /// Values that host handles keep alive.
@@ -147,6 +151,7 @@ impl Vm {
         if let Some(bytes) = limits.memory {
             heap.set_limit(bytes);
         }
+        heap.set_max_frames(limits.depth.map(|depth| depth.max(LEAST_DEPTH) as usize));
         // SAFETY: `main` was just made.
         unsafe {
             (*main).status = ThreadStatus::Running;
@@ -176,6 +181,7 @@ impl Vm {
             globals,
             error: Value::NIL,
             abort: None,
+            interrupt: None,
             limits,
             pins: Vec::new(),
             free_pins: Vec::new(),
@@ -365,6 +371,7 @@ pub(crate) fn new_thread(heap: &mut Heap) -> Result<*mut Thread, GrowError> {
         (*f).pc = ptr::null();
         (*f).nresults = 0;
         (*f).kind = frame::BOTTOM;
+        (*f).resume = 0;
         (*f).flags = 0;
         (*f).extra = 0;
         (*th).top = (*th).stack.add(1);

@@ -48,17 +48,23 @@ pub fn names() -> impl Iterator<Item = &'static str> {
     SOURCE.lines().filter_map(|line| line.strip_prefix("[\"")?.split('"').next())
 }
 
-/// The scenario of that name, warmed up.
-pub fn prepare(name: &str) -> Option<Work> {
-    let mut vm = vm();
-    let load = chunk(&mut vm, SOURCE);
-    let table = call(&mut vm, load).as_table().expect("the source returns a table");
+/// The function of a scenario, kept alive by the VM.
+pub fn function(vm: &mut Vm, name: &str) -> Option<Value> {
+    let load = chunk(vm, SOURCE);
+    let table = call(vm, load).as_table().expect("the source returns a table");
     let key = vm.string(name.as_bytes());
     let function = table.get(key);
     if function.is_nil() {
         return None;
     }
     vm.pin(function);
+    Some(function)
+}
+
+/// The scenario of that name, warmed up.
+pub fn prepare(name: &str) -> Option<Work> {
+    let mut vm = vm();
+    let function = function(&mut vm, name)?;
     call(&mut vm, function);
     vm.collect().expect("scenarios have no finalizers");
     Some(Box::new(move || {

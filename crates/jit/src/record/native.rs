@@ -35,14 +35,26 @@ impl Args {
 pub(super) struct Pending {
     /// The first one's slot.
     func: u32,
-    /// How many the caller wants; negative for all.
+    /// How many there will be; negative for as many as the function gives.
     wanted: i32,
+    /// Whether they become an open list.
+    is_open: bool,
     /// How many there are.
     count: Ref,
     /// The snapshot in front of the call.
     before: perilune_trace::ir::SnapId,
     /// Whether they are those of a tail call.
     is_tail: bool,
+}
+
+/// How many results a function always has, if it must not run a second time: what is wrong with its results is seen only
+/// after it has run.
+fn count_of(intrinsic: Intrinsic) -> Option<i32> {
+    match intrinsic {
+        Intrinsic::TableInsert => Some(0),
+        Intrinsic::TableRemove | Intrinsic::MathRandom => Some(1),
+        _ => None,
+    }
 }
 
 impl Recorder {
@@ -69,7 +81,15 @@ impl Recorder {
             return Ok(Some(results));
         }
         if let Some(helper) = self.directly(view, intrinsic, &args) {
-            self.call_directly(helper, function, func, &args, nresults)?;
+            let always = count_of(intrinsic);
+            if self.in_tail && always.is_some() {
+                // The results are looked at when no snapshot can tell that the call has run, but not its return.
+                return Err(Abort::Native);
+            }
+            self.call_directly(helper, function, func, &args, always.filter(|_| nresults < 0).unwrap_or(nresults))?;
+            if let Some(pending) = &mut self.pending {
+                pending.is_open = nresults < 0;
+            }
             return Ok(None);
         }
         self.call_out(view, function, seen, (func, nargs, nresults))?;
@@ -465,14 +485,14 @@ impl Recorder {
         self.reach(func + args.len() as u32 + 24);
         self.bury(func);
         self.allocated = true;
-        self.pending = Some(Pending { func, wanted: nresults, count, before, is_tail: false });
+        self.pending = Some(Pending { func, wanted: nresults, is_open: false, count, before, is_tail: false });
         Ok(())
     }
 
     /// Takes the results of the call before this instruction, which the VM has by now. False if there was none.
     pub(super) fn take_results(&mut self, view: &View<'_>) -> Result<bool, Abort> {
         let Some(pending) = self.pending.take() else { return Ok(false) };
-        let Pending { func, wanted, count, before, is_tail } = pending;
+        let Pending { func, wanted, is_open, count, before, is_tail } = pending;
         // The interpreter has returned from the frame of a tail call already.
         let seen_at = if is_tail { self.frame().func } else { func };
         let n = if wanted < 0 { view.open_count(self.root + seen_at as usize) } else { wanted as u32 };
@@ -483,6 +503,7 @@ impl Recorder {
             }
             before
         } else {
+            self.open = is_open.then_some(func + n);
             let snap = self.snapshot(ExitKind::Guard, self.expected);
             self.builder.keep_in_place(snap, func..func + n);
             snap
@@ -499,7 +520,7 @@ impl Recorder {
         for (k, value) in results.iter().enumerate() {
             self.put(func + k as u32, *value);
         }
-        self.open = (wanted < 0).then_some(func + n);
+        self.open = is_open.then_some(func + n);
         Ok(true)
     }
 

@@ -34,7 +34,7 @@ use std::collections::VecDeque;
 use std::fmt;
 
 use crate::object::mark as bits;
-use crate::object::{GcHeader, Kind, StrRef, Table, Thread, UpVal};
+use crate::object::{GcHeader, Kind, StrRef, Table, Thread, ThreadStatus, UpVal};
 use crate::table::ShapeTree;
 use crate::value::Tag;
 
@@ -113,6 +113,8 @@ pub struct Heap {
     closing: bool,
     mode: Mode,
     limit: usize,
+    /// The most frames of a thread, its first one included.
+    max_frames: usize,
     /// Bytes of reachable objects, as far as the last cycle knows.
     estimate: usize,
     /// Bytes of `shapes` that are counted in `bytes`.
@@ -195,6 +197,7 @@ impl Heap {
             closing: false,
             mode: Mode::Incremental,
             limit: usize::MAX,
+            max_frames: usize::MAX,
             estimate: 0,
             counted_shapes: 0,
             external: 0,
@@ -311,6 +314,17 @@ impl Heap {
     pub fn set_limit(&mut self, limit: usize) {
         self.limit = limit;
         self.threshold = self.threshold.min(limit);
+    }
+
+    /// Bounds the frames that a thread may have besides its first one.
+    pub fn set_max_frames(&mut self, most: Option<usize>) {
+        self.max_frames = most.map_or(usize::MAX, |most| most + 1);
+    }
+
+    /// The threads that can still run, as far as the last collection knows.
+    pub fn live_threads(&self) -> usize {
+        // SAFETY: the list holds threads that are not freed.
+        self.threads.iter().filter(|&&th| unsafe { (*th).status != ThreadStatus::Dead }).count()
     }
 
     /// The most bytes that the heap may hold.

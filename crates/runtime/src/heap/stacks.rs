@@ -228,7 +228,8 @@ impl Heap {
         unsafe {
             let n = frame_count(th);
             let current = (*th).frame.offset_from_unsigned((*th).frames);
-            let (old, new) = (n * size_of::<Frame>(), n * 2 * size_of::<Frame>());
+            let wanted = (n * 2).min(self.max_frames).max(n + 1);
+            let (old, new) = (n * size_of::<Frame>(), wanted * size_of::<Frame>());
             self.try_reserve(new - old)?;
             let frames: *mut Frame = self.realloc_raw((*th).frames.cast(), old, new).cast();
             if frames.is_null() {
@@ -236,7 +237,7 @@ impl Heap {
             }
             (*th).frames = frames;
             (*th).frame = frames.add(current);
-            (*th).frames_limit = frames.add(n * 2 - 1);
+            (*th).frames_limit = frames.add(wanted - 1);
         }
         Ok(())
     }

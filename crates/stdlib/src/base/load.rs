@@ -54,7 +54,7 @@ fn load_pieces(
     }
 }
 
-pub(super) fn load(vm: &mut Vm) -> NativeResult {
+pub(crate) fn load(vm: &mut Vm) -> NativeResult {
     let chunk = vm.arg(1);
     let mode = optional_bytes(vm, 3)?;
     let environment = (vm.nargs() >= 4).then(|| vm.arg(4));

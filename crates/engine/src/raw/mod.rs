@@ -7,6 +7,7 @@
 //! | [`Shared`] | a counted reference to it; the last one closes the VM |
 //! | [`Handle`] | a [`Shared`] and a value that the VM keeps alive for it |
 //! | [`OwnedRef`] | a borrow together with what it borrows from |
+//! | [`scope::Scope`] | what borrows from the host's frames, and its end |
 //!
 //! # Whose turn it is
 //! The VM and the host's code take turns on one thread. [`Inner::turn`] says whose turn it is:
@@ -29,6 +30,8 @@
 //! # Raw values
 //! A [`Raw`] is not kept alive by anything. Between reading one and giving it to a stack, a table or a handle there is
 //! no call of Lua code, no collection and no user's code; each function here and in the crate keeps to that.
+
+pub(crate) mod scope;
 
 use std::any::Any;
 use std::cell::{Cell, Ref, RefCell, RefMut};

@@ -1,0 +1,175 @@
+//! Userdata in the hands of a host, whatever its type.
+
+use std::fmt;
+
+use super::{UserCell, UserDataRef, UserDataRefMut};
+use crate::error::{Error, Result};
+use crate::raw::{Handle, Raw};
+use crate::stack::{Frame, Slot};
+use crate::table::Table;
+use crate::value::Value;
+use crate::{FromLua, FromLuaMulti, IntoLua, IntoLuaMulti};
+
+/// A userdata: a value of Rust in Lua, of whatever type.
+///
+/// ```
+/// use perilune::{AnyUserData, Lua, UserData};
+///
+/// struct Tank { litres: f64 }
+/// impl UserData for Tank {}
+///
+/// let lua = Lua::new();
+/// let tank: AnyUserData = lua.create_userdata(Tank { litres: 40.0 })?;
+/// tank.borrow_mut::<Tank>()?.litres -= 0.5;
+/// assert_eq!(tank.borrow::<Tank>()?.litres, 39.5);
+/// assert_eq!(tank.take::<Tank>()?.litres, 39.5);
+/// assert!(tank.borrow::<Tank>().is_err());
+/// # Ok::<(), perilune::Error>(())
+/// ```
+#[derive(Clone, PartialEq)]
+pub struct AnyUserData(pub(crate) Handle);
+
+impl AnyUserData {
+    /// Whether the value is (or was, before it was taken) a `T`.
+    pub fn is<T: 'static>(&self) -> bool {
+        self.0.cell::<T>().is_some()
+    }
+
+    /// Borrows the value.
+    pub fn borrow<T: 'static>(&self) -> Result<UserDataRef<T>> {
+        UserDataRef::new(self.clone())
+    }
+
+    /// Borrows the value exclusively.
+    pub fn borrow_mut<T: 'static>(&self) -> Result<UserDataRefMut<T>> {
+        UserDataRefMut::new(self.clone())
+    }
+
+    /// Calls a function with the value.
+    pub fn borrow_scoped<T: 'static, R>(&self, f: impl FnOnce(&T) -> R) -> Result<R> {
+        Ok(f(&*self.cell::<T>()?.borrow()?))
+    }
+
+    /// Calls a function with the value, which it may change.
+    pub fn borrow_mut_scoped<T: 'static, R>(&self, f: impl FnOnce(&mut T) -> R) -> Result<R> {
+        Ok(f(&mut *self.cell::<T>()?.borrow_mut()?))
+    }
+
+    /// Takes the value out. Scripts that use the userdata later get [`Error::UserDataDestructed`].
+    pub fn take<T: 'static>(&self) -> Result<T> {
+        self.cell::<T>()?.take()
+    }
+
+    /// Drops the value, of whatever type: `T` as in [`AnyUserData::take`].
+    pub fn destroy<T: 'static>(&self) -> Result<()> {
+        self.take::<T>().map(drop)
+    }
+
+    fn cell<T: 'static>(&self) -> Result<&UserCell<T>> {
+        self.0.cell::<T>().ok_or(Error::UserDataTypeMismatch)
+    }
+
+    /// What a script gets for `userdata[key]`.
+    pub fn get<V: FromLua>(&self, key: impl IntoLua) -> Result<V> {
+        let lua = self.0.lua();
+        let frame = Frame::new(lua);
+        let key = frame.push(key)?;
+        let u = self.0.raw();
+        let raw = lua.protect(|vm| vm.index(u, key))?;
+        V::from_slot(Slot { lua, raw })
+    }
+
+    /// What a script does with `userdata[key] = value`.
+    pub fn set(&self, key: impl IntoLua, value: impl IntoLua) -> Result<()> {
+        let lua = self.0.lua();
+        let frame = Frame::new(lua);
+        frame.push(key)?;
+        let value = frame.push(value)?;
+        let (u, key) = (self.0.raw(), frame.get(0));
+        lua.protect(|vm| vm.set_index(u, key, value))
+    }
+
+    /// Calls a method, as a script does with `userdata:name(...)`.
+    pub fn call_method<R: FromLuaMulti>(&self, name: &str, args: impl IntoLuaMulti) -> Result<R> {
+        let lua = self.0.lua();
+        let method: Value = self.get(name)?;
+        let frame = Frame::new(lua);
+        let mut stack = frame.stack();
+        method.push_ref(&mut stack)?;
+        stack.push(self.0.raw())?;
+        let count = args.push_all(&mut stack)? as usize;
+        match lua.inner.with(|vm| vm.call_from_host(count + 1, R::WANTED)) {
+            Ok(()) => lua.inner.resume_panic(),
+            Err(e) => return Err(lua.failure(e)),
+        }
+        R::from_slots(frame.results())
+    }
+
+    /// The `n`-th user value, from 1; see [`Lua::create_userdata_with_user_values`].
+    pub fn nth_user_value<V: FromLua>(&self, n: usize) -> Result<V> {
+        let lua = self.0.lua();
+        let u = self.0.raw().as_userdata().ok_or(Error::UserDataTypeMismatch)?;
+        let raw = u32::try_from(n).ok().and_then(|n| u.user_value(n)).unwrap_or(Raw::NIL);
+        V::from_slot(Slot { lua, raw })
+    }
+
+    /// Sets the `n`-th user value, from 1.
+    pub fn set_nth_user_value(&self, n: usize, value: impl IntoLua) -> Result<()> {
+        let lua = self.0.lua();
+        let frame = Frame::new(lua);
+        let value = frame.push(value)?;
+        let u = self.0.raw().as_userdata().ok_or(Error::UserDataTypeMismatch)?;
+        let stored = match u32::try_from(n) {
+            Ok(n) => lua.inner.with(|vm| u.set_user_value(vm.heap_mut(), n, value)),
+            Err(_) => false,
+        };
+        if stored { Ok(()) } else { Err(Error::runtime("the userdata has no such user value")) }
+    }
+
+    /// The metatable, which all values of the type share.
+    pub fn metatable(&self) -> Option<UserDataMetatable> {
+        let lua = self.0.lua();
+        let metatable = self.0.raw().as_userdata()?.metatable()?;
+        Some(UserDataMetatable(Table(Handle::new(lua, Raw::table(metatable)))))
+    }
+
+    /// The address, which tells userdata apart while they live.
+    pub fn to_pointer(&self) -> usize {
+        self.0.raw().payload as usize
+    }
+}
+
+impl fmt::Debug for AnyUserData {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "AnyUserData(0x{:x})", self.to_pointer())
+    }
+}
+
+/// The metatable of a host type. Unlike a [`Table`], it does not let go of what the type relies on.
+#[derive(Clone, Debug)]
+pub struct UserDataMetatable(Table);
+
+impl UserDataMetatable {
+    /// A field.
+    pub fn get<V: FromLua>(&self, key: impl AsRef<str>) -> Result<V> {
+        self.0.raw_get(restricted(key.as_ref())?)
+    }
+
+    /// Sets a field.
+    pub fn set(&self, key: impl AsRef<str>, value: impl IntoLua) -> Result<()> {
+        self.0.raw_set(restricted(key.as_ref())?, value)
+    }
+
+    /// Whether there is a field.
+    pub fn contains(&self, key: impl AsRef<str>) -> Result<bool> {
+        Ok(!self.get::<Value>(key)?.is_nil())
+    }
+}
+
+/// The name of a metamethod that hosts may set.
+pub(super) fn restricted(name: &str) -> Result<&str> {
+    match name {
+        "__gc" | "__metatable" | "__mode" => Err(Error::MetaMethodRestricted(name.to_owned())),
+        _ => Ok(name),
+    }
+}

@@ -1,0 +1,153 @@
+//! Exits: which of them become side segments, alternatives, or a reason to make code anew.
+
+use perilune_trace::ir::{ExitKind, HeaderId, SnapId};
+use perilune_vm::Vm;
+use perilune_vm::tier::After;
+
+use super::{Grown, Inner, Jit, JitOptions, Recording};
+use crate::record::Recorder;
+use crate::view::View;
+
+/// Failures of hoisted guards before a header is pinned.
+const MAX_HOISTED_EXITS: u32 = 8;
+
+/// Instructions of a tree for which an exit must be taken once more before it is followed.
+const INSTS_PER_EXIT: u32 = 8;
+
+/// Exits that a segment may wait for its code, for each instruction of the tree.
+const WAITS_PER_INST: usize = 4;
+
+/// Instructions from which on a tree grows no more.
+const MAX_INSTS: usize = 3000;
+
+/// Most headers of one place in one tree.
+const MAX_COPIES: usize = 6;
+
+impl Jit {
+    /// Decides what happens after an exit.
+    ///
+    /// # Safety
+    /// The VM is ours, and stands at the snapshot, frames and all.
+    pub(super) unsafe fn left(&self, inner: &mut Inner, vm: *mut Vm, at: usize, snap: SnapId) -> After {
+        let Some(Some(grown)) = inner.trees.get_mut(at) else { return After::Interpret };
+        let snapshot = grown.tree.snapshot(snap);
+        match snapshot.kind {
+            ExitKind::Service => {
+                inner.stats.service_exits += 1;
+                // An open list of values would be lost in a collection here; the next allocation makes up for it.
+                // SAFETY: the VM is ours.
+                let collects = snapshot.top.is_none() && unsafe { (*vm).collector_is_due() };
+                return if collects { After::Collect } else { After::Interpret };
+            }
+            ExitKind::End => {
+                inner.stats.end_exits += 1;
+                return After::Interpret;
+            }
+            ExitKind::Guard => inner.stats.guard_exits += 1,
+        }
+        // SAFETY: the VM is ours.
+        let fuel = unsafe { (*vm).fuel_left() };
+        let header = grown.tree.header_ids().find(|id| grown.tree.header(*id).snap == snap);
+        let next = match header {
+            Some(_) if fuel < i64::from(grown.tree.most_fuel()) => Next::Interpret,
+            Some(header) => grown.left_at_header(header, snap, inner.recording.is_some()),
+            None => grown.left_through_guard(snap, &self.options, inner.recording.is_some()),
+        };
+        match next {
+            Next::Interpret => After::Interpret,
+            Next::Compile => {
+                self.compile(inner, at);
+                After::Interpret
+            }
+            Next::CompileIfAfforded => {
+                let size = inner.trees[at].as_ref().map_or(0, |grown| grown.tree.insts.len());
+                if inner.affords(size) {
+                    self.compile(inner, at);
+                }
+                After::Interpret
+            }
+            // SAFETY: the VM stands at the snapshot, frames and all.
+            Next::Alternative(header) => unsafe { self.record_from(inner, vm, at, snap, Some(header)) },
+            // SAFETY: as above.
+            Next::Side => unsafe { self.record_from(inner, vm, at, snap, None) },
+        }
+    }
+
+    /// Begins a recording at an exit: of a side segment, or of an alternative for a header.
+    unsafe fn record_from(
+        &self,
+        inner: &mut Inner,
+        vm: *mut Vm,
+        at: usize,
+        snap: SnapId,
+        header: Option<HeaderId>,
+    ) -> After {
+        let Some(Some(grown)) = inner.trees.get(at) else { return After::Interpret };
+        // SAFETY: the caller's duty: the VM stands at the snapshot, frames and all.
+        let view = unsafe { View::new(vm) };
+        let liveness = self.take_liveness(&mut inner.liveness);
+        let (tree, notes) = (grown.tree.clone(), grown.notes.clone());
+        let recorder = match header {
+            Some(header) => Recorder::alternative(&view, liveness, grown.origin, tree, notes, header),
+            None => Recorder::side(&view, liveness, grown.origin, tree, notes, snap),
+        };
+        inner.recording = Some(Recording { recorder, tree: Some(at), place: std::ptr::null(), start: Some(snap) });
+        After::Record
+    }
+}
+
+/// What follows from an exit.
+enum Next {
+    Interpret,
+    /// Make the tree's code anew: a header has changed.
+    Compile,
+    /// Make code of segments that wait for it, if the program has run long enough.
+    CompileIfAfforded,
+    /// Record another way through the loop of a header, whose hoisted guards fail.
+    Alternative(HeaderId),
+    /// Record a side segment.
+    Side,
+}
+
+impl Grown {
+    /// A hoisted guard has failed, or a bounds check of all rounds.
+    fn left_at_header(&mut self, id: HeaderId, snap: SnapId, is_recording: bool) -> Next {
+        let count = &mut self.exits[snap.index()];
+        *count = count.saturating_add(1);
+        if *count < MAX_HOISTED_EXITS || is_recording {
+            return Next::Interpret;
+        }
+        *count = 0;
+        let place = (self.tree.header(id).pc, &self.tree.header(id).frames);
+        let copies = self.tree.headers.iter().filter(|header| (header.pc, &header.frames) == place).count();
+        let header = &mut self.tree.headers[id.index()];
+        if header.is_pinned {
+            Next::Interpret
+        } else if !header.ranges.is_empty() && !header.has_no_ranges {
+            header.has_no_ranges = true;
+            Next::Compile
+        } else if header.alternative.is_some() || copies >= MAX_COPIES {
+            header.is_pinned = true;
+            Next::Compile
+        } else {
+            Next::Alternative(id)
+        }
+    }
+
+    fn left_through_guard(&mut self, snap: SnapId, options: &JitOptions, is_recording: bool) -> Next {
+        let size = self.tree.insts.len();
+        let count = &mut self.exits[snap.index()];
+        *count = count.saturating_add(1);
+        let count = *count;
+        if self.tree.continuation(snap).is_some() {
+            self.waits += 1;
+            return if self.waits > size * WAITS_PER_INST { Next::CompileIfAfforded } else { Next::Interpret };
+        }
+        // The dearer the making of code has become, the more there must be to win.
+        let threshold = options.hot_exit.max(1) + size as u32 / INSTS_PER_EXIT;
+        // Exits that could not be followed are tried again at growing intervals.
+        let is_hot = count.is_multiple_of(threshold) && (count / threshold).is_power_of_two();
+        let is_full = self.tree.segments.len() >= options.max_segments || size > MAX_INSTS;
+        if is_hot && !is_full && !is_recording { Next::Side } else { Next::Interpret }
+    }
+}

@@ -1,0 +1,211 @@
+//! Growth: what becomes of a complete recording, and when code is made of it.
+//!
+//! All of a tree is compiled at once. So it grows by a part of itself before that happens again, and never by more than the
+//! program's running time affords.
+
+use std::cell::Cell;
+use std::collections::HashMap;
+use std::rc::Rc;
+use std::time::Duration;
+
+use perilune_bytecode::ops::Instr;
+use perilune_trace::ir::{HeaderId, Tree};
+use perilune_trace::opt::{self, PASSES};
+
+use super::place::{Door, Place};
+use super::{Grown, Inner, Jit, MAX_TRIES, Recording};
+use crate::abort::Abort;
+use crate::code::CodeBlock;
+use crate::dump::Phase;
+use crate::enter::{Compiled, Exits, environment};
+use crate::perf;
+use crate::record::{Notes, Recorded};
+use crate::view::{ProtoAt, View};
+
+/// Compiled segments for which one more recorded segment may wait for its code. All of a tree is compiled at once: so it
+/// grows by a part of itself, and the cost of compiling stays in proportion to the size that it ends with.
+const SEGMENTS_PER_PENDING: usize = 2;
+
+/// Segments that may wait for code in any case.
+const MAX_PENDING: usize = 4;
+
+impl Jit {
+    /// The recording is complete.
+    pub(super) fn finish(&self, inner: &mut Inner, recording: Recording) {
+        let Recording { recorder, tree, place, start } = recording;
+        let origin = recorder.origin();
+        let (Recorded { tree: mut grown, notes }, liveness) = recorder.finish();
+        inner.liveness = liveness;
+        inner.stats.segments += 1;
+        let at = match tree {
+            Some(at) => at,
+            None => {
+                inner.stats.trees += 1;
+                inner.trees.push(None);
+                inner.trees.len() - 1
+            }
+        };
+        self.log(|| {
+            let from = start.map_or("root".to_owned(), |snap| format!("exit {}", snap.0));
+            format!("jit: tree {at}, {from}: {} segments, {} instructions", grown.segments.len(), grown.insts.len())
+        });
+        if let Some(Some(known)) = inner.trees.get_mut(at) {
+            known.exits.resize(grown.snapshots.len(), 0);
+            known.tree = grown;
+            known.notes = notes;
+            known.pending += 1;
+            let size = known.tree.insts.len();
+            if known.pending >= MAX_PENDING + known.compiled_segments / SEGMENTS_PER_PENDING && inner.affords(size) {
+                self.compile(inner, at);
+            }
+            return;
+        }
+        match self.generate(inner, at, &mut grown, &notes) {
+            Ok(code) => {
+                let exits = vec![0; grown.snapshots.len()];
+                let compiled_segments = grown.segments.len();
+                inner.trees[at] =
+                    Some(Grown { tree: grown, notes, origin, code, exits, compiled_segments, pending: 0, waits: 0 });
+                self.register(inner, at);
+            }
+            Err(why) => self.give_up(inner, place, why),
+        }
+    }
+
+    /// Notes where a tree can be entered.
+    fn register(&self, inner: &mut Inner, at: usize) {
+        let Some(Some(grown)) = inner.trees.get(at) else { return };
+        let mut doors: HashMap<*const Instr, Vec<HeaderId>> = HashMap::new();
+        for id in grown.tree.header_ids() {
+            let header = grown.tree.header(id);
+            if header.frames.is_empty() {
+                doors.entry(address(grown.origin.proto, header.pc)).or_default().push(id);
+            }
+        }
+        for (place, headers) in doors {
+            let mismatches = match inner.places.get(&place) {
+                // The tree that was there first keeps the place.
+                Some(Place::Compiled { door, .. }) if door.tree != at => continue,
+                Some(Place::Blacklisted) => continue,
+                Some(Place::Compiled { mismatches, .. }) => *mismatches,
+                Some(Place::Cold { .. }) | None => 0,
+            };
+            let door = Rc::new(Door {
+                tree: at,
+                code: grown.code.clone(),
+                headers: headers.into(),
+                function: grown.notes.function,
+                entries: Cell::new(0),
+                spent: Cell::new(0),
+            });
+            inner.places.insert(place, Place::Compiled { door, mismatches });
+        }
+    }
+
+    /// Runs the passes and makes code.
+    fn generate(&self, inner: &mut Inner, at: usize, tree: &mut Tree, notes: &Notes) -> Result<Rc<Compiled>, Abort> {
+        let begun = now();
+        inner.compiled += tree.insts.len() as u64;
+        opt::reset(tree);
+        check(tree, "recording");
+        self.dump(Phase::Ir, at, tree);
+        for pass in PASSES {
+            if pass.is_optional && self.options.passes_off.iter().any(|off| off == pass.name) {
+                continue;
+            }
+            (pass.run)(tree);
+            check(tree, pass.name);
+        }
+        self.dump(Phase::Opt, at, tree);
+        let exits = Exits::of(tree);
+        let machine = inner.machine.as_mut().ok_or(Abort::Code)?;
+        let code = machine.compile(tree, &environment(&exits)).map_err(|why| {
+            self.log(|| format!("jit: {why}"));
+            Abort::Code
+        })?;
+        for (phase, text) in [(Phase::Clif, &code.clif), (Phase::Asm, &code.listing)] {
+            if let Some(text) = text {
+                self.dump(phase, at, text);
+            }
+        }
+        if inner.stats.code_bytes + code.bytes.len() > self.options.max_code {
+            return Err(Abort::Memory);
+        }
+        let block = CodeBlock::new(&code.bytes).map_err(|_| Abort::Memory)?;
+        if self.options.perf_map {
+            perf::name(block.address(), code.bytes.len(), &format!("lua tree {at}"));
+        }
+        inner.stats.compilations += 1;
+        inner.stats.code_bytes += block.bytes();
+        inner.stats.compile_time += begun.elapsed();
+        let compiled = Compiled::new(block, exits, notes.slots, notes.frames, tree.most_fuel());
+        Ok(Rc::new(compiled))
+    }
+
+    /// Makes the code of a tree anew.
+    pub(super) fn compile(&self, inner: &mut Inner, at: usize) {
+        let Some(mut grown) = inner.trees.get_mut(at).and_then(Option::take) else { return };
+        match self.generate(inner, at, &mut grown.tree, &grown.notes) {
+            Ok(code) => {
+                grown.code = code;
+                grown.pending = 0;
+                grown.waits = 0;
+                grown.compiled_segments = grown.tree.segments.len();
+            }
+            // The code that is there is still right: exits that have a continuation leave as before.
+            Err(why) => inner.stats.aborted(why),
+        }
+        inner.trees[at] = Some(grown);
+        self.register(inner, at);
+    }
+
+    /// A recording, or the making of code, has failed.
+    pub(super) fn give_up(&self, inner: &mut Inner, place: *const Instr, why: Abort) {
+        inner.stats.aborted(why);
+        self.log(|| format!("jit: abort: {}", why.text()));
+        if place.is_null() {
+            return;
+        }
+        match inner.places.get_mut(&place) {
+            Some(Place::Compiled { .. } | Place::Blacklisted) => {}
+            Some(Place::Cold { tries }) => {
+                *tries += 1;
+                if *tries >= MAX_TRIES {
+                    inner.places.insert(place, Place::Blacklisted);
+                }
+            }
+            None => {
+                inner.places.insert(place, Place::Cold { tries: 1 });
+            }
+        }
+    }
+}
+
+/// In builds with debug assertions, a tree that breaks a rule is a panic: a bug of the recorder, or of a pass.
+fn check(tree: &Tree, after: &str) {
+    if cfg!(debug_assertions)
+        && let Err(violation) = perilune_trace::verify::verify(tree)
+    {
+        panic!("after {after}: {violation}\n{tree}");
+    }
+}
+
+/// The address of an instruction.
+fn address(proto: ProtoAt, pc: u32) -> *const Instr {
+    View::code_address(proto, pc)
+}
+
+/// The time, for statistics alone: nothing that a script can see depends on it.
+#[expect(clippy::disallowed_methods, reason = "statistics of the compiler, which no script sees")]
+fn now() -> Clock {
+    Clock(std::time::Instant::now())
+}
+
+struct Clock(std::time::Instant);
+
+impl Clock {
+    #[expect(clippy::disallowed_methods, reason = "statistics of the compiler, which no script sees")]
+    fn elapsed(&self) -> Duration {
+        self.0.elapsed()
+    }
+}

@@ -1,0 +1,389 @@
+//! The policy: when is what recorded, compiled and entered.
+//!
+//! ```text
+//!            hot                       recorded                 exit often
+//!   (none) ───────> recording root ──────────────> compiled ─────────────────> recording side
+//!     ^                  │ abort                    │   ^                            │
+//!     └── patience ──────┤                          │   └────────── recorded ────────┤
+//!                        v tries used up            v flushed                        v abort
+//!                   blacklisted                   (none)                   exit is tried less often
+//! ```
+//!
+//! | module | question it answers |
+//! |---|---|
+//! | `place` | what is known of a loop header |
+//! | `exits` | what follows from an exit |
+//! | `growth` | when is code made of what was recorded |
+//!
+//! Everything is kept behind a `RefCell` that is never borrowed while compiled code runs, so that a function which it
+//! calls may come here again.
+
+mod exits;
+mod growth;
+mod place;
+
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::hash::BuildHasherDefault;
+use std::rc::Rc;
+
+use perilune_bytecode::ops::Instr;
+use perilune_codegen::Machine;
+use perilune_runtime::heap::Marker;
+use perilune_trace::ir::{SnapId, Tree};
+use perilune_vm::Vm;
+use perilune_vm::tier::{After, Tier};
+
+use crate::dump::{Dump, Phase};
+use crate::enter::{Compiled, Outcome};
+use crate::liveness::LivenessCache;
+use crate::record::{Flow, Notes, Origin, Recorder};
+use crate::stats::Stats;
+use crate::view::View;
+
+use place::{Place, PlaceHasher};
+
+/// Settings of the trace compiler.
+#[derive(Clone, Debug)]
+pub struct JitOptions {
+    /// Rounds of a loop before it is recorded.
+    pub hot: u32,
+    /// Exits through a guard before a side segment is recorded.
+    pub hot_exit: u32,
+    /// Most segments of a tree.
+    pub max_segments: usize,
+    /// Most bytes of code.
+    pub max_code: usize,
+    /// Whether to print a line for each recording and each abort to standard error.
+    pub log: bool,
+    /// Phases of each compilation to print to standard error.
+    pub dump: Dump,
+    /// Passes that do not run, by their names; those that others rely on run anyway.
+    pub passes_off: Vec<String>,
+    /// Whether to name code for `perf`.
+    pub perf_map: bool,
+}
+
+impl Default for JitOptions {
+    fn default() -> Self {
+        JitOptions {
+            hot: 120,
+            hot_exit: 12,
+            max_segments: 160,
+            max_code: 32 << 20,
+            log: false,
+            dump: Dump::default(),
+            passes_off: Vec::new(),
+            perf_map: false,
+        }
+    }
+}
+
+/// Recordings of one place that may fail before nobody tries again.
+const MAX_TRIES: u32 = 6;
+
+/// Entries with other types before another version of a header is recorded.
+const MAX_MISMATCHES: u32 = 3;
+
+/// Trees at which all code is forgotten.
+const MAX_TREES: usize = 500;
+
+/// Fuel that must have been spent for each instruction that is made code of: the time for about ten times as long.
+const FUEL_PER_INST: u64 = 16_000;
+
+/// Instructions that are made code of without asking.
+const FREE_INSTS: u64 = 3_000;
+
+/// Most headers of one place that are tried.
+const MAX_VERSIONS: usize = 4;
+
+/// A tree with its code.
+struct Grown {
+    tree: Tree,
+    notes: Notes,
+    origin: Origin,
+    code: Rc<Compiled>,
+    exits: Vec<u32>,
+    /// Segments that the code has.
+    compiled_segments: usize,
+    /// Segments recorded since.
+    pending: usize,
+    /// Exits taken although there is a segment for them, which has no code yet.
+    waits: usize,
+}
+
+/// A recording under way.
+struct Recording {
+    recorder: Recorder,
+    /// The tree that grows, for side segments and new versions.
+    tree: Option<usize>,
+    /// Where it started.
+    place: *const Instr,
+    start: Option<SnapId>,
+}
+
+/// The trace compiler of one VM.
+pub struct Jit {
+    inner: RefCell<Inner>,
+    /// Whether the collector has run since the last recording began: prototypes may have died, and their addresses may be
+    /// those of others by now.
+    collects: Cell<bool>,
+    options: JitOptions,
+}
+
+struct Inner {
+    machine: Option<Machine>,
+    places: HashMap<*const Instr, Place, BuildHasherDefault<PlaceHasher>>,
+    trees: Vec<Option<Grown>>,
+    recording: Option<Recording>,
+    liveness: LivenessCache,
+    stats: Stats,
+    /// Instructions that were made code of so far, however often.
+    compiled: u64,
+    /// Fuel that the program has spent so far.
+    fuel_used: u64,
+}
+
+impl Inner {
+    /// Forgets all code. What runs at the moment is kept by whoever runs it.
+    fn flush(&mut self) {
+        self.trees.clear();
+        self.places.clear();
+        self.recording = None;
+        self.liveness.clear();
+        self.stats.code_bytes = 0;
+    }
+
+    /// Whether the program has run long enough for code of so many instructions: compiling must stay a small part of the
+    /// whole. Fuel is the clock, so that the answer is the same on every run.
+    fn affords(&self, instructions: usize) -> bool {
+        self.compiled + instructions as u64 <= FREE_INSTS + self.fuel_used / FUEL_PER_INST
+    }
+}
+
+impl std::fmt::Debug for Jit {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Jit").field("options", &self.options).finish_non_exhaustive()
+    }
+}
+
+impl Jit {
+    /// A trace compiler for this machine. Where no code can be made, it does nothing.
+    #[must_use]
+    pub fn new(options: JitOptions) -> Rc<Jit> {
+        let machine = Machine::host().ok().map(|mut machine| {
+            machine.explain = options.dump.explains();
+            machine
+        });
+        let inner = Inner {
+            machine,
+            places: HashMap::default(),
+            trees: Vec::new(),
+            recording: None,
+            liveness: LivenessCache::default(),
+            stats: Stats::default(),
+            compiled: 0,
+            fuel_used: 0,
+        };
+        Rc::new(Jit { inner: RefCell::new(inner), collects: Cell::new(false), options })
+    }
+
+    /// What happened so far.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        let inner = self.inner.borrow();
+        let mut stats = inner.stats.clone();
+        for (at, grown) in inner.trees.iter().enumerate() {
+            let Some(grown) = grown else { continue };
+            stats.instructions += grown.tree.insts.len();
+            for (snap, count) in grown.exits.iter().enumerate().filter(|(_, count)| **count > 0) {
+                let snapshot = grown.tree.snapshot(SnapId(snap as u32));
+                let proto = snapshot
+                    .frames
+                    .last()
+                    .map_or(grown.origin.proto, |frame| grown.notes.protos[frame.proto.0 as usize]);
+                stats.hot_exits.push((at, snap as u32, View::line(proto, snapshot.pc), *count));
+            }
+        }
+        stats.hot_exits.sort_by_key(|exit| std::cmp::Reverse(exit.3));
+        stats
+    }
+
+    fn log(&self, text: impl FnOnce() -> String) {
+        if self.options.log {
+            eprintln!("{}", text());
+        }
+    }
+
+    /// Shows a phase of a tree.
+    fn dump(&self, phase: Phase, at: usize, text: &dyn std::fmt::Display) {
+        if self.options.dump.has(phase) {
+            eprintln!("== tree {at}, {}\n{text}", phase.word());
+        }
+    }
+
+    /// Enters the code that a place has, if its types fit.
+    unsafe fn enter(&self, vm: *mut Vm, place: *const Instr) -> Option<After> {
+        let door = match self.inner.borrow().places.get(&place) {
+            Some(Place::Compiled { door, .. }) => door.clone(),
+            Some(Place::Cold { .. } | Place::Blacklisted) | None => return None,
+        };
+        // SAFETY: the caller's duty: the current frame stands at the place, which is the headers' own.
+        unsafe {
+            let closure = View::new(vm).closure(0);
+            if door.function.is_some_and(|function| function != closure) {
+                return None;
+            }
+            let before = (*vm).fuel_left();
+            if before < door.code.most_fuel() {
+                return Some(After::Interpret);
+            }
+            let mut outcome = Outcome::NotEntered;
+            for header in &door.headers {
+                outcome = door.code.run(vm, *header);
+                if outcome != Outcome::NotEntered {
+                    break;
+                }
+            }
+            let pays = door.pays(before - (*vm).fuel_left());
+            let mut inner = self.inner.borrow_mut();
+            inner.fuel_used = (*vm).fuel_used();
+            inner.stats.entries += 1;
+            if !pays {
+                inner.places.insert(place, Place::Blacklisted);
+            }
+            match outcome {
+                Outcome::NotEntered => {
+                    inner.stats.mismatches += 1;
+                    None
+                }
+                Outcome::Left(snap) => Some(self.left(&mut inner, vm, door.tree, snap)),
+                Outcome::LeftOver => {
+                    inner.stats.left_over += 1;
+                    Some(After::LeftOver)
+                }
+            }
+        }
+    }
+
+    /// The analyses made so far, for a recording.
+    fn take_liveness(&self, liveness: &mut LivenessCache) -> LivenessCache {
+        if self.collects.take() {
+            liveness.clear();
+        }
+        std::mem::take(liveness)
+    }
+
+    /// Begins the recording of a loop: of a new tree, or of another version of a header.
+    unsafe fn begin(&self, vm: *mut Vm, place: *const Instr) -> After {
+        let mut inner = self.inner.borrow_mut();
+        let inner = &mut *inner;
+        // SAFETY: the caller's duty.
+        inner.fuel_used = unsafe { (*vm).fuel_used() };
+        if inner.recording.is_some() || inner.machine.is_none() || !inner.affords(0) {
+            return After::Interpret;
+        }
+        if inner.trees.len() >= MAX_TREES || inner.stats.code_bytes >= self.options.max_code {
+            // Programs that load code again and again would keep all of it alive.
+            inner.flush();
+        }
+        // SAFETY: the caller's duty.
+        let view = unsafe { View::new(vm) };
+        let mut tree = None;
+        if let Some(Place::Compiled { door, mismatches }) = inner.places.get_mut(&place) {
+            *mismatches += 1;
+            let is_full = door.headers.len() >= MAX_VERSIONS;
+            if *mismatches < MAX_MISMATCHES || is_full || *mismatches > MAX_MISMATCHES * (1 + MAX_TRIES) {
+                return After::Interpret;
+            }
+            tree = Some(door.tree);
+        }
+        let liveness = self.take_liveness(&mut inner.liveness);
+        let grown = tree.and_then(|at| inner.trees.get(at)).and_then(Option::as_ref);
+        let recorder = match grown {
+            Some(grown) if grown.notes.function.is_none_or(|f| f == view.closure(0)) => {
+                Recorder::again(&view, liveness, grown.origin, grown.tree.clone(), grown.notes.clone())
+            }
+            _ => {
+                tree = None;
+                Recorder::root(&view, liveness)
+            }
+        };
+        inner.recording = Some(Recording { recorder, tree, place, start: None });
+        After::Record
+    }
+
+    /// Arrivals until the next look at a place.
+    fn patience_of(&self, place: *const Instr) -> u32 {
+        match self.inner.borrow().places.get(&place) {
+            None => self.options.hot.max(1),
+            Some(Place::Cold { tries }) => self.options.hot.max(1).saturating_mul(1 << (*tries).min(16)),
+            Some(Place::Compiled { .. }) => 1,
+            Some(Place::Blacklisted) => u32::MAX,
+        }
+    }
+}
+
+impl Tier for Jit {
+    fn counts(&self) -> bool {
+        true
+    }
+
+    fn patience(&self, header: *const Instr) -> u32 {
+        self.patience_of(header)
+    }
+
+    unsafe fn hot(&self, vm: *mut Vm) -> After {
+        // SAFETY: the caller's duty: the current frame is a Lua frame with `pc` stored, and the VM is ours.
+        unsafe {
+            let place = (*(*(*vm).current_thread()).frame).pc;
+            let after = match self.enter(vm, place) {
+                Some(after) => after,
+                None => self.begin(vm, place),
+            };
+            let patience = self.patience_of(place);
+            (*vm).hot_counters().set(place, patience);
+            after
+        }
+    }
+
+    unsafe fn record(&self, vm: *mut Vm) -> bool {
+        let mut inner = self.inner.borrow_mut();
+        let inner = &mut *inner;
+        let Some(mut recording) = inner.recording.take() else { return false };
+        // SAFETY: the caller's duty: the current frame is a Lua frame with `pc` stored, and nothing runs meanwhile.
+        let view = unsafe { View::new(vm) };
+        match recording.recorder.step(&view) {
+            Ok(Flow::On) => {
+                inner.recording = Some(recording);
+                true
+            }
+            Ok(Flow::Done) => {
+                self.finish(inner, recording);
+                false
+            }
+            Err(why) => {
+                let place = recording.place;
+                inner.liveness = recording.recorder.dismiss();
+                self.give_up(inner, place, why);
+                false
+            }
+        }
+    }
+
+    fn flush(&self) {
+        self.inner.borrow_mut().flush();
+    }
+
+    fn trace(&self, marker: &mut Marker<'_>) {
+        self.collects.set(true);
+        let inner = self.inner.borrow();
+        let recorded = inner.recording.iter().map(|recording| recording.recorder.notes());
+        for notes in inner.trees.iter().flatten().map(|grown| &grown.notes).chain(recorded) {
+            marker.values(&notes.roots);
+            for proto in &notes.protos {
+                View::mark_proto(*proto, marker);
+            }
+        }
+    }
+}

@@ -1,0 +1,78 @@
+//! Loop headers as the policy knows them: whether there is code, and whether it is worth entering.
+
+use std::cell::Cell;
+use std::hash::Hasher;
+use std::rc::Rc;
+
+use perilune_trace::ir::HeaderId;
+
+use crate::enter::Compiled;
+
+/// What is known of a loop header.
+#[derive(Clone, Debug)]
+pub(super) enum Place {
+    /// No code yet.
+    Cold { tries: u32 },
+    /// A tree has headers here.
+    Compiled { door: Rc<Door>, mismatches: u32 },
+    /// Not worth a try.
+    Blacklisted,
+}
+
+/// The way into a tree at one place.
+#[derive(Debug)]
+pub(super) struct Door {
+    pub(super) tree: usize,
+    pub(super) code: Rc<Compiled>,
+    /// The headers of the place, which differ in the types that they expect.
+    pub(super) headers: Box<[HeaderId]>,
+    /// The function that the root frame must run.
+    pub(super) function: Option<u64>,
+    /// Entries since the last account, and the fuel that was spent in the code.
+    pub(super) entries: Cell<u32>,
+    pub(super) spent: Cell<i64>,
+}
+
+/// Entries after which a door is judged.
+const ACCOUNTED: u32 = 1024;
+
+/// Fuel that an entry must be worth on the average: about so many instructions does the interpreter run in the time that
+/// it takes to enter and to leave.
+const WORTH: i64 = 20;
+
+impl Door {
+    /// Notes an entry that has spent so much fuel: whether entering is worth it.
+    pub(super) fn pays(&self, spent: i64) -> bool {
+        // The counter may have been filled up meanwhile, by a call.
+        self.spent.set(self.spent.get() + if spent < 0 { WORTH } else { spent });
+        self.entries.set(self.entries.get() + 1);
+        if self.entries.get() < ACCOUNTED {
+            return true;
+        }
+        let pays = self.spent.get() >= i64::from(ACCOUNTED) * WORTH;
+        self.entries.set(0);
+        self.spent.set(0);
+        pays
+    }
+}
+
+/// A hash of addresses: instructions are eight bytes apart.
+#[derive(Default)]
+pub(super) struct PlaceHasher(u64);
+
+impl Hasher for PlaceHasher {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.write_usize(usize::from(*byte));
+        }
+    }
+
+    fn write_usize(&mut self, n: usize) {
+        self.0 = (self.0.rotate_left(5) ^ (n as u64 >> 3)).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        self.0 ^= self.0 >> 32;
+    }
+}

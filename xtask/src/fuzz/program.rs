@@ -1,0 +1,316 @@
+//! The text of a random program: a frame of functions that are called many times, with checksums.
+//!
+//! ```text
+//! prelude                  mix, show, metatables, shared upvalues
+//! local function f1(...)   random statements
+//! ...
+//! for round = 1, n do      each function with changing arguments, below pcall
+//! print(...)               the checksum, the shared values
+//! ```
+//! A program ends by itself: all loops are bounded, and a function is called in a loop only where the product of all
+//! rounds stays small. It prints nothing that depends on addresses or on the order of `pairs`. Each statement has lines
+//! of its own, indented by its depth, so that [`super::shrink`] can leave statements out.
+
+use super::random::Random;
+
+/// Most runs of one statement.
+const MOST_RUNS: u64 = 1000;
+
+/// What a variable is expected to hold; now and then it holds something else.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    Int,
+    Float,
+    /// Either kind of number.
+    Number,
+    Text,
+    Bool,
+    /// Nil, a number, text or a boolean.
+    Any,
+    /// A table used as an array.
+    Array,
+    /// A table with named fields.
+    Record,
+    /// A record with a metatable.
+    Object,
+}
+
+const KINDS: [Kind; 9] =
+    [Kind::Int, Kind::Float, Kind::Number, Kind::Text, Kind::Bool, Kind::Any, Kind::Array, Kind::Record, Kind::Object];
+
+/// A variable in scope.
+#[derive(Clone, Debug)]
+pub(super) struct Variable {
+    pub name: String,
+    pub kind: Kind,
+    /// Whether it may be assigned: not the variable of a loop.
+    pub is_free: bool,
+}
+
+/// A function that is complete and may be called.
+#[derive(Clone, Debug)]
+pub(super) struct Function {
+    pub name: String,
+    pub parameters: Vec<Kind>,
+    pub cost: u64,
+}
+
+/// What surrounds the statement in the making.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Context {
+    /// How often the statement runs in one call.
+    pub runs: u64,
+    /// Blocks inside one another.
+    pub depth: usize,
+    /// Whether a loop of the same function surrounds it, and whether that one ends with the label `continue`.
+    pub in_loop: bool,
+    pub can_continue: bool,
+    /// Whether the function has `...`.
+    pub is_vararg: bool,
+    pub in_coroutine: bool,
+}
+
+/// A program in the making.
+pub(super) struct Program {
+    pub random: Random,
+    pub variables: Vec<Variable>,
+    pub functions: Vec<Function>,
+    pub cost: u64,
+    /// Whether arrays may get holes, whose length is for the engine to choose.
+    pub has_holes: bool,
+    text: String,
+    indent: usize,
+    names: usize,
+}
+
+const PRELUDE: &str = r##"local acc = 0
+local function mix(v)
+  local t = math.type(v)
+  if t == "integer" then
+    acc = (acc * 31 + v % 1000003) % 1000000007
+  elseif t == "float" then
+    if v ~= v then acc = (acc * 31 + 7) % 1000000007
+    elseif v == 0 then acc = (acc * 31 + (1 / v > 0 and 11 or 13)) % 1000000007
+    elseif v > -1e15 and v < 1e15 then acc = (acc * 31 + math.floor(v * 64) % 1000003 + 3) % 1000000007
+    else acc = (acc * 31 + (v > 0 and 17 or 19)) % 1000000007 end
+  elseif v == nil then acc = (acc * 31 + 23) % 1000000007
+  elseif v == true then acc = (acc * 31 + 29) % 1000000007
+  elseif v == false then acc = (acc * 31 + 37) % 1000000007
+  elseif type(v) == "string" then
+    for i = 1, #v do acc = (acc * 33 + v:byte(i)) % 1000000007 end
+  else acc = (acc * 31 + 41) % 1000000007 end
+end
+local function show(v)
+  local t = math.type(v)
+  if t == "float" then
+    if v ~= v then return "nan" end
+    if v == 0 then return 1 / v > 0 and "0.0" or "-0.0" end
+    return string.format("%.14g", v) .. "f"
+  end
+  if type(v) == "table" then return "table" .. show(rawget(v, "a")) .. show(rawget(v, 1)) end
+  if type(v) == "function" or type(v) == "thread" then return type(v) end
+  v = tostring(v)
+  -- Some releases of the reference give a wrong line for these.
+  if v:find("attempt to perform 'n", 1, true) or v:find("divide by zero", 1, true) then return "division" end
+  return v
+end
+local function shown(...)
+  local t = {...}
+  for i = 1, select("#", ...) do t[i] = show(t[i]) end
+  return table.concat(t, " ")
+end
+local num = function(v) return type(v) == "number" and v or 3 end
+local mts = {{}, {}, {}}
+mts[1].__index = function(t, k) return k == "zz" and 5 or nil end
+mts[1].__add = function(a, b) return (type(a) == "table" and rawget(a, "a") or a) end
+mts[1].__lt = function(a, b) return num(rawget(a, "a")) < num(rawget(b, "a")) end
+mts[1].__call = function(self, x, y) return x, self.b end
+mts[2].__index = {d = 4, zz = 9, get = function(self) return self.a end, set = function(self, v) self.a = v return self end}
+mts[2].__newindex = function(t, k, v) rawset(t, k, v) mix(k) end
+mts[2].__eq = function(a, b) return rawget(a, "a") == rawget(b, "a") end
+mts[2].__concat = function(a, b) return "cat" end
+mts[2].__len = function(t) return 3 end
+mts[2].__unm = function(t) return t.b end
+mts[3].__index = mts[2].__index
+mts[3].__le = function(a, b) return true end
+mts[3].__call = function(self, ...) return select("#", ...), ... end
+mts[3].__add = function(a, b) return 10 end
+for _, mt in ipairs(mts) do
+  mt.__index = mt.__index
+  if not mt.__add then mt.__add = function() return 2.5 end end
+  if not mt.__call then mt.__call = function(_, x) return x end end
+end
+local function Obj(n, a, b) return setmetatable({a = a, b = b}, mts[n]) end
+local fns = {}
+local u1, u2, u3, u4 = 1, 2.5, "u", nil
+local ua, ur = {1, 2, 3, 4, 5}, {a = 1, b = 2, c = 3}
+ga, gr, g1, g2 = {1.5, 2.5, 3.5}, {a = 1.5, x = "q"}, 7, 0.5
+"##;
+
+/// Whether every engine must print the same for the program of a seed.
+pub fn has_one_output(seed: u64) -> bool {
+    !seed.is_multiple_of(4)
+}
+
+/// The program of a seed.
+pub fn program(seed: u64) -> String {
+    let mut program = Program {
+        random: Random::new(seed),
+        variables: Vec::new(),
+        functions: Vec::new(),
+        cost: 0,
+        has_holes: !has_one_output(seed),
+        text: PRELUDE.to_string(),
+        indent: 0,
+        names: 0,
+    };
+    for (name, kind) in [
+        ("u1", Kind::Int),
+        ("u2", Kind::Number),
+        ("u3", Kind::Text),
+        ("u4", Kind::Any),
+        ("ua", Kind::Array),
+        ("ur", Kind::Record),
+        ("ga", Kind::Array),
+        ("gr", Kind::Record),
+        ("g1", Kind::Int),
+        ("g2", Kind::Number),
+    ] {
+        program.variables.push(Variable { name: name.to_string(), kind, is_free: true });
+    }
+    let functions = 1 + program.random.below(4);
+    for _ in 0..functions {
+        program.function();
+    }
+    program.calls();
+    program.line("print(acc, shown(u1, u2, u3, u4, ua, ur, ga, gr, g1, g2), #fns)");
+    program.text
+}
+
+impl Program {
+    /// Adds a line at the current depth.
+    pub fn line(&mut self, text: impl AsRef<str>) {
+        for _ in 0..self.indent {
+            self.text.push_str("  ");
+        }
+        self.text.push_str(text.as_ref());
+        self.text.push('\n');
+    }
+
+    /// A name that no variable has.
+    pub fn fresh(&mut self, prefix: &str) -> String {
+        self.names += 1;
+        format!("{prefix}{}", self.names)
+    }
+
+    /// Adds a block with a scope of its own.
+    pub fn block(&mut self, context: Context, statements: usize) {
+        let scope = self.variables.len();
+        self.indent += 1;
+        for _ in 0..statements {
+            self.statement(context);
+        }
+        self.indent -= 1;
+        self.variables.truncate(scope);
+    }
+
+    /// Adds lines one level deeper.
+    pub fn deeper(&mut self, body: impl FnOnce(&mut Program)) {
+        let scope = self.variables.len();
+        self.indent += 1;
+        body(self);
+        self.indent -= 1;
+        self.variables.truncate(scope);
+    }
+
+    pub fn any_kind(&mut self) -> Kind {
+        KINDS[self.random.below(KINDS.len())]
+    }
+
+    fn function(&mut self) {
+        let name = self.fresh("f");
+        let count = self.random.below(4);
+        let parameters: Vec<Kind> = (0..count).map(|_| self.any_kind()).collect();
+        let is_vararg = self.random.chance(35);
+        let mut names: Vec<String> = parameters.iter().map(|_| self.fresh("p")).collect();
+        let scope = self.variables.len();
+        for (name, kind) in names.iter().zip(&parameters) {
+            self.variables.push(Variable { name: name.clone(), kind: *kind, is_free: true });
+        }
+        if is_vararg {
+            names.push("...".to_string());
+        }
+        self.line(format!("local function {name}({})", names.join(", ")));
+        self.cost = 0;
+        let context =
+            Context { runs: 1, depth: 0, in_loop: false, can_continue: false, is_vararg, in_coroutine: false };
+        self.deeper(|program| {
+            let statements = 3 + program.random.below(6);
+            for _ in 0..statements {
+                program.statement(context);
+            }
+            if program.random.chance(20) && !program.functions.is_empty() {
+                let call = program.call();
+                program.line(format!("return {call}"));
+            } else {
+                let values: Vec<String> = (0..program.random.below(4)).map(|_| program.any(2)).collect();
+                program.line(format!("return {}", values.join(", ")));
+            }
+        });
+        self.line("end");
+        self.variables.truncate(scope);
+        self.functions.push(Function { name, parameters, cost: self.cost.max(1) });
+    }
+
+    fn calls(&mut self) {
+        let rounds = [3, 8, 30, 150][self.random.below(4)];
+        self.line(format!("for round = 1, {rounds} do"));
+        self.deeper(|program| {
+            program.variables.push(Variable { name: "round".to_string(), kind: Kind::Int, is_free: false });
+            for function in program.functions.clone() {
+                let rare = 2 + program.random.below(rounds);
+                let often = program.arguments(&function);
+                let seldom = program.arguments(&function);
+                let name = &function.name;
+                let print = if rounds > 30 { "mix(shown" } else { "print(shown" };
+                let head = |arguments: &[String]| [&[name.clone()], arguments].concat().join(", ");
+                if function.cost * rounds as u64 > 60_000 {
+                    program.line(format!("if round < 3 then {print}(pcall({}))) end", head(&often)));
+                } else {
+                    program.line(format!("{print}(pcall({})))", head(&often)));
+                    program.line(format!("if round % {rare} == 0 then {print}(pcall({}))) end", head(&seldom)));
+                }
+            }
+        });
+        self.line("end");
+    }
+
+    /// Arguments for a function, now and then of a wrong kind or in a wrong number.
+    pub fn arguments(&mut self, function: &Function) -> Vec<String> {
+        let mut arguments: Vec<String> = function
+            .parameters
+            .iter()
+            .map(|kind| {
+                let kind = if self.random.chance(4) { self.any_kind() } else { *kind };
+                self.expression(kind, 2)
+            })
+            .collect();
+        for _ in 0..[0, 0, 1, 3][self.random.below(4)] {
+            let value = self.any(1);
+            arguments.push(value);
+        }
+        arguments
+    }
+
+    /// A call of a function that exists.
+    pub fn call(&mut self) -> String {
+        let function = self.functions[self.random.below(self.functions.len())].clone();
+        let arguments = self.arguments(&function);
+        format!("{}({})", function.name, arguments.join(", "))
+    }
+
+    /// Whether `runs` more runs of something of this cost are not too many.
+    pub fn affords(&self, context: Context, runs: u64) -> bool {
+        context.runs * runs <= MOST_RUNS && self.cost + context.runs * runs <= 8_000
+    }
+}

@@ -23,6 +23,7 @@ enum Id {
     Warnings,
     Jit,
     Hot,
+    ExitEvery,
     Stats,
     TraceLog,
     LuaVersion,
@@ -82,6 +83,12 @@ const OPTIONS: &[Row] = &[
         name: Name::Long("hot"),
         takes: Takes::Value("N"),
         help: "rounds of a loop before it is compiled",
+    },
+    Row {
+        id: Id::ExitEvery,
+        name: Name::Long("exit-every"),
+        takes: Takes::Value("N"),
+        help: "let every N-th guard of compiled code fail, to exercise exits",
     },
     Row {
         id: Id::Stats,
@@ -170,6 +177,8 @@ pub struct Command {
     pub jit: bool,
     /// `--hot`
     pub hot: Option<u32>,
+    /// `--exit-every`
+    pub exit_every: Option<u32>,
     /// `--stats`
     pub stats: bool,
     /// `--trace-log`
@@ -298,6 +307,7 @@ impl Command {
                 _ => return Err(invalid()),
             },
             Id::Hot => self.hot = Some(text().parse().map_err(|_| invalid())?),
+            Id::ExitEvery => self.exit_every = Some(text().parse().map_err(|_| invalid())?),
             Id::Stats => self.stats = true,
             Id::TraceLog => {
                 self.trace_log = if value.is_some() { text().parse().map_err(|_| invalid())? } else { 1 };

@@ -53,6 +53,9 @@ fn attach_jit(vm: &mut Vm, command: &Command) -> Rc<Jit> {
     if let Some(hot) = command.hot {
         options.hot = hot;
     }
+    if let Some(every) = command.exit_every {
+        options.exit_every = every;
+    }
     let jit = Jit::new(options);
     vm.set_tier(jit.clone());
     jit

@@ -44,6 +44,8 @@ pub struct JitOptions {
     pub max_segments: usize,
     /// Most bytes of code.
     pub max_code: usize,
+    /// Of the guards of a tree, each so many-th always fails, to exercise exits; 0 for none.
+    pub exit_every: u32,
     /// Print what happens to standard error: 0 for nothing, 1 for a line for each recording, 2 for trees as well.
     pub log: u8,
     /// Print machine code too.
@@ -52,7 +54,15 @@ pub struct JitOptions {
 
 impl Default for JitOptions {
     fn default() -> Self {
-        JitOptions { hot: 120, hot_exit: 12, max_segments: 160, max_code: 32 << 20, log: 0, log_code: false }
+        JitOptions {
+            hot: 120,
+            hot_exit: 12,
+            max_segments: 160,
+            max_code: 32 << 20,
+            exit_every: 0,
+            log: 0,
+            log_code: false,
+        }
     }
 }
 
@@ -540,7 +550,7 @@ impl Jit {
         self.log(2, || format!("{tree}"));
         let exits = Exits::of(tree);
         let machine = inner.machine.as_mut().ok_or(Abort::Code)?;
-        let code = machine.compile(tree, &environment(&exits)).map_err(|why| {
+        let code = machine.compile(tree, &environment(&exits, self.options.exit_every)).map_err(|why| {
             self.log(1, || format!("jit: {why}"));
             Abort::Code
         })?;

@@ -14,6 +14,14 @@ pub enum Mode {
     Stress,
     /// In the instance of the interpreter's loop that serves debug hooks.
     Hooked,
+    /// With the trace compiler.
+    Jit,
+    /// With the trace compiler, which takes each loop and each exit for hot.
+    Hot,
+    /// As [`Mode::Hot`], with a full collection before every allocation.
+    HotStress,
+    /// As [`Mode::Hot`], with every third guard failing always.
+    Exits,
 }
 
 /// What a mode is called, and what it costs.
@@ -23,6 +31,8 @@ struct Row {
     /// The time after which a script that is only slow in this mode is stopped; what it printed until then must be the
     /// beginning of what is expected.
     budget: Option<Duration>,
+    /// The folder of the fixtures that are run; empty for all.
+    folder: &'static str,
     /// Fixtures about what the mode is meant to change.
     except: &'static [&'static str],
 }
@@ -36,10 +46,26 @@ const ABOUT_COLLECTION: &[&str] = &[
     "traps/finalizer-changes-assumptions",
 ];
 
-const ROWS: [Row; 3] = [
-    Row { mode: Mode::Plain, name: "plain", budget: None, except: &[] },
-    Row { mode: Mode::Stress, name: "stress", budget: Some(Duration::from_millis(1000)), except: ABOUT_COLLECTION },
-    Row { mode: Mode::Hooked, name: "hooked", budget: None, except: &[] },
+const ROWS: [Row; 7] = [
+    Row { mode: Mode::Plain, name: "plain", budget: None, folder: "", except: &[] },
+    Row {
+        mode: Mode::Stress,
+        name: "stress",
+        budget: Some(Duration::from_millis(1000)),
+        folder: "",
+        except: ABOUT_COLLECTION,
+    },
+    Row { mode: Mode::Hooked, name: "hooked", budget: None, folder: "", except: &[] },
+    Row { mode: Mode::Jit, name: "jit", budget: None, folder: "", except: &[] },
+    Row { mode: Mode::Hot, name: "hot", budget: None, folder: "", except: &[] },
+    Row {
+        mode: Mode::HotStress,
+        name: "hot-stress",
+        budget: Some(Duration::from_millis(1000)),
+        folder: "traps/",
+        except: ABOUT_COLLECTION,
+    },
+    Row { mode: Mode::Exits, name: "exits", budget: None, folder: "", except: &[] },
 ];
 
 impl Mode {
@@ -60,7 +86,7 @@ impl Mode {
 
     /// Whether a fixture is run in it.
     pub fn runs(self, fixture: &str) -> bool {
-        !self.row().except.contains(&fixture)
+        fixture.starts_with(self.row().folder) && !self.row().except.contains(&fixture)
     }
 
     /// How long a script may run before it is cut short.

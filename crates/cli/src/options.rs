@@ -25,6 +25,7 @@ enum Id {
     Warnings,
     Jit,
     Hot,
+    ExitEvery,
     Stats,
     TraceLog,
     Dump,
@@ -92,6 +93,12 @@ const OPTIONS: &[Row] = &[
         name: Name::Long("hot"),
         takes: Takes::Value("N"),
         help: "rounds of a loop before it is compiled",
+    },
+    Row {
+        id: Id::ExitEvery,
+        name: Name::Long("exit-every"),
+        takes: Takes::Value("N"),
+        help: "let every N-th guard of compiled code fail, to exercise exits",
     },
     Row {
         id: Id::Stats,
@@ -232,6 +239,8 @@ pub struct Command {
     pub jit: bool,
     /// `--hot`
     pub hot: Option<u32>,
+    /// `--exit-every`
+    pub exit_every: Option<u32>,
     /// `--stats`
     pub stats: bool,
     /// `--trace-log`
@@ -374,6 +383,7 @@ impl Command {
                 _ => return Err(invalid()),
             },
             Id::Hot => self.hot = Some(text().parse().map_err(|_| invalid())?),
+            Id::ExitEvery => self.exit_every = Some(text().parse().map_err(|_| invalid())?),
             Id::Stats => self.stats = true,
             Id::TraceLog => self.trace_log = true,
             Id::Dump => self.dump = text().parse().map_err(|_| invalid())?,

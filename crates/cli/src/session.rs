@@ -70,6 +70,9 @@ fn attach_jit(vm: &mut Vm, command: &Command) -> Rc<Jit> {
     if let Some(bytes) = command.jit_memory {
         options.max_code = bytes;
     }
+    if let Some(every) = command.exit_every {
+        options.exit_every = every;
+    }
     let jit = Jit::new(options);
     vm.set_tier(jit.clone());
     jit

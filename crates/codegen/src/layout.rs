@@ -28,6 +28,8 @@ pub struct Environment {
     pub call_out: u64,
     /// What it gets as `exits`.
     pub exits: u64,
+    /// Of the guards, each one whose number is a multiple of this fails always, to exercise exits; 0 for none.
+    pub exit_every: u32,
 }
 
 impl Environment {

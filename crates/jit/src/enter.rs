@@ -69,7 +69,7 @@ pub enum Outcome {
 }
 
 /// What compiled code must know of a VM.
-pub fn environment(exits: &Pin<Box<Exits>>) -> Environment {
+pub fn environment(exits: &Pin<Box<Exits>>, exit_every: u32) -> Environment {
     Environment {
         fuel: VM_OFFSETS.fuel as i32,
         heap_bytes: VM_OFFSETS.heap_bytes as i32,
@@ -79,6 +79,7 @@ pub fn environment(exits: &Pin<Box<Exits>>) -> Environment {
         barriers: helpers::barriers(),
         call_out: call_out as *const () as u64,
         exits: std::ptr::from_ref::<Exits>(exits).expose_provenance() as u64,
+        exit_every,
     }
 }
 

@@ -18,6 +18,7 @@ use perilune_base::dialect::table::CommandErrors;
 use perilune_base::dialect::{Dialect, LuaVersion};
 use perilune_fixtures::Fixture;
 use perilune_fixtures::normal::PROGRAM;
+use perilune_jit::{Jit, JitOptions};
 use perilune_runtime::heap::Mode as Collector;
 use perilune_runtime::value::Value;
 use perilune_vm::control::Control;
@@ -145,8 +146,20 @@ fn prepare(request: &Request) -> Box<Vm> {
         Mode::Plain => {}
         Mode::Stress => vm.heap_mut().set_stress(true),
         Mode::Hooked => hook_a_thread_that_never_runs(&mut vm),
+        Mode::Jit => vm.set_tier(Jit::new(JitOptions::default())),
+        Mode::Hot => vm.set_tier(Jit::new(hot())),
+        Mode::Exits => vm.set_tier(Jit::new(JitOptions { exit_every: 3, ..hot() })),
+        Mode::HotStress => {
+            vm.set_tier(Jit::new(hot()));
+            vm.heap_mut().set_stress(true);
+        }
     }
     vm
+}
+
+/// Each loop and each exit is hot at once.
+fn hot() -> JitOptions {
+    JitOptions { hot: 1, hot_exit: 1, ..JitOptions::default() }
 }
 
 /// Any thread with a hook makes the interpreter look for hooks everywhere. Scripts cannot see this one.

@@ -81,7 +81,13 @@ impl Lab {
 
     /// A VM without libraries.
     pub fn bare() -> Lab {
-        Lab { vm: Vm::new(VmOptions { host: Box::new(SystemHost::new()), limits: Limits::default() }) }
+        Lab {
+            vm: Vm::new(VmOptions {
+                dialect: Dialect::DEFAULT,
+                host: Box::new(SystemHost::new()),
+                limits: Limits::default(),
+            }),
+        }
     }
 
     /// A VM with limits, which count from the first script on.

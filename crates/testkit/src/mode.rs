@@ -17,6 +17,14 @@ pub enum Mode {
     Stress,
     /// In the instance of the interpreter's loop that serves debug hooks.
     Hooked,
+    /// With the trace compiler.
+    Jit,
+    /// With the trace compiler, which takes each loop and each exit for hot.
+    Hot,
+    /// As [`Mode::Hot`], with a full collection before every allocation.
+    HotStress,
+    /// As [`Mode::Hot`], with every third guard failing always.
+    Exits,
 }
 
 /// What a mode is called, and what it costs.
@@ -28,6 +36,8 @@ struct Row {
     /// The time after which a script that is only slow in this mode is stopped; what it printed until then must be the
     /// beginning of what is expected.
     budget: Option<Duration>,
+    /// The folder of the fixtures that are run; empty for all.
+    folder: &'static str,
     /// Fixtures about what the mode is meant to change.
     except: &'static [&'static str],
 }
@@ -42,16 +52,28 @@ const ABOUT_COLLECTION: &[&str] = &[
     "traps/finalizer-changes-assumptions",
 ];
 
-const ROWS: [Row; 3] = [
-    Row { mode: Mode::Plain, name: "plain", each_version: true, budget: None, except: &[] },
+const ROWS: [Row; 7] = [
+    Row { mode: Mode::Plain, name: "plain", each_version: true, budget: None, folder: "", except: &[] },
     Row {
         mode: Mode::Stress,
         name: "stress",
         each_version: false,
         budget: Some(Duration::from_millis(1000)),
+        folder: "",
         except: ABOUT_COLLECTION,
     },
-    Row { mode: Mode::Hooked, name: "hooked", each_version: false, budget: None, except: &[] },
+    Row { mode: Mode::Hooked, name: "hooked", each_version: false, budget: None, folder: "", except: &[] },
+    Row { mode: Mode::Jit, name: "jit", each_version: false, budget: None, folder: "", except: &[] },
+    Row { mode: Mode::Hot, name: "hot", each_version: true, budget: None, folder: "", except: &[] },
+    Row {
+        mode: Mode::HotStress,
+        name: "hot-stress",
+        each_version: false,
+        budget: Some(Duration::from_millis(1000)),
+        folder: "traps/",
+        except: ABOUT_COLLECTION,
+    },
+    Row { mode: Mode::Exits, name: "exits", each_version: false, budget: None, folder: "", except: &[] },
 ];
 
 impl Mode {
@@ -73,7 +95,10 @@ impl Mode {
     /// The versions in which a fixture is run in it. Where that is one only, fixtures take turns, so that all are met.
     pub fn versions(self, fixture: &Fixture) -> Vec<LuaVersion> {
         let all = fixture.header.versions.clone();
-        if all.is_empty() || self.row().except.contains(&&fixture.name[..]) {
+        if all.is_empty()
+            || !fixture.name.starts_with(self.row().folder)
+            || self.row().except.contains(&&fixture.name[..])
+        {
             return Vec::new();
         }
         if self.row().each_version {

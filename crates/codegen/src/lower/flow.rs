@@ -3,7 +3,7 @@
 use cranelift_codegen::ir::condcodes::{FloatCC, IntCC};
 use cranelift_codegen::ir::{Block, BlockArg, InstBuilder, Value, types};
 use cranelift_frontend::Switch;
-use perilune_trace::ir::{HeaderId, Inst, Op, Range, Ref, SegmentId, SnapId, SnapSlot, Start};
+use perilune_trace::ir::{ExitKind, HeaderId, Inst, Op, Range, Ref, SegmentId, SnapId, SnapSlot, Start};
 
 use super::{HeaderBlocks, Lowering, Place};
 use crate::MISMATCH;
@@ -488,7 +488,18 @@ impl Lowering<'_, '_, '_> {
                 return;
             }
         };
+        let holds = self.or_forced(holds, snap);
         self.leave_unless(holds, snap);
+    }
+
+    /// The condition of a guard, or false where this guard is one of those that always fail. Those that ask for a service
+    /// may stand behind a call that must not run twice: they fail only if it has not run.
+    fn or_forced(&mut self, holds: Value, snap: SnapId) -> Value {
+        if self.env.exit_every == 0 || self.tree.snapshot(snap).kind != ExitKind::Guard {
+            return holds;
+        }
+        self.guards += 1;
+        if self.guards.is_multiple_of(self.env.exit_every) { self.b.ins().iconst(types::I8, 0) } else { holds }
     }
 
     fn compare(&mut self, condition: IntCC, inst: &Inst) -> Value {

@@ -112,6 +112,8 @@ struct Lowering<'a, 'b, 'f> {
     most_fuel: i64,
     /// The header to leave at when a guard fails, while a preheader is filled.
     preheader_of: Option<HeaderId>,
+    /// Guards so far, for [`Environment::exit_every`].
+    guards: u32,
     signatures: Vec<(Signature, SigRef)>,
 }
 
@@ -139,6 +141,7 @@ impl<'a, 'b, 'f> Lowering<'a, 'b, 'f> {
             pending: VecDeque::new(),
             most_fuel: i64::from(tree.most_fuel()),
             preheader_of: None,
+            guards: 0,
             signatures: Vec::new(),
         }
     }

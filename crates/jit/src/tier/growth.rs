@@ -119,7 +119,7 @@ impl Jit {
         self.dump(Phase::Opt, at, tree);
         let exits = Exits::of(tree);
         let machine = inner.machine.as_mut().ok_or(Abort::Code)?;
-        let code = machine.compile(tree, &environment(&exits)).map_err(|why| {
+        let code = machine.compile(tree, &environment(&exits, self.options.exit_every)).map_err(|why| {
             self.log(|| format!("jit: {why}"));
             Abort::Code
         })?;

@@ -54,6 +54,8 @@ pub struct JitOptions {
     pub max_segments: usize,
     /// Most bytes of code.
     pub max_code: usize,
+    /// Of the guards of a tree, each so many-th always fails, to exercise exits; 0 for none.
+    pub exit_every: u32,
     /// Whether to print a line for each recording and each abort to standard error.
     pub log: bool,
     /// Phases of each compilation to print to standard error.
@@ -71,6 +73,7 @@ impl Default for JitOptions {
             hot_exit: 12,
             max_segments: 160,
             max_code: 32 << 20,
+            exit_every: 0,
             log: false,
             dump: Dump::default(),
             passes_off: Vec::new(),

@@ -2,7 +2,7 @@
 
 use std::hint::black_box;
 
-use perilune_base::dialect::LuaVersion;
+use perilune_base::dialect::Dialect;
 use perilune_bytecode::{dump, verify};
 use perilune_compiler::{compile, compile_source};
 use perilune_syntax::parse;
@@ -37,26 +37,26 @@ fn lex() -> Work {
         source.extend_from_slice(b"  [==[ a long\n string ]==], a .. b // c ~= d << 1,\n");
     }
     source.push(b'}');
-    Box::new(move || drop(black_box(parse(&source, NAME, LuaVersion::DEFAULT))))
+    Box::new(move || drop(black_box(parse(&source, NAME, Dialect::DEFAULT))))
 }
 
 fn parse_program() -> Work {
-    Box::new(|| drop(black_box(parse(PROGRAM, NAME, LuaVersion::DEFAULT))))
+    Box::new(|| drop(black_box(parse(PROGRAM, NAME, Dialect::DEFAULT))))
 }
 
 fn compile_program() -> Work {
-    let chunk = parse(PROGRAM, NAME, LuaVersion::DEFAULT).expect("the program is well formed");
-    Box::new(move || drop(black_box(compile(&chunk, PROGRAM, NAME))))
+    let chunk = parse(PROGRAM, NAME, Dialect::DEFAULT).expect("the program is well formed");
+    Box::new(move || drop(black_box(compile(&chunk, PROGRAM, NAME, Dialect::DEFAULT))))
 }
 
 fn verify_program() -> Work {
-    let proto = compile_source(PROGRAM, NAME, LuaVersion::DEFAULT).expect("the program compiles");
+    let proto = compile_source(PROGRAM, NAME, Dialect::DEFAULT).expect("the program compiles");
     Box::new(move || black_box(verify::verify(&proto)).expect("the compiler's output is valid"))
 }
 
 fn dump_program() -> Work {
-    let proto = compile_source(PROGRAM, NAME, LuaVersion::DEFAULT).expect("the program compiles");
-    Box::new(move || drop(black_box(dump::dump(&proto, LuaVersion::DEFAULT, false))))
+    let proto = compile_source(PROGRAM, NAME, Dialect::DEFAULT).expect("the program compiles");
+    Box::new(move || drop(black_box(dump::dump(&proto, Dialect::DEFAULT.version, false))))
 }
 
 fn undump_program() -> Work {

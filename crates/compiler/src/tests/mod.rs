@@ -2,6 +2,7 @@
 
 mod calls;
 mod debug_info;
+mod dialects;
 mod errors;
 mod expressions;
 mod limits;

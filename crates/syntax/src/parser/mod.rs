@@ -434,3 +434,7 @@ impl<'s> Parser<'s> {
 #[cfg(test)]
 #[path = "../parser_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "../dialect_tests.rs"]
+mod dialect_tests;

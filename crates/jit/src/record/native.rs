@@ -259,6 +259,11 @@ impl Recorder {
             return Ok(None);
         }
         if !(0..size).contains(&at) {
+            if seen > 0 {
+                // A negative position is not below the length either, but may be one from the end.
+                let zero = self.builder.int(0);
+                self.guard(Ir::Gt, &[position, zero])?;
+            }
             self.guard(Ir::NotBelow, &[index, len])?;
             return Ok(Some(Vec::new()));
         }

@@ -84,6 +84,7 @@ impl Workshop {
             // Objects of the models are never black.
             barriers: [0; 2],
             call_out: 0,
+            exit_every: 0,
             exits: 0,
         };
         let trace = CODE + (stubs::ROOM + code.len()) as u64;

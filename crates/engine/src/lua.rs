@@ -111,9 +111,12 @@ impl LuaBuilder {
     /// ```
     /// use perilune::{Lua, LuaVersion};
     ///
-    /// let has_pow = |strict| Lua::builder().version(LuaVersion::Lua54).strict(strict).build()?.load("math.pow ~= nil").eval();
-    /// assert!(has_pow(false)?);
-    /// # has_pow(true).map(|_: bool| ())
+    /// let has_pow = |strict| -> perilune::Result<bool> {
+    ///     let lua = Lua::builder().version(LuaVersion::Lua54).strict(strict).build()?;
+    ///     lua.load("return math.pow ~= nil").eval()
+    /// };
+    /// assert!(has_pow(false)? && !has_pow(true)?);
+    /// # Ok::<(), perilune::Error>(())
     /// ```
     pub fn strict(mut self, strict: bool) -> LuaBuilder {
         self.strict = strict;

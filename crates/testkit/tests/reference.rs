@@ -15,6 +15,15 @@ use perilune_testkit::{Fixture, Stream, process, verdict};
 /// How long a script may take.
 const LIMIT: Duration = Duration::from_secs(60);
 
+/// Fixtures whose recorded output for 5.4 is that of the newest patch release, which decides, where the interpreter that
+/// systems bring is an older one: `table.remove` and `utf8.codes` name their arguments otherwise there.
+const NEWEST_PATCH_ONLY: [&str; 2] = ["matrix/numbers/arguments-of-table-functions", "matrix/strings/utf8-over-ranges"];
+
+/// Whether a fixture's recorded output is not that of the interpreter that systems bring.
+fn is_newer(fixture: &Fixture, version: LuaVersion) -> bool {
+    version == LuaVersion::Lua54 && NEWEST_PATCH_ONLY.contains(&&fixture.name[..])
+}
+
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
     let fixtures = perilune_testkit::fixtures();
@@ -25,7 +34,7 @@ fn main() -> ExitCode {
             println!("{reference} is not there ({error}): the fixtures of {version} are not compared with it");
             continue;
         }
-        for fixture in fixtures.iter().filter(|fixture| fixture.is_for(version)) {
+        for fixture in fixtures.iter().filter(|fixture| fixture.is_for(version) && !is_newer(fixture, version)) {
             let (fixture, reference) = (fixture.clone(), reference.clone());
             let name = format!("{}::{}", version.number(), fixture.name);
             trials.push(Trial::test(name, move || test(&fixture, version, &reference)));

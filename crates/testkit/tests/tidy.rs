@@ -46,7 +46,9 @@ const UNSAFE: &[&str] = &[
     "crates/vm/src/control.rs",
     "crates/vm/src/debug.rs",
     "crates/vm/src/embed.rs",
+    "crates/vm/src/environment.rs",
     "crates/vm/src/errors.rs",
+    "crates/vm/src/frame.rs",
     "crates/vm/src/hooks.rs",
     "crates/vm/src/host_call.rs",
     "crates/vm/src/interp/",
@@ -54,6 +56,7 @@ const UNSAFE: &[&str] = &[
     "crates/vm/src/names.rs",
     "crates/vm/src/native.rs",
     "crates/vm/src/sample.rs",
+    "crates/vm/src/tier.rs",
     "crates/vm/src/traceback.rs",
     "crates/vm/src/vm.rs",
 ];

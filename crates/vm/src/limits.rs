@@ -14,7 +14,7 @@ use crate::native::Raised;
 use crate::vm::{Abort, Vm};
 
 /// Units between two looks at the clock.
-const SLICE: i64 = 200_000;
+pub(crate) const SLICE: i64 = 200_000;
 
 /// The least depth of calls that a limit can ask for: the frames that a new coroutine has room for.
 pub const LEAST_DEPTH: u32 = 4;

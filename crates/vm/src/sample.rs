@@ -151,7 +151,7 @@ mod tests {
           local x = i
         end
       end
-      spin(100000)
+      spin(1500000)
       return 1";
 
     #[test]
@@ -171,7 +171,7 @@ mod tests {
     fn the_units_of_all_samples_are_the_fuel_but_for_the_last_slice() {
         let (used, stacks) = sampled(LOOP);
         let seen: u64 = stacks.iter().map(|(units, _)| units).sum();
-        assert!(seen <= used && used - seen <= 20_000, "{seen} of {used}");
+        assert!(seen <= used && used - seen <= crate::limits::SLICE as u64, "{seen} of {used}");
         assert_eq!(sampled(LOOP), (used, stacks), "the same on every run");
     }
 
@@ -179,7 +179,7 @@ mod tests {
     fn deep_stacks_are_cut_at_the_outer_end() {
         let (_, stacks) = sampled(
             "local function deep(n)
-               if n == 0 then for i = 1, 50000 do end else deep(n - 1) end
+               if n == 0 then for i = 1, 500000 do end else deep(n - 1) end
                return n
              end
              deep(50)",

@@ -273,7 +273,7 @@ impl Program {
                 let seldom = program.arguments(&function);
                 let name = &function.name;
                 let print = if rounds > 30 { "mix(shown" } else { "print(shown" };
-                let head = |arguments: &[String]| [&[name.clone()], arguments].concat().join(", ");
+                let head = |arguments: &[String]| [std::slice::from_ref(name), arguments].concat().join(", ");
                 if function.cost * rounds as u64 > 60_000 {
                     program.line(format!("if round < 3 then {print}(pcall({}))) end", head(&often)));
                 } else {

@@ -400,7 +400,7 @@ impl Program {
         let n = rounds as i64;
         let head = match self.random.below(9) {
             0 => format!("{n}, 1, -1"),
-            1 => format!("{}, {}, {}", n, -n, self.random.within(2, 4) * -1),
+            1 => format!("{}, {}, {}", n, -n, -self.random.within(2, 4)),
             2 => format!("math.maxinteger - {n}, math.maxinteger"),
             3 => format!("math.mininteger + {n}, math.mininteger, -1"),
             4 => format!("1, {} % {n}", self.int(1)),

@@ -10,7 +10,7 @@
 //!
 //! | module | question it answers |
 //! |---|---|
-//! | [`tier`] | when is what recorded, compiled and entered |
+//! | `tier` | when is what recorded, compiled and entered |
 //! | `record` | what an instruction means for a trace |
 //! | `view` | what the recorder sees of the VM |
 //! | `liveness` | which registers matter |

@@ -5,7 +5,7 @@
 //! | [`Sandbox::Moderate`] | mods and plugins of a program that its user has chosen | the standard streams, the clock, `load` of source |
 //! | [`Sandbox::Restrictive`] | code of unknown origin | computation, `print`, and the clock; tight limits |
 //!
-//! What is not listed in [`DENIED`] stays. Neither preset lets a script reach files, processes, the environment, other
+//! What is not listed in `DENIED` stays. Neither preset lets a script reach files, processes, the environment, other
 //! modules or binary chunks.
 
 use std::time::Duration;

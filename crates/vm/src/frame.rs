@@ -1,7 +1,7 @@
-//! What the kinds and flags of a [`Frame`](perilune_runtime::stack::Frame) mean.
+//! What the kinds and flags of a [`Frame`] mean.
 //!
 //! A frame whose `flags` are zero is an ordinary Lua or native call made by a Lua instruction: its return is the fast path.
-//! Everything else about a return is decided by one test of `flags` and then, in [`crate::call`], by the kind of the frame
+//! Everything else about a return is decided by one test of `flags` and then, in `call`, by the kind of the frame
 //! below.
 
 use perilune_runtime::stack::Frame;
@@ -11,9 +11,9 @@ use perilune_runtime::stack::Frame;
 pub const LUA: u8 = 0;
 /// A native function.
 pub const NATIVE: u8 = 1;
-/// `pcall` waiting for its function, which is base[0]; once an error was caught, that is the error.
+/// `pcall` waiting for its function, which is `base[0]`; once an error was caught, that is the error.
 pub const PCALL: u8 = 2;
-/// `xpcall` waiting for its function: base[0] is the handler, base[1] the function, or the error once one was caught.
+/// `xpcall` waiting for its function: `base[0]` is the handler, `base[1]` the function, or the error once one was caught.
 pub const XPCALL: u8 = 3;
 /// `coroutine.resume` waiting for its coroutine.
 pub const RESUME: u8 = 4;

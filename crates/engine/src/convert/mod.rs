@@ -88,7 +88,7 @@ pub trait FromLua: Sized {
 }
 
 /// What can become a list of Lua values: arguments or results. Everything that can become one value can; so do tuples,
-/// [`MultiValue`], [`Variadic`], `()`, and a `Result` whose error is to be a second result behind `nil`.
+/// [`MultiValue`], [`Variadic`](crate::Variadic), `()`, and a `Result` whose error is to be a second result behind `nil`.
 pub trait IntoLuaMulti: Sized {
     /// The values.
     fn into_lua_multi(self, lua: &Lua) -> Result<MultiValue>;

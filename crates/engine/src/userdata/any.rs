@@ -105,7 +105,7 @@ impl AnyUserData {
         R::from_slots(frame.results())
     }
 
-    /// The `n`-th user value, from 1; see [`Lua::create_userdata_with_user_values`].
+    /// The `n`-th user value, from 1; see [`Lua::create_userdata_with_user_values`](crate::Lua::create_userdata_with_user_values).
     pub fn nth_user_value<V: FromLua>(&self, n: usize) -> Result<V> {
         let lua = self.0.lua();
         let u = self.0.raw().as_userdata().ok_or(Error::UserDataTypeMismatch)?;

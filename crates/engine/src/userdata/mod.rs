@@ -59,7 +59,7 @@ pub use self::registry::UserDataRegistry;
 /// ```
 ///
 /// While a method runs, its `self` is borrowed, exclusively if it is a mutable one. A call that conflicts with that fails
-/// with [`Error::UserDataBorrowError`] or [`Error::UserDataBorrowMutError`].
+/// with [`Error::UserDataBorrowError`](crate::Error::UserDataBorrowError) or [`Error::UserDataBorrowMutError`](crate::Error::UserDataBorrowMutError).
 pub trait UserData: Sized + 'static {
     /// Says what fields there are.
     fn add_fields<F: UserDataFields<Self>>(fields: &mut F) {
@@ -165,7 +165,7 @@ pub trait UserDataMethods<T> {
         R: IntoLuaMulti;
 
     /// A metamethod. Of a binary operator, it is called only when the value is the left operand; otherwise the call fails
-    /// with [`Error::UserDataTypeMismatch`]. Use [`UserDataMethods::add_meta_function`] for both sides.
+    /// with [`Error::UserDataTypeMismatch`](crate::Error::UserDataTypeMismatch). Use [`UserDataMethods::add_meta_function`] for both sides.
     fn add_meta_method<M, A, R>(&mut self, name: impl Into<String>, method: M)
     where
         M: Fn(&Lua, &T, A) -> Result<R> + 'static,

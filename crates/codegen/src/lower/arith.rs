@@ -170,10 +170,9 @@ impl Lowering<'_, '_, '_> {
         self.modulo(a, b)
     }
 
-    /// `a // d` for a constant `d > 1` that is no power of two, by multiplication (Hacker's Delight, 10-1): with `m` the
-    /// magic number of signed division, the high half of `a * m` is the quotient rounded down, up to the corrections
-    /// for `m` beyond the signed range. Truncation, which adds one for negative `a`, is what Lua does not want; but the
-    /// product is then exact only up to that one, so the truncated quotient is made first, and corrected by the rest.
+    /// `a // d` for a constant `d > 1` that is no power of two, by multiplication (Warren, Hacker's Delight, 10-1): the
+    /// high half of `a * m`, shifted, is the quotient that truncates once the sign of `a` is added. It is one above the
+    /// quotient that Lua wants when `a` is negative and the division is not exact, which multiplying back shows.
     fn floor_divide(&mut self, a: Value, d: u64) -> Value {
         let (magic, shift) = magic(d);
         let m = self.int(magic);
@@ -184,7 +183,6 @@ impl Lowering<'_, '_, '_> {
         if shift > 0 {
             q = self.b.ins().sshr_imm_u(q, i64::from(shift));
         }
-        // For negative `a` this is the floor already, unless the division is exact: then it is one too low.
         let sign = self.b.ins().ushr_imm_u(a, 63);
         let truncated = self.b.ins().iadd(q, sign);
         let divisor = self.int(d as i64);

@@ -6,6 +6,7 @@
 use std::mem::{offset_of, size_of};
 
 use perilune_runtime::object::{LuaClosure, Str, Table, UpVal};
+use perilune_runtime::stack::Room;
 use perilune_runtime::value::Value;
 use perilune_trace::ir::{Field, Helper};
 
@@ -24,12 +25,37 @@ pub struct Environment {
     pub helpers: Vec<u64>,
     /// The functions behind the operations `Barrier` and `BarrierUp`: `fn(vm, object)`, `fn(vm, upvalue, payload, tag)`.
     pub barriers: [u64; 2],
+    /// Offset in the VM of the limits of calls, a [`Room`].
+    pub room: i32,
+    /// What a tree needs so that others can call its function; `None` if they must not.
+    pub callable: Option<Callable>,
+    /// The functions for calls of compiled functions.
+    pub calls: Calls,
     /// The function that calls out: `fn(vm, exits, snapshot, func slot, nargs, nresults) -> base`, null if it did not come back.
     pub call_out: u64,
     /// What it gets as `exits`.
     pub exits: u64,
     /// Of the guards, each one whose number is a multiple of this fails always, to exercise exits; 0 for none.
     pub exit_every: u32,
+}
+
+/// A tree whose root header is the entry of a function that compiled code may call.
+#[derive(Clone, Copy, Debug)]
+pub struct Callable {
+    /// Slots that the tree may touch, from slot 1 on.
+    pub slots: u32,
+}
+
+/// Runtime functions around calls of compiled functions.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Calls {
+    /// `fn(vm, exits, snapshot, cell, status) -> status`: the call has not returned. Notes what the caller was doing, and says
+    /// what the caller returns.
+    pub unwound: u64,
+    /// `fn(vm, exits, snapshot, top slot) -> status`: as `unwound`, when the list of results has another length.
+    pub left_open: u64,
+    /// `fn(func place, count, wanted)`: fills up the results.
+    pub settle: u64,
 }
 
 impl Environment {
@@ -77,3 +103,10 @@ pub(crate) fn field(field: Field, number: u32) -> (i32, Width) {
 
 /// Offset of the first byte of a string.
 pub(crate) const BYTES: i32 = size_of::<Str>() as i32;
+
+/// Offset of the end of the stack slots in the limits of calls.
+pub(crate) const ROOM_SLOTS: i32 = offset_of!(Room, slots_end) as i32;
+/// Offset of the end of the host's stack in them.
+pub(crate) const ROOM_HOST: i32 = offset_of!(Room, host_end) as i32;
+/// Offset of the outermost frame's registers in them.
+pub(crate) const ROOM_BASE: i32 = offset_of!(Room, base) as i32;

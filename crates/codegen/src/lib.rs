@@ -7,7 +7,13 @@
 //! fn(vm, base, header) -> n      n < snapshots     it left through snapshot n: its slots are in their places, fuel is paid
 //!                                MISMATCH          the header's inputs had other types; nothing has run
 //!                                CALLED            a call out of the tree did not come back; the VM knows the rest
+//!                                UNWOUND           left inside of calls of compiled functions, which have noted where
+//!                                RETURNED - n      the root frame's function has returned n results: they are from slot 0 on
 //! ```
+//!
+//! A tree whose root header is the entry of a function ([`Callable`]) can be called by the code of others, with
+//! [`ANY_VERSION`] for the header and its arguments in their places. The frame of such a call exists on the host's stack
+//! alone: its caller notes what must become of it when the call does not return.
 //!
 //! This crate runs nothing: it makes bytes for the machine that it is asked for, which need not be this one.
 #![forbid(unsafe_code)]
@@ -18,7 +24,7 @@ mod layout;
 mod lower;
 mod machine;
 
-pub use layout::Environment;
+pub use layout::{Callable, Calls, Environment};
 pub use machine::{Code, CodegenError, Machine};
 
 /// The returned number of a tree whose entry found other types.
@@ -26,3 +32,12 @@ pub const MISMATCH: i64 = -1;
 
 /// The returned number of a tree that was left by a call.
 pub const CALLED: i64 = -2;
+
+/// The returned number of a tree that was left in the middle of calls of compiled functions.
+pub const UNWOUND: i64 = -3;
+
+/// The returned number of a function without results; of one with `n` results it is `n` less.
+pub const RETURNED: i64 = -16;
+
+/// Instead of the number of a header: whichever version of the function's entry fits.
+pub const ANY_VERSION: u32 = u32::MAX;

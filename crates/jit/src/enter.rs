@@ -2,15 +2,17 @@
 
 use std::pin::Pin;
 
-use perilune_codegen::{Environment, MISMATCH};
+use perilune_codegen::{ANY_VERSION, CALLED, Callable, Calls, Environment, MISMATCH, RETURNED, UNWOUND};
 use perilune_runtime::value::Value;
 use perilune_trace::ir::{HeaderId, SnapId, Tree};
 use perilune_vm::Vm;
-use perilune_vm::compiled::{self, FrameImage};
+use perilune_vm::compiled::{self, FrameImage, Unwound};
 use perilune_vm::tier::VM_OFFSETS;
 
 use crate::code::CodeBlock;
+use crate::function::Function;
 use crate::helpers;
+use crate::record::Notes;
 
 /// What the runner knows of each snapshot.
 #[derive(Clone, Debug)]
@@ -22,11 +24,14 @@ struct Exit {
 
 /// The exits of a tree, where its code finds them.
 #[derive(Debug)]
-pub struct Exits(Vec<Exit>);
+pub struct Exits {
+    tree: usize,
+    exits: Vec<Exit>,
+}
 
 impl Exits {
     /// The exits of a tree.
-    pub fn of(tree: &Tree) -> Pin<Box<Exits>> {
+    pub fn of(at: usize, tree: &Tree) -> Pin<Box<Exits>> {
         let exits = tree.snapshots.iter().map(|snapshot| Exit {
             pc: snapshot.pc,
             frames: snapshot
@@ -43,7 +48,7 @@ impl Exits {
                 .collect(),
             top: snapshot.top,
         });
-        Box::pin(Exits(exits.collect()))
+        Box::pin(Exits { tree: at, exits: exits.collect() })
     }
 }
 
@@ -55,6 +60,8 @@ pub struct Compiled {
     slots: u32,
     frames: u32,
     most_fuel: u32,
+    /// Whether it calls compiled functions, or may be called.
+    calls: bool,
 }
 
 /// How a run of compiled code ended.
@@ -62,14 +69,16 @@ pub struct Compiled {
 pub enum Outcome {
     /// There was no room for it, or the values had other types.
     NotEntered,
-    /// It left through a snapshot; the VM stands where that says.
-    Left(SnapId),
+    /// It left through a snapshot of a tree, its own or that of a function that it has called; the VM stands where that says.
+    Left(usize, SnapId),
+    /// The root frame's function returns: so many results are at its slot.
+    Returned(u32),
     /// A call out of it did not come back; the VM knows how to go on.
     LeftOver,
 }
 
 /// What compiled code must know of a VM.
-pub fn environment(exits: &Pin<Box<Exits>>, exit_every: u32) -> Environment {
+pub fn environment(exits: &Pin<Box<Exits>>, callable: Option<Callable>, exit_every: u32) -> Environment {
     Environment {
         fuel: VM_OFFSETS.fuel as i32,
         heap_bytes: VM_OFFSETS.heap_bytes as i32,
@@ -77,6 +86,13 @@ pub fn environment(exits: &Pin<Box<Exits>>, exit_every: u32) -> Environment {
         scratch: VM_OFFSETS.scratch as i32,
         helpers: helpers::addresses(),
         barriers: helpers::barriers(),
+        room: VM_OFFSETS.room as i32,
+        callable,
+        calls: Calls {
+            unwound: unwound as *const () as u64,
+            left_open: left_open as *const () as u64,
+            settle: settle as *const () as u64,
+        },
         call_out: call_out as *const () as u64,
         exits: std::ptr::from_ref::<Exits>(exits).expose_provenance() as u64,
         exit_every,
@@ -85,8 +101,18 @@ pub fn environment(exits: &Pin<Box<Exits>>, exit_every: u32) -> Environment {
 
 impl Compiled {
     /// Code that was made with the environment of `exits`.
-    pub fn new(code: CodeBlock, exits: Pin<Box<Exits>>, slots: u32, frames: u32, most_fuel: u32) -> Compiled {
-        Compiled { code, exits, slots, frames, most_fuel }
+    pub fn new(code: CodeBlock, exits: Pin<Box<Exits>>, notes: &Notes, most_fuel: u32, calls: bool) -> Compiled {
+        Compiled { code, exits, slots: notes.slots, frames: notes.frames, most_fuel, calls }
+    }
+
+    /// Where the code begins.
+    pub fn address(&self) -> *const u8 {
+        self.code.address()
+    }
+
+    /// Its exits.
+    pub fn exits(&self) -> *const Exits {
+        std::ptr::from_ref::<Exits>(&self.exits)
     }
 
     /// With less fuel the code leaves at once.
@@ -94,32 +120,99 @@ impl Compiled {
         i64::from(self.most_fuel)
     }
 
-    /// Runs the code from a header on.
+    /// Runs the code from a header on, or from whichever version of a function's entry fits.
     ///
     /// # Safety
     /// The current frame stands at the header, and is one that the tree was recorded for; its `pc` is stored. The VM is
     /// exclusively the caller's.
-    pub unsafe fn run(&self, vm: *mut Vm, header: HeaderId) -> Outcome {
+    pub unsafe fn run(&self, vm: *mut Vm, header: Option<HeaderId>) -> Outcome {
         type Entry = unsafe extern "C" fn(*mut Vm, *mut Value, u64) -> i64;
         // SAFETY: the caller's duty; the block holds a function of this signature, made for this very VM layout.
         unsafe {
             if !compiled::make_room(vm, self.slots, self.frames + 1) {
                 return Outcome::NotEntered;
             }
+            let before = compiled::enter_room(vm, self.calls);
             let entry = std::mem::transmute::<*const u8, Entry>(self.code.address());
             let base = (*(*(*vm).current_thread()).frame).base;
-            match entry(vm, base, u64::from(header.0)) {
+            let status = entry(vm, base, u64::from(header.map_or(ANY_VERSION, |header| header.0)));
+            let outcome = match status {
                 MISMATCH => Outcome::NotEntered,
-                n if n >= 0 => {
+                CALLED => Outcome::LeftOver,
+                UNWOUND => make_unwound(vm),
+                n if n <= RETURNED => Outcome::Returned((RETURNED - n) as u32),
+                n => {
                     let snap = SnapId(n as u32);
-                    let exit = &self.exits.0[snap.index()];
+                    let exit = &self.exits.exits[snap.index()];
                     compiled::push_frames(vm, &exit.frames, exit.pc, exit.top);
-                    Outcome::Left(snap)
+                    Outcome::Left(self.exits.tree, snap)
                 }
-                _ => Outcome::LeftOver,
-            }
+            };
+            compiled::leave_room(vm, before);
+            outcome
         }
     }
+}
+
+/// Makes the frames of the calls in the middle of which execution has left.
+///
+/// # Safety
+/// Compiled code has just returned [`UNWOUND`].
+unsafe fn make_unwound(vm: *mut Vm) -> Outcome {
+    // SAFETY: the code that has noted an exit is still the newest of its tree: nothing was compiled meanwhile.
+    unsafe {
+        let mut innermost = Outcome::NotEntered;
+        while let Some(Unwound { exits, snap, top }) = (*vm).pop_unwound() {
+            let exits = &*std::ptr::with_exposed_provenance::<Exits>(exits as usize);
+            let exit = &exits.exits[snap as usize];
+            compiled::push_frames(vm, &exit.frames, exit.pc, top.or(exit.top));
+            innermost = Outcome::Left(exits.tree, SnapId(snap));
+        }
+        innermost
+    }
+}
+
+/// A call of a compiled function has not returned; see [`Calls::unwound`].
+unsafe extern "C" fn unwound(
+    vm: *mut Vm,
+    exits: *const Exits,
+    snap: u64,
+    function: *const Function,
+    status: i64,
+) -> i64 {
+    // SAFETY: compiled code passes the exits that it was made with, and the cell of the function that it has called, whose
+    // code is the one that has just returned.
+    unsafe {
+        let address = |exits: *const Exits| exits.expose_provenance() as u64;
+        let caller = Unwound { exits: address(exits), snap: snap as u32, top: None };
+        match status {
+            // Nothing has run: the caller leaves in front of the function's first instruction.
+            MISMATCH => return snap as i64,
+            n if n >= 0 => {
+                let Some(exits) = (*function).exits() else { return snap as i64 };
+                (*vm).push_unwound(Unwound { exits: address(exits), snap: n as u32, top: None });
+            }
+            _ => {}
+        }
+        (*vm).push_unwound(caller);
+        UNWOUND
+    }
+}
+
+/// A list of results has another length; see [`Calls::left_open`].
+unsafe extern "C" fn left_open(vm: *mut Vm, exits: *const Exits, snap: u64, top: u64) -> i64 {
+    // SAFETY: as in `unwound`.
+    unsafe {
+        let exits = exits.expose_provenance() as u64;
+        (*vm).push_unwound(Unwound { exits, snap: snap as u32, top: Some(top as u32) });
+        UNWOUND
+    }
+}
+
+/// Fills up the results of a function; see [`Calls::settle`].
+unsafe extern "C" fn settle(func: *mut Value, count: u64, wanted: u64) {
+    // SAFETY: the caller's registers have room for the results that it wants.
+    unsafe { compiled::settle(func, count as usize, wanted as usize) }
 }
 
 /// Calls a native function out of compiled code; see [`Environment::call_out`].
@@ -134,8 +227,9 @@ unsafe extern "C" fn call_out(
     // SAFETY: compiled code passes the exits that it was made with, which live as long as it, and a state as the
     // snapshot tells.
     unsafe {
-        let exit = &(&(*exits).0)[snap as usize];
+        let exit = &(&(*exits).exits)[snap as usize];
         if compiled::call_out(vm, &exit.frames, exit.pc, func as u32, nargs as u32, nresults as u32) {
+            compiled::measure_room(vm);
             return (*(*(*vm).current_thread()).frame).base;
         }
         std::ptr::null_mut()

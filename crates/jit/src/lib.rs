@@ -14,6 +14,7 @@
 //! | `record` | what an instruction means for a trace |
 //! | `view` | what the recorder sees of the VM |
 //! | `liveness` | which registers matter |
+//! | `enter`, `function` | how compiled code is run, and calls compiled code |
 //! | `helpers` | what compiled code calls |
 //! | `code` | where code is kept |
 //! | `dump`, `perf` | what can be seen of code |
@@ -26,6 +27,7 @@ mod abort;
 mod code;
 mod dump;
 mod enter;
+mod function;
 mod helpers;
 mod liveness;
 mod perf;

@@ -29,6 +29,8 @@ pub struct Stats {
     pub service_exits: u64,
     /// Exits at the ends of segments.
     pub end_exits: u64,
+    /// Functions that returned to the interpreter.
+    pub returns: u64,
     /// Calls that did not come back.
     pub left_over: u64,
     /// Time spent on passes and machine code.
@@ -60,8 +62,8 @@ impl fmt::Display for Stats {
         )?;
         writeln!(
             f,
-            "jit: {} entries ({} mismatched); exits: {} guards, {} services, {} ends, {} calls",
-            self.entries, self.mismatches, self.guard_exits, self.service_exits, self.end_exits, self.left_over
+            "jit: {} entries ({} mismatched); exits: {} guards, {} services, {} ends, {} returns, {} calls",
+            self.entries, self.mismatches, self.guard_exits, self.service_exits, self.end_exits, self.returns, self.left_over
         )?;
         let mut aborts: Vec<(&&str, &u64)> = self.aborts.iter().collect();
         aborts.sort_by(|x, y| y.1.cmp(x.1));

@@ -132,6 +132,21 @@ impl View<'_> {
         Self::info(proto).plain.lines.get(pc as usize).copied().unwrap_or(0)
     }
 
+    /// The next call of a function is one that the tier wants to see.
+    pub fn expect_call(&self, proto: ProtoAt) {
+        // SAFETY: as in `plain`; nobody else looks at the count meanwhile.
+        unsafe {
+            (*Self::raw(proto)).counts_calls = true;
+            tier::set_calls(Self::raw(proto), 1);
+        }
+    }
+
+    /// Marks the current frame, so that a recording goes on when it returns.
+    pub fn watch_return(&self) {
+        // SAFETY: the recorder has just seen a Lua instruction call the frame's function.
+        unsafe { compiled::watch_return(self.vm) }
+    }
+
     /// Reports a prototype that a tree refers to.
     pub fn mark_proto(proto: ProtoAt, marker: &mut Marker<'_>) {
         // SAFETY: a prototype that was reported in each cycle so far is alive.

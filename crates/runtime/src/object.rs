@@ -420,6 +420,10 @@ pub struct Proto {
     pub is_vararg: bool,
     /// Registers.
     pub max_stack: u8,
+    /// Whether calls are counted: they are from the first one on.
+    pub counts_calls: bool,
+    /// Calls until a compiler tier is told that the function is called often; see `perilune_vm::tier`.
+    pub calls_left: u32,
     /// What is needed less often.
     pub info: Box<ProtoInfo>,
 }

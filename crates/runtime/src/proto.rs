@@ -109,6 +109,9 @@ impl Heap {
                 num_params: info.plain.num_params,
                 is_vararg: info.plain.is_vararg,
                 max_stack: info.plain.max_stack,
+                counts_calls: false,
+                // The first call asks for a count.
+                calls_left: 1,
                 info,
             });
             let info = &mut *(*p).info;

@@ -71,6 +71,19 @@ impl Frame {
     }
 }
 
+/// How far compiled code may call compiled code: the frames of such calls exist on the host's stack alone, until they
+/// are needed. All are addresses.
+#[derive(Clone, Copy, Debug, Default)]
+#[repr(C)]
+pub struct Room {
+    /// The end of the stack slots that may be used; each frame that may have to be made takes one of them at least.
+    pub slots_end: u64,
+    /// How far down the host's stack may grow.
+    pub host_end: u64,
+    /// The registers of the frame that compiled code was entered in: what is above may be in machine registers.
+    pub base: u64,
+}
+
 // Number of results, kind, `resume` and flags are one aligned word, read and written at once by the interpreter.
 const _: () = {
     let first = std::mem::offset_of!(Frame, nresults);

@@ -107,6 +107,8 @@ impl Model {
 pub enum Outcome {
     /// It left through a snapshot.
     Left(SnapId),
+    /// The function has returned so many results.
+    Returned(u32),
     /// The header's inputs had other types.
     Mismatch,
     /// The given number of arrivals was reached; the state is that of the header.
@@ -286,6 +288,10 @@ impl Eval<'_> {
             (End::Around(to), Some(snap)) => self.edge(to, true, snap),
             (End::Enter(to), Some(snap)) => self.edge(to, false, snap),
             (End::Exit(snap), _) => self.leave(snap),
+            (End::Return(snap, count), _) => {
+                self.model.fuel = self.fuel - i64::from(tree.snapshot(snap).fuel);
+                Next::Done(Outcome::Returned(count))
+            }
             (End::Around(_) | End::Enter(_) | End::Open, _) => Next::Done(Outcome::Undefined(Ref::NONE)),
         }
     }

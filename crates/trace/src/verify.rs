@@ -179,7 +179,7 @@ fn segment(tree: &Tree, id: SegmentId) -> Checked {
     let wrong = |why: &str| Violation(format!("segment {}: {why}", id.0));
     let snap = match segment.end {
         End::Open => return Err(wrong("it is open")),
-        End::Exit(snap) => snap,
+        End::Exit(snap) | End::Return(snap, _) => snap,
         End::Around(to) | End::Enter(to) => {
             if to.index() >= tree.headers.len() {
                 return Err(wrong("it ends at a header that does not exist"));
@@ -232,7 +232,7 @@ fn inst(tree: &Tree, id: SegmentId, r: Ref) -> Checked {
         Some(snap) => exit(tree, id, r, snap),
         None => {
             let can_leave = inst.op.is_checked() || inst.helper().is_some_and(|helper| helper.can_fail());
-            ensure(!can_leave && inst.op != Op::CallOut, || "it can leave, and has no snapshot".to_owned())
+            ensure(!can_leave && !matches!(inst.op, Op::CallOut | Op::CallFn), || "it can leave, and has no snapshot".to_owned())
         }
     }
 }
@@ -355,7 +355,8 @@ fn operands(inst: &Inst) -> Option<Vec<Kind>> {
         Op::Lt | Op::Le | Op::Gt | Op::Ge | Op::Below | Op::NotBelow => &[Int, Int],
         Op::FEq | Op::FNe | Op::FLt | Op::FLe | Op::FNotLt | Op::FNotLe => &[Float, Float],
         Op::Fuel | Op::NoCollect | Op::PlaceAddr | Op::LoadPlace | Op::CallOut => &[],
-        Op::OffStack | Op::UpIsPlace => &[Ptr],
+        Op::OffStack | Op::UpIsPlace | Op::CallFn => &[Ptr],
+        Op::Returned => &[Int],
         Op::StorePlace => &[Value],
         Op::Load => &[owner(inst.field()?)],
         Op::StoreField => return Some(vec![owner(inst.field()?), Kind::Of(inst.field()?.ty())]),

@@ -14,6 +14,7 @@
 //! HANDLED                   pcall, xpcall     deliver true and the results, or go on closing after an error
 //! HANDLED                   forward           deliver the results as the native function's own
 //! HANDLED                   bottom            the coroutine is done, deliver to whoever resumed it
+//! WATCHED                   Lua               go on with its next instruction, recording
 //! ```
 
 use std::ptr;
@@ -294,7 +295,7 @@ unsafe fn pop_frame(vm: *mut Vm, first: *mut Value, n: usize) -> Step {
             }
             (*th).top = func.add(wanted);
         }
-        if flags & (frame::FRESH | frame::HANDLED) != 0 {
+        if flags & (frame::FRESH | frame::HANDLED | frame::WATCHED) != 0 {
             return after_return(vm, flags, func);
         }
         if ((*vm).heap.bytes >= (*vm).heap.threshold || (*vm).hooked) && (*f.sub(1)).kind == frame::LUA {
@@ -362,6 +363,10 @@ pub(crate) unsafe fn after_return(vm: *mut Vm, flags: u16, func: *mut Value) -> 
     unsafe {
         if flags & frame::FRESH != 0 {
             return Step::Exit;
+        }
+        if flags & frame::WATCHED != 0 {
+            (*vm).recording = true;
+            return Step::Switch;
         }
         if flags & frame::HANDLED == 0 {
             return Step::Reload;

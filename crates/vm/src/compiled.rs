@@ -1,5 +1,8 @@
 //! What compiled code asks of the VM: room before it runs, frames when it stops, and calls of native functions.
 //!
+//! Compiled functions call one another on the host's stack, without frames. When execution leaves in the middle of such
+//! calls, each of them notes on its way out what it was doing ([`Unwound`]), and the frames are made from the notes.
+//!
 //! Compiled code keeps values in machine registers, where the collector does not see them. So two kinds of calls exist:
 //!
 //! * [`call_out`]: all live values are on the stack, frames included. Anything may happen.
@@ -11,7 +14,7 @@ use std::ptr;
 use perilune_bytecode::ops::Op;
 use perilune_runtime::heap::Heap;
 use perilune_runtime::object::{LuaClosure, NativeClosure, Proto, StrRef};
-use perilune_runtime::stack::Frame;
+use perilune_runtime::stack::{Frame, Room};
 use perilune_runtime::value::{Tag, Value};
 
 use crate::call::{self, Step};
@@ -57,6 +60,112 @@ pub unsafe fn make_room(vm: *mut Vm, slots: u32, frames: u32) -> bool {
             return (*vm).heap.grow_frames(th).is_ok() && make_room(vm, slots, frames);
         }
         true
+    }
+}
+
+/// What a call inside compiled code was in the middle of when execution left: the state that one of the exits of its code
+/// tells. The VM only keeps it.
+#[derive(Clone, Copy, Debug)]
+pub struct Unwound {
+    /// The exits of the code, an address that the tier knows.
+    pub exits: u64,
+    /// The number of the exit.
+    pub snap: u32,
+    /// The slot behind an open list of results, where it is not as the exit says.
+    pub top: Option<u32>,
+}
+
+/// Stack slots that code which calls compiled functions gets, if there are so many.
+const CALL_SLOTS: u32 = 2000;
+
+/// Frames for them.
+const CALL_FRAMES: u32 = 250;
+
+/// Bytes of the host's stack that calls inside compiled code may use.
+const HOST_ROOM: u64 = 256 << 10;
+
+/// Notes how much room there is for calls inside compiled code that is about to run from the current frame on, and makes
+/// more if it `calls`. What was noted before is returned, and goes to [`leave_room`].
+///
+/// # Safety
+/// The current frame is a Lua frame, and [`make_room`] has made room for the code itself.
+pub unsafe fn enter_room(vm: *mut Vm, calls: bool) -> Room {
+    // SAFETY: the caller's duty.
+    unsafe {
+        let th = (*vm).thread;
+        if calls && (*vm).heap.may_grow_frames(th, CALL_FRAMES as usize) {
+            // If there cannot be so much, what there is must do.
+            let _ = make_room(vm, CALL_SLOTS, CALL_FRAMES);
+        }
+        let before = (*vm).room;
+        if before.host_end == 0 {
+            let here = 0_u8;
+            (*vm).room.host_end = (std::ptr::from_ref(&here).addr() as u64).saturating_sub(HOST_ROOM);
+        }
+        measure_room(vm);
+        before
+    }
+}
+
+/// The stack may have moved: looks again where it ends.
+///
+/// # Safety
+/// The current frame is the one that compiled code was entered in.
+pub unsafe fn measure_room(vm: *mut Vm) {
+    // SAFETY: the caller's duty. Each frame takes one slot at least, that of its function.
+    unsafe {
+        let th = (*vm).thread;
+        let (frame, base) = ((*th).frame, (*(*th).frame).base);
+        let frames = (*th).frames_limit.offset_from(frame).max(0) as usize;
+        let by_frames = base.wrapping_add(frames);
+        (*vm).room.slots_end = by_frames.min((*th).stack_limit).addr() as u64;
+        (*vm).room.base = base.addr() as u64;
+    }
+}
+
+/// Compiled code has been left.
+///
+/// # Safety
+/// `vm` is exclusively the caller's.
+pub unsafe fn leave_room(vm: *mut Vm, before: Room) {
+    // SAFETY: the caller's duty.
+    unsafe { (*vm).room = before }
+}
+
+impl Vm {
+    /// Keeps what a call inside compiled code was in the middle of.
+    pub fn push_unwound(&mut self, unwound: Unwound) {
+        self.unwound.push(unwound);
+    }
+
+    /// What was kept, the outermost call first.
+    pub fn pop_unwound(&mut self) -> Option<Unwound> {
+        self.unwound.pop()
+    }
+}
+
+/// Makes `count` results of a compiled function, which stand at `func`, as many as `wanted`.
+///
+/// # Safety
+/// There is room for so many at `func`.
+pub unsafe fn settle(func: *mut Value, count: usize, wanted: usize) {
+    // SAFETY: the caller's duty.
+    unsafe {
+        for n in count..wanted {
+            *func.add(n) = Value::NIL;
+        }
+    }
+}
+
+/// Lets a recording wait for the return of the current frame.
+///
+/// # Safety
+/// The current frame is a Lua frame that a Lua instruction has called.
+pub unsafe fn watch_return(vm: *mut Vm) {
+    // SAFETY: the caller's duty.
+    unsafe {
+        let frame = (*(*vm).thread).frame;
+        (*frame).flags |= frame::WATCHED;
     }
 }
 

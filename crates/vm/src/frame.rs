@@ -40,6 +40,8 @@ pub const HOOK: u16 = 16;
 pub const CAUGHT: u16 = 32;
 /// An error is passing through: the host call that made the frame `FRESH` has given up on it.
 pub const ABANDONED: u16 = 64;
+/// A recording waits for its return, and goes on in its caller.
+pub const WATCHED: u16 = 128;
 
 /// The number of extra arguments of a vararg function.
 ///

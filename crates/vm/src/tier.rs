@@ -1,9 +1,10 @@
 //! What a compiler tier is to the interpreter, and what an observer of the interpreter's loop is.
 //!
-//! The VM owns these traits and never knows who implements them. A tier is reached in two ways:
+//! The VM owns these traits and never knows who implements them. A tier is reached in three ways:
 //!
 //! * at a hot back-edge ([`Tier::hot`]), when a counter in [`HotCounters`] has run down: it may run compiled code, or ask
 //!   to see the instructions that follow;
+//! * at the entry of a function that is called often ([`Tier::entered`]), when the counter of its prototype has run down;
 //! * while it records ([`Tier::record`]), before each instruction, from an instance of the interpreter's loop made for
 //!   that. The plain loop knows nothing of it.
 
@@ -28,6 +29,8 @@ pub enum After {
     Collect,
     /// As a call out of compiled code has left it.
     LeftOver,
+    /// Behind the return of the current frame's function, which has that many results: they stand at its slot.
+    Return(u32),
 }
 
 /// A compiler tier: it is told about hot places.
@@ -39,6 +42,10 @@ pub trait Tier {
     /// How many arrivals at a loop header to count down before the next [`Tier::hot`]; asked when the place gets a counter.
     fn patience(&self, header: *const Instr) -> u32;
 
+    /// How many calls of a function to count down before the next [`Tier::entered`]; asked at its first call, with the place
+    /// of its first instruction.
+    fn calls(&self, first: *const Instr) -> u32;
+
     /// The current frame stands at the header of a loop that was reached often. Its back-edge is charged already. The
     /// tier sets the place's counter for the next time.
     ///
@@ -46,7 +53,15 @@ pub trait Tier {
     /// `vm` is exclusively the tier's for the call, and its current frame is a Lua frame with `pc` stored.
     unsafe fn hot(&self, vm: *mut Vm) -> After;
 
-    /// The current frame's instruction at `pc` is about to run. False ends the recording.
+    /// The current frame's function is about to begin, and is called often. Its call is charged already. The tier sets the
+    /// prototype's count of calls for the next time, with [`set_calls`].
+    ///
+    /// # Safety
+    /// As [`Tier::hot`].
+    unsafe fn entered(&self, vm: *mut Vm) -> After;
+
+    /// The current frame's instruction at `pc` is about to run. False ends the recording, or interrupts it until a frame
+    /// with the flag [`WATCHED`](crate::frame::WATCHED) returns.
     ///
     /// # Safety
     /// As [`Tier::hot`].
@@ -72,7 +87,15 @@ impl Tier for NullTier {
         u32::MAX
     }
 
+    fn calls(&self, _first: *const Instr) -> u32 {
+        u32::MAX
+    }
+
     unsafe fn hot(&self, _vm: *mut Vm) -> After {
+        After::Interpret
+    }
+
+    unsafe fn entered(&self, _vm: *mut Vm) -> After {
         After::Interpret
     }
 
@@ -142,6 +165,8 @@ pub struct VmOffsets {
     pub heap_threshold: usize,
     /// `u64`: the payload of a value that a helper returns.
     pub scratch: usize,
+    /// The limits of calls inside compiled code; see [`Room`](perilune_runtime::stack::Room).
+    pub room: usize,
 }
 
 /// Where compiled code finds the VM's fields.
@@ -150,6 +175,7 @@ pub const VM_OFFSETS: VmOffsets = VmOffsets {
     heap_bytes: std::mem::offset_of!(Vm, heap) + std::mem::offset_of!(perilune_runtime::heap::Heap, bytes),
     heap_threshold: std::mem::offset_of!(Vm, heap) + std::mem::offset_of!(perilune_runtime::heap::Heap, threshold),
     scratch: std::mem::offset_of!(Vm, scratch),
+    room: std::mem::offset_of!(Vm, room),
 };
 
 impl Vm {
@@ -218,7 +244,63 @@ pub(crate) unsafe fn hot(vm: *mut Vm) -> Step {
     // SAFETY: the tier is not part of the VM while it works: it is shared with it.
     unsafe {
         let tier = (*vm).tier.clone();
-        match tier.hot(vm) {
+        go_on(vm, tier.hot(vm))
+    }
+}
+
+/// The slow side of a call that was counted.
+///
+/// # Safety
+/// The current frame is a Lua frame whose `pc`, stored, is its function's first instruction.
+#[cold]
+#[inline(never)]
+pub(crate) unsafe fn entered(vm: *mut Vm) -> Step {
+    // SAFETY: as in `hot`.
+    unsafe {
+        let tier = (*vm).tier.clone();
+        let frame = (*(*vm).thread).frame;
+        let proto = proto_of(frame);
+        if !(*proto).counts_calls {
+            (*proto).counts_calls = true;
+            // This call counts.
+            let calls = tier.calls((*frame).pc);
+            (*proto).calls_left = calls.saturating_sub(1).max(1);
+            if calls > 1 {
+                return Step::Reload;
+            }
+        }
+        go_on(vm, tier.entered(vm))
+    }
+}
+
+/// Counts a call of a function: whether it is the one that was waited for.
+///
+/// # Safety
+/// `proto` is alive.
+#[inline(always)]
+pub(crate) unsafe fn counts_call(proto: *mut Proto) -> bool {
+    // SAFETY: the caller's duty.
+    unsafe {
+        (*proto).calls_left = (*proto).calls_left.wrapping_sub(1);
+        (*proto).calls_left == 0
+    }
+}
+
+/// Sets how many calls of a function to count down before the next [`Tier::entered`].
+///
+/// # Safety
+/// `proto` is alive.
+pub unsafe fn set_calls(proto: *mut Proto, calls: u32) {
+    // SAFETY: the caller's duty.
+    unsafe { (*proto).calls_left = calls }
+}
+
+/// # Safety
+/// `after` is a tier's answer for the current frame.
+unsafe fn go_on(vm: *mut Vm, after: After) -> Step {
+    // SAFETY: the caller's duty.
+    unsafe {
+        match after {
             After::Interpret => Step::Reload,
             After::Record => {
                 (*vm).recording = true;
@@ -229,6 +311,10 @@ pub(crate) unsafe fn hot(vm: *mut Vm) -> Step {
                 step => step,
             },
             After::LeftOver => (*vm).left_over,
+            After::Return(count) => {
+                let func = (*(*(*vm).thread).frame).func;
+                crate::call::return_values(vm, func, count as usize)
+            }
         }
     }
 }

@@ -46,6 +46,10 @@ pub struct Vm {
     pub(crate) hot: crate::tier::HotCounters,
     /// The payload of a value that a helper returns to compiled code.
     pub(crate) scratch: u64,
+    /// How far compiled code may call compiled code.
+    pub(crate) room: perilune_runtime::stack::Room,
+    /// What calls inside compiled code have left behind on their way out, the innermost first; see [`crate::compiled`].
+    pub(crate) unwound: Vec<crate::compiled::Unwound>,
     /// Whether the tier looks at each instruction.
     pub(crate) recording: bool,
     /// The interpreter's state between two instructions, in builds that keep it there.
@@ -165,6 +169,8 @@ impl Vm {
             routes: [Route::EMPTY; ROUTES],
             hot: crate::tier::HotCounters::new(),
             scratch: 0,
+            room: perilune_runtime::stack::Room::default(),
+            unwound: Vec::new(),
             recording: false,
             registers: crate::interp::Registers::EMPTY,
             hooked: false,

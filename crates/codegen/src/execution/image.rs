@@ -21,6 +21,7 @@ pub(super) const HEAP_THRESHOLD: i32 = 16;
 pub(super) const SCRATCH: i32 = 24;
 pub(super) const RESULT: i32 = 32;
 pub(super) const LOG_END: i32 = 40;
+pub(super) const ROOM: i32 = 64;
 pub(super) const REPLIES: i32 = 0x100;
 
 pub(super) const STACK: u64 = DATA + 0x4000;
@@ -44,6 +45,7 @@ impl Image {
         image.set_vm(FUEL, model.fuel as u64);
         image.set_vm(HEAP_THRESHOLD, u64::from(!model.collects));
         image.set_vm(LOG_END, LOG);
+        image.set_vm(ROOM + layout::ROOM_BASE, STACK + VALUE);
         for (helper, reply) in &model.replies {
             image.set_vm(reply_of(*helper), reply.result);
             image.set_vm(reply_of(*helper) + 8, reply.scratch);

@@ -83,6 +83,9 @@ impl Workshop {
             helpers,
             // Objects of the models are never black.
             barriers: [0; 2],
+            room: image::ROOM,
+            callable: None,
+            calls: crate::layout::Calls::default(),
             call_out: 0,
             exit_every: 0,
             exits: 0,

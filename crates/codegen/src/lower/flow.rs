@@ -6,7 +6,7 @@ use cranelift_frontend::Switch;
 use perilune_trace::ir::{ExitKind, HeaderId, Inst, Op, Range, Ref, SegmentId, SnapId, SnapSlot, Start};
 
 use super::{HeaderBlocks, Lowering, Place};
-use crate::MISMATCH;
+use crate::{ANY_VERSION, MISMATCH};
 
 impl Lowering<'_, '_, '_> {
     pub(super) fn declare_headers(&mut self) {
@@ -60,6 +60,9 @@ impl Lowering<'_, '_, '_> {
         self.define_absent();
         let mismatch = self.b.create_block();
         self.b.set_cold_block(mismatch);
+        if let Some(callable) = self.env.callable {
+            self.check_room(callable, mismatch);
+        }
         let mut doors = Vec::new();
         for id in self.tree.header_ids() {
             if self.tree.header(id).frames.is_empty() {
@@ -73,15 +76,26 @@ impl Lowering<'_, '_, '_> {
             for (id, door) in &doors {
                 switch.set_entry(u128::from(id.0), *door);
             }
+            if let Some((_, first)) = doors.iter().find(|(id, _)| self.is_root(*id)) {
+                switch.set_entry(u128::from(ANY_VERSION), *first);
+            }
             switch.emit(self.b, params[2], mismatch);
         }
-        for (id, door) in doors {
-            self.b.switch_to_block(door);
-            self.door(id, mismatch);
+        for (n, (id, door)) in doors.iter().enumerate() {
+            self.b.switch_to_block(*door);
+            // Of a function's entry, the versions are tried one after the other.
+            let next = doors[n + 1..].iter().find(|(other, _)| self.is_root(*id) && self.is_root(*other));
+            self.door(*id, next.map_or(mismatch, |(_, door)| *door));
         }
         self.b.switch_to_block(mismatch);
         let n = self.int(MISMATCH);
         self.b.ins().return_(&[n]);
+    }
+
+    /// Whether a header is a version of the tree's root.
+    fn is_root(&self, id: HeaderId) -> bool {
+        let (root, header) = (self.tree.header(HeaderId::ROOT), self.tree.header(id));
+        (header.pc, &header.frames) == (root.pc, &root.frames)
     }
 
     /// Gives the variables of hoisted values a value on paths where they are not there.
@@ -357,13 +371,18 @@ impl Lowering<'_, '_, '_> {
 
     /// Puts the state of a snapshot into memory.
     pub(super) fn materialize(&mut self, snap: SnapId) {
+        self.materialize_slots(snap);
+        self.pay(-i64::from(self.tree.snapshot(snap).fuel));
+    }
+
+    /// As [`Lowering::materialize`], the fuel apart.
+    pub(super) fn materialize_slots(&mut self, snap: SnapId) {
         self.store_written(snap);
         let header = self.tree.header_of(self.tree.snapshot(snap).segment);
         let base = self.base();
         for input in self.carried_inputs(snap) {
             self.store_slot(header, self.tree.inst(input).aux, input, base);
         }
-        self.pay(-i64::from(self.tree.snapshot(snap).fuel));
     }
 
     fn store_written(&mut self, snap: SnapId) {
@@ -494,7 +513,7 @@ impl Lowering<'_, '_, '_> {
 
     /// The condition of a guard, or false where this guard is one of those that always fail. Those that ask for a service
     /// may stand behind a call that must not run twice: they fail only if it has not run.
-    fn or_forced(&mut self, holds: Value, snap: SnapId) -> Value {
+    pub(super) fn or_forced(&mut self, holds: Value, snap: SnapId) -> Value {
         if self.env.exit_every == 0 || self.tree.snapshot(snap).kind != ExitKind::Guard {
             return holds;
         }
@@ -528,11 +547,13 @@ impl Lowering<'_, '_, '_> {
             .max()
             .unwrap_or(0);
         let a = self.value(inst.a());
-        let base = self.base();
-        let first = self.b.ins().iadd_imm_s(base, i64::from(Self::slot_offset(0)));
+        let (base, vm) = (self.base(), self.vm);
+        // The callers inside compiled code hold theirs too.
+        let outermost = self.load(types::I64, vm, self.env.room + crate::layout::ROOM_BASE);
+        let first = self.b.ins().iadd_imm_s(outermost, i64::from(Self::slot_offset(0)));
         let distance = self.b.ins().isub(a, first);
-        let bytes = i64::from(slots) * crate::layout::VALUE;
-        let bytes = self.int(bytes);
+        let end = self.b.ins().iadd_imm_s(base, i64::from(Self::slot_offset(slots)));
+        let bytes = self.b.ins().isub(end, first);
         self.b.ins().icmp(IntCC::UnsignedGreaterThanOrEqual, distance, bytes)
     }
 }

@@ -184,6 +184,7 @@ impl<'a, 'b, 'f> Lowering<'a, 'b, 'f> {
                 let block = self.exit_of(snap);
                 self.b.ins().jump(block, &[]);
             }
+            End::Return(snap, count) => self.return_to_caller(snap, count),
             End::Open => {
                 self.b.ins().trap(TrapCode::unwrap_user(1));
             }
@@ -308,6 +309,8 @@ impl<'a, 'b, 'f> Lowering<'a, 'b, 'f> {
             | Format::StorePlace => self.memory(r, &inst),
             Format::Call => self.helper_call(r, &inst),
             Format::CallOut => self.call_out(&inst),
+            Format::CallFn => self.call_fn(r, &inst),
+            Format::Returned => self.returned(&inst),
         }
     }
 

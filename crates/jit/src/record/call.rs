@@ -14,13 +14,13 @@ use crate::view::{ProtoAt, View};
 
 /// A call that is about to be made.
 #[derive(Clone, Copy, Debug)]
-struct Callee {
+pub(super) struct Callee {
     /// The function's slot; the arguments follow it.
-    func: u32,
-    nargs: u32,
-    nresults: i32,
-    flags: u16,
-    return_pc: u32,
+    pub func: u32,
+    pub nargs: u32,
+    pub nresults: i32,
+    pub flags: u16,
+    pub return_pc: u32,
 }
 
 impl Recorder {
@@ -67,10 +67,14 @@ impl Recorder {
     /// Goes on in the code of a Lua function.
     fn enter(&mut self, view: &View<'_>, function: Ref, seen: Value, callee: Callee) -> Result<(), Abort> {
         let proto = view.proto_of(seen).ok_or(Abort::Callee)?;
+        if let Some(known) = self.callable(proto, &callee) {
+            return self.call_function(view, function, seen, callee, known);
+        }
         if self.frames.len() > MAX_FRAMES {
             return Err(Abort::TooDeep);
         }
         if self.frames.iter().filter(|active| active.proto == proto).count() >= MAX_RECURSION {
+            self.missed = Some(proto);
             return Err(Abort::Recursion);
         }
         self.guard_function(function, seen, proto)?;
@@ -113,7 +117,7 @@ impl Recorder {
 
     /// Relies on what is called: on the very function, or, where functions are made on the way or differ from round to
     /// round, on its code.
-    fn guard_function(&mut self, function: Ref, seen: Value, proto: ProtoAt) -> Result<(), Abort> {
+    pub(super) fn guard_function(&mut self, function: Ref, seen: Value, proto: ProtoAt) -> Result<(), Abort> {
         let inst = *self.builder.tree().inst(function);
         let is_made_here = inst.helper().is_some_and(|helper| helper.effects() == Effects::Allocates);
         if self.builder.tree().is_const(function) {
@@ -205,7 +209,7 @@ impl Recorder {
     }
 
     pub(super) fn return_many(&mut self, view: &View<'_>, i: Instr) -> Result<(), Abort> {
-        if self.frames.len() == 1 {
+        if self.frames.len() == 1 && !self.is_function() {
             return Err(Abort::LeftLoop);
         }
         let first = self.frame().base + u32::from(i.a());
@@ -223,10 +227,10 @@ impl Recorder {
         self.return_values(&values)
     }
 
-    /// Returns from the innermost frame, which must be an inlined one.
+    /// Returns from the innermost frame.
     pub(super) fn return_values(&mut self, values: &[Ref]) -> Result<(), Abort> {
         if self.frames.len() == 1 {
-            return Err(Abort::LeftLoop);
+            return self.return_from_root(values);
         }
         let Some(frame) = self.frames.pop() else { return Err(Abort::LeftLoop) };
         self.expected = frame.return_pc;
@@ -352,7 +356,8 @@ impl Recorder {
         call: (u32, u32, i32),
     ) -> Result<(), Abort> {
         let (func, nargs, nresults) = call;
-        if view.is_control(seen) || self.in_tail {
+        // Code that compiled code calls must not leave for the time of a call: its callers' frames do not exist.
+        if view.is_control(seen) || self.in_tail || self.is_function() {
             return Err(Abort::Native);
         }
         let wanted = u32::try_from(nresults).map_err(|_| Abort::OpenResults)?;

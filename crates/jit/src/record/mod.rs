@@ -24,6 +24,7 @@
 //! | `element` | elements of tables, constructors |
 //! | `upvalue` | upvalues and closures |
 //! | `call` | calls and returns |
+//! | `function` | calls of compiled functions, and trees that are such |
 //! | `native` | library functions |
 //! | `loops` | numeric and generic loops |
 //! | `headers` | the joining of paths |
@@ -34,11 +35,14 @@ mod call;
 mod compare;
 mod element;
 mod field;
+mod function;
 mod headers;
 mod loops;
 mod native;
 mod state;
 mod upvalue;
+
+use std::rc::Rc;
 
 use perilune_bytecode::ops::{Instr, Op};
 use perilune_runtime::value::Value;
@@ -46,6 +50,7 @@ use perilune_trace::build::Builder;
 use perilune_trace::ir::{End, ExitKind, HeaderId, Op as Ir, Ref, SnapId, Tree};
 
 use crate::abort::Abort;
+use crate::function::{Function, Functions};
 use crate::liveness::LivenessCache;
 use crate::view::{ProtoAt, View};
 
@@ -65,6 +70,8 @@ const MAX_RECURSION: usize = 1;
 pub enum Flow {
     /// With the next one.
     On,
+    /// When the current frame, which is marked, has returned.
+    Wait,
     /// The tree is complete.
     Done,
 }
@@ -91,6 +98,8 @@ pub struct Notes {
     pub slots: u32,
     /// Calls inside one another.
     pub frames: u32,
+    /// The compiled functions that the tree calls.
+    pub functions: Vec<Rc<Function>>,
 }
 
 /// Segments in the making.
@@ -135,8 +144,24 @@ pub struct Recorder {
     in_tail: bool,
     /// Results that the next step will see.
     pending: Option<native::Pending>,
+    /// Compiled functions.
+    functions: Functions,
+    /// A call of one, which the interpreter runs at the moment.
+    waiting: Option<function::Waiting>,
+    /// A function that had to be compiled on its own.
+    missed: Option<ProtoAt>,
+    /// Whether the root frame has returned: the tree is complete.
+    has_returned: bool,
     /// Whether nothing of the open segment has been recorded yet.
     is_fresh: bool,
+}
+
+/// What recordings share with the policy.
+pub struct Shared {
+    /// The analyses made so far; they come back when the recording is over.
+    pub liveness: LivenessCache,
+    /// Compiled functions.
+    pub functions: Functions,
 }
 
 /// Complete segments: the tree with them, and what goes with the tree.
@@ -149,15 +174,15 @@ pub struct Recorded {
 
 impl Recorder {
     /// Begins a tree at the instruction in front of which the VM stands.
-    pub fn root(view: &View<'_>, liveness: LivenessCache) -> Recorder {
+    pub fn root(view: &View<'_>, shared: Shared) -> Recorder {
         let origin = Origin { proto: view.proto(0), pc: view.pc(0) };
-        Recorder::with(Builder::new(Tree::default()), origin, Notes::default(), view, liveness, 0)
+        Recorder::with(Builder::new(Tree::default()), origin, Notes::default(), view, shared, 0)
     }
 
     /// Continues a tree at a snapshot, where the VM stands.
     pub fn side(
         view: &View<'_>,
-        liveness: LivenessCache,
+        shared: Shared,
         origin: Origin,
         tree: Tree,
         notes: Notes,
@@ -167,7 +192,7 @@ impl Recorder {
         let inlined = snapshot.frames.len();
         let mut builder = Builder::new(tree);
         builder.begin_at_snapshot(start);
-        let mut recorder = Recorder::with(builder, origin, notes, view, liveness, inlined);
+        let mut recorder = Recorder::with(builder, origin, notes, view, shared, inlined);
         recorder.is_side = true;
         recorder.refused = recorder.restore(view, &snapshot).err();
         recorder
@@ -178,11 +203,15 @@ impl Recorder {
         if let Some(why) = self.refused {
             return Err(why);
         }
+        if self.wait(view)? {
+            return Ok(Flow::Wait);
+        }
         let took = self.take_results(view)?;
         if let Some(result) = self.finishing.take() {
             self.finish_instruction(view, result)?;
         }
         self.check_place(view)?;
+        self.take_function_results(view)?;
         if took {
             // The function may have used the fuel up.
             let snap = self.snapshot(ExitKind::Service, self.expected);
@@ -207,6 +236,7 @@ impl Recorder {
         let i = view.instr(self.frame().proto, self.pc);
         self.expected = self.pc + 1;
         match self.record(view, i) {
+            Ok(()) if self.has_returned => Ok(Flow::Done),
             Ok(()) => Ok(Flow::On),
             Err(why) => {
                 self.expected = self.pc;
@@ -226,24 +256,34 @@ impl Recorder {
     }
 
     /// Adds a header for other types to a tree, at the place where the VM stands.
-    pub fn again(view: &View<'_>, liveness: LivenessCache, origin: Origin, tree: Tree, notes: Notes) -> Recorder {
-        Recorder::with(Builder::new(tree), origin, notes, view, liveness, 0)
+    pub fn again(view: &View<'_>, shared: Shared, origin: Origin, tree: Tree, notes: Notes) -> Recorder {
+        Recorder::with(Builder::new(tree), origin, notes, view, shared, 0)
     }
 
     /// Adds an alternative for a header, whose hoisted guards fail here, where the VM stands.
     pub fn alternative(
         view: &View<'_>,
-        liveness: LivenessCache,
+        shared: Shared,
         origin: Origin,
         tree: Tree,
         notes: Notes,
         of: HeaderId,
     ) -> Recorder {
         let snapshot = tree.snapshot(tree.header(of).snap).clone();
-        let mut recorder = Recorder::with(Builder::new(tree), origin, notes, view, liveness, snapshot.frames.len());
+        let mut recorder = Recorder::with(Builder::new(tree), origin, notes, view, shared, snapshot.frames.len());
         recorder.refused = recorder.restore(view, &snapshot).err();
         recorder.alternative_of = Some(of);
         recorder
+    }
+
+    /// Whether the recording waits for a function to return, and so sees nothing at the moment.
+    pub fn waits(&self) -> bool {
+        self.waiting.is_some()
+    }
+
+    /// A function that had to be compiled on its own before this could be recorded.
+    pub fn missed(&self) -> Option<ProtoAt> {
+        self.missed
     }
 
     /// The place where the tree began.

@@ -6,9 +6,9 @@ use perilune_runtime::value::{Tag, Value};
 use perilune_trace::build::Builder;
 use perilune_trace::ir::{ExitKind, Field, InlinedFrame, ProtoId, Ref, SnapId, SnapSlot, Snapshot, Ty};
 
-use super::{Notes, Origin, Recorder};
+use super::{Notes, Origin, Recorder, Shared};
 use crate::abort::Abort;
-use crate::liveness::{Liveness, LivenessCache};
+use crate::liveness::Liveness;
 use crate::view::{ProtoAt, View};
 
 /// What the shadow stack knows of a slot.
@@ -46,7 +46,7 @@ impl Recorder {
         origin: Origin,
         notes: Notes,
         view: &View<'_>,
-        liveness: LivenessCache,
+        shared: Shared,
         inlined: usize,
     ) -> Recorder {
         let is_vararg = view.plain(origin.proto).is_vararg;
@@ -54,7 +54,11 @@ impl Recorder {
             builder,
             origin,
             notes,
-            liveness,
+            liveness: shared.liveness,
+            functions: shared.functions,
+            waiting: None,
+            missed: None,
+            has_returned: false,
             thread: view.thread(),
             host_depth: view.host_depth(),
             root_depth: view.depth() - inlined,

@@ -29,6 +29,7 @@ impl Jit {
     /// # Safety
     /// The VM is ours, and stands at the snapshot, frames and all.
     pub(super) unsafe fn left(&self, inner: &mut Inner, vm: *mut Vm, at: usize, snap: SnapId) -> After {
+        self.drop_waiting(inner);
         let Some(Some(grown)) = inner.trees.get_mut(at) else { return After::Interpret };
         let snapshot = grown.tree.snapshot(snap);
         match snapshot.kind {
@@ -85,13 +86,17 @@ impl Jit {
         let Some(Some(grown)) = inner.trees.get(at) else { return After::Interpret };
         // SAFETY: the caller's duty: the VM stands at the snapshot, frames and all.
         let view = unsafe { View::new(vm) };
-        let liveness = self.take_liveness(&mut inner.liveness);
+        let shared = self.share(&mut inner.liveness, &inner.functions);
         let (tree, notes) = (grown.tree.clone(), grown.notes.clone());
         let recorder = match header {
-            Some(header) => Recorder::alternative(&view, liveness, grown.origin, tree, notes, header),
-            None => Recorder::side(&view, liveness, grown.origin, tree, notes, snap),
+            Some(header) => Recorder::alternative(&view, shared, grown.origin, tree, notes, header),
+            None => Recorder::side(&view, shared, grown.origin, tree, notes, snap),
         };
-        inner.recording = Some(Recording { recorder, tree: Some(at), place: std::ptr::null(), start: Some(snap) });
+        // SAFETY: the VM is ours.
+        inner.fuel_used = unsafe { (*vm).fuel_used() };
+        let fuel_used = inner.fuel_used;
+        inner.recording =
+            Some(Recording { recorder, tree: Some(at), place: std::ptr::null(), start: Some(snap), fuel_used });
         After::Record
     }
 }

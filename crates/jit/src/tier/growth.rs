@@ -9,6 +9,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use perilune_bytecode::ops::Instr;
+use perilune_codegen::Callable;
 use perilune_trace::ir::{HeaderId, Tree};
 use perilune_trace::opt::{self, PASSES};
 
@@ -19,7 +20,7 @@ use crate::code::CodeBlock;
 use crate::dump::Phase;
 use crate::enter::{Compiled, Exits, environment};
 use crate::perf;
-use crate::record::{Notes, Recorded};
+use crate::record::{Notes, Origin, Recorded};
 use crate::view::{ProtoAt, View};
 
 /// Compiled segments for which one more recorded segment may wait for its code. All of a tree is compiled at once: so it
@@ -32,7 +33,7 @@ const MAX_PENDING: usize = 4;
 impl Jit {
     /// The recording is complete.
     pub(super) fn finish(&self, inner: &mut Inner, recording: Recording) {
-        let Recording { recorder, tree, place, start } = recording;
+        let Recording { recorder, tree, place, start, .. } = recording;
         let origin = recorder.origin();
         let (Recorded { tree: mut grown, notes }, liveness) = recorder.finish();
         inner.liveness = liveness;
@@ -60,7 +61,7 @@ impl Jit {
             }
             return;
         }
-        match self.generate(inner, at, &mut grown, &notes) {
+        match self.generate(inner, at, &mut grown, &notes, origin) {
             Ok(code) => {
                 let exits = vec![0; grown.snapshots.len()];
                 let compiled_segments = grown.segments.len();
@@ -103,7 +104,14 @@ impl Jit {
     }
 
     /// Runs the passes and makes code.
-    fn generate(&self, inner: &mut Inner, at: usize, tree: &mut Tree, notes: &Notes) -> Result<Rc<Compiled>, Abort> {
+    fn generate(
+        &self,
+        inner: &mut Inner,
+        at: usize,
+        tree: &mut Tree,
+        notes: &Notes,
+        origin: Origin,
+    ) -> Result<Rc<Compiled>, Abort> {
         let begun = now();
         inner.compiled += tree.insts.len() as u64;
         opt::reset(tree);
@@ -117,9 +125,11 @@ impl Jit {
             check(tree, pass.name);
         }
         self.dump(Phase::Opt, at, tree);
-        let exits = Exits::of(tree);
+        let exits = Exits::of(at, tree);
+        let is_function = origin.pc == 0 && inner.functions.get(origin.proto).is_some();
+        let callable = is_function.then_some(Callable { slots: notes.slots });
         let machine = inner.machine.as_mut().ok_or(Abort::Code)?;
-        let code = machine.compile(tree, &environment(&exits, self.options.exit_every)).map_err(|why| {
+        let code = machine.compile(tree, &environment(&exits, callable, self.options.exit_every)).map_err(|why| {
             self.log(|| format!("jit: {why}"));
             Abort::Code
         })?;
@@ -138,14 +148,18 @@ impl Jit {
         inner.stats.compilations += 1;
         inner.stats.code_bytes += block.bytes();
         inner.stats.compile_time += begun.elapsed();
-        let compiled = Compiled::new(block, exits, notes.slots, notes.frames, tree.most_fuel());
-        Ok(Rc::new(compiled))
+        let calls = !notes.functions.is_empty();
+        let compiled = Rc::new(Compiled::new(block, exits, notes, tree.most_fuel(), calls || is_function));
+        if is_function {
+            inner.functions.grown(origin.proto, compiled.clone(), tree.segments.len(), calls);
+        }
+        Ok(compiled)
     }
 
     /// Makes the code of a tree anew.
     pub(super) fn compile(&self, inner: &mut Inner, at: usize) {
         let Some(mut grown) = inner.trees.get_mut(at).and_then(Option::take) else { return };
-        match self.generate(inner, at, &mut grown.tree, &grown.notes) {
+        match self.generate(inner, at, &mut grown.tree, &grown.notes, grown.origin) {
             Ok(code) => {
                 grown.code = code;
                 grown.pending = 0;
@@ -162,6 +176,7 @@ impl Jit {
     /// A recording, or the making of code, has failed.
     pub(super) fn give_up(&self, inner: &mut Inner, place: *const Instr, why: Abort) {
         inner.stats.aborted(why);
+        inner.functions.forget_unfinished();
         self.log(|| format!("jit: abort: {}", why.text()));
         if place.is_null() {
             return;

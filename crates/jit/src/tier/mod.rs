@@ -30,14 +30,16 @@ use std::rc::Rc;
 use perilune_bytecode::ops::Instr;
 use perilune_codegen::Machine;
 use perilune_runtime::heap::Marker;
-use perilune_trace::ir::{SnapId, Tree};
+use perilune_trace::ir::{ExitKind, SnapId, Tree};
 use perilune_vm::Vm;
-use perilune_vm::tier::{After, Tier};
+use perilune_vm::tier::{self, After, Tier};
 
+use crate::abort::Abort;
 use crate::dump::{Dump, Phase};
 use crate::enter::{Compiled, Outcome};
+use crate::function::Functions;
 use crate::liveness::LivenessCache;
-use crate::record::{Flow, Notes, Origin, Recorder};
+use crate::record::{Flow, Notes, Origin, Recorder, Shared};
 use crate::stats::Stats;
 use crate::view::View;
 
@@ -97,8 +99,32 @@ const FUEL_PER_INST: u64 = 16_000;
 /// Instructions that are made code of without asking.
 const FREE_INSTS: u64 = 3_000;
 
+/// Calls of a function that count as a round of a loop.
+const CALLS_PER_ROUND: u32 = 2;
+
+/// Fuel that a recording waits for a function to return.
+const MAX_WAIT: u64 = 100_000;
+
 /// Most headers of one place that are tried.
 const MAX_VERSIONS: usize = 4;
+
+/// How the interpreter has come to a place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Way {
+    /// By a back-edge.
+    Loop,
+    /// By a call: it is the first instruction of a function.
+    Call,
+}
+
+/// What came of trying to enter code.
+enum Entry {
+    /// Nothing has run.
+    Refused,
+    Left(After),
+    /// It has left in front of the first instruction of a function that it would have called.
+    AtCall,
+}
 
 /// A tree with its code.
 struct Grown {
@@ -123,6 +149,8 @@ struct Recording {
     /// Where it started.
     place: *const Instr,
     start: Option<SnapId>,
+    /// The fuel that the program had spent by then.
+    fuel_used: u64,
 }
 
 /// The trace compiler of one VM.
@@ -140,6 +168,7 @@ struct Inner {
     trees: Vec<Option<Grown>>,
     recording: Option<Recording>,
     liveness: LivenessCache,
+    functions: Functions,
     stats: Stats,
     /// Instructions that were made code of so far, however often.
     compiled: u64,
@@ -148,12 +177,20 @@ struct Inner {
 }
 
 impl Inner {
+    /// Whether an exit leads to the first instruction of a function that could not be called.
+    fn is_call(&self, at: usize, snap: SnapId) -> bool {
+        let Some(Some(grown)) = self.trees.get(at) else { return false };
+        let snapshot = grown.tree.snapshot(snap);
+        snapshot.kind == ExitKind::Service && snapshot.pc == 0 && !snapshot.frames.is_empty()
+    }
+
     /// Forgets all code. What runs at the moment is kept by whoever runs it.
     fn flush(&mut self) {
         self.trees.clear();
         self.places.clear();
         self.recording = None;
         self.liveness.clear();
+        self.functions.clear();
         self.stats.code_bytes = 0;
     }
 
@@ -184,6 +221,7 @@ impl Jit {
             trees: Vec::new(),
             recording: None,
             liveness: LivenessCache::default(),
+            functions: Functions::default(),
             stats: Stats::default(),
             compiled: 0,
             fuel_used: 0,
@@ -225,25 +263,47 @@ impl Jit {
         }
     }
 
-    /// Enters the code that a place has, if its types fit.
-    unsafe fn enter(&self, vm: *mut Vm, place: *const Instr) -> Option<After> {
+    /// Enters the code that a place has, if its types fit. Where it leaves in front of a function's first instruction, that
+    /// is tried next.
+    unsafe fn enter(&self, vm: *mut Vm, place: *const Instr, way: Way) -> Option<After> {
+        let mut way = way;
+        let mut place = place;
+        loop {
+            // SAFETY: the caller's duty; after a call the current frame stands at the function's first instruction.
+            match unsafe { self.enter_once(vm, place) } {
+                Entry::Refused => return None,
+                Entry::Left(after) => return Some(after),
+                Entry::AtCall => {}
+            }
+            way = Way::Call;
+            // SAFETY: as above.
+            place = unsafe { (*(*(*vm).current_thread()).frame).pc };
+            match self.inner.borrow().places.get(&place) {
+                Some(Place::Compiled { .. }) => {}
+                // SAFETY: as above.
+                Some(Place::Cold { .. } | Place::Blacklisted) | None => return Some(After::Interpret),
+            }
+        }
+    }
+
+    unsafe fn enter_once(&self, vm: *mut Vm, place: *const Instr) -> Entry {
         let door = match self.inner.borrow().places.get(&place) {
             Some(Place::Compiled { door, .. }) => door.clone(),
-            Some(Place::Cold { .. } | Place::Blacklisted) | None => return None,
+            Some(Place::Cold { .. } | Place::Blacklisted) | None => return Entry::Refused,
         };
         // SAFETY: the caller's duty: the current frame stands at the place, which is the headers' own.
         unsafe {
             let closure = View::new(vm).closure(0);
             if door.function.is_some_and(|function| function != closure) {
-                return None;
+                return Entry::Refused;
             }
             let before = (*vm).fuel_left();
             if before < door.code.most_fuel() {
-                return Some(After::Interpret);
+                return Entry::Left(After::Interpret);
             }
             let mut outcome = Outcome::NotEntered;
             for header in &door.headers {
-                outcome = door.code.run(vm, *header);
+                outcome = door.code.run(vm, Some(*header));
                 if outcome != Outcome::NotEntered {
                     break;
                 }
@@ -258,31 +318,52 @@ impl Jit {
             match outcome {
                 Outcome::NotEntered => {
                     inner.stats.mismatches += 1;
-                    None
+                    Entry::Refused
                 }
-                Outcome::Left(snap) => Some(self.left(&mut inner, vm, door.tree, snap)),
+                Outcome::Left(tree, snap) if inner.is_call(tree, snap) => {
+                    inner.stats.service_exits += 1;
+                    Entry::AtCall
+                }
+                Outcome::Left(tree, snap) => Entry::Left(self.left(&mut inner, vm, tree, snap)),
+                Outcome::Returned(count) => {
+                    inner.stats.returns += 1;
+                    Entry::Left(After::Return(count))
+                }
                 Outcome::LeftOver => {
                     inner.stats.left_over += 1;
-                    Some(After::LeftOver)
+                    Entry::Left(After::LeftOver)
                 }
             }
         }
     }
 
     /// The analyses made so far, for a recording.
-    fn take_liveness(&self, liveness: &mut LivenessCache) -> LivenessCache {
+    fn share(&self, liveness: &mut LivenessCache, functions: &Functions) -> Shared {
         if self.collects.take() {
             liveness.clear();
         }
-        std::mem::take(liveness)
+        Shared { liveness: std::mem::take(liveness), functions: functions.clone() }
     }
 
-    /// Begins the recording of a loop: of a new tree, or of another version of a header.
-    unsafe fn begin(&self, vm: *mut Vm, place: *const Instr) -> After {
+    /// A recording that waits for a function to return has waited long enough, or its frames are gone.
+    fn drop_waiting(&self, inner: &mut Inner) {
+        let is_late = inner.recording.as_ref().is_some_and(|recording| {
+            recording.recorder.waits() && inner.fuel_used.saturating_sub(recording.fuel_used) > MAX_WAIT
+        });
+        if is_late && let Some(recording) = inner.recording.take() {
+            let place = recording.place;
+            inner.liveness = recording.recorder.dismiss();
+            self.give_up(inner, place, Abort::Recursion);
+        }
+    }
+
+    /// Begins the recording of a loop or function: of a new tree, or of another version of a header.
+    unsafe fn begin(&self, vm: *mut Vm, place: *const Instr, way: Way) -> After {
         let mut inner = self.inner.borrow_mut();
         let inner = &mut *inner;
         // SAFETY: the caller's duty.
         inner.fuel_used = unsafe { (*vm).fuel_used() };
+        self.drop_waiting(inner);
         if inner.recording.is_some() || inner.machine.is_none() || !inner.affords(0) {
             return After::Interpret;
         }
@@ -301,26 +382,31 @@ impl Jit {
             }
             tree = Some(door.tree);
         }
-        let liveness = self.take_liveness(&mut inner.liveness);
+        let shared = self.share(&mut inner.liveness, &inner.functions);
         let grown = tree.and_then(|at| inner.trees.get(at)).and_then(Option::as_ref);
         let recorder = match grown {
             Some(grown) if grown.notes.function.is_none_or(|f| f == view.closure(0)) => {
-                Recorder::again(&view, liveness, grown.origin, grown.tree.clone(), grown.notes.clone())
+                Recorder::again(&view, shared, grown.origin, grown.tree.clone(), grown.notes.clone())
             }
             _ => {
                 tree = None;
-                Recorder::root(&view, liveness)
+                if way == Way::Call && !view.plain(view.proto(0)).is_vararg {
+                    inner.functions.begin(view.proto(0));
+                }
+                Recorder::root(&view, shared)
             }
         };
-        inner.recording = Some(Recording { recorder, tree, place, start: None });
+        inner.recording = Some(Recording { recorder, tree, place, start: None, fuel_used: inner.fuel_used });
         After::Record
     }
 
     /// Arrivals until the next look at a place.
-    fn patience_of(&self, place: *const Instr) -> u32 {
+    fn patience_of(&self, place: *const Instr, way: Way) -> u32 {
+        // Loops come first: most functions are better followed from there.
+        let hot = self.options.hot.max(1).saturating_mul(if way == Way::Call { CALLS_PER_ROUND } else { 1 });
         match self.inner.borrow().places.get(&place) {
-            None => self.options.hot.max(1),
-            Some(Place::Cold { tries }) => self.options.hot.max(1).saturating_mul(1 << (*tries).min(16)),
+            None => hot,
+            Some(Place::Cold { tries }) => hot.saturating_mul(1 << (*tries).min(16)),
             Some(Place::Compiled { .. }) => 1,
             Some(Place::Blacklisted) => u32::MAX,
         }
@@ -333,19 +419,37 @@ impl Tier for Jit {
     }
 
     fn patience(&self, header: *const Instr) -> u32 {
-        self.patience_of(header)
+        self.patience_of(header, Way::Loop)
+    }
+
+    fn calls(&self, first: *const Instr) -> u32 {
+        self.patience_of(first, Way::Call)
     }
 
     unsafe fn hot(&self, vm: *mut Vm) -> After {
         // SAFETY: the caller's duty: the current frame is a Lua frame with `pc` stored, and the VM is ours.
         unsafe {
             let place = (*(*(*vm).current_thread()).frame).pc;
-            let after = match self.enter(vm, place) {
+            let after = match self.enter(vm, place, Way::Loop) {
                 Some(after) => after,
-                None => self.begin(vm, place),
+                None => self.begin(vm, place, Way::Loop),
             };
-            let patience = self.patience_of(place);
+            let patience = self.patience_of(place, Way::Loop);
             (*vm).hot_counters().set(place, patience);
+            after
+        }
+    }
+
+    unsafe fn entered(&self, vm: *mut Vm) -> After {
+        // SAFETY: the caller's duty: the current frame is a Lua frame at its function's first instruction.
+        unsafe {
+            let frame = (*(*vm).current_thread()).frame;
+            let (proto, place) = (tier::proto_of(frame), (*frame).pc);
+            let after = match self.enter(vm, place, Way::Call) {
+                Some(after) => after,
+                None => self.begin(vm, place, Way::Call),
+            };
+            tier::set_calls(proto, self.patience_of(place, Way::Call));
             after
         }
     }
@@ -361,12 +465,19 @@ impl Tier for Jit {
                 inner.recording = Some(recording);
                 true
             }
+            Ok(Flow::Wait) => {
+                inner.recording = Some(recording);
+                false
+            }
             Ok(Flow::Done) => {
                 self.finish(inner, recording);
                 false
             }
             Err(why) => {
                 let place = recording.place;
+                if let Some(proto) = recording.recorder.missed() {
+                    view.expect_call(proto);
+                }
                 inner.liveness = recording.recorder.dismiss();
                 self.give_up(inner, place, why);
                 false

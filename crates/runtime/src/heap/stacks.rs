@@ -242,6 +242,16 @@ impl Heap {
         Ok(())
     }
 
+    /// Whether `more` frames above the current one are within the limit of depth.
+    ///
+    /// # Safety
+    /// As for [`Heap::grow_frames`].
+    pub unsafe fn may_grow_frames(&self, th: *const Thread, more: usize) -> bool {
+        // SAFETY: the caller's duty.
+        let current = unsafe { (*th).frame.offset_from_unsigned((*th).frames) };
+        current + more < self.max_frames / 2
+    }
+
     /// Gives back most of a buffer of frames that is much larger than what is in use.
     ///
     /// # Safety

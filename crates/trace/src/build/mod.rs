@@ -159,6 +159,8 @@ impl Builder {
                 self.values.retain(|key, _| key.0 != Op::UpIsPlace);
                 self.calls_out = true;
             }
+            Format::CallFn => self.memory = Memory::default(),
+            Format::Returned => {}
             Format::Unary | Format::GuardUnary | Format::GuardPlace => drop(self.values.insert(key, r)),
             Format::Binary => {
                 if inst.op.is_pure() {
@@ -420,6 +422,19 @@ impl Builder {
     pub fn call_out(&mut self, func: u32, nargs: u32, nresults: u32, snap: SnapId) {
         let imm = u64::from(nargs) | u64::from(nresults) << 32;
         self.push(Inst { aux: func, imm, snap: Some(snap), ..Inst::new(Op::CallOut, Ty::Void) });
+    }
+
+    /// A call of the compiled function in slot `func`, by the cell that has its code: how many results it has. `wanted` of
+    /// them are needed, or all for -1.
+    pub fn call_fn(&mut self, cell: Ref, func: u32, wanted: i32, snap: SnapId) -> Ref {
+        let imm = i64::from(wanted) as u64;
+        self.push(Inst { aux: func, imm, snap: Some(snap), ..self.shaped(Op::CallFn, &[cell]) })
+    }
+
+    /// Lets execution go on only if a call of the compiled function in slot `func` has had `count` results.
+    pub fn returned(&mut self, call: Ref, func: u32, count: u32, snap: SnapId) {
+        let inst = self.shaped(Op::Returned, &[call]);
+        self.push(Inst { aux: func, imm: u64::from(count), snap: Some(snap), ..inst });
     }
 
     /// A field of an object.

@@ -279,6 +279,11 @@ pub enum Format {
     StorePlace,
     /// A call out of the tree: `aux` is the function's slot, `imm` the number of arguments and of results.
     CallOut,
+    /// A call of a compiled function, by the cell `a` that has its code: `aux` is the function's slot, `imm` the number of
+    /// results that are wanted, with its sign.
+    CallFn,
+    /// `a`, a call of a compiled function whose slot is `aux`, checked against `imm`.
+    Returned,
 }
 
 /// The rule for the type of an instruction's result.
@@ -391,6 +396,10 @@ macro_rules! for_each_trace_op {
             Call "call" Call OfHelper "the result of a helper; leaves through `snap` when it reports failure";
             // May run anything: all slots are in their places, and all memory is new afterwards.
             CallOut "callout" CallOut Is(Ty::Void) "the native function in slot `aux` is called in the state that `snap` tells";
+            // `snap` is the state in front of the function's first instruction, its frame made. The slots of the tree stay
+            // as they are; all memory is new afterwards.
+            CallFn "callfn" CallFn Is(Ty::Int) "how many results the compiled function in slot `aux` has; they are in their places from there on";
+            Returned "returned" Returned Is(Ty::Void) "the call `a` has had `imm` results";
         }
     };
 }
@@ -442,7 +451,8 @@ impl Op {
             Format::Field | Format::Prop | Format::Elem | Format::Packed | Format::Up => false,
             Format::StoreProp | Format::StoreElem | Format::StoreUp | Format::StoreField | Format::Call => false,
             // An address of the stack is good until a call moves it.
-            Format::Place | Format::GuardPlace | Format::LoadPlace | Format::StorePlace | Format::CallOut => false,
+            Format::Place | Format::GuardPlace | Format::LoadPlace | Format::StorePlace => false,
+            Format::CallOut | Format::CallFn | Format::Returned => false,
         }
     }
 
@@ -459,6 +469,7 @@ impl Op {
                 | Format::Prop
                 | Format::Elem
                 | Format::Up
+                | Format::Returned
         )
     }
 
@@ -528,7 +539,7 @@ impl Inst {
     pub fn has_effect(&self) -> bool {
         match self.helper() {
             Some(helper) => !matches!(helper.effects(), Effects::Pure | Effects::ReadsTables | Effects::Allocates),
-            None => self.op.is_store() || matches!(self.op, Op::StorePlace | Op::CallOut),
+            None => self.op.is_store() || matches!(self.op, Op::StorePlace | Op::CallOut | Op::CallFn),
         }
     }
 
@@ -567,7 +578,9 @@ impl Inst {
             | Format::GuardPlace
             | Format::LoadPlace
             | Format::StorePlace
-            | Format::CallOut => None,
+            | Format::CallOut
+            | Format::CallFn
+            | Format::Returned => None,
         }
     }
 }

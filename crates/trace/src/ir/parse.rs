@@ -250,10 +250,18 @@ impl Parser {
             };
             if let Some(number) = word.strip_prefix('#') {
                 inst.aux = plain(number)?;
-                if inst.op == Op::CallOut {
-                    let nargs = plain(next())?;
-                    let _to = next();
-                    inst.imm = u64::from(nargs) | u64::from(plain(next())?) << 32;
+                match inst.op {
+                    Op::CallOut => {
+                        let nargs = plain(next())?;
+                        let _to = next();
+                        inst.imm = u64::from(nargs) | u64::from(plain(next())?) << 32;
+                    }
+                    Op::CallFn => {
+                        let _to = next();
+                        inst.imm = next().parse::<i64>().map_err(|_| "no number of results")? as u64;
+                    }
+                    Op::Returned => inst.imm = u64::from(plain(next())?),
+                    _ => {}
                 }
             } else if word.starts_with('[') {
                 let _of = next();
@@ -394,6 +402,7 @@ impl Parser {
             ["enter", "header", n] => (End::Enter(HeaderId(plain(n)?)), None),
             ["enter", "header", n, "snap", snap] => (End::Enter(HeaderId(plain(n)?)), Some(SnapId(plain(snap)?))),
             ["exit", "snap", snap] => (End::Exit(SnapId(plain(snap)?)), None),
+            ["return", count, "snap", snap] => (End::Return(SnapId(plain(snap)?), plain(count)?), None),
             ["open"] => (End::Open, None),
             _ => return Err(format!("'{line}' ends no segment")),
         };
@@ -493,7 +502,7 @@ fn complete(tree: &mut Tree, told: &[(bool, bool)]) {
             tree.body(id).filter_map(|r| tree.inst(r).snap.map(|snap| (snap, r))).collect();
         users.extend(segment.end_snap.map(|snap| (snap, segment.end_at)));
         match segment.end {
-            End::Exit(snap) => users.push((snap, segment.end_at)),
+            End::Exit(snap) | End::Return(snap, _) => users.push((snap, segment.end_at)),
             End::Around(_) | End::Enter(_) | End::Open => {}
         }
         if let Start::Header(header) = segment.start

@@ -148,6 +148,7 @@ impl Text<'_> {
             End::Around(to) => writeln!(f, "  around header {}{snap}", to.0),
             End::Enter(to) => writeln!(f, "  enter header {}{snap}", to.0),
             End::Exit(snap) => writeln!(f, "  exit snap {}", snap.0),
+            End::Return(snap, count) => writeln!(f, "  return {count}, snap {}", snap.0),
             End::Open => writeln!(f, "  open"),
         }
     }
@@ -164,6 +165,8 @@ impl Text<'_> {
             Format::CallOut => {
                 write!(f, " #{} {} to {}", inst.aux, inst.imm & 0xffff_ffff, inst.imm >> 32)?;
             }
+            Format::CallFn => write!(f, " #{} to {}", inst.aux, inst.imm as i64)?,
+            Format::Returned => write!(f, " #{} {}", inst.aux, inst.imm)?,
             Format::Prop | Format::StoreProp => write!(f, " [{} of {}]", inst.aux, self.shape(inst.imm))?,
             Format::Field | Format::StoreField if inst.aux != 0 => write!(f, " #{}", inst.aux)?,
             Format::Call if inst.aux != 0 => write!(f, " fuel {}", inst.aux)?,

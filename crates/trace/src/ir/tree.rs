@@ -151,6 +151,8 @@ pub enum End {
     Enter(HeaderId),
     /// Leaves.
     Exit(SnapId),
+    /// The root frame's function returns, with so many results: they are in their places from slot 0 on.
+    Return(SnapId, u32),
 }
 
 /// Bounds checks of a counting loop that one check in front of the loop replaces; see `opt::ranges`.
@@ -284,7 +286,7 @@ impl Tree {
         if let Some(helper) = inst.helper() {
             return helper.effects().clobbers(class);
         }
-        if inst.op == Op::CallOut {
+        if matches!(inst.op, Op::CallOut | Op::CallFn) {
             return true;
         }
         self.store_class(inst) == Some(class)

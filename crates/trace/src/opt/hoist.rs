@@ -150,7 +150,9 @@ impl<'a> Hoist<'a> {
             | Format::Place
             | Format::LoadPlace
             | Format::StorePlace
-            | Format::CallOut => false,
+            | Format::CallOut
+            | Format::CallFn
+            | Format::Returned => false,
         }
     }
 

@@ -99,6 +99,8 @@ fn writes(tree: &Tree, id: SegmentId, slot: u32) -> bool {
 fn is_written_elsewhere(tree: &Tree, slot: u32) -> bool {
     tree.insts.iter().any(|inst| match inst.op {
         Op::CallOut => true,
+        // The function's frame is there.
+        Op::CallFn => inst.aux <= slot,
         Op::StorePlace => inst.aux == slot,
         Op::Call if inst.helper().is_some_and(writes_places) => {
             inst.operands().any(|r: Ref| tree.inst(r).op == Op::PlaceAddr && tree.inst(r).aux <= slot)

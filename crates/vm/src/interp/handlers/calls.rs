@@ -20,6 +20,7 @@ use super::super::{Exit, finish, pointer};
 use super::state::{a_of, again, b_of, c_of, handler, reg};
 use crate::call::{self, Step};
 use crate::frame;
+use crate::tier;
 use crate::vm::Vm;
 
 /// Enters the Lua function `target` in `func`, no argument of which is missing, or goes on at [`call_slow`].
@@ -51,9 +52,18 @@ macro_rules! enter {
             (*callee).pc = code;
             return after::<M>($vm, $consts, crate::hooks::call($vm));
         }
+        if M::COUNTS && tier::counts_call($proto) {
+            return entered::<M>($vm, code, args, (*$proto).consts, callee);
+        }
         next::<M>($vm, code, args, (*$proto).consts, callee)
     }};
 }
+
+// A function that is called often is about to begin.
+handler!(#[cold] #[inline(never)] entered(vm, pc, _base, consts, frame) {
+    (*frame).pc = pc;
+    after::<M>(vm, consts, tier::entered(vm))
+});
 
 handler!(call_(vm, pc, base, consts, frame) {
     let func = reg(base, a_of(pc));
@@ -229,6 +239,9 @@ handler!(tail_call(vm, pc, base, consts, frame) {
     (*frame).flags |= frame::TAIL;
     // No extra arguments, and no count of calls that were replaced.
     (*frame).extra = 0;
+    if M::COUNTS && tier::counts_call(proto) {
+        return entered::<M>(vm, (*proto).code, args, (*proto).consts, frame);
+    }
     next::<M>(vm, (*proto).code, args, (*proto).consts, frame)
 });
 
@@ -241,7 +254,7 @@ handler!(#[inline(never)] tail_call_slow(vm, pc, _base, consts, frame) {
 #[inline(always)]
 unsafe fn returns_plainly(frame: *mut Frame) -> bool {
     // SAFETY: `frame` is the current one.
-    unsafe { (*frame).flags & (frame::FRESH | frame::HANDLED) == 0 }
+    unsafe { (*frame).flags & (frame::FRESH | frame::HANDLED | frame::WATCHED) == 0 }
 }
 
 /// Goes on with the caller of a frame that just ended.
@@ -314,7 +327,7 @@ handler!(return_1(vm, pc, base, consts, frame) {
 handler!(#[inline(never)] return_1_other(vm, pc, base, consts, frame) {
     let wanted = (*frame).nresults;
     let func = (*frame).func;
-    if M::HOOKS || wanted > 1 {
+    if M::HOOKS || wanted > 1 || (*frame).flags & frame::WATCHED != 0 {
         return return_1_slow::<M>(vm, pc, base, consts, frame);
     }
     if returns_plainly(frame) {

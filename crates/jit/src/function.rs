@@ -1,0 +1,104 @@
+//! Functions that compiled code calls: the cells by which callers find the newest code of a function.
+//!
+//! A function whose entry is the root of a tree has a cell. Its address is a constant of the callers' code, so that the
+//! function's code can be replaced while theirs stays. A cell without code holds the address of [`refuse`].
+
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::rc::Rc;
+
+use perilune_codegen::MISMATCH;
+use perilune_runtime::value::Value;
+use perilune_vm::Vm;
+
+use crate::enter::{Compiled, Exits};
+use crate::view::ProtoAt;
+
+/// The cell of a function.
+#[derive(Debug)]
+#[repr(C)]
+pub struct Function {
+    /// Where its code begins. Compiled code reads it: it is the first field.
+    code: Cell<*const u8>,
+    /// Keeps the code.
+    compiled: RefCell<Option<Rc<Compiled>>>,
+}
+
+/// What stands for the code of a function that has none: nothing runs, and the interpreter makes the call.
+unsafe extern "C" fn refuse(_: *mut Vm, _: *mut Value, _: u64) -> i64 {
+    MISMATCH
+}
+
+impl Function {
+    fn new() -> Rc<Function> {
+        Rc::new(Function { code: Cell::new(refuse as *const u8), compiled: RefCell::default() })
+    }
+
+    /// The address of the cell, which stays the same.
+    pub fn address(self: &Rc<Function>) -> u64 {
+        Rc::as_ptr(self).expose_provenance() as u64
+    }
+
+    /// Gives the function other code, or none. No frame of the old one may be on the host's stack: code that is called by
+    /// compiled code never runs anything that could come here.
+    pub fn set(&self, compiled: Option<Rc<Compiled>>) {
+        self.code.set(compiled.as_ref().map_or(refuse as *const u8, |compiled| compiled.address()));
+        *self.compiled.borrow_mut() = compiled;
+    }
+
+    /// The exits of its code.
+    pub fn exits(&self) -> Option<*const Exits> {
+        self.compiled.borrow().as_ref().map(|compiled| compiled.exits())
+    }
+}
+
+/// All functions with cells, shared by the policy and the recorder.
+#[derive(Clone, Debug, Default)]
+pub struct Functions(Rc<RefCell<HashMap<ProtoAt, Known>>>);
+
+/// What is known of a function.
+#[derive(Clone, Debug)]
+pub struct Known {
+    /// Its cell.
+    pub cell: Rc<Function>,
+    /// Segments of its tree; none while the first of them is recorded.
+    pub segments: usize,
+    /// Whether it calls compiled functions, itself maybe.
+    pub calls: bool,
+}
+
+impl Functions {
+    /// What is known of the function with a prototype.
+    pub fn get(&self, proto: ProtoAt) -> Option<Known> {
+        self.0.borrow().get(&proto).cloned()
+    }
+
+    /// The function with a prototype, whose tree is about to be recorded.
+    pub fn begin(&self, proto: ProtoAt) -> Rc<Function> {
+        let mut known = self.0.borrow_mut();
+        let fresh = || Known { cell: Function::new(), segments: 0, calls: false };
+        known.entry(proto).or_insert_with(fresh).cell.clone()
+    }
+
+    /// Its tree has code.
+    pub fn grown(&self, proto: ProtoAt, code: Rc<Compiled>, segments: usize, calls: bool) {
+        if let Some(known) = self.0.borrow_mut().get_mut(&proto) {
+            known.cell.set(Some(code));
+            known.segments = segments;
+            known.calls = calls;
+        }
+    }
+
+    /// Forgets functions whose first recording has come to nothing.
+    pub fn forget_unfinished(&self) {
+        self.0.borrow_mut().retain(|_, known| known.segments > 0);
+    }
+
+    /// Forgets all of them.
+    pub fn clear(&self) {
+        for known in self.0.borrow().values() {
+            known.cell.set(None);
+        }
+        self.0.borrow_mut().clear();
+    }
+}

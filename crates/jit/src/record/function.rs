@@ -1,0 +1,163 @@
+//! Functions as code of their own: calls of compiled functions, and what a tree does that is one.
+//!
+//! A tree that begins at the first instruction of a function ends where the function returns. Other trees, and it itself,
+//! call its code ([`Function`](crate::function::Function)); the frame of such a call is made only when it does not return.
+//!
+//! While such a call is recorded, it runs in the interpreter as any other: the recording waits for its return, to see
+//! what results it has, and goes on from there.
+
+use perilune_runtime::value::Value;
+use perilune_trace::ir::{End, ExitKind, Op as Ir, Ref, Ty};
+
+use super::call::Callee;
+use super::state::{Active, type_of};
+use super::Recorder;
+use crate::abort::Abort;
+use crate::function::Known;
+use crate::view::{ProtoAt, View};
+
+/// Segments from which on a function is called rather than copied into each of its callers.
+const LARGE: usize = 4;
+
+/// A call of a compiled function whose results are not there yet.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Waiting {
+    func: u32,
+    wanted: i32,
+    /// How many results it has had.
+    call: Ref,
+    /// Whether its frame has been marked, so that the recording goes on when it returns.
+    is_watched: bool,
+}
+
+impl Recorder {
+    /// The compiled function with a prototype, if it is better called than followed.
+    pub(super) fn callable(&self, proto: ProtoAt, callee: &Callee) -> Option<Known> {
+        let known = self.functions.get(proto)?;
+        let is_recursion = self.frames.iter().any(|active| active.proto == proto);
+        let is_called = is_recursion || known.segments > 0 && (known.calls || known.segments > LARGE);
+        (is_called && callee.flags == 0).then_some(known)
+    }
+
+    /// Calls a compiled function.
+    pub(super) fn call_function(
+        &mut self,
+        view: &View<'_>,
+        function: Ref,
+        seen: Value,
+        callee: Callee,
+        known: Known,
+    ) -> Result<(), Abort> {
+        let proto = view.proto_of(seen).ok_or(Abort::Callee)?;
+        self.guard_function(function, seen, proto)?;
+        let params = u32::from(view.plain(proto).num_params);
+        let args = callee.func + 1;
+        let nil = self.builder.primitive(Ty::Nil);
+        let mut values = vec![function];
+        for n in 0..params {
+            values.push(if n < callee.nargs {
+                let seen = self.seen(view, args + n);
+                self.slot(args + n, seen)?
+            } else {
+                nil
+            });
+        }
+        self.fuel += 1;
+        self.open = None;
+        for (n, value) in values.iter().enumerate() {
+            self.builder.store_place(callee.func + n as u32, *value);
+        }
+        self.bury(callee.func);
+        let max_stack = u32::from(view.plain(proto).max_stack);
+        self.reach(args + max_stack + 4);
+        self.frames.push(Active {
+            proto,
+            func: callee.func,
+            base: args,
+            extra: 0,
+            always: None,
+            return_pc: callee.return_pc,
+            nresults: callee.nresults,
+            flags: 0,
+        });
+        self.liveness_of(view, proto);
+        let snap = self.snapshot(ExitKind::Service, 0);
+        self.builder.keep_in_place(snap, callee.func..=args + params);
+        self.frames.pop();
+        if !self.notes.functions.iter().any(|cell| cell.address() == known.cell.address()) {
+            self.notes.functions.push(known.cell.clone());
+        }
+        let cell = self.builder.pointer(known.cell.address());
+        let call = self.builder.call_fn(cell, callee.func, callee.nresults, snap);
+        self.expected = callee.return_pc;
+        self.waiting = Some(Waiting { func: callee.func, wanted: callee.nresults, call, is_watched: false });
+        Ok(())
+    }
+
+    /// Lets the recording wait for a call of a compiled function, the first time that it is asked.
+    pub(super) fn wait(&mut self, view: &View<'_>) -> Result<bool, Abort> {
+        let depth = self.root_depth + self.frames.len();
+        let Some(waiting) = &mut self.waiting else { return Ok(false) };
+        if waiting.is_watched {
+            return Ok(false);
+        }
+        waiting.is_watched = true;
+        if view.is_hooked() || view.depth() != depth || view.pc(0) != 0 {
+            return Err(Abort::Lost);
+        }
+        view.watch_return();
+        Ok(true)
+    }
+
+    /// Takes the results of a compiled function's call, which the VM has by now. False if there was none.
+    pub(super) fn take_function_results(&mut self, view: &View<'_>) -> Result<bool, Abort> {
+        let Some(Waiting { func, wanted, call, .. }) = self.waiting.take() else { return Ok(false) };
+        let n = if wanted < 0 { view.open_count(self.root + func as usize) } else { wanted as u32 };
+        self.open = (wanted < 0).then_some(func + n);
+        if wanted < 0 {
+            let snap = self.snapshot(ExitKind::Service, self.expected);
+            self.builder.keep_in_place(snap, func..func + n);
+            self.builder.returned(call, func, n, snap);
+        }
+        let snap = self.snapshot(ExitKind::Guard, self.expected);
+        self.builder.keep_in_place(snap, func..func + n);
+        let mut results = Vec::new();
+        for k in 0..n {
+            let ty = type_of(self.seen(view, func + k))?;
+            results.push(self.builder.load_place(func + k, ty, snap));
+        }
+        for (k, value) in results.iter().enumerate() {
+            self.put(func + k as u32, *value);
+        }
+        // The function may have used the fuel up.
+        let snap = self.snapshot(ExitKind::Service, self.expected);
+        self.builder.guard(Ir::Fuel, &[], snap)?;
+        Ok(true)
+    }
+
+    /// Whether the tree is the code of a function.
+    pub(super) fn is_function(&self) -> bool {
+        self.origin.pc == 0 && self.frames[0].always.is_none()
+    }
+
+    /// The root frame's function returns: the tree's code does.
+    pub(super) fn return_from_root(&mut self, values: &[Ref]) -> Result<(), Abort> {
+        if !self.is_function() {
+            return Err(Abort::LeftLoop);
+        }
+        self.expected = self.pc;
+        let snap = self.snapshot(ExitKind::End, self.pc);
+        for (n, value) in values.iter().enumerate() {
+            self.builder.store_place(n as u32, *value);
+        }
+        if values.is_empty() {
+            // Whoever wants one result finds it.
+            let nil = self.builder.primitive(Ty::Nil);
+            self.builder.store_place(0, nil);
+        }
+        self.reach(values.len() as u32 + 1);
+        self.builder.end(End::Return(snap, values.len() as u32), None);
+        self.has_returned = true;
+        Ok(())
+    }
+}

@@ -49,8 +49,8 @@ pub struct Callable {
 /// Runtime functions around calls of compiled functions.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Calls {
-    /// `fn(vm, exits, snapshot, cell, status) -> status`: the call has not returned. Notes what the caller was doing, and says
-    /// what the caller returns.
+    /// `fn(vm, exits, snapshot, cell, status, registers) -> status`: the call has not returned yet. Makes the calls that it has
+    /// asked for in its place; if they do not return either, notes what the caller was doing, and says what the caller returns.
     pub unwound: u64,
     /// `fn(vm, exits, snapshot, top slot) -> status`: as `unwound`, when the list of results has another length.
     pub left_open: u64,
@@ -108,5 +108,7 @@ pub(crate) const BYTES: i32 = size_of::<Str>() as i32;
 pub(crate) const ROOM_SLOTS: i32 = offset_of!(Room, slots_end) as i32;
 /// Offset of the end of the host's stack in them.
 pub(crate) const ROOM_HOST: i32 = offset_of!(Room, host_end) as i32;
+/// Offset of the function that is called in another's place.
+pub(crate) const ROOM_TAIL: i32 = offset_of!(Room, tail) as i32;
 /// Offset of the outermost frame's registers in them.
 pub(crate) const ROOM_BASE: i32 = offset_of!(Room, base) as i32;

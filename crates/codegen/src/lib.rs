@@ -8,6 +8,7 @@
 //!                                MISMATCH          the header's inputs had other types; nothing has run
 //!                                CALLED            a call out of the tree did not come back; the VM knows the rest
 //!                                UNWOUND           left inside of calls of compiled functions, which have noted where
+//!                                TAIL              the root frame's function has called another in its place
 //!                                RETURNED - n      the root frame's function has returned n results: they are from slot 0 on
 //! ```
 //!
@@ -35,6 +36,9 @@ pub const CALLED: i64 = -2;
 
 /// The returned number of a tree that was left in the middle of calls of compiled functions.
 pub const UNWOUND: i64 = -3;
+
+/// The returned number of a function that another must be called for: its cell is in [`Room::tail`](perilune_runtime::stack::Room).
+pub const TAIL: i64 = -4;
 
 /// The returned number of a function without results; of one with `n` results it is `n` less.
 pub const RETURNED: i64 = -16;

@@ -2,11 +2,12 @@
 
 use std::pin::Pin;
 
-use perilune_codegen::{ANY_VERSION, CALLED, Callable, Calls, Environment, MISMATCH, RETURNED, UNWOUND};
+use perilune_codegen::{ANY_VERSION, CALLED, Callable, Calls, Environment, MISMATCH, RETURNED, TAIL, UNWOUND};
 use perilune_runtime::value::Value;
 use perilune_trace::ir::{HeaderId, SnapId, Tree};
 use perilune_vm::Vm;
 use perilune_vm::compiled::{self, FrameImage, Unwound};
+use perilune_vm::frame;
 use perilune_vm::tier::VM_OFFSETS;
 
 use crate::code::CodeBlock;
@@ -71,6 +72,8 @@ pub enum Outcome {
     NotEntered,
     /// It left through a snapshot of a tree, its own or that of a function that it has called; the VM stands where that says.
     Left(usize, SnapId),
+    /// The current frame stands in front of the first instruction of a function that replaces the one before.
+    Replaced,
     /// The root frame's function returns: so many results are at its slot.
     Returned(u32),
     /// A call out of it did not come back; the VM knows how to go on.
@@ -126,7 +129,6 @@ impl Compiled {
     /// The current frame stands at the header, and is one that the tree was recorded for; its `pc` is stored. The VM is
     /// exclusively the caller's.
     pub unsafe fn run(&self, vm: *mut Vm, header: Option<HeaderId>) -> Outcome {
-        type Entry = unsafe extern "C" fn(*mut Vm, *mut Value, u64) -> i64;
         // SAFETY: the caller's duty; the block holds a function of this signature, made for this very VM layout.
         unsafe {
             if !compiled::make_room(vm, self.slots, self.frames + 1) {
@@ -140,6 +142,10 @@ impl Compiled {
                 MISMATCH => Outcome::NotEntered,
                 CALLED => Outcome::LeftOver,
                 UNWOUND => make_unwound(vm),
+                TAIL => {
+                    compiled::replace_function(vm);
+                    Outcome::Replaced
+                }
                 n if n <= RETURNED => Outcome::Returned((RETURNED - n) as u32),
                 n => {
                     let snap = SnapId(n as u32);
@@ -162,39 +168,51 @@ unsafe fn make_unwound(vm: *mut Vm) -> Outcome {
     // SAFETY: the code that has noted an exit is still the newest of its tree: nothing was compiled meanwhile.
     unsafe {
         let mut innermost = Outcome::NotEntered;
-        while let Some(Unwound { exits, snap, top }) = (*vm).pop_unwound() {
+        while let Some(Unwound { exits, snap, top, flags }) = (*vm).pop_unwound() {
             let exits = &*std::ptr::with_exposed_provenance::<Exits>(exits as usize);
             let exit = &exits.exits[snap as usize];
             compiled::push_frames(vm, &exit.frames, exit.pc, top.or(exit.top));
+            compiled::add_flags(vm, flags);
             innermost = Outcome::Left(exits.tree, SnapId(snap));
         }
         innermost
     }
 }
 
+type Entry = unsafe extern "C" fn(*mut Vm, *mut Value, u64) -> i64;
+
 /// A call of a compiled function has not returned; see [`Calls::unwound`].
 unsafe extern "C" fn unwound(
     vm: *mut Vm,
     exits: *const Exits,
     snap: u64,
-    function: *const Function,
-    status: i64,
+    mut function: *const Function,
+    mut status: i64,
+    registers: *mut Value,
 ) -> i64 {
     // SAFETY: compiled code passes the exits that it was made with, and the cell of the function that it has called, whose
-    // code is the one that has just returned.
+    // code is the one that has just returned. Cells hold functions of this signature, and a function that is called in
+    // another's place finds its arguments where that one had its own.
     unsafe {
         let address = |exits: *const Exits| exits.expose_provenance() as u64;
-        let caller = Unwound { exits: address(exits), snap: snap as u32, top: None };
+        let mut flags = 0;
+        while status == TAIL {
+            flags = frame::TAIL;
+            function = std::ptr::with_exposed_provenance(compiled::tail_of(vm) as usize);
+            let entry = std::mem::transmute::<*const u8, Entry>((*function).code());
+            status = entry(vm, registers, u64::from(ANY_VERSION));
+        }
         match status {
+            n if n <= RETURNED => return n,
             // Nothing has run: the caller leaves in front of the function's first instruction.
-            MISMATCH => return snap as i64,
+            MISMATCH if flags == 0 => return snap as i64,
             n if n >= 0 => {
                 let Some(exits) = (*function).exits() else { return snap as i64 };
-                (*vm).push_unwound(Unwound { exits: address(exits), snap: n as u32, top: None });
+                (*vm).push_unwound(Unwound { exits: address(exits), snap: n as u32, top: None, flags: 0 });
             }
             _ => {}
         }
-        (*vm).push_unwound(caller);
+        (*vm).push_unwound(Unwound { exits: address(exits), snap: snap as u32, top: None, flags });
         UNWOUND
     }
 }
@@ -204,7 +222,7 @@ unsafe extern "C" fn left_open(vm: *mut Vm, exits: *const Exits, snap: u64, top:
     // SAFETY: as in `unwound`.
     unsafe {
         let exits = exits.expose_provenance() as u64;
-        (*vm).push_unwound(Unwound { exits, snap: snap as u32, top: Some(top as u32) });
+        (*vm).push_unwound(Unwound { exits, snap: snap as u32, top: Some(top as u32), flags: 0 });
         UNWOUND
     }
 }

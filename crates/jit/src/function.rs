@@ -39,6 +39,11 @@ impl Function {
         Rc::as_ptr(self).expose_provenance() as u64
     }
 
+    /// Where its code begins.
+    pub fn code(&self) -> *const u8 {
+        self.code.get()
+    }
+
     /// Gives the function other code, or none. No frame of the old one may be on the host's stack: code that is called by
     /// compiled code never runs anything that could come here.
     pub fn set(&self, compiled: Option<Rc<Compiled>>) {

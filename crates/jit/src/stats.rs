@@ -63,7 +63,13 @@ impl fmt::Display for Stats {
         writeln!(
             f,
             "jit: {} entries ({} mismatched); exits: {} guards, {} services, {} ends, {} returns, {} calls",
-            self.entries, self.mismatches, self.guard_exits, self.service_exits, self.end_exits, self.returns, self.left_over
+            self.entries,
+            self.mismatches,
+            self.guard_exits,
+            self.service_exits,
+            self.end_exits,
+            self.returns,
+            self.left_over
         )?;
         let mut aborts: Vec<(&&str, &u64)> = self.aborts.iter().collect();
         aborts.sort_by(|x, y| y.1.cmp(x.1));

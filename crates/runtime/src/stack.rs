@@ -82,6 +82,8 @@ pub struct Room {
     pub host_end: u64,
     /// The registers of the frame that compiled code was entered in: what is above may be in machine registers.
     pub base: u64,
+    /// The function that a compiled function has called in its own place, as the tier knows it.
+    pub tail: u64,
 }
 
 // Number of results, kind, `resume` and flags are one aligned word, read and written at once by the interpreter.

@@ -292,6 +292,8 @@ impl Eval<'_> {
                 self.model.fuel = self.fuel - i64::from(tree.snapshot(snap).fuel);
                 Next::Done(Outcome::Returned(count))
             }
+            // What is called is not part of the tree.
+            (End::Tail(_, cell), _) => Next::Done(Outcome::Undefined(cell)),
             (End::Around(_) | End::Enter(_) | End::Open, _) => Next::Done(Outcome::Undefined(Ref::NONE)),
         }
     }

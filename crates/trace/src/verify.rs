@@ -180,6 +180,11 @@ fn segment(tree: &Tree, id: SegmentId) -> Checked {
     let snap = match segment.end {
         End::Open => return Err(wrong("it is open")),
         End::Exit(snap) | End::Return(snap, _) => snap,
+        End::Tail(snap, cell) => {
+            let is_cell = cell.index() < tree.insts.len() && tree.inst(cell).op == Op::KPtr;
+            ensure(is_cell, || format!("segment {}: it calls what is no cell", id.0))?;
+            snap
+        }
         End::Around(to) | End::Enter(to) => {
             if to.index() >= tree.headers.len() {
                 return Err(wrong("it ends at a header that does not exist"));
@@ -232,7 +237,9 @@ fn inst(tree: &Tree, id: SegmentId, r: Ref) -> Checked {
         Some(snap) => exit(tree, id, r, snap),
         None => {
             let can_leave = inst.op.is_checked() || inst.helper().is_some_and(|helper| helper.can_fail());
-            ensure(!can_leave && !matches!(inst.op, Op::CallOut | Op::CallFn), || "it can leave, and has no snapshot".to_owned())
+            ensure(!can_leave && !matches!(inst.op, Op::CallOut | Op::CallFn), || {
+                "it can leave, and has no snapshot".to_owned()
+            })
         }
     }
 }

@@ -73,6 +73,8 @@ pub struct Unwound {
     pub snap: u32,
     /// The slot behind an open list of results, where it is not as the exit says.
     pub top: Option<u32>,
+    /// Flags of its innermost frame besides those that the exit tells.
+    pub flags: u16,
 }
 
 /// Stack slots that code which calls compiled functions gets, if there are so many.
@@ -121,6 +123,44 @@ pub unsafe fn measure_room(vm: *mut Vm) {
         (*vm).room.slots_end = by_frames.min((*th).stack_limit).addr() as u64;
         (*vm).room.base = base.addr() as u64;
     }
+}
+
+/// The current frame's function has called another in its place, which is at its slot with its arguments behind it.
+///
+/// # Safety
+/// The current frame is a Lua frame without extra arguments; what is at its slot is a Lua function, and room has been made
+/// for its registers.
+pub unsafe fn replace_function(vm: *mut Vm) {
+    // SAFETY: the caller's duty.
+    unsafe {
+        let frame = (*(*vm).thread).frame;
+        debug_assert!((*(*frame).func).tag == Tag::LuaFn && ptr::eq((*frame).func.add(1), (*frame).base));
+        let closure = pointer::<LuaClosure>(*(*frame).func);
+        (*frame).closure = closure;
+        (*frame).top = (*frame).base.add((*(*closure).proto).max_stack as usize);
+        (*frame).pc = (*(*closure).proto).code;
+        (*frame).flags |= frame::TAIL;
+        (*frame).extra = 0;
+        (*(*vm).thread).top = (*frame).top;
+    }
+}
+
+/// The function that compiled code has called in another's place; see [`Room::tail`].
+///
+/// # Safety
+/// `vm` is exclusively the caller's.
+pub unsafe fn tail_of(vm: *const Vm) -> u64 {
+    // SAFETY: the caller's duty.
+    unsafe { (*vm).room.tail }
+}
+
+/// Adds flags to the current frame.
+///
+/// # Safety
+/// The current frame was just made for a call inside compiled code.
+pub unsafe fn add_flags(vm: *mut Vm, flags: u16) {
+    // SAFETY: the caller's duty.
+    unsafe { (*(*(*vm).thread).frame).flags |= flags }
 }
 
 /// Compiled code has been left.

@@ -8,8 +8,8 @@ use cranelift_codegen::ir::{AbiParam, Block, InstBuilder, SigRef, Signature, Typ
 use perilune_trace::ir::{Arg, Inst, Op, Ref, Returns, SnapId, Ty};
 
 use super::Lowering;
-use crate::layout::{Callable, ROOM_HOST, ROOM_SLOTS};
-use crate::{ANY_VERSION, CALLED, RETURNED};
+use crate::layout::{Callable, ROOM_HOST, ROOM_SLOTS, ROOM_TAIL};
+use crate::{ANY_VERSION, CALLED, RETURNED, TAIL};
 
 impl Lowering<'_, '_, '_> {
     fn import(&mut self, params: &[Type], result: Option<Type>) -> SigRef {
@@ -142,16 +142,22 @@ impl Lowering<'_, '_, '_> {
         let call = self.b.ins().call_indirect(signature, code, &[vm, registers, header]);
         let status = self.b.inst_results(call)[0];
         let has_returned = self.b.ins().icmp_imm_s(IntCC::SignedLessThanOrEqual, status, RETURNED);
-        let (on, gone) = (self.b.create_block(), self.b.create_block());
+        let (on, gone, left) = (self.b.create_block(), self.b.create_block(), self.b.create_block());
+        self.b.append_block_param(on, types::I64);
         self.b.set_cold_block(gone);
-        self.b.ins().brif(has_returned, on, &[], gone, &[]);
+        self.b.set_cold_block(left);
+        self.b.ins().brif(has_returned, on, &[status.into()], gone, &[]);
         self.b.switch_to_block(gone);
         self.materialize_slots(snap);
         let (exits, n) = (self.int(self.env.exits as i64), self.int(i64::from(snap.0)));
-        let args = [vm, exits, n, cell, status];
+        let args = [vm, exits, n, cell, status, registers];
         let answer = self.call_address(self.env.calls.unwound, &args, Some(types::I64)).unwrap_or(status);
+        let has_returned = self.b.ins().icmp_imm_s(IntCC::SignedLessThanOrEqual, answer, RETURNED);
+        self.b.ins().brif(has_returned, on, &[answer.into()], left, &[]);
+        self.b.switch_to_block(left);
         self.b.ins().return_(&[answer]);
         self.b.switch_to_block(on);
+        let status = self.b.block_params(on)[0];
         self.read_fuel(fuel);
         let none = self.int(RETURNED);
         let count = self.b.ins().isub(none, status);
@@ -202,6 +208,15 @@ impl Lowering<'_, '_, '_> {
     pub(super) fn return_to_caller(&mut self, snap: SnapId, count: u32) {
         self.pay(-i64::from(self.tree.snapshot(snap).fuel));
         let n = self.int(RETURNED - i64::from(count));
+        self.b.ins().return_(&[n]);
+    }
+
+    /// The root frame's function calls another in its place: whoever has called it does so.
+    pub(super) fn tail_call(&mut self, snap: SnapId, cell: Ref) {
+        self.pay(-i64::from(self.tree.snapshot(snap).fuel));
+        let (cell, vm) = (self.value(cell), self.vm);
+        self.store(cell, vm, self.env.room + ROOM_TAIL);
+        let n = self.int(TAIL);
         self.b.ins().return_(&[n]);
     }
 

@@ -185,6 +185,7 @@ impl<'a, 'b, 'f> Lowering<'a, 'b, 'f> {
                 self.b.ins().jump(block, &[]);
             }
             End::Return(snap, count) => self.return_to_caller(snap, count),
+            End::Tail(snap, cell) => self.tail_call(snap, cell),
             End::Open => {
                 self.b.ins().trap(TrapCode::unwrap_user(1));
             }

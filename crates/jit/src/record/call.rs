@@ -156,7 +156,8 @@ impl Recorder {
     }
 
     pub(super) fn tail_call(&mut self, view: &View<'_>, i: Instr) -> Result<(), Abort> {
-        if self.frames.len() == 1 {
+        let is_root = self.frames.len() == 1;
+        if is_root && !self.is_function() {
             return Err(Abort::LeftLoop);
         }
         let frame = self.frame();
@@ -183,6 +184,7 @@ impl Recorder {
             }
             // Frames that are pushed at an exit do not say how many calls they have replaced.
             Tag::LuaFn if view.dialect().counts_tail_calls => Err(Abort::Opcode),
+            Tag::LuaFn if is_root => self.tail_from_root(view, function, seen, first, nargs),
             Tag::LuaFn => {
                 let mut moved = vec![function];
                 for n in 0..nargs {

@@ -9,9 +9,9 @@
 use perilune_runtime::value::Value;
 use perilune_trace::ir::{End, ExitKind, Op as Ir, Ref, Ty};
 
+use super::Recorder;
 use super::call::Callee;
 use super::state::{Active, type_of};
-use super::Recorder;
 use crate::abort::Abort;
 use crate::function::Known;
 use crate::view::{ProtoAt, View};
@@ -50,18 +50,8 @@ impl Recorder {
     ) -> Result<(), Abort> {
         let proto = view.proto_of(seen).ok_or(Abort::Callee)?;
         self.guard_function(function, seen, proto)?;
-        let params = u32::from(view.plain(proto).num_params);
+        let values = self.function_and_arguments(view, function, proto, callee.func, callee.nargs)?;
         let args = callee.func + 1;
-        let nil = self.builder.primitive(Ty::Nil);
-        let mut values = vec![function];
-        for n in 0..params {
-            values.push(if n < callee.nargs {
-                let seen = self.seen(view, args + n);
-                self.slot(args + n, seen)?
-            } else {
-                nil
-            });
-        }
         self.fuel += 1;
         self.open = None;
         for (n, value) in values.iter().enumerate() {
@@ -82,12 +72,9 @@ impl Recorder {
         });
         self.liveness_of(view, proto);
         let snap = self.snapshot(ExitKind::Service, 0);
-        self.builder.keep_in_place(snap, callee.func..=args + params);
+        self.builder.keep_in_place(snap, callee.func..callee.func + values.len() as u32);
         self.frames.pop();
-        if !self.notes.functions.iter().any(|cell| cell.address() == known.cell.address()) {
-            self.notes.functions.push(known.cell.clone());
-        }
-        let cell = self.builder.pointer(known.cell.address());
+        let cell = self.cell_of(known);
         let call = self.builder.call_fn(cell, callee.func, callee.nresults, snap);
         self.expected = callee.return_pc;
         self.waiting = Some(Waiting { func: callee.func, wanted: callee.nresults, call, is_watched: false });
@@ -159,5 +146,63 @@ impl Recorder {
         self.builder.end(End::Return(snap, values.len() as u32), None);
         self.has_returned = true;
         Ok(())
+    }
+
+    /// The root frame's function calls another in its place.
+    pub(super) fn tail_from_root(
+        &mut self,
+        view: &View<'_>,
+        function: Ref,
+        seen: Value,
+        func: u32,
+        nargs: u32,
+    ) -> Result<(), Abort> {
+        let proto = view.proto_of(seen).ok_or(Abort::Callee)?;
+        let Some(known) = self.functions.get(proto) else {
+            self.missed = Some(proto);
+            return Err(Abort::LeftLoop);
+        };
+        self.guard_function(function, seen, proto)?;
+        let values = self.function_and_arguments(view, function, proto, func, nargs)?;
+        self.fuel += 1;
+        let snap = self.snapshot(ExitKind::End, self.pc);
+        for (n, value) in values.iter().enumerate() {
+            self.builder.store_place(n as u32, *value);
+        }
+        self.reach(1 + u32::from(view.plain(proto).max_stack));
+        let cell = self.cell_of(known);
+        self.builder.end(End::Tail(snap, cell), None);
+        self.has_returned = true;
+        Ok(())
+    }
+
+    /// What a function is called with: itself, and as many arguments as it has parameters.
+    fn function_and_arguments(
+        &mut self,
+        view: &View<'_>,
+        function: Ref,
+        proto: ProtoAt,
+        func: u32,
+        nargs: u32,
+    ) -> Result<Vec<Ref>, Abort> {
+        let mut values = vec![function];
+        for n in 0..u32::from(view.plain(proto).num_params) {
+            values.push(if n < nargs {
+                let seen = self.seen(view, func + 1 + n);
+                self.slot(func + 1 + n, seen)?
+            } else {
+                self.builder.primitive(Ty::Nil)
+            });
+        }
+        Ok(values)
+    }
+
+    /// The cell of a function, which lives as long as the tree.
+    fn cell_of(&mut self, known: Known) -> Ref {
+        let address = known.cell.address();
+        if !self.notes.functions.iter().any(|cell| cell.address() == address) {
+            self.notes.functions.push(known.cell);
+        }
+        self.builder.pointer(address)
     }
 }

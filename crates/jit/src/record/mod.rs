@@ -180,14 +180,7 @@ impl Recorder {
     }
 
     /// Continues a tree at a snapshot, where the VM stands.
-    pub fn side(
-        view: &View<'_>,
-        shared: Shared,
-        origin: Origin,
-        tree: Tree,
-        notes: Notes,
-        start: SnapId,
-    ) -> Recorder {
+    pub fn side(view: &View<'_>, shared: Shared, origin: Origin, tree: Tree, notes: Notes, start: SnapId) -> Recorder {
         let snapshot = tree.snapshot(start).clone();
         let inlined = snapshot.frames.len();
         let mut builder = Builder::new(tree);

@@ -80,6 +80,10 @@ impl Recorder {
             self.fuel += 1;
             return Ok(Some(results));
         }
+        if self.in_tail && self.frames.len() == 1 {
+            // How many results the caller wants is not known.
+            return Err(Abort::LeftLoop);
+        }
         if let Some(helper) = self.directly(view, intrinsic, &args) {
             let always = count_of(intrinsic);
             if self.in_tail && always.is_some() {

@@ -99,8 +99,9 @@ const FUEL_PER_INST: u64 = 16_000;
 /// Instructions that are made code of without asking.
 const FREE_INSTS: u64 = 3_000;
 
-/// Calls of a function that count as a round of a loop.
-const CALLS_PER_ROUND: u32 = 2;
+/// Calls of a function that count as a round of a loop. Those that must be compiled on their own, because they call
+/// themselves, are known from what was recorded elsewhere: see `Recorder::missed`.
+const CALLS_PER_ROUND: u32 = 16;
 
 /// Fuel that a recording waits for a function to return.
 const MAX_WAIT: u64 = 100_000;
@@ -324,6 +325,7 @@ impl Jit {
                     inner.stats.service_exits += 1;
                     Entry::AtCall
                 }
+                Outcome::Replaced => Entry::AtCall,
                 Outcome::Left(tree, snap) => Entry::Left(self.left(&mut inner, vm, tree, snap)),
                 Outcome::Returned(count) => {
                     inner.stats.returns += 1;

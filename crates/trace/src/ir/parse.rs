@@ -394,7 +394,6 @@ impl Parser {
     }
 
     fn end(&mut self, line: &str) -> Parsed<()> {
-        let segment = self.segments.last_mut().ok_or("the end of nothing")?;
         let words: Vec<&str> = line.split([' ', ',']).filter(|word| !word.is_empty()).collect();
         let (end, snap) = match words[..] {
             ["around", "header", n] => (End::Around(HeaderId(plain(n)?)), None),
@@ -403,9 +402,14 @@ impl Parser {
             ["enter", "header", n, "snap", snap] => (End::Enter(HeaderId(plain(n)?)), Some(SnapId(plain(snap)?))),
             ["exit", "snap", snap] => (End::Exit(SnapId(plain(snap)?)), None),
             ["return", count, "snap", snap] => (End::Return(SnapId(plain(snap)?), plain(count)?), None),
+            ["tail", cell, "snap", snap] => {
+                let snap = SnapId(plain(snap)?);
+                (End::Tail(snap, self.operand(cell)?), None)
+            }
             ["open"] => (End::Open, None),
             _ => return Err(format!("'{line}' ends no segment")),
         };
+        let segment = self.segments.last_mut().ok_or("the end of nothing")?;
         (segment.end, segment.end_snap) = (end, snap);
         Ok(())
     }
@@ -470,6 +474,11 @@ impl Parser {
         for snapshot in &mut self.snapshots {
             snapshot.slots.iter_mut().for_each(|slot| move_to(&mut slot.value));
         }
+        for segment in &mut self.segments {
+            if let End::Tail(_, cell) = &mut segment.end {
+                move_to(cell);
+            }
+        }
         self.headers.iter_mut().flat_map(|header| &mut header.ranges).for_each(|range| move_to(&mut range.step));
         let mut tree = Tree { insts, snapshots: self.snapshots, headers: self.headers, segments: self.segments };
         complete(&mut tree, &self.told);
@@ -502,7 +511,7 @@ fn complete(tree: &mut Tree, told: &[(bool, bool)]) {
             tree.body(id).filter_map(|r| tree.inst(r).snap.map(|snap| (snap, r))).collect();
         users.extend(segment.end_snap.map(|snap| (snap, segment.end_at)));
         match segment.end {
-            End::Exit(snap) | End::Return(snap, _) => users.push((snap, segment.end_at)),
+            End::Exit(snap) | End::Return(snap, _) | End::Tail(snap, _) => users.push((snap, segment.end_at)),
             End::Around(_) | End::Enter(_) | End::Open => {}
         }
         if let Start::Header(header) = segment.start

@@ -149,6 +149,7 @@ impl Text<'_> {
             End::Enter(to) => writeln!(f, "  enter header {}{snap}", to.0),
             End::Exit(snap) => writeln!(f, "  exit snap {}", snap.0),
             End::Return(snap, count) => writeln!(f, "  return {count}, snap {}", snap.0),
+            End::Tail(snap, cell) => writeln!(f, "  tail {}, snap {}", self.tree.operand_text(cell), snap.0),
             End::Open => writeln!(f, "  open"),
         }
     }

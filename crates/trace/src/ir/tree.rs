@@ -153,6 +153,9 @@ pub enum End {
     Exit(SnapId),
     /// The root frame's function returns, with so many results: they are in their places from slot 0 on.
     Return(SnapId, u32),
+    /// The root frame's function calls another in its place, by the cell with its code: the function and its arguments are in
+    /// their places from slot 0 on.
+    Tail(SnapId, Ref),
 }
 
 /// Bounds checks of a counting loop that one check in front of the loop replaces; see `opt::ranges`.

@@ -210,7 +210,8 @@ pub unsafe fn watch_return(vm: *mut Vm) {
 }
 
 /// Pushes the frames of the calls that compiled code has followed, and puts the innermost frame in front of its
-/// instruction `pc`. `top` is the slot behind an open list of values.
+/// instruction `pc`. `top` is the slot behind an open list of values. An image at slot 0 says that the root frame's function
+/// has called another in its place.
 ///
 /// # Safety
 /// The current frame is the code's root frame; the slots hold what they must; [`make_room`] has made room.
@@ -221,6 +222,10 @@ pub unsafe fn push_frames(vm: *mut Vm, images: &[FrameImage], pc: u32, top: Opti
         let root = (*(*th).frame).base.sub(1);
         let mut f = (*th).frame;
         for image in images {
+            if image.func == 0 {
+                replace_function(vm);
+                continue;
+            }
             set_pc(f, image.return_pc);
             if image.flags & frame::HANDLED != 0 {
                 // Handlers of concatenations are followed for two operands only, and those of comparisons where what

@@ -64,8 +64,8 @@ impl Recorder {
         }
     }
 
-    /// Goes on in the code of a Lua function.
-    fn enter(&mut self, view: &View<'_>, function: Ref, seen: Value, callee: Callee) -> Result<(), Abort> {
+    /// Goes on in the code of a Lua function, or calls it, if it is compiled and better called.
+    pub(super) fn enter(&mut self, view: &View<'_>, function: Ref, seen: Value, callee: Callee) -> Result<(), Abort> {
         let proto = view.proto_of(seen).ok_or(Abort::Callee)?;
         if let Some(known) = self.callable(proto, &callee) {
             return self.call_function(view, function, seen, callee, known);

@@ -8,6 +8,7 @@
 
 use perilune_runtime::value::Value;
 use perilune_trace::ir::{End, ExitKind, Op as Ir, Ref, Ty};
+use perilune_vm::frame;
 
 use super::Recorder;
 use super::call::Callee;
@@ -122,6 +123,25 @@ impl Recorder {
         Ok(true)
     }
 
+    /// Whether the root frame's function has called another in its place.
+    pub(super) fn is_replaced(&self) -> bool {
+        self.frames[0].flags & frame::TAIL != 0
+    }
+
+    /// Whether the path is back where the tree began, or where a function begins that has been called before in the place
+    /// of the root frame's: tail calls make loops.
+    pub(super) fn is_at_origin(&self) -> bool {
+        if self.frames.len() > 1 {
+            return false;
+        }
+        let proto = self.frames[0].proto;
+        if !self.is_replaced() {
+            return self.expected == self.origin.pc;
+        }
+        let times = self.replacing.iter().filter(|other| **other == proto).count();
+        self.expected == 0 && (proto == self.origin.proto || times > 1)
+    }
+
     /// Whether the tree is the code of a function.
     pub(super) fn is_function(&self) -> bool {
         self.origin.pc == 0 && self.frames[0].always.is_none()
@@ -158,10 +178,11 @@ impl Recorder {
         nargs: u32,
     ) -> Result<(), Abort> {
         let proto = view.proto_of(seen).ok_or(Abort::Callee)?;
-        let Some(known) = self.functions.get(proto) else {
-            self.missed = Some(proto);
-            return Err(Abort::LeftLoop);
-        };
+        let known = self.functions.get(proto).filter(|known| {
+            let is_large = known.segments > 0 && (known.calls || known.segments > LARGE);
+            is_large && proto != self.origin.proto
+        });
+        let Some(known) = known else { return self.replace_root(view, function, seen, func, nargs) };
         self.guard_function(function, seen, proto)?;
         let values = self.function_and_arguments(view, function, proto, func, nargs)?;
         self.fuel += 1;
@@ -174,6 +195,30 @@ impl Recorder {
         self.builder.end(End::Tail(snap, cell), None);
         self.has_returned = true;
         Ok(())
+    }
+
+    /// The root frame's function calls another in its place, whose code is followed.
+    fn replace_root(
+        &mut self,
+        view: &View<'_>,
+        function: Ref,
+        seen: Value,
+        func: u32,
+        nargs: u32,
+    ) -> Result<(), Abort> {
+        let proto = view.proto_of(seen).ok_or(Abort::Callee)?;
+        if view.plain(proto).is_vararg {
+            return Err(Abort::Vararg);
+        }
+        self.guard_function(function, seen, proto)?;
+        let values = self.function_and_arguments(view, function, proto, func, nargs)?;
+        self.frames.clear();
+        for (n, value) in values.iter().enumerate() {
+            self.put(n as u32, *value);
+        }
+        self.replacing.push(proto);
+        let callee = Callee { func: 0, nargs: values.len() as u32 - 1, nresults: 0, flags: frame::TAIL, return_pc: 0 };
+        self.enter(view, function, seen, callee)
     }
 
     /// What a function is called with: itself, and as many arguments as it has parameters.

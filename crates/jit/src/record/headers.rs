@@ -22,7 +22,7 @@ impl Recorder {
         let is_first = self.builder.header().is_none();
         let proto = self.frame().proto;
         if !is_first {
-            let is_origin = self.frames.len() == 1 && self.expected == self.origin.pc;
+            let is_origin = self.is_at_origin();
             let liveness = self.liveness_of(view, proto);
             let is_header = is_origin || liveness.is_header(self.expected) || self.merges(&liveness);
             if self.is_fresh || !is_header || self.open.is_some() {

@@ -47,7 +47,7 @@ use std::rc::Rc;
 use perilune_bytecode::ops::{Instr, Op};
 use perilune_runtime::value::Value;
 use perilune_trace::build::Builder;
-use perilune_trace::ir::{End, ExitKind, HeaderId, Op as Ir, Ref, SnapId, Tree};
+use perilune_trace::ir::{End, ExitKind, HeaderId, InlinedFrame, Op as Ir, Ref, SnapId, Tree};
 
 use crate::abort::Abort;
 use crate::function::{Function, Functions};
@@ -148,12 +148,19 @@ pub struct Recorder {
     functions: Functions,
     /// A call of one, which the interpreter runs at the moment.
     waiting: Option<function::Waiting>,
+    /// The functions that have been called in the place of the root frame's.
+    replacing: Vec<ProtoAt>,
     /// A function that had to be compiled on its own.
     missed: Option<ProtoAt>,
     /// Whether the root frame has returned: the tree is complete.
     has_returned: bool,
     /// Whether nothing of the open segment has been recorded yet.
     is_fresh: bool,
+}
+
+/// How many of the frames lie above the root frame.
+fn calls(frames: &[InlinedFrame]) -> usize {
+    frames.iter().filter(|frame| frame.func > 0).count()
 }
 
 /// What recordings share with the policy.
@@ -182,7 +189,7 @@ impl Recorder {
     /// Continues a tree at a snapshot, where the VM stands.
     pub fn side(view: &View<'_>, shared: Shared, origin: Origin, tree: Tree, notes: Notes, start: SnapId) -> Recorder {
         let snapshot = tree.snapshot(start).clone();
-        let inlined = snapshot.frames.len();
+        let inlined = calls(&snapshot.frames);
         let mut builder = Builder::new(tree);
         builder.begin_at_snapshot(start);
         let mut recorder = Recorder::with(builder, origin, notes, view, shared, inlined);
@@ -263,7 +270,7 @@ impl Recorder {
         of: HeaderId,
     ) -> Recorder {
         let snapshot = tree.snapshot(tree.header(of).snap).clone();
-        let mut recorder = Recorder::with(Builder::new(tree), origin, notes, view, shared, snapshot.frames.len());
+        let mut recorder = Recorder::with(Builder::new(tree), origin, notes, view, shared, calls(&snapshot.frames));
         recorder.refused = recorder.restore(view, &snapshot).err();
         recorder.alternative_of = Some(of);
         recorder

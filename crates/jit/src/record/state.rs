@@ -57,6 +57,7 @@ impl Recorder {
             liveness: shared.liveness,
             functions: shared.functions,
             waiting: None,
+            replacing: Vec::new(),
             missed: None,
             has_returned: false,
             thread: view.thread(),
@@ -103,10 +104,13 @@ impl Recorder {
         for slot in &snapshot.slots {
             self.put(slot.slot, slot.value);
         }
-        let inlined = snapshot.frames.len();
+        let count = snapshot.frames.len();
         for (n, frame) in snapshot.frames.iter().enumerate() {
-            let down = inlined - 1 - n;
+            let down = count - 1 - n;
             self.liveness_of(view, view.proto(down));
+            if frame.func == 0 {
+                self.frames.clear();
+            }
             self.frames.push(Active {
                 proto: view.proto(down),
                 func: frame.func,
@@ -301,9 +305,10 @@ impl Recorder {
         self.builder.snapshot(Snapshot { frames, slots, live, top, fuel, ..Snapshot::new(kind, pc) })
     }
 
-    /// The frames above the root frame.
+    /// The frames above the root frame, which is among them if its function was replaced.
     pub(super) fn inlined(&mut self) -> Vec<InlinedFrame> {
-        let active: Vec<Active> = self.frames[1..].to_vec();
+        let first = usize::from(!self.is_replaced());
+        let active: Vec<Active> = self.frames[first..].to_vec();
         active
             .into_iter()
             .map(|active| InlinedFrame {

@@ -48,7 +48,7 @@ pub struct ProtoId(pub u32);
 /// A call that the trace runs inside its own frame: what its frame must look like when execution leaves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct InlinedFrame {
-    /// The slot of the called function. Slot 0 is the root frame's function.
+    /// The slot of the called function. At slot 0 it is called in the place of the root frame's function.
     pub func: u32,
     /// The slot of register 0: behind the function, or behind the extra arguments of a vararg function.
     pub base: u32,

@@ -65,18 +65,18 @@ impl Recorder {
     }
 
     /// Goes on in the code of a Lua function, or calls it, if it is compiled and better called.
-    pub(super) fn enter(&mut self, view: &View<'_>, function: Ref, seen: Value, callee: Callee) -> Result<(), Abort> {
+    fn enter(&mut self, view: &View<'_>, function: Ref, seen: Value, callee: Callee) -> Result<(), Abort> {
         let proto = view.proto_of(seen).ok_or(Abort::Callee)?;
         if let Some(known) = self.callable(proto, &callee) {
             return self.call_function(view, function, seen, callee, known);
         }
-        if self.frames.len() > MAX_FRAMES {
-            return Err(Abort::TooDeep);
-        }
-        if self.frames.iter().filter(|active| active.proto == proto).count() >= MAX_RECURSION {
-            self.missed = Some(proto);
-            return Err(Abort::Recursion);
-        }
+        self.follow(view, function, seen, callee)
+    }
+
+    /// Goes on in the code of a Lua function.
+    pub(super) fn follow(&mut self, view: &View<'_>, function: Ref, seen: Value, callee: Callee) -> Result<(), Abort> {
+        let proto = view.proto_of(seen).ok_or(Abort::Callee)?;
+        self.may_enter(proto)?;
         self.guard_function(function, seen, proto)?;
         self.fuel += 1;
         self.open = None;
@@ -112,6 +112,18 @@ impl Recorder {
         self.liveness_of(view, proto);
         self.reach(base + max_stack + 4);
         self.expected = 0;
+        Ok(())
+    }
+
+    /// Whether the code of a function may be followed inside the frames that are there.
+    fn may_enter(&mut self, proto: ProtoAt) -> Result<(), Abort> {
+        if self.frames.len() > MAX_FRAMES {
+            return Err(Abort::TooDeep);
+        }
+        if self.frames.iter().filter(|active| active.proto == proto).count() >= MAX_RECURSION {
+            self.missed = Some(proto);
+            return Err(Abort::Recursion);
+        }
         Ok(())
     }
 
@@ -192,11 +204,6 @@ impl Recorder {
                     moved.push(self.slot(first + 1 + n, seen)?);
                 }
                 let proto = view.proto_of(seen).ok_or(Abort::Callee)?;
-                self.guard_function(function, seen, proto)?;
-                self.frames.pop();
-                for (n, value) in moved.iter().enumerate() {
-                    self.put(frame.func + n as u32, *value);
-                }
                 let callee = Callee {
                     func: frame.func,
                     nargs,
@@ -204,6 +211,19 @@ impl Recorder {
                     flags: frame.flags | frame::TAIL,
                     return_pc: frame.return_pc,
                 };
+                // Whatever can be refused is refused before the frame is gone.
+                self.frames.pop();
+                let allowed = match self.callable(proto, &callee) {
+                    Some(_) => Ok(()),
+                    None => self.may_enter(proto),
+                };
+                self.frames.push(frame);
+                allowed?;
+                self.guard_function(function, seen, proto)?;
+                self.frames.pop();
+                for (n, value) in moved.iter().enumerate() {
+                    self.put(frame.func + n as u32, *value);
+                }
                 self.enter(view, function, seen, callee)
             }
             _ => Err(Abort::Callee),

@@ -37,7 +37,7 @@ impl Recorder {
         let known = self.functions.get(proto)?;
         let is_recursion = self.frames.iter().any(|active| active.proto == proto);
         let is_called = is_recursion || known.segments > 0 && (known.calls || known.segments > LARGE);
-        (is_called && callee.flags == 0).then_some(known)
+        (is_called && callee.flags & frame::HANDLED == 0).then_some(known)
     }
 
     /// Calls a compiled function.
@@ -69,7 +69,7 @@ impl Recorder {
             always: None,
             return_pc: callee.return_pc,
             nresults: callee.nresults,
-            flags: 0,
+            flags: callee.flags,
         });
         self.liveness_of(view, proto);
         let snap = self.snapshot(ExitKind::Service, 0);
@@ -218,7 +218,7 @@ impl Recorder {
         }
         self.replacing.push(proto);
         let callee = Callee { func: 0, nargs: values.len() as u32 - 1, nresults: 0, flags: frame::TAIL, return_pc: 0 };
-        self.enter(view, function, seen, callee)
+        self.follow(view, function, seen, callee)
     }
 
     /// What a function is called with: itself, and as many arguments as it has parameters.

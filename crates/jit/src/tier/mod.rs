@@ -264,25 +264,22 @@ impl Jit {
         }
     }
 
-    /// Enters the code that a place has, if its types fit. Where it leaves in front of a function's first instruction, that
-    /// is tried next.
-    unsafe fn enter(&self, vm: *mut Vm, place: *const Instr, way: Way) -> Option<After> {
-        let mut way = way;
-        let mut place = place;
+    /// Enters the code of the place where the VM stands. Where that leaves in front of a function's first instruction, goes on
+    /// there. What has no code, or not for these types, may be recorded.
+    unsafe fn enter(&self, vm: *mut Vm, mut way: Way) -> After {
         loop {
             // SAFETY: the caller's duty; after a call the current frame stands at the function's first instruction.
-            match unsafe { self.enter_once(vm, place) } {
-                Entry::Refused => return None,
-                Entry::Left(after) => return Some(after),
-                Entry::AtCall => {}
-            }
-            way = Way::Call;
-            // SAFETY: as above.
-            place = unsafe { (*(*(*vm).current_thread()).frame).pc };
-            match self.inner.borrow().places.get(&place) {
-                Some(Place::Compiled { .. }) => {}
-                // SAFETY: as above.
-                Some(Place::Cold { .. } | Place::Blacklisted) | None => return Some(After::Interpret),
+            unsafe {
+                let place = (*(*(*vm).current_thread()).frame).pc;
+                match self.enter_once(vm, place) {
+                    Entry::Refused => return self.begin(vm, place, way),
+                    Entry::Left(after) => return after,
+                    Entry::AtCall => way = Way::Call,
+                }
+                let place = (*(*(*vm).current_thread()).frame).pc;
+                if !matches!(self.inner.borrow().places.get(&place), Some(Place::Compiled { .. })) {
+                    return After::Interpret;
+                }
             }
         }
     }
@@ -432,10 +429,7 @@ impl Tier for Jit {
         // SAFETY: the caller's duty: the current frame is a Lua frame with `pc` stored, and the VM is ours.
         unsafe {
             let place = (*(*(*vm).current_thread()).frame).pc;
-            let after = match self.enter(vm, place, Way::Loop) {
-                Some(after) => after,
-                None => self.begin(vm, place, Way::Loop),
-            };
+            let after = self.enter(vm, Way::Loop);
             let patience = self.patience_of(place, Way::Loop);
             (*vm).hot_counters().set(place, patience);
             after
@@ -447,10 +441,7 @@ impl Tier for Jit {
         unsafe {
             let frame = (*(*vm).current_thread()).frame;
             let (proto, place) = (tier::proto_of(frame), (*frame).pc);
-            let after = match self.enter(vm, place, Way::Call) {
-                Some(after) => after,
-                None => self.begin(vm, place, Way::Call),
-            };
+            let after = self.enter(vm, Way::Call);
             tier::set_calls(proto, self.patience_of(place, Way::Call));
             after
         }

@@ -42,6 +42,7 @@ impl Exits {
                     func: frame.func,
                     base: frame.base,
                     extra: frame.extra,
+                    lost: frame.lost,
                     return_pc: frame.return_pc,
                     nresults: frame.nresults,
                     flags: frame.flags,

@@ -16,6 +16,8 @@ use perilune_trace::ir::{Helper, Ty};
 use perilune_vm::Vm;
 use perilune_vm::compiled;
 
+const FLOAT_KEYS: u64 = crate::record::FLOAT_KEYS as u64;
+
 /// A value from its two machine operands.
 fn value(payload: u64, tag: u64) -> Value {
     debug_assert!(Ty::of_tag(tag as u8).is_some());
@@ -140,7 +142,7 @@ unsafe extern "C" fn set_list(vm: *mut Vm, t: *mut Table, first: *const Value, n
 
 unsafe extern "C" fn next_pair(_: *mut Vm, _table: *mut Table, ra: *mut Value, wanted: u64) -> i64 {
     // SAFETY: see the module; the table is in the place behind `ra`.
-    unsafe { compiled::next_pair(ra, wanted as u8) }
+    unsafe { compiled::next_pair(ra, wanted as u8, wanted & FLOAT_KEYS != 0) }
 }
 
 // Strings.
@@ -235,6 +237,16 @@ unsafe extern "C" fn new_closure(
     unsafe { compiled::new_closure(vm, outer, proto, base) }
 }
 
+unsafe extern "C" fn same_closure(
+    vm: *mut Vm,
+    outer: *mut LuaClosure,
+    proto: *mut Proto,
+    base: *mut Value,
+) -> *mut LuaClosure {
+    // SAFETY: as in `new_closure`.
+    unsafe { compiled::same_closure(vm, outer, proto, base) }
+}
+
 unsafe extern "C" fn close(vm: *mut Vm, level: *mut Value) -> u64 {
     // SAFETY: see the module; the values of the variables are in their places.
     unsafe {
@@ -304,6 +316,7 @@ fn address(helper: Helper) -> *const () {
         Helper::StrCompare => str_compare as *const (),
         Helper::StrEq => str_eq as *const (),
         Helper::NewClosure => new_closure as *const (),
+        Helper::SameClosure => same_closure as *const (),
         Helper::Close => close as *const (),
         Helper::CallPure | Helper::CallOnTable => call_pure as *const (),
     }

@@ -132,7 +132,7 @@ fn transfer(i: Instr, mut set: Registers) -> Registers {
     let Some(op) = i.op() else { return set };
     let effects = effects(op, i);
     // These write on one of their ways only.
-    if !matches!(op, Op::TestSet | Op::ForPrep | Op::ForLoop | Op::TForLoop) {
+    if !matches!(op, Op::TestSet | Op::ForPrep | Op::ForPrepOld | Op::ForLoop | Op::TForLoop) {
         set.remove(effects.writes);
     }
     set.remove(effects.destroys);
@@ -155,9 +155,11 @@ fn successors(code: &[Instr], pc: usize) -> [Option<u32>; 2] {
     let next = pc as u32 + 1;
     let Some(op) = i.op() else { return [None, None] };
     match op {
-        Op::Jump | Op::Loop | Op::TForPrep => [Some(next.wrapping_add_signed(i.d())), None],
+        Op::Jump | Op::Loop | Op::TForPrep | Op::TForPrepOld => [Some(next.wrapping_add_signed(i.d())), None],
         Op::LoadFalseSkip => [Some(next + 1), None],
-        Op::ForPrep | Op::ForLoop | Op::TForLoop => [Some(next), Some(next.wrapping_add_signed(i.d()))],
+        Op::ForPrep | Op::ForPrepOld | Op::ForLoop | Op::TForLoop => {
+            [Some(next), Some(next.wrapping_add_signed(i.d()))]
+        }
         Op::Test
         | Op::TestSet
         | Op::Eq

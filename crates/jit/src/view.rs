@@ -7,7 +7,8 @@
 use std::marker::PhantomData;
 
 use perilune_base::dialect::Dialect;
-use perilune_bytecode::ops::Instr;
+use perilune_base::num::convert::float_to_int;
+use perilune_bytecode::ops::{Instr, Op};
 use perilune_bytecode::proto::Proto as Plain;
 use perilune_runtime::heap::Marker;
 use perilune_runtime::object::{
@@ -151,6 +152,14 @@ impl View<'_> {
     pub fn mark_proto(proto: ProtoAt, marker: &mut Marker<'_>) {
         // SAFETY: a prototype that was reported in each cycle so far is alive.
         marker.object(unsafe { Gc::from_ptr(Self::raw(proto)) });
+    }
+
+    /// Whether a function's variables may be closed: there are functions in it that capture some, or variables that wait
+    /// for their `__close`.
+    pub fn has_captures(&self, proto: ProtoAt) -> bool {
+        let children = 0..Self::info(proto).protos.len();
+        children.map(|n| self.child(proto, n)).any(|child| self.plain(child).upvals.iter().any(|up| up.in_stack))
+            || self.plain(proto).code.iter().any(|i| matches!(i.op(), Some(Op::Tbc | Op::TForPrep)))
     }
 
     /// A child prototype.
@@ -304,8 +313,13 @@ impl View<'_> {
     /// The pair that a generic loop in the registers from `a` on will get from `next`; `None` at the end.
     pub fn peek_next(&self, a: u32) -> Option<(Value, Value)> {
         let table = self.reg(a + 1).as_table()?;
-        let (_, key, value) = table.next_with_hint(self.reg(a + 2), self.reg(a + 3).payload).ok()??;
-        Some((key, value))
+        let has_integers = self.dialect().integers;
+        let control = self.reg(a + 2);
+        let as_kept = control.as_float().filter(|_| !has_integers).and_then(float_to_int);
+        let control = as_kept.map_or(control, Value::int);
+        let (_, key, value) = table.next_with_hint(control, self.reg(a + 3).payload).ok()??;
+        let as_seen = key.as_int().filter(|_| !has_integers);
+        Some((as_seen.map_or(key, |int| Value::float(int as f64)), value))
     }
 
     /// The bytes of a string.

@@ -25,8 +25,8 @@ pub use load::load_file;
 /// return, and the protected calls.
 pub const ROWS: &[Row] = &[
     intrinsic("assert", assert, Intrinsic::Assert).direct(assert_direct).since(Lua53),
-    row("assert", assert_with_text).since(Lua52).until(Lua52),
-    row("assert", assert_with_value_and_text).until(Lua51),
+    intrinsic("assert", assert_with_text, Intrinsic::Assert).since(Lua52).until(Lua52),
+    intrinsic("assert", assert_with_value_and_text, Intrinsic::Assert).until(Lua51),
     row("dofile", load::dofile),
     row("error", error).since(Lua53),
     row("error", error_of_numbers).until(Lua52),
@@ -50,10 +50,10 @@ pub const ROWS: &[Row] = &[
     row("setfenv", environment::setfenv).until(Lua51),
     intrinsic("setmetatable", setmetatable, Intrinsic::SetMetatable).direct(setmetatable_direct),
     intrinsic("tonumber", tonumber::tonumber, Intrinsic::ToNumber).direct(tonumber_direct).since(Lua53),
-    row("tonumber", tonumber::tonumber_of_floats).since(Lua52).until(Lua52),
-    row("tonumber", tonumber::tonumber_as_c).until(Lua51),
+    intrinsic("tonumber", tonumber::tonumber_of_floats, Intrinsic::ToNumber).since(Lua52).until(Lua52),
+    intrinsic("tonumber", tonumber::tonumber_as_c, Intrinsic::ToNumber).until(Lua51),
     intrinsic("tostring", tostring, Intrinsic::ToString).since(Lua53),
-    row("tostring", tostring_of_any_result).until(Lua52),
+    intrinsic("tostring", tostring_of_any_result, Intrinsic::ToString).until(Lua52),
     intrinsic("type", type_, Intrinsic::Type).direct(type_direct),
     row("warn", warn).since(Lua54),
 ];

@@ -32,6 +32,8 @@ pub struct FrameImage {
     pub base: u32,
     /// Extra arguments below `base`.
     pub extra: u32,
+    /// Calls that tail calls have replaced, where the language counts them.
+    pub lost: u32,
     /// Where its caller goes on.
     pub return_pc: u32,
     /// Results that its caller wants; -1 for all.
@@ -246,6 +248,7 @@ pub unsafe fn push_frames(vm: *mut Vm, images: &[FrameImage], pc: u32, top: Opti
             (*f).resume = 0;
             (*f).flags = image.flags;
             (*f).extra = u64::from(image.extra);
+            frame::set_lost_calls(f, image.lost);
         }
         set_pc(f, pc);
         (*th).frame = f;
@@ -380,6 +383,20 @@ pub unsafe fn new_closure(vm: *mut Vm, outer: *mut LuaClosure, proto: *mut Proto
     unsafe { crate::interp::closure::make(vm, outer, proto, base).as_ptr() }
 }
 
+/// As [`new_closure`], or the last function of the prototype, if a new one would have the same upvalues.
+///
+/// # Safety
+/// As [`new_closure`].
+pub unsafe fn same_closure(
+    vm: *mut Vm,
+    outer: *mut LuaClosure,
+    proto: *mut Proto,
+    base: *mut Value,
+) -> *mut LuaClosure {
+    // SAFETY: the caller's duty; creating objects is no safepoint.
+    unsafe { crate::interp::closure::reuse(vm, outer, proto, base).as_ptr() }
+}
+
 /// Closes the upvalues of the current thread's slots from `level` up.
 ///
 /// # Safety
@@ -399,13 +416,15 @@ pub unsafe fn has_pending_close(vm: *const Vm, level: usize) -> bool {
 }
 
 /// A step of `next` in the registers of a generic loop from `ra` on: 1 for a pair, 0 at the end, 2 if it must be called.
+/// Numbers among the keys may be floats only.
 ///
 /// # Safety
 /// As the interpreter's step: `ra` is the first of the loop's registers, and `R[a+1]` a table.
-pub unsafe fn next_pair(ra: *mut Value, wanted: u8) -> i64 {
-    use crate::interp::loops::{Advance, next_pair};
+pub unsafe fn next_pair(ra: *mut Value, wanted: u8, with_floats: bool) -> i64 {
+    use crate::interp::loops::{Advance, next_pair, next_pair_float};
+    let step = if with_floats { next_pair_float } else { next_pair };
     // SAFETY: the caller's duty.
-    match unsafe { next_pair(ra, wanted) } {
+    match unsafe { step(ra, wanted) } {
         Advance::More => 1,
         Advance::Done => 0,
         Advance::Unknown => 2,

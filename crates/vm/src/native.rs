@@ -54,18 +54,18 @@ macro_rules! intrinsics {
 }
 intrinsics! {
     Assert Type Next NextFloat Pairs Ipairs IpairsStep IpairsStepFloat RawGet RawSet RawEqual RawLen Select SetMetatable GetMetatable ToNumber ToString
-    Unpack TableInsert TableRemove TableConcat
+    Unpack TableInsert TableRemove TableRemoveOld TableConcat
     MathAbs MathCeil MathFloor MathFmod MathMax MathMin MathSqrt MathSin MathCos MathTan MathExp MathLog MathModf MathToInteger MathType MathRandom MathUlt
     StringByte StringChar StringLen StringSub StringRep StringFind StringMatch StringGsub StringGmatch StringFormat StringUpper StringLower StringReverse
 }
 
 impl Intrinsic {
-    /// What the function is where all numbers are floats. The others are known for what they do with integers.
+    /// What the function is where all numbers are floats: of iterators, which the interpreter knows by their numbers alone.
     const fn without_integers(self) -> Intrinsic {
         match self {
             Intrinsic::Next => Intrinsic::NextFloat,
             Intrinsic::IpairsStep => Intrinsic::IpairsStepFloat,
-            _ => Intrinsic::None,
+            other => other,
         }
     }
 }

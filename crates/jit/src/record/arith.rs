@@ -17,6 +17,8 @@ enum Operator {
     Mul,
     Div,
     Mod,
+    /// As `Mod`, of floats by the quotient rounded down.
+    ModByFloor,
     IDiv,
     Pow,
     And,
@@ -33,6 +35,7 @@ fn operator(op: Op) -> Option<Operator> {
         Op::Mul | Op::MulK => Operator::Mul,
         Op::Div | Op::DivK => Operator::Div,
         Op::Mod | Op::ModK => Operator::Mod,
+        Op::ModF | Op::ModFK => Operator::ModByFloor,
         Op::IDiv | Op::IDivK => Operator::IDiv,
         Op::Pow | Op::PowK => Operator::Pow,
         Op::BAnd | Op::BAndK => Operator::And,
@@ -51,7 +54,7 @@ impl Operator {
             Operator::Sub => Event::Sub,
             Operator::Mul => Event::Mul,
             Operator::Div => Event::Div,
-            Operator::Mod => Event::Mod,
+            Operator::Mod | Operator::ModByFloor => Event::Mod,
             Operator::IDiv => Event::IDiv,
             Operator::Pow => Event::Pow,
             Operator::And => Event::BAnd,
@@ -167,12 +170,24 @@ impl Recorder {
                 let (x, y) = (self.float_of(x), self.float_of(y));
                 Ok(self.builder.call(Helper::FMod, &[x, y], Ty::Float, None))
             }
+            Operator::ModByFloor => {
+                let (x, y) = (self.float_of(x), self.float_of(y));
+                let quotient = self.builder.value(Ir::FDiv, &[x, y]);
+                let floor = self.builder.value(Ir::FFloor, &[quotient]);
+                let product = self.builder.value(Ir::FMul, &[floor, y]);
+                Ok(self.builder.value(Ir::FSub, &[x, product]))
+            }
         }
     }
 
     /// A number as a float.
     pub(super) fn float_of(&mut self, x: Ref) -> Ref {
         if self.ty(x) == Ty::Int { self.builder.value(Ir::IToF, &[x]) } else { x }
+    }
+
+    /// An integer as the language has it: a float where all numbers are floats.
+    pub(super) fn number_of(&mut self, view: &View<'_>, int: Ref) -> Ref {
+        if view.dialect().integers { int } else { self.float_of(int) }
     }
 
     /// A number as an integer, which it must be exactly.
@@ -226,13 +241,16 @@ impl Recorder {
         let result = match self.ty(x) {
             Ty::Str => self.load(Field::StrLen, x),
             Ty::Table => {
-                if let Some((function, handler)) = self.metamethod(view, x, seen, Event::Len)? {
+                if view.dialect().len_of_tables
+                    && let Some((function, handler)) = self.metamethod(view, x, seen, Event::Len)?
+                {
                     return self.call_handler(view, function, handler, &[x, x], 1);
                 }
                 self.load(Field::Len, x)
             }
             _ => return Err(Abort::Types),
         };
+        let result = self.number_of(view, result);
         self.set(i.a(), result);
         Ok(())
     }

@@ -20,6 +20,8 @@ pub(super) struct Callee {
     pub nargs: u32,
     pub nresults: i32,
     pub flags: u16,
+    /// Calls that tail calls have replaced.
+    pub lost: u32,
     pub return_pc: u32,
 }
 
@@ -33,7 +35,7 @@ impl Recorder {
         match seen.tag {
             Tag::LuaFn => {
                 let return_pc = self.expected;
-                self.enter(view, function, seen, Callee { func, nargs, nresults, flags: 0, return_pc })
+                self.enter(view, function, seen, Callee { func, nargs, nresults, flags: 0, lost: 0, return_pc })
             }
             Tag::NativeFn => {
                 let results = self.native(view, function, seen, func, nargs, nresults)?;
@@ -52,7 +54,7 @@ impl Recorder {
         let func = self.frame().base + u32::from(i.a()) + 4;
         let return_pc = self.expected;
         let nresults = i32::from(i.c());
-        self.enter(view, iterator, seen, Callee { func, nargs: 2, nresults, flags: 0, return_pc })
+        self.enter(view, iterator, seen, Callee { func, nargs: 2, nresults, flags: 0, lost: 0, return_pc })
     }
 
     /// How many values an instruction takes from slot `first` up.
@@ -104,6 +106,7 @@ impl Recorder {
             func: callee.func,
             base,
             extra,
+            lost: callee.lost,
             always: None,
             return_pc: callee.return_pc,
             nresults: callee.nresults,
@@ -177,7 +180,7 @@ impl Recorder {
         let nargs = self.count(i.b(), first + 1)?;
         let seen = view.reg(i.a().into());
         let function = self.get(view, i.a())?;
-        if i.c() != 0 {
+        if i.c() != 0 && view.has_captures(frame.proto) {
             self.close_from(view, frame.base, frame.base + u32::from(i.a()) + 1 + nargs)?;
         }
         match seen.tag {
@@ -194,8 +197,8 @@ impl Recorder {
                     None => Err(Abort::OpenResults),
                 }
             }
-            // Frames that are pushed at an exit do not say how many calls they have replaced.
-            Tag::LuaFn if view.dialect().counts_tail_calls => Err(Abort::Opcode),
+            // The root frame of a call does not say how many calls it has replaced.
+            Tag::LuaFn if is_root && view.dialect().counts_tail_calls => Err(Abort::Opcode),
             Tag::LuaFn if is_root => self.tail_from_root(view, function, seen, first, nargs),
             Tag::LuaFn => {
                 let mut moved = vec![function];
@@ -209,6 +212,7 @@ impl Recorder {
                     nargs,
                     nresults: frame.nresults,
                     flags: frame.flags | frame::TAIL,
+                    lost: if view.dialect().counts_tail_calls { frame.lost + 1 } else { 0 },
                     return_pc: frame.return_pc,
                 };
                 // Whatever can be refused is refused before the frame is gone.
@@ -362,8 +366,14 @@ impl Recorder {
         for (n, arg) in args.iter().enumerate() {
             self.put(func + 1 + n as u32, *arg);
         }
-        let callee =
-            Callee { func, nargs: args.len() as u32, nresults, flags: frame::HANDLED, return_pc: self.expected };
+        let callee = Callee {
+            func,
+            nargs: args.len() as u32,
+            nresults,
+            flags: frame::HANDLED,
+            lost: 0,
+            return_pc: self.expected,
+        };
         self.enter(view, function, handler, callee)
     }
 

@@ -66,6 +66,7 @@ impl Recorder {
             func: callee.func,
             base: args,
             extra: 0,
+            lost: 0,
             always: None,
             return_pc: callee.return_pc,
             nresults: callee.nresults,
@@ -217,7 +218,8 @@ impl Recorder {
             self.put(n as u32, *value);
         }
         self.replacing.push(proto);
-        let callee = Callee { func: 0, nargs: values.len() as u32 - 1, nresults: 0, flags: frame::TAIL, return_pc: 0 };
+        let callee =
+            Callee { func: 0, nargs: values.len() as u32 - 1, nresults: 0, flags: frame::TAIL, lost: 0, return_pc: 0 };
         self.follow(view, function, seen, callee)
     }
 

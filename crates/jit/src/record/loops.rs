@@ -14,6 +14,23 @@ use crate::view::View;
 /// What the helper `NextPair` answers.
 const MORE: i64 = 1;
 
+/// Tells the helper `NextPair`, above the number of variables, that keys are floats.
+pub(crate) const FLOAT_KEYS: i64 = 1 << 8;
+
+/// The integer that a number is.
+pub(super) fn int_of(number: Value) -> Option<i64> {
+    match number.tag {
+        Tag::Int => Some(number.raw_int()),
+        Tag::Float => perilune_base::num::convert::float_to_int(number.raw_float()),
+        _ => None,
+    }
+}
+
+/// The value of a number as a float.
+fn float_of(number: Value) -> f64 {
+    if number.tag == Tag::Int { number.raw_int() as f64 } else { number.raw_float() }
+}
+
 impl Recorder {
     pub(super) fn for_prep(&mut self, view: &View<'_>, i: Instr) -> Result<(), Abort> {
         let a = i.a();
@@ -89,15 +106,14 @@ impl Recorder {
         if refs.iter().any(|r| !matches!(self.ty(*r), Ty::Int | Ty::Float)) {
             return Err(Abort::NumericFor);
         }
-        let numbers = seen.map(|v| if v.tag == Tag::Int { v.raw_int() as f64 } else { v.raw_float() });
+        let numbers = seen.map(float_of);
         let [start, limit, step] = refs.map(|r| self.float_of(r));
         if numbers[2] == 0.0 {
             return Err(Abort::Error);
         }
-        let zero = self.builder.float(0.0);
-        let rises = numbers[2] > 0.0;
-        self.guard(if rises { Ir::FLt } else { Ir::FNotLt }, &[zero, step])?;
+        let rises = self.direction(step, numbers[2])?;
         if !rises {
+            let zero = self.builder.float(0.0);
             self.guard(Ir::FNe, &[step, zero])?;
         }
         let runs = for_loop::float_loop_starts(numbers[0], numbers[1], numbers[2]);
@@ -113,6 +129,72 @@ impl Recorder {
         self.set(a + 2, step);
         self.set(a + 3, start);
         Ok(())
+    }
+
+    /// As [`Recorder::for_prep`], by the rules before 5.4.
+    pub(super) fn for_prep_old(&mut self, view: &View<'_>, i: Instr) -> Result<(), Abort> {
+        let a = i.a();
+        let refs = [self.get(view, a)?, self.get(view, a + 1)?, self.get(view, a + 2)?];
+        let seen = [0, 1, 2].map(|n| view.reg(u32::from(a) + n));
+        if self.ty(refs[0]) == Ty::Int && self.ty(refs[2]) == Ty::Int {
+            self.ends_without_wrapping(refs[1], seen[1], seen[2].raw_int())?;
+            return self.for_prep_ints(i, refs, seen);
+        }
+        if refs.iter().any(|r| !matches!(self.ty(*r), Ty::Int | Ty::Float)) {
+            return Err(Abort::NumericFor);
+        }
+        let [start, limit, step] = refs.map(|r| self.float_of(r));
+        let [start_seen, limit_seen, step_seen] = seen.map(float_of);
+        let rises = self.direction(step, step_seen)?;
+        // The first value is that of a step from the value before it.
+        let before = self.builder.value(Ir::FSub, &[start, step]);
+        let start = self.builder.value(Ir::FAdd, &[before, step]);
+        let runs = for_loop::float_loop_continues((start_seen - step_seen) + step_seen, limit_seen, step_seen);
+        let operands = if rises { [start, limit] } else { [limit, start] };
+        self.decide(if runs { Ir::FLe } else { Ir::FNotLe }, &operands)?;
+        if !runs {
+            self.jump(i.d());
+            return Ok(());
+        }
+        self.set(a, start);
+        self.set(a + 1, limit);
+        self.set(a + 2, step);
+        self.set(a + 3, start);
+        Ok(())
+    }
+
+    /// Relies on an integer loop not wrapping around at its end, which the older rules have it do.
+    fn ends_without_wrapping(&mut self, limit: Ref, seen: Value, step: i64) -> Result<(), Abort> {
+        let edge = if step > 0 { i64::MAX - step } else { i64::MIN.wrapping_sub(step) };
+        match self.ty(limit) {
+            Ty::Int => {
+                let limit_seen = seen.raw_int();
+                if if step > 0 { limit_seen > edge } else { limit_seen < edge } {
+                    return Err(Abort::NumericFor);
+                }
+                let edge = self.builder.int(edge);
+                self.guard(if step > 0 { Ir::Le } else { Ir::Ge }, &[limit, edge])
+            }
+            // Floats that are taken for limits are integers of the range, but for the ends of it.
+            Ty::Float => {
+                let edge = edge as f64 * 0.5;
+                let limit_seen = seen.raw_float();
+                if if step > 0 { limit_seen > edge } else { limit_seen < edge } {
+                    return Err(Abort::NumericFor);
+                }
+                let edge = self.builder.float(edge);
+                self.guard(Ir::FLe, &if step > 0 { [limit, edge] } else { [edge, limit] })
+            }
+            _ => Err(Abort::NumericFor),
+        }
+    }
+
+    /// Relies on whether a loop with a float step rises.
+    fn direction(&mut self, step: Ref, seen: f64) -> Result<bool, Abort> {
+        let zero = self.builder.float(0.0);
+        let rises = seen > 0.0;
+        self.guard(if rises { Ir::FLt } else { Ir::FNotLt }, &[zero, step])?;
+        Ok(rises)
     }
 
     pub(super) fn for_loop(&mut self, view: &View<'_>, i: Instr) -> Result<(), Abort> {
@@ -138,9 +220,7 @@ impl Recorder {
         if [index, limit, step].iter().any(|r| self.ty(*r) != Ty::Float) {
             return Err(Abort::NumericFor);
         }
-        let zero = self.builder.float(0.0);
-        let rises = seen[2].raw_float() > 0.0;
-        self.guard(if rises { Ir::FLt } else { Ir::FNotLt }, &[zero, step])?;
+        let rises = self.direction(step, seen[2].raw_float())?;
         let next = self.builder.value(Ir::FAdd, &[index, step]);
         let next_seen = seen[0].raw_float() + seen[2].raw_float();
         let goes_on = if rises { next_seen <= seen[1].raw_float() } else { seen[1].raw_float() <= next_seen };
@@ -185,11 +265,11 @@ impl Recorder {
         let seen = view.reg(a.into());
         if seen.tag == Tag::NativeFn && view.reg(u32::from(a) + 1).tag == Tag::Table {
             let known = view.intrinsic(seen);
-            if known == Intrinsic::Next as u32 {
+            if known == Intrinsic::Next as u32 || known == Intrinsic::NextFloat as u32 {
                 self.guard_native(iterator, seen)?;
                 return self.next_pair(view, i);
             }
-            if known == Intrinsic::IpairsStep as u32 {
+            if known == Intrinsic::IpairsStep as u32 || known == Intrinsic::IpairsStepFloat as u32 {
                 self.guard_native(iterator, seen)?;
                 return self.next_element(view, i);
             }
@@ -225,8 +305,10 @@ impl Recorder {
         let (table, control) = (self.get(view, a + 1)?, self.get(view, a + 2)?);
         self.builder.store_place(base + 1, table);
         self.builder.store_place(base + 2, control);
+        // What leaves from here on must be told of a state behind these stores.
+        self.branch_snap = None;
         let place = self.builder.place(base);
-        let wanted = self.builder.int(i64::from(i.c()));
+        let wanted = self.builder.int(i64::from(i.c()) | if view.dialect().integers { 0 } else { FLOAT_KEYS });
         let answer = self.builder.call(Helper::NextPair, &[table, place, wanted], Ty::Int, None);
         let expected = self.builder.int(MORE);
         let next = view.peek_next(u32::from(a));
@@ -258,13 +340,12 @@ impl Recorder {
     fn next_element(&mut self, view: &View<'_>, i: Instr) -> Result<(), Abort> {
         let a = i.a();
         let (object, control) = (self.get(view, a + 1)?, self.get(view, a + 2)?);
-        if self.ty(control) != Ty::Int {
-            return Err(Abort::Types);
-        }
         let table = view.table(view.reg(u32::from(a) + 1)).ok_or(Abort::Types)?;
+        let last_seen = int_of(view.reg(u32::from(a) + 2)).ok_or(Abort::Types)?;
+        let last = self.int_of(control)?;
         let one = self.builder.int(1);
-        let n = self.builder.value(Ir::Add, &[control, one]);
-        let seen = view.reg(u32::from(a) + 2).raw_int().wrapping_add(1);
+        let n = self.builder.value(Ir::Add, &[last, one]);
+        let seen = last_seen.wrapping_add(1);
         let value = self.int_element(object, table, n, seen)?;
         if self.ty(value) == Ty::Nil {
             let meta = self.load(Field::Meta, object);
@@ -276,6 +357,7 @@ impl Recorder {
             self.go_round(view, false);
             return Ok(());
         }
+        let n = self.number_of(view, n);
         for k in 0..i.c().max(1) {
             let value = match k {
                 0 => n,

@@ -56,6 +56,8 @@ use crate::view::{ProtoAt, View};
 
 use state::{Active, Shadow};
 
+pub(crate) use loops::FLOAT_KEYS;
+
 /// Most instructions of the interpreter in one recording.
 const MAX_STEPS: u32 = 2000;
 
@@ -370,7 +372,9 @@ impl Recorder {
             Op::Unm => self.unm(view, i),
             Op::BNot => self.bnot(view, i),
             Op::Not => self.not(view, i),
-            Op::Len => self.len(view, i),
+            Op::Len | Op::LenF => self.len(view, i),
+            Op::ModF => self.arith_registers(view, op, i),
+            Op::ModFK => self.arith_constant(view, op, i),
             Op::Concat => self.concat(view, i),
             Op::Jump => {
                 self.jump(i.d());
@@ -396,24 +400,17 @@ impl Recorder {
                 let v = self.get(view, i.a())?;
                 self.return_values(&[v])
             }
-            Op::Closure if i.c() != 0 => Err(Abort::Opcode),
             Op::Closure => self.closure(view, i),
             Op::VarArg => self.vararg(view, i),
             Op::ForPrep => self.for_prep(view, i),
+            Op::ForPrepOld => self.for_prep_old(view, i),
             Op::ForLoop => self.for_loop(view, i),
             Op::TForPrep => self.t_for_prep(view, i),
             Op::TForPrepOld => self.t_for_prep_old(view, i),
             Op::TForCall => self.t_for_call(view, i),
             Op::TForLoop => self.t_for_loop(view, i),
             Op::Close => self.close(view, i),
-            Op::Tbc
-            | Op::LenF
-            | Op::ModF
-            | Op::ModFK
-            | Op::ForPrepOld
-            | Op::VarArgTable
-            | Op::VarArgOf
-            | Op::NewGlobal => Err(Abort::Opcode),
+            Op::Tbc | Op::VarArgTable | Op::VarArgOf | Op::NewGlobal => Err(Abort::Opcode),
         }
     }
 

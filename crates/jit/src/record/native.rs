@@ -12,6 +12,7 @@ use perilune_vm::meta::Event;
 use perilune_vm::native::Intrinsic;
 
 use super::Recorder;
+use super::loops::int_of;
 use crate::abort::Abort;
 use crate::view::View;
 
@@ -57,6 +58,17 @@ fn count_of(intrinsic: Intrinsic) -> Option<i32> {
     }
 }
 
+/// Whether argument `n` (from 0) of a function is an integer, even where the language has none.
+fn takes_int(intrinsic: Intrinsic, n: usize) -> bool {
+    match intrinsic {
+        Intrinsic::StringByte => n == 1,
+        Intrinsic::StringSub => n == 1 || n == 2,
+        Intrinsic::StringChar => true,
+        Intrinsic::Select => n == 0,
+        _ => false,
+    }
+}
+
 impl Recorder {
     /// The call of a native function: its results, or `None` when they will be in their places.
     pub(super) fn native(
@@ -76,7 +88,7 @@ impl Recorder {
             args.seen.push(value);
         }
         self.guard_native(function, seen)?;
-        if let Some(results) = self.replace(view, intrinsic, seen, &args)? {
+        if let Some(results) = self.replaced(view, intrinsic, seen, &args)? {
             self.fuel += 1;
             return Ok(Some(results));
         }
@@ -84,7 +96,7 @@ impl Recorder {
             // How many results the caller wants is not known.
             return Err(Abort::LeftLoop);
         }
-        if let Some(helper) = self.directly(view, intrinsic, &args) {
+        if let Some(helper) = self.directly(view, intrinsic, &args, nresults < 0 || self.in_tail) {
             let always = count_of(intrinsic);
             if self.in_tail && always.is_some() {
                 // The results are looked at when no snapshot can tell that the call has run, but not its return.
@@ -100,9 +112,28 @@ impl Recorder {
         Ok(None)
     }
 
+    /// As [`Recorder::replace`], in any version: where all numbers are floats, functions that are about integers get and
+    /// give floats.
+    fn replaced(&mut self, view: &View<'_>, intrinsic: Intrinsic, function: Value, args: &Args) -> Replaced {
+        if view.dialect().integers {
+            return self.replace(view, intrinsic, function, args);
+        }
+        let mut narrow = Args { refs: args.refs.clone(), seen: args.seen.clone() };
+        for n in 0..args.len() {
+            // Values that C's `int` cannot hold are for the function.
+            let int = int_of(args.seen[n]).filter(|int| i32::try_from(*int).is_ok());
+            if let Some(int) = int.filter(|_| takes_int(intrinsic, n)) {
+                narrow.refs[n] = self.int_of(args.refs[n])?;
+                narrow.seen[n] = Value::int(int);
+            }
+        }
+        let results = self.replace(view, intrinsic, function, &narrow)?;
+        Ok(results.map(|values| values.into_iter().map(|value| self.number_of(view, value)).collect()))
+    }
+
     fn replace(&mut self, view: &View<'_>, intrinsic: Intrinsic, function: Value, args: &Args) -> Replaced {
         match intrinsic {
-            Intrinsic::MathFloor | Intrinsic::MathCeil => self.rounded(intrinsic, args),
+            Intrinsic::MathFloor | Intrinsic::MathCeil => self.rounded(view, intrinsic, args),
             Intrinsic::MathAbs => self.absolute(args),
             Intrinsic::MathMax | Intrinsic::MathMin => self.extreme(intrinsic == Intrinsic::MathMax, args),
             Intrinsic::MathSqrt => Ok(self.float_arg(args).map(|x| vec![self.builder.value(Ir::FSqrt, &[x])])),
@@ -164,13 +195,16 @@ impl Recorder {
         Ok(self.float_arg(args).map(|x| vec![self.builder.call(helper, &[x], Ty::Float, None)]))
     }
 
-    fn rounded(&mut self, intrinsic: Intrinsic, args: &Args) -> Replaced {
+    fn rounded(&mut self, view: &View<'_>, intrinsic: Intrinsic, args: &Args) -> Replaced {
         let Some(&x) = args.refs.first() else { return Ok(None) };
         match self.ty(x) {
             Ty::Int => Ok(Some(vec![x])),
             Ty::Float => {
                 let op = if intrinsic == Intrinsic::MathFloor { Ir::FFloor } else { Ir::FCeil };
                 let float = self.builder.value(op, &[x]);
+                if !view.dialect().integers {
+                    return Ok(Some(vec![float]));
+                }
                 let seen = args.seen[0].raw_float();
                 let seen = if op == Ir::FFloor { seen.floor() } else { seen.ceil() };
                 if perilune_base::num::convert::float_to_int(seen).is_none() {
@@ -418,7 +452,7 @@ impl Recorder {
 
     /// The helper that may call a function as it is: without effects (or with those on elements), and without running Lua
     /// code for arguments of these types. Should it fail, the interpreter calls it again.
-    fn directly(&mut self, view: &View<'_>, intrinsic: Intrinsic, args: &Args) -> Option<Helper> {
+    fn directly(&mut self, view: &View<'_>, intrinsic: Intrinsic, args: &Args, is_open: bool) -> Option<Helper> {
         let ty = |n: usize| args.refs.get(n).map(|r| self.ty(*r));
         let is_plain =
             |n: usize| matches!(ty(n), None | Some(Ty::Nil | Ty::False | Ty::True | Ty::Int | Ty::Float | Ty::Str));
@@ -457,7 +491,9 @@ impl Recorder {
             Intrinsic::TableConcat | Intrinsic::Unpack if is_plain_table(0) => {
                 self.guard_plain(args, 0).then_some(Helper::CallPure)
             }
-            Intrinsic::TableInsert | Intrinsic::TableRemove if is_plain_table(0) => {
+            // Of an empty list it has no result; it must not run again when that turns out.
+            Intrinsic::TableRemoveOld if is_open => None,
+            Intrinsic::TableInsert | Intrinsic::TableRemove | Intrinsic::TableRemoveOld if is_plain_table(0) => {
                 self.guard_plain(args, 0).then_some(Helper::CallOnTable)
             }
             _ => None,

@@ -32,6 +32,8 @@ pub(super) struct Active {
     pub base: u32,
     /// Extra arguments, directly below `base`.
     pub extra: u32,
+    /// Calls that tail calls have replaced, where the language counts them.
+    pub lost: u32,
     /// The function, where it is always the same.
     pub always: Option<u64>,
     /// For inlined calls: where the caller goes on, and how many results it wants.
@@ -69,6 +71,7 @@ impl Recorder {
                 func: 0,
                 base: 1,
                 extra: 0,
+                lost: 0,
                 // The function of a vararg frame is not in slot 0.
                 always: is_vararg.then(|| view.closure(inlined)),
                 return_pc: 0,
@@ -116,6 +119,7 @@ impl Recorder {
                 func: frame.func,
                 base: frame.base,
                 extra: frame.extra,
+                lost: frame.lost,
                 always: None,
                 return_pc: frame.return_pc,
                 nresults: frame.nresults,
@@ -315,6 +319,7 @@ impl Recorder {
                 func: active.func,
                 base: active.base,
                 extra: active.extra,
+                lost: active.lost,
                 flags: active.flags,
                 proto: self.proto_id(active.proto),
                 return_pc: active.return_pc,

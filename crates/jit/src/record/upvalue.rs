@@ -78,7 +78,9 @@ impl Recorder {
         let base = self.frame().base;
         let place = self.builder.place(base);
         let snap = self.service();
-        let made = self.builder.call(Helper::NewClosure, &[function, code, place], Ty::LuaFn, Some(snap));
+        // Where closures are reused, the interpreter's last one may be what a new one would be.
+        let helper = if i.c() == 0 { Helper::NewClosure } else { Helper::SameClosure };
+        let made = self.builder.call(helper, &[function, code, place], Ty::LuaFn, Some(snap));
         self.builder.assume(Field::Proto, made, code);
         self.proto_id(child);
         self.allocated = true;

@@ -69,8 +69,10 @@ pub(super) const OF_53: Functions = Functions { random: random_of_integers, rand
 pub(super) fn publish(vm: &mut Vm, library: TableRef, functions: &Functions) {
     // A memory limit that leaves no room for the libraries is met again by the first thing that a script does.
     let Ok(generator) = vm.userdata(Box::new(Generator::seeded(1)), None, 0) else { return };
-    for (name, function) in [("random", functions.random), ("randomseed", functions.randomseed)] {
-        let function = vm.native(function, Intrinsic::None, &[Value::userdata(generator)]);
+    let rows =
+        [("random", functions.random, Intrinsic::MathRandom), ("randomseed", functions.randomseed, Intrinsic::None)];
+    for (name, function, intrinsic) in rows {
+        let function = vm.native(function, intrinsic, &[Value::userdata(generator)]);
         vm.set_field(library, name, function);
     }
 }

@@ -41,14 +41,14 @@ pub const ROWS: &[Row] = &[
     row("move", r#move).since(Lua53),
     row("pack", pack).since(Lua52),
     intrinsic("remove", remove, Intrinsic::TableRemove).direct(pop_direct).since(Lua52),
-    row("remove", remove_of_list).until(Lua51),
+    intrinsic("remove", remove_of_list, Intrinsic::TableRemoveOld).until(Lua51),
     row("setn", bygone::setn).until(Lua51).not_in_manual(&[Lua51]),
     row("sort", sort::sort),
     intrinsic("unpack", unpack, Intrinsic::Unpack).since(Lua52),
 ];
 
 /// What stood among the basic functions before the library had it.
-const GLOBAL_ROWS: &[Row] = &[row("unpack", unpack).until(Lua51)];
+const GLOBAL_ROWS: &[Row] = &[intrinsic("unpack", unpack, Intrinsic::Unpack).until(Lua51)];
 
 /// Elements of an array part that are moved for one unit of fuel.
 const ELEMENTS_PER_UNIT: i64 = 16;

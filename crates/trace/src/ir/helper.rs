@@ -120,6 +120,7 @@ macro_rules! for_each_trace_helper {
 
             // Functions.
             NewClosure "newclosure" (Address, Address, Address) OrNull(Ty::LuaFn) Allocates "a function of this prototype";
+            SameClosure "sameclosure" (Address, Address, Address) OrNull(Ty::LuaFn) Allocates "as `newclosure`, or the last one if it has the same upvalues";
             Close "close" (Address) Success Closes "the upvalues from a place up are closed";
             // The function is in the first of consecutive places; the second operand holds the numbers of arguments and of
             // results, see `calls`. -1 if it failed, or wanted to run Lua code: then nothing has happened.

@@ -236,10 +236,10 @@ fn numbers(f: &mut fmt::Formatter<'_>, what: &str, numbers: &[u32]) -> fmt::Resu
 
 fn frames(f: &mut fmt::Formatter<'_>, frames: &[InlinedFrame]) -> fmt::Result {
     for frame in frames {
-        let InlinedFrame { func, base, extra, flags, proto, return_pc, nresults } = frame;
+        let InlinedFrame { func, base, extra, lost, flags, proto, return_pc, nresults } = frame;
         writeln!(
             f,
-            "  frame func {func} base {base} extra {extra} flags {flags} proto {} return {return_pc} results {nresults}",
+            "  frame func {func} base {base} extra {extra} lost {lost} flags {flags} proto {} return {return_pc} results {nresults}",
             proto.0
         )?;
     }

@@ -54,6 +54,8 @@ pub struct InlinedFrame {
     pub base: u32,
     /// Extra arguments of a vararg function, directly below `base`.
     pub extra: u32,
+    /// How many calls were replaced by tail calls until it was called, where the language counts them.
+    pub lost: u32,
     /// The flags of its frame, as the interpreter means them.
     pub flags: u16,
     /// The function's prototype.

@@ -20,17 +20,8 @@ pub(crate) unsafe fn closure(vm: *mut Vm, i: Instr) -> Step {
         let f = (*(*vm).thread).frame;
         let outer = pointer::<LuaClosure>(*(*f).func);
         let proto = *(*(*outer).proto).protos.add(i.d() as usize);
-        if i.c() != 0
-            && let Some(last) = reusable(vm, proto, outer)
-        {
-            *(*f).base.add(i.a() as usize) = Value::lua_fn(last);
-            return Step::Next;
-        }
+        let make = if i.c() == 0 { make } else { reuse };
         let made = make(vm, outer, proto, (*f).base);
-        if i.c() != 0 && (*proto).header.mark & mark::BLACK == 0 {
-            // A prototype that has been traversed must not refer to what has not.
-            (*proto).info.last_closure = made.as_ptr();
-        }
         *(*f).base.add(i.a() as usize) = Value::lua_fn(made);
         if (*vm).heap.bytes >= (*vm).heap.threshold {
             return call::collect_in_lua(vm);
@@ -61,12 +52,31 @@ pub(crate) unsafe fn make(vm: *mut Vm, outer: *mut LuaClosure, proto: *mut Proto
     }
 }
 
-/// The last closure of a prototype, if a new one in the current frame, of the function `outer`, would have the same
-/// upvalues.
+/// As [`make`], or the last closure of the prototype, if a new one would have the same upvalues.
 ///
 /// # Safety
-/// `proto` is a child of the running function `outer`.
-unsafe fn reusable(vm: *mut Vm, proto: *mut Proto, outer: *mut LuaClosure) -> Option<Gc<LuaClosure>> {
+/// As [`make`].
+pub(crate) unsafe fn reuse(vm: *mut Vm, outer: *mut LuaClosure, proto: *mut Proto, base: *mut Value) -> Gc<LuaClosure> {
+    // SAFETY: the caller's duty.
+    unsafe {
+        if let Some(last) = reusable(proto, outer, base) {
+            return last;
+        }
+        let made = make(vm, outer, proto, base);
+        if (*proto).header.mark & mark::BLACK == 0 {
+            // A prototype that has been traversed must not refer to what has not.
+            (*proto).info.last_closure = made.as_ptr();
+        }
+        made
+    }
+}
+
+/// The last closure of a prototype, if a new one in a frame of the function `outer` with registers at `base` would have
+/// the same upvalues.
+///
+/// # Safety
+/// As [`make`].
+unsafe fn reusable(proto: *mut Proto, outer: *mut LuaClosure, base: *mut Value) -> Option<Gc<LuaClosure>> {
     // SAFETY: the collector forgets the closure before it frees it; upvalue descriptors name registers and upvalues, as
     // the verifier has checked.
     unsafe {
@@ -74,7 +84,6 @@ unsafe fn reusable(vm: *mut Vm, proto: *mut Proto, outer: *mut LuaClosure) -> Op
         if last.is_null() {
             return None;
         }
-        let base = (*(*(*vm).thread).frame).base;
         let descriptors = &(*proto).info.plain.upvals;
         let is_same = descriptors.iter().enumerate().all(|(n, d)| {
             let up = *LuaClosure::upvals(last).add(n);

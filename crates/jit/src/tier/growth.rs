@@ -159,6 +159,19 @@ impl Jit {
         self.register(inner, at);
     }
 
+    /// Entries of a tree's code are not worth it. Whether that may change: the paths that leave so soon may have segments
+    /// that wait for their code, which they get as soon as the program has run long enough.
+    pub(super) fn grows(&self, inner: &mut Inner, at: usize) -> bool {
+        let Some(Some(grown)) = inner.trees.get(at) else { return false };
+        if grown.pending == 0 {
+            return false;
+        }
+        if inner.affords(grown.tree.insts.len()) {
+            self.compile(inner, at);
+        }
+        true
+    }
+
     /// A recording, or the making of code, has failed.
     pub(super) fn give_up(&self, inner: &mut Inner, place: *const Instr, why: Abort) {
         inner.stats.aborted(why);

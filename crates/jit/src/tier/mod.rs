@@ -252,7 +252,7 @@ impl Jit {
             let mut inner = self.inner.borrow_mut();
             inner.fuel_used = (*vm).fuel_used();
             inner.stats.entries += 1;
-            if !pays {
+            if !pays && !self.grows(&mut inner, door.tree) {
                 inner.places.insert(place, Place::Blacklisted);
             }
             match outcome {

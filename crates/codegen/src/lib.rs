@@ -4,8 +4,7 @@
 //! frame's registers and the number of a header. What it returns says how it ended:
 //!
 //! ```text
-//! fn(vm, base, header) -> n      n < snapshots     it left through snapshot n: its slots are in their places, fuel is paid
-//!                                MISMATCH          the header's inputs had other types; nothing has run
+//! fn(vm, base, header) -> n      n < snapshots     it left through snapshot n; the rest is the caller's, see [`exit_writes`]
 //!                                CALLED            a call out of the tree did not come back; the VM knows the rest
 //! ```
 //!
@@ -14,15 +13,14 @@
 
 #[cfg(test)]
 mod execution;
+mod handover;
 mod layout;
 mod lower;
 mod machine;
 
+pub use handover::{SlotWrite, entry_types, exit_writes};
 pub use layout::Environment;
 pub use machine::{Code, CodegenError, Machine};
 
-/// The returned number of a tree whose entry found other types.
-pub const MISMATCH: i64 = -1;
-
 /// The returned number of a tree that was left by a call.
-pub const CALLED: i64 = -2;
+pub const CALLED: i64 = -1;

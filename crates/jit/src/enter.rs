@@ -2,15 +2,16 @@
 
 use std::pin::Pin;
 
-use perilune_codegen::{Environment, MISMATCH};
+use perilune_codegen::{Environment, entry_types, exit_writes};
 use perilune_runtime::value::Value;
 use perilune_trace::ir::{HeaderId, SnapId, Tree};
 use perilune_vm::Vm;
-use perilune_vm::compiled::{self, FrameImage};
+use perilune_vm::compiled::{self, FrameImage, SlotImage};
 use perilune_vm::tier::VM_OFFSETS;
 
 use crate::code::CodeBlock;
 use crate::helpers;
+use crate::record::Notes;
 
 /// What the runner knows of each snapshot.
 #[derive(Clone, Debug)]
@@ -18,6 +19,8 @@ struct Exit {
     pc: u32,
     frames: Box<[FrameImage]>,
     top: Option<u32>,
+    writes: Box<[SlotImage]>,
+    fuel: u32,
 }
 
 /// The exits of a tree, where its code finds them.
@@ -27,8 +30,14 @@ pub struct Exits(Vec<Exit>);
 impl Exits {
     /// The exits of a tree.
     pub fn of(tree: &Tree) -> Pin<Box<Exits>> {
-        let exits = tree.snapshots.iter().map(|snapshot| Exit {
+        let ids = (0..).map(SnapId);
+        let exits = tree.snapshots.iter().zip(ids).map(|(snapshot, id)| Exit {
             pc: snapshot.pc,
+            writes: exit_writes(tree, id)
+                .into_iter()
+                .map(|write| SlotImage { slot: write.slot, tag: write.ty as u8, payload: write.payload })
+                .collect(),
+            fuel: snapshot.fuel,
             frames: snapshot
                 .frames
                 .iter()
@@ -52,10 +61,15 @@ impl Exits {
 pub struct Compiled {
     code: CodeBlock,
     exits: Pin<Box<Exits>>,
+    /// By header: the slots of its inputs, and the tags that they must have.
+    entries: Box<[Entry]>,
     slots: u32,
     frames: u32,
     most_fuel: u32,
 }
+
+/// What a header expects.
+type Entry = Box<[(u32, u8)]>;
 
 /// How a run of compiled code ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -85,8 +99,10 @@ pub fn environment(exits: &Pin<Box<Exits>>, exit_every: u32) -> Environment {
 
 impl Compiled {
     /// Code that was made with the environment of `exits`.
-    pub fn new(code: CodeBlock, exits: Pin<Box<Exits>>, slots: u32, frames: u32, most_fuel: u32) -> Compiled {
-        Compiled { code, exits, slots, frames, most_fuel }
+    pub fn new(code: CodeBlock, exits: Pin<Box<Exits>>, tree: &Tree, notes: &Notes) -> Compiled {
+        let types = |id| entry_types(tree, id).into_iter().map(|(slot, ty)| (slot, ty as u8)).collect();
+        let entries = tree.header_ids().map(types).collect();
+        Compiled { code, exits, entries, slots: notes.slots, frames: notes.frames, most_fuel: tree.most_fuel() }
     }
 
     /// With less fuel the code leaves at once.
@@ -100,19 +116,22 @@ impl Compiled {
     /// The current frame stands at the header, and is one that the tree was recorded for; its `pc` is stored. The VM is
     /// exclusively the caller's.
     pub unsafe fn run(&self, vm: *mut Vm, header: HeaderId) -> Outcome {
-        type Entry = unsafe extern "C" fn(*mut Vm, *mut Value, u64) -> i64;
+        type Function = unsafe extern "C" fn(*mut Vm, *mut Value, u64) -> i64;
         // SAFETY: the caller's duty; the block holds a function of this signature, made for this very VM layout.
         unsafe {
             if !compiled::make_room(vm, self.slots, self.frames + 1) {
                 return Outcome::NotEntered;
             }
-            let entry = std::mem::transmute::<*const u8, Entry>(self.code.address());
             let base = (*(*(*vm).current_thread()).frame).base;
-            match entry(vm, base, u64::from(header.0)) {
-                MISMATCH => Outcome::NotEntered,
+            if !compiled::have_tags(base, &self.entries[header.index()]) {
+                return Outcome::NotEntered;
+            }
+            let function = std::mem::transmute::<*const u8, Function>(self.code.address());
+            match function(vm, base, u64::from(header.0)) {
                 n if n >= 0 => {
                     let snap = SnapId(n as u32);
                     let exit = &self.exits.0[snap.index()];
+                    compiled::complete(vm, &exit.writes, exit.fuel);
                     compiled::push_frames(vm, &exit.frames, exit.pc, exit.top);
                     Outcome::Left(snap)
                 }

@@ -109,8 +109,6 @@ struct Grown {
     exits: Vec<u32>,
     /// Segments that the code has.
     compiled_segments: usize,
-    /// Segments recorded since.
-    pending: usize,
     /// Exits taken although there is a segment for them, which has no code yet.
     waits: usize,
 }

@@ -4,8 +4,8 @@
 //! frame's registers and the number of a header. What it returns says how it ended:
 //!
 //! ```text
-//! fn(vm, base, header) -> n      n < snapshots     it left through snapshot n: its slots are in their places, fuel is paid
-//!                                MISMATCH          the header's inputs had other types; nothing has run
+//! fn(vm, base, header) -> n      n < snapshots     it left through snapshot n; the rest is the caller's, see [`exit_writes`]
+//!                                MISMATCH          as a function: its arguments have other types, or there is no room
 //!                                CALLED            a call out of the tree did not come back; the VM knows the rest
 //!                                UNWOUND           left inside of calls of compiled functions, which have noted where
 //!                                TAIL              the root frame's function has called another in its place
@@ -21,14 +21,17 @@
 
 #[cfg(test)]
 mod execution;
+mod handover;
 mod layout;
 mod lower;
 mod machine;
 
+pub use handover::{SlotWrite, entry_types, exit_writes};
 pub use layout::{Callable, Calls, Environment};
 pub use machine::{Code, CodegenError, Machine};
 
-/// The returned number of a tree whose entry found other types.
+/// The returned number of a function that compiled code has called with other types than it knows, or without room on the
+/// stack: nothing has run.
 pub const MISMATCH: i64 = -1;
 
 /// The returned number of a tree that was left by a call.

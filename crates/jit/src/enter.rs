@@ -2,11 +2,13 @@
 
 use std::pin::Pin;
 
-use perilune_codegen::{ANY_VERSION, CALLED, Callable, Calls, Environment, MISMATCH, RETURNED, TAIL, UNWOUND};
+use perilune_codegen::{
+    ANY_VERSION, CALLED, Callable, Calls, Environment, MISMATCH, RETURNED, TAIL, UNWOUND, entry_types, exit_writes,
+};
 use perilune_runtime::value::Value;
 use perilune_trace::ir::{HeaderId, SnapId, Tree};
 use perilune_vm::Vm;
-use perilune_vm::compiled::{self, FrameImage, Unwound};
+use perilune_vm::compiled::{self, FrameImage, SlotImage, Unwound};
 use perilune_vm::frame;
 use perilune_vm::tier::VM_OFFSETS;
 
@@ -21,6 +23,8 @@ struct Exit {
     pc: u32,
     frames: Box<[FrameImage]>,
     top: Option<u32>,
+    writes: Box<[SlotImage]>,
+    fuel: u32,
 }
 
 /// The exits of a tree, where its code finds them.
@@ -33,8 +37,14 @@ pub struct Exits {
 impl Exits {
     /// The exits of a tree.
     pub fn of(at: usize, tree: &Tree) -> Pin<Box<Exits>> {
-        let exits = tree.snapshots.iter().map(|snapshot| Exit {
+        let ids = (0..).map(SnapId);
+        let exits = tree.snapshots.iter().zip(ids).map(|(snapshot, id)| Exit {
             pc: snapshot.pc,
+            writes: exit_writes(tree, id)
+                .into_iter()
+                .map(|write| SlotImage { slot: write.slot, tag: write.ty as u8, payload: write.payload })
+                .collect(),
+            fuel: snapshot.fuel,
             frames: snapshot
                 .frames
                 .iter()
@@ -59,12 +69,17 @@ impl Exits {
 pub struct Compiled {
     code: CodeBlock,
     exits: Pin<Box<Exits>>,
+    /// By header: the slots of its inputs, and the tags that they must have.
+    entries: Box<[Entry]>,
     slots: u32,
     frames: u32,
     most_fuel: u32,
     /// Whether it calls compiled functions, or may be called.
     calls: bool,
 }
+
+/// What a header expects.
+type Entry = Box<[(u32, u8)]>;
 
 /// How a run of compiled code ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -105,8 +120,10 @@ pub fn environment(exits: &Pin<Box<Exits>>, callable: Option<Callable>, exit_eve
 
 impl Compiled {
     /// Code that was made with the environment of `exits`.
-    pub fn new(code: CodeBlock, exits: Pin<Box<Exits>>, notes: &Notes, most_fuel: u32, calls: bool) -> Compiled {
-        Compiled { code, exits, slots: notes.slots, frames: notes.frames, most_fuel, calls }
+    pub fn new(code: CodeBlock, exits: Pin<Box<Exits>>, tree: &Tree, notes: &Notes, calls: bool) -> Compiled {
+        let types = |id| entry_types(tree, id).into_iter().map(|(slot, ty)| (slot, ty as u8)).collect();
+        let entries = tree.header_ids().map(types).collect();
+        Compiled { code, exits, entries, slots: notes.slots, frames: notes.frames, most_fuel: tree.most_fuel(), calls }
     }
 
     /// Where the code begins.
@@ -129,17 +146,20 @@ impl Compiled {
     /// # Safety
     /// The current frame stands at the header, and is one that the tree was recorded for; its `pc` is stored. The VM is
     /// exclusively the caller's.
-    pub unsafe fn run(&self, vm: *mut Vm, header: Option<HeaderId>) -> Outcome {
+    pub unsafe fn run(&self, vm: *mut Vm, header: HeaderId) -> Outcome {
         // SAFETY: the caller's duty; the block holds a function of this signature, made for this very VM layout.
         unsafe {
             if !compiled::make_room(vm, self.slots, self.frames + 1) {
                 return Outcome::NotEntered;
             }
-            let before = compiled::enter_room(vm, self.calls);
-            let entry = std::mem::transmute::<*const u8, Entry>(self.code.address());
             let base = (*(*(*vm).current_thread()).frame).base;
-            let status = entry(vm, base, u64::from(header.map_or(ANY_VERSION, |header| header.0)));
-            let outcome = match status {
+            if !compiled::have_tags(base, &self.entries[header.index()]) {
+                return Outcome::NotEntered;
+            }
+            let before = compiled::enter_room(vm, self.calls);
+            let base = (*(*(*vm).current_thread()).frame).base;
+            let code = std::mem::transmute::<*const u8, Code>(self.code.address());
+            let outcome = match code(vm, base, u64::from(header.0)) {
                 MISMATCH => Outcome::NotEntered,
                 CALLED => Outcome::LeftOver,
                 UNWOUND => make_unwound(vm),
@@ -151,6 +171,7 @@ impl Compiled {
                 n => {
                     let snap = SnapId(n as u32);
                     let exit = &self.exits.exits[snap.index()];
+                    compiled::complete(vm, &exit.writes, exit.fuel);
                     compiled::push_frames(vm, &exit.frames, exit.pc, exit.top);
                     Outcome::Left(self.exits.tree, snap)
                 }
@@ -169,9 +190,10 @@ unsafe fn make_unwound(vm: *mut Vm) -> Outcome {
     // SAFETY: the code that has noted an exit is still the newest of its tree: nothing was compiled meanwhile.
     unsafe {
         let mut innermost = Outcome::NotEntered;
-        while let Some(Unwound { exits, snap, top, flags }) = (*vm).pop_unwound() {
+        while let Some(Unwound { exits, snap, top, flags, is_paid }) = (*vm).pop_unwound() {
             let exits = &*std::ptr::with_exposed_provenance::<Exits>(exits as usize);
             let exit = &exits.exits[snap as usize];
+            compiled::complete(vm, &exit.writes, if is_paid { 0 } else { exit.fuel });
             compiled::push_frames(vm, &exit.frames, exit.pc, top.or(exit.top));
             compiled::add_flags(vm, flags);
             innermost = Outcome::Left(exits.tree, SnapId(snap));
@@ -180,7 +202,8 @@ unsafe fn make_unwound(vm: *mut Vm) -> Outcome {
     }
 }
 
-type Entry = unsafe extern "C" fn(*mut Vm, *mut Value, u64) -> i64;
+/// The code of a tree.
+type Code = unsafe extern "C" fn(*mut Vm, *mut Value, u64) -> i64;
 
 /// A call of a compiled function has not returned; see [`Calls::unwound`].
 unsafe extern "C" fn unwound(
@@ -200,20 +223,20 @@ unsafe extern "C" fn unwound(
         while status == TAIL {
             flags = frame::TAIL;
             function = std::ptr::with_exposed_provenance(compiled::tail_of(vm) as usize);
-            let entry = std::mem::transmute::<*const u8, Entry>((*function).code());
-            status = entry(vm, registers, u64::from(ANY_VERSION));
+            let code = std::mem::transmute::<*const u8, Code>((*function).code());
+            status = code(vm, registers, u64::from(ANY_VERSION));
         }
-        match status {
-            n if n <= RETURNED => return n,
-            // Nothing has run: the caller leaves in front of the function's first instruction.
-            MISMATCH if flags == 0 => return snap as i64,
-            n if n >= 0 => {
-                let Some(exits) = (*function).exits() else { return snap as i64 };
-                (*vm).push_unwound(Unwound { exits: address(exits), snap: n as u32, top: None, flags: 0 });
-            }
-            _ => {}
+        if status <= RETURNED {
+            return status;
         }
-        (*vm).push_unwound(Unwound { exits: address(exits), snap: snap as u32, top: None, flags });
+        if status >= 0
+            && let Some(exits) = (*function).exits()
+        {
+            let snap = status as u32;
+            (*vm).push_unwound(Unwound { exits: address(exits), snap, top: None, flags: 0, is_paid: false });
+        }
+        // If nothing has run, the caller leaves in front of the function's first instruction.
+        (*vm).push_unwound(Unwound { exits: address(exits), snap: snap as u32, top: None, flags, is_paid: true });
         UNWOUND
     }
 }
@@ -223,7 +246,7 @@ unsafe extern "C" fn left_open(vm: *mut Vm, exits: *const Exits, snap: u64, top:
     // SAFETY: as in `unwound`.
     unsafe {
         let exits = exits.expose_provenance() as u64;
-        (*vm).push_unwound(Unwound { exits, snap: snap as u32, top: Some(top as u32), flags: 0 });
+        (*vm).push_unwound(Unwound { exits, snap: snap as u32, top: Some(top as u32), flags: 0, is_paid: true });
         UNWOUND
     }
 }

@@ -42,6 +42,45 @@ pub struct FrameImage {
     pub flags: u16,
 }
 
+/// What compiled code leaves to be put into a slot when it stops. Slots are counted from the root frame's function.
+#[derive(Clone, Copy, Debug)]
+pub struct SlotImage {
+    /// The slot.
+    pub slot: u32,
+    /// The value's tag.
+    pub tag: u8,
+    /// The payload, unless it is there already.
+    pub payload: Option<u64>,
+}
+
+/// Whether slots have the tags that compiled code expects, counted from the function below `base`.
+///
+/// # Safety
+/// The slots are on the stack.
+pub unsafe fn have_tags(base: *const Value, expected: &[(u32, u8)]) -> bool {
+    // SAFETY: the caller's duty.
+    expected.iter().all(|(slot, tag)| unsafe { (*base.add(*slot as usize).sub(1)).tag as u8 == *tag })
+}
+
+/// Completes the state that compiled code has left: slots get what the code did not store, and the path is paid for.
+///
+/// # Safety
+/// The current frame is the code's root frame; the tags are numbers of tags, and go with what is in the slots.
+pub unsafe fn complete(vm: *mut Vm, writes: &[SlotImage], fuel: u32) {
+    // SAFETY: the caller's duty: the slots are on the stack, the tags are tags.
+    unsafe {
+        (*vm).fuel -= i64::from(fuel);
+        let root = (*(*(*vm).thread).frame).base.sub(1);
+        for write in writes {
+            let place = root.add(write.slot as usize);
+            (*place).tag = std::mem::transmute::<u8, Tag>(write.tag);
+            if let Some(payload) = write.payload {
+                (*place).payload = payload;
+            }
+        }
+    }
+}
+
 /// Makes room for `slots` slots above the current frame's function and for `frames` frames; false if there cannot be any.
 ///
 /// # Safety
@@ -77,6 +116,8 @@ pub struct Unwound {
     pub top: Option<u32>,
     /// Flags of its innermost frame besides those that the exit tells.
     pub flags: u16,
+    /// Whether what the path has cost is paid.
+    pub is_paid: bool,
 }
 
 /// Stack slots that code which calls compiled functions gets, if there are so many.
@@ -244,7 +285,6 @@ pub unsafe fn push_frames(vm: *mut Vm, images: &[FrameImage], pc: u32, top: Opti
             (*f).closure = closure;
             (*f).nresults = image.nresults;
             (*f).kind = frame::LUA;
-            (*f).resume = 0;
             (*f).resume = 0;
             (*f).flags = image.flags;
             (*f).extra = u64::from(image.extra);

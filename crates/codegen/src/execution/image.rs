@@ -12,6 +12,7 @@ use perilune_trace::eval::{Model, VALUE, Val};
 use perilune_trace::ir::{Helper, Ty};
 
 use super::elf::{DATA, DATA_SIZE};
+use crate::handover::SlotWrite;
 use crate::layout::{self, Width};
 
 /// Offsets in the VM.
@@ -91,6 +92,18 @@ impl Image {
         let tag = self.word(address + layout::TAG as u64, 1) as u8;
         let ty = Ty::of_tag(tag).unwrap_or(Ty::Void);
         Val { ty, bits: if ty.is_primitive() { 0 } else { self.word(address, 8) } }
+    }
+
+    /// Does what is the caller's after an exit.
+    pub(super) fn complete(&mut self, writes: &[SlotWrite], fuel: u32) {
+        for write in writes {
+            let place = STACK + u64::from(write.slot) * VALUE;
+            self.set(place + layout::TAG as u64, &[write.ty as u8]);
+            if let Some(payload) = write.payload {
+                self.set(place, &payload.to_le_bytes());
+            }
+        }
+        self.set_vm(FUEL, self.vm(FUEL).wrapping_sub(fuel.into()));
     }
 
     /// What differs from a model, leaving out the slots of the stack that `is_live` does not name.

@@ -148,7 +148,7 @@ impl Lowering<'_, '_, '_> {
         self.b.set_cold_block(left);
         self.b.ins().brif(has_returned, on, &[status.into()], gone, &[]);
         self.b.switch_to_block(gone);
-        self.materialize_slots(snap);
+        self.store_payloads(snap);
         let (exits, n) = (self.int(self.env.exits as i64), self.int(i64::from(snap.0)));
         let args = [vm, exits, n, cell, status, registers];
         let answer = self.call_address(self.env.calls.unwound, &args, Some(types::I64)).unwrap_or(status);

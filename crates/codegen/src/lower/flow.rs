@@ -6,22 +6,20 @@ use cranelift_frontend::Switch;
 use perilune_trace::ir::{ExitKind, HeaderId, Inst, Op, Range, Ref, SegmentId, SnapId, SnapSlot, Start};
 
 use super::{HeaderBlocks, Lowering, Place};
-use crate::{ANY_VERSION, MISMATCH};
+use crate::{ANY_VERSION, MISMATCH, handover};
 
 impl Lowering<'_, '_, '_> {
     pub(super) fn declare_headers(&mut self) {
         for id in self.tree.header_ids() {
             let header = self.tree.header(id);
-            let mut blocks = vec![self.b.create_block(), self.b.create_block(), self.b.create_block()];
-            if header.alternative.is_some() {
-                blocks.push(self.b.create_block());
-            }
-            for &block in &blocks {
+            let [preheader, body, exit, failed] = [(); 4].map(|()| self.b.create_block());
+            for block in [preheader, body] {
                 for input in &header.inputs {
                     self.b.append_block_param(block, Self::machine_type(self.tree.ty(*input)));
                 }
             }
-            self.b.set_cold_block(blocks[2]);
+            self.b.set_cold_block(exit);
+            self.b.set_cold_block(failed);
             for r in header.hoisted.iter().chain(header.ranges.iter().flat_map(|range| &range.checks)) {
                 self.is_hoisted[r.index()] = true;
             }
@@ -44,8 +42,7 @@ impl Lowering<'_, '_, '_> {
                 }
                 self.b.declare_var(types::I64)
             });
-            let failed = blocks.last().copied().unwrap_or(blocks[2]);
-            self.headers.push(HeaderBlocks { preheader: blocks[0], body: blocks[1], exit: blocks[2], failed, ready });
+            self.headers.push(HeaderBlocks { preheader, body, exit, failed, ready });
         }
     }
 
@@ -58,35 +55,58 @@ impl Lowering<'_, '_, '_> {
         let fuel = self.load(types::I64, vm, self.env.fuel);
         self.b.def_var(self.fuel, fuel);
         self.define_absent();
-        let mismatch = self.b.create_block();
-        self.b.set_cold_block(mismatch);
-        if let Some(callable) = self.env.callable {
+        let function = self.env.callable.map(|callable| {
+            let (versions, mismatch) = (self.b.create_block(), self.b.create_block());
+            self.b.set_cold_block(mismatch);
             self.check_room(callable, mismatch);
-        }
+            (versions, mismatch)
+        });
         let mut doors = Vec::new();
         for id in self.tree.header_ids() {
             if self.tree.header(id).frames.is_empty() {
                 doors.push((id, self.b.create_block()));
             }
         }
-        if let [(_, only)] = doors[..] {
-            self.b.ins().jump(only, &[]);
-        } else {
+        // Nobody asks for another header: the last one needs no test.
+        if let Some(((_, last), others)) = doors.split_last() {
             let mut switch = Switch::new();
-            for (id, door) in &doors {
+            for (id, door) in others {
                 switch.set_entry(u128::from(id.0), *door);
             }
-            if let Some((_, first)) = doors.iter().find(|(id, _)| self.is_root(*id)) {
-                switch.set_entry(u128::from(ANY_VERSION), *first);
+            if let Some((versions, _)) = function {
+                switch.set_entry(u128::from(ANY_VERSION), versions);
             }
-            switch.emit(self.b, params[2], mismatch);
+            switch.emit(self.b, params[2], *last);
         }
-        for (n, (id, door)) in doors.iter().enumerate() {
-            self.b.switch_to_block(*door);
-            // Of a function's entry, the versions are tried one after the other.
-            let next = doors[n + 1..].iter().find(|(other, _)| self.is_root(*id) && self.is_root(*other));
-            self.door(*id, next.map_or(mismatch, |(_, door)| *door));
+        if let Some((versions, mismatch)) = function {
+            self.versions(&doors, versions, mismatch);
         }
+        for (id, door) in doors {
+            self.b.switch_to_block(door);
+            self.door(id);
+        }
+    }
+
+    /// Of a function's entry, tries the versions one after the other.
+    fn versions(&mut self, doors: &[(HeaderId, Block)], first: Block, mismatch: Block) {
+        self.b.switch_to_block(first);
+        for (id, door) in doors {
+            if !self.is_root(*id) {
+                continue;
+            }
+            let next = self.b.create_block();
+            for (slot, ty) in handover::entry_types(self.tree, *id) {
+                let base = self.base();
+                let tag = self.load_tag(base, Self::slot_offset(slot));
+                let fits = self.is_tag(tag, ty);
+                let on = self.b.create_block();
+                self.b.ins().brif(fits, on, &[], next, &[]);
+                self.b.switch_to_block(on);
+            }
+            self.b.ins().jump(*door, &[]);
+            self.b.switch_to_block(next);
+        }
+        self.b.ins().jump(mismatch, &[]);
         self.b.switch_to_block(mismatch);
         let n = self.int(MISMATCH);
         self.b.ins().return_(&[n]);
@@ -118,20 +138,9 @@ impl Lowering<'_, '_, '_> {
         }
     }
 
-    /// Loads the inputs of a header from their places, and goes there.
-    fn door(&mut self, id: HeaderId, mismatch: Block) {
-        let inputs = self.tree.header(id).inputs.clone();
-        for input in &inputs {
-            let inst = self.tree.inst(*input);
-            let offset = Self::slot_offset(inst.aux);
-            let base = self.base();
-            let tag = self.load_tag(base, offset);
-            let fits = self.is_tag(tag, inst.ty);
-            let on = self.b.create_block();
-            self.b.ins().brif(fits, on, &[], mismatch, &[]);
-            self.b.switch_to_block(on);
-        }
-        let args: Vec<Value> = inputs.iter().map(|input| self.load_slot(*input)).collect();
+    /// Loads the inputs of a header from their places, and goes there. The caller has seen to their types.
+    fn door(&mut self, id: HeaderId) {
+        let args: Vec<Value> = self.tree.header(id).inputs.iter().map(|input| self.load_slot(*input)).collect();
         self.arrive(id, false, &args, 0);
     }
 
@@ -145,28 +154,23 @@ impl Lowering<'_, '_, '_> {
         self.load(Self::machine_type(inst.ty), base, Self::slot_offset(inst.aux))
     }
 
-    /// Pays `cost` and goes to a header with its inputs, or leaves there when the fuel is short.
+    /// Pays `cost` and goes to a header with its inputs.
     fn arrive(&mut self, to: HeaderId, around: bool, args: &[Value], cost: u32) {
-        let fuel = self.b.use_var(self.fuel);
-        let left = if cost == 0 { fuel } else { self.b.ins().iadd_imm_s(fuel, -i64::from(cost)) };
-        self.b.def_var(self.fuel, left);
-        let HeaderBlocks { preheader, body, exit, ready, .. } = self.headers[to.index()];
+        if cost != 0 {
+            let fuel = self.b.use_var(self.fuel);
+            let left = self.b.ins().iadd_imm_s(fuel, -i64::from(cost));
+            self.b.def_var(self.fuel, left);
+        }
+        let HeaderBlocks { preheader, body, ready, .. } = self.headers[to.index()];
         let args: Vec<BlockArg> = args.iter().map(|v| BlockArg::Value(*v)).collect();
-        let on = match (around, ready) {
-            (false, _) => preheader,
-            (true, None) => body,
+        match (around, ready) {
+            (false, _) => self.b.ins().jump(preheader, &args),
+            (true, None) => self.b.ins().jump(body, &args),
             (true, Some(ready)) => {
-                let block = self.b.create_block();
-                let enough = self.has_fuel(left);
-                self.b.ins().brif(enough, block, &[], exit, &args);
-                self.b.switch_to_block(block);
                 let is_ready = self.b.use_var(ready);
-                self.b.ins().brif(is_ready, body, &args, preheader, &args);
-                return;
+                self.b.ins().brif(is_ready, body, &args, preheader, &args)
             }
         };
-        let enough = self.has_fuel(left);
-        self.b.ins().brif(enough, on, &args, exit, &args);
     }
 
     fn has_fuel(&mut self, left: Value) -> Value {
@@ -179,15 +183,20 @@ impl Lowering<'_, '_, '_> {
         self.b.block_params(block)[..self.tree.header(id).inputs.len()].to_vec()
     }
 
-    /// The preheader of a header, and the start of its loop.
+    /// Lets the places of a header's inputs be the parameters of one of its blocks.
+    fn take_inputs(&mut self, id: HeaderId, block: Block) {
+        let params = self.inputs_of(id, block);
+        for (input, param) in self.tree.header(id).inputs.iter().zip(params) {
+            self.places[input.index()] = Place::Value(param);
+        }
+    }
+
+    /// The preheader of a header, and the start of its loop, which leaves if the fuel is short.
     pub(super) fn header_blocks(&mut self, id: HeaderId) {
-        let HeaderBlocks { preheader, body, ready, .. } = self.headers[id.index()];
+        let HeaderBlocks { preheader, body, exit, ready, .. } = self.headers[id.index()];
         let header = self.tree.header(id);
         self.b.switch_to_block(preheader);
-        let params = self.inputs_of(id, preheader);
-        for (input, param) in header.inputs.iter().zip(&params) {
-            self.places[input.index()] = Place::Value(*param);
-        }
+        self.take_inputs(id, preheader);
         self.forget_copies(id);
         self.preheader_of = Some(id);
         for r in &header.hoisted {
@@ -201,13 +210,15 @@ impl Lowering<'_, '_, '_> {
             let one = self.int(1);
             self.b.def_var(ready, one);
         }
-        let args: Vec<BlockArg> = params.iter().map(|v| BlockArg::Value(*v)).collect();
+        let args: Vec<BlockArg> = self.inputs_of(id, preheader).into_iter().map(BlockArg::Value).collect();
         self.b.ins().jump(body, &args);
         self.b.switch_to_block(body);
-        let params = self.inputs_of(id, body);
-        for (input, param) in header.inputs.iter().zip(params) {
-            self.places[input.index()] = Place::Value(param);
-        }
+        self.take_inputs(id, body);
+        let fuel = self.b.use_var(self.fuel);
+        let enough = self.has_fuel(fuel);
+        let on = self.b.create_block();
+        self.b.ins().brif(enough, on, &[], exit, &[]);
+        self.b.switch_to_block(on);
     }
 
     /// Checks the bounds of all rounds of a loop; see `perilune_trace::opt::ranges`.
@@ -251,29 +262,30 @@ impl Lowering<'_, '_, '_> {
         }
     }
 
-    /// The way from a failed guard of a preheader to the header's alternative.
-    pub(super) fn alternative(&mut self, id: HeaderId) {
-        let Some(to) = self.tree.header(id).alternative else { return };
-        let HeaderBlocks { exit, failed, .. } = self.headers[id.index()];
+    /// Where failed guards of a preheader go: to the header's alternative if it has one that fits, or out.
+    pub(super) fn failed(&mut self, id: HeaderId) {
+        let HeaderBlocks { preheader, failed, .. } = self.headers[id.index()];
         self.b.switch_to_block(failed);
-        let params = self.inputs_of(id, failed);
-        let known: Vec<BlockArg> = params.iter().map(|v| BlockArg::Value(*v)).collect();
+        let Some(to) = self.tree.header(id).alternative else { return self.leave_from(id, preheader) };
+        let params = self.inputs_of(id, preheader);
         let mut args = Vec::new();
+        let mut refused = None;
         for input in self.tree.header(to).inputs.clone() {
             let inst = self.tree.inst(input);
             let carried = self.tree.header(id).inputs.iter().position(|r| self.tree.inst(*r).aux == inst.aux);
             match carried {
                 Some(n) if self.tree.ty(self.tree.header(id).inputs[n]) == inst.ty => args.push(params[n]),
                 Some(_) => {
-                    self.b.ins().jump(exit, &known);
-                    return;
+                    self.leave_from(id, preheader);
+                    return self.refuse(id, refused);
                 }
                 None => {
                     let base = self.base();
                     let tag = self.load_tag(base, Self::slot_offset(inst.aux));
                     let fits = self.is_tag(tag, inst.ty);
                     let on = self.b.create_block();
-                    self.b.ins().brif(fits, on, &[], exit, &known);
+                    let other = *refused.get_or_insert_with(|| self.b.create_block());
+                    self.b.ins().brif(fits, on, &[], other, &[]);
                     self.b.switch_to_block(on);
                     args.push(self.load_slot(input));
                 }
@@ -281,6 +293,16 @@ impl Lowering<'_, '_, '_> {
         }
         self.store_dropped(id, to, &params);
         self.arrive(to, false, &args, 0);
+        self.refuse(id, refused);
+    }
+
+    /// Leaves in the block for values that fit neither a header nor its alternative, if there is one.
+    fn refuse(&mut self, id: HeaderId, refused: Option<Block>) {
+        if let Some(block) = refused {
+            self.b.set_cold_block(block);
+            self.b.switch_to_block(block);
+            self.leave_from(id, self.headers[id.index()].preheader);
+        }
     }
 
     /// Puts into their places the inputs of a header that another one has no inputs for.
@@ -371,86 +393,81 @@ impl Lowering<'_, '_, '_> {
 
     /// Puts the state of a snapshot into memory.
     pub(super) fn materialize(&mut self, snap: SnapId) {
-        self.materialize_slots(snap);
-        self.pay(-i64::from(self.tree.snapshot(snap).fuel));
-    }
-
-    /// As [`Lowering::materialize`], the fuel apart.
-    pub(super) fn materialize_slots(&mut self, snap: SnapId) {
-        self.store_written(snap);
         let header = self.tree.header_of(self.tree.snapshot(snap).segment);
         let base = self.base();
-        for input in self.carried_inputs(snap) {
-            self.store_slot(header, self.tree.inst(input).aux, input, base);
-        }
-    }
-
-    fn store_written(&mut self, snap: SnapId) {
-        let snapshot = self.tree.snapshot(snap);
-        let header = self.tree.header_of(snapshot.segment);
-        let base = self.base();
-        for slot in &snapshot.slots {
+        for slot in &self.tree.snapshot(snap).slots {
             self.store_slot(header, slot.slot, slot.value, base);
         }
-    }
-
-    /// The inputs of the path's header that have come in by a register, and have no other value since.
-    fn carried_inputs(&self, snap: SnapId) -> Vec<Ref> {
-        let snapshot = self.tree.snapshot(snap);
-        if snapshot.calls_out {
-            return Vec::new();
+        for input in handover::carried_inputs(self.tree, snap) {
+            self.store_slot(header, self.tree.inst(input).aux, input, base);
         }
-        let header = self.tree.header(self.tree.header_of(snapshot.segment));
-        let is_carried = |slot: u32| {
-            let is_named = snapshot.slots.iter().any(|named| named.slot == slot) || snapshot.in_place.contains(&slot);
-            !is_named && snapshot.live.binary_search(&slot).is_ok() && header.stale.binary_search(&slot).is_ok()
-        };
-        header.inputs.iter().copied().filter(|input| is_carried(self.tree.inst(*input).aux)).collect()
     }
 
     /// Leaves through a snapshot. What many exits of a loop have in common is in a block that they share.
     fn leave(&mut self, snap: SnapId) {
         self.store_written(snap);
-        let carried = self.carried_inputs(snap);
-        let cost = i64::from(self.tree.snapshot(snap).fuel);
-        let (n, cost) = (self.int(i64::from(snap.0)), self.int(cost));
-        let args = [BlockArg::Value(n), BlockArg::Value(cost)];
+        let carried = handover::carried_inputs(self.tree, snap);
+        let n = self.int(i64::from(snap.0));
         if let Some(shared) = self.shared_exits.get(&carried) {
-            self.b.ins().jump(*shared, &args);
+            self.b.ins().jump(*shared, &[BlockArg::Value(n)]);
             return;
         }
         let shared = self.b.create_block();
         self.b.set_cold_block(shared);
         self.b.append_block_param(shared, types::I64);
-        self.b.append_block_param(shared, types::I64);
-        self.b.ins().jump(shared, &args);
+        self.b.ins().jump(shared, &[BlockArg::Value(n)]);
         self.b.switch_to_block(shared);
-        let params = [self.b.block_params(shared)[0], self.b.block_params(shared)[1]];
-        let header = self.tree.header_of(self.tree.snapshot(snap).segment);
-        let base = self.base();
-        for input in &carried {
-            self.store_slot(header, self.tree.inst(*input).aux, *input, base);
-        }
-        let fuel = self.b.use_var(self.fuel);
-        let left = self.b.ins().isub(fuel, params[1]);
-        let vm = self.vm;
-        self.store(left, vm, self.env.fuel);
-        self.b.ins().return_(&[params[0]]);
+        let n = self.b.block_params(shared)[0];
+        self.leave_with(&carried, n);
         self.shared_exits.insert(carried, shared);
     }
 
-    /// The block that leaves at a header, in front of its hoisted instructions.
-    pub(super) fn header_exit(&mut self, id: HeaderId) {
-        let block = self.headers[id.index()].exit;
-        self.b.switch_to_block(block);
-        let params = self.inputs_of(id, block);
-        for (input, param) in self.tree.header(id).inputs.iter().zip(params) {
-            self.places[input.index()] = Place::Value(param);
+    /// Stores what only the code knows of the state of a snapshot. The caller does the rest: see [`handover`].
+    pub(super) fn store_payloads(&mut self, snap: SnapId) {
+        self.store_written(snap);
+        for input in handover::carried_inputs(self.tree, snap) {
+            self.store_payload(self.tree.inst(input).aux, input);
         }
-        let snap = self.tree.header(id).snap;
-        self.materialize(snap);
-        let n = self.int(i64::from(snap.0));
+    }
+
+    fn store_written(&mut self, snap: SnapId) {
+        for slot in &self.tree.snapshot(snap).slots {
+            self.store_payload(slot.slot, slot.value);
+        }
+    }
+
+    /// Leaves with the number of a snapshot, when these inputs are stored. The caller does the rest: see [`handover`].
+    fn leave_with(&mut self, carried: &[Ref], n: Value) {
+        for input in carried {
+            self.store_payload(self.tree.inst(*input).aux, *input);
+        }
+        self.pay(0);
         self.b.ins().return_(&[n]);
+    }
+
+    /// Stores the payload of a slot's value, if the caller does not know it.
+    fn store_payload(&mut self, slot: u32, value: Ref) {
+        if self.tree.ty(value).is_primitive() || handover::constant(self.tree, value).is_some() {
+            return;
+        }
+        let base = self.base();
+        let v = self.value(value);
+        self.store(v, base, Self::slot_offset(slot));
+    }
+
+    /// The block that leaves at a header, in front of its loop.
+    pub(super) fn header_exit(&mut self, id: HeaderId) {
+        let HeaderBlocks { body, exit, .. } = self.headers[id.index()];
+        self.b.switch_to_block(exit);
+        self.leave_from(id, body);
+    }
+
+    /// Leaves at a header, with the parameters of one of its blocks for inputs.
+    fn leave_from(&mut self, id: HeaderId, block: Block) {
+        self.take_inputs(id, block);
+        let snap = self.tree.header(id).snap;
+        let n = self.int(i64::from(snap.0));
+        self.leave_with(&handover::carried_inputs(self.tree, snap), n);
     }
 
     /// Goes on only if `holds`; otherwise leaves through a snapshot.
@@ -458,9 +475,8 @@ impl Lowering<'_, '_, '_> {
         let on = self.b.create_block();
         match self.preheader_of {
             Some(header) => {
-                let HeaderBlocks { preheader, failed, .. } = self.headers[header.index()];
-                let args: Vec<BlockArg> = self.inputs_of(header, preheader).into_iter().map(BlockArg::Value).collect();
-                self.b.ins().brif(holds, on, &[], failed, &args);
+                let failed = self.headers[header.index()].failed;
+                self.b.ins().brif(holds, on, &[], failed, &[]);
             }
             None => {
                 let exit = self.exit_of(snap);

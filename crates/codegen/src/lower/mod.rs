@@ -1,21 +1,22 @@
 //! From a trace tree to a Cranelift function.
 //!
 //! ```text
-//! entry: which header? ──> check h0 ──> load the inputs of h0 ──┐
-//!                     └──> check h1 ──> load the inputs of h1 ──┼──┐
-//!                                                               │  │
-//!   preheader h0(inputs): hoisted instructions  <───────────────┘  │  <── segments that enter h0
-//!        │                                                         │
+//! entry: which header? ──> load the inputs of h0 ──┐
+//!                     └──> load the inputs of h1 ──┼──┐
+//!                                                  │  │
+//!   preheader h0(inputs): hoisted instructions  <──┘  │  <── segments that enter h0
+//!        │                                            │
 //!   loop h0(inputs): its segment ── guard fails ──> side segment, or exit block
 //!        │                                                         │
 //!        └──> back to loop h0 (around), preheader h1 (enter), ...  │
 //! ```
 //!
 //! * A value of the IR is one Cranelift value; constants are made where they are used.
-//! * A snapshot is one block: that of the segment that continues there, or a cold one that puts the slots into their
+//! * A snapshot is one block: that of the segment that continues there, or a cold one that puts payloads into their
 //!   places and returns the snapshot's number. All guards of the snapshot share it.
-//! * Fuel is carried in a register and paid when a path ends. Each arrival at a header leaves if there is not enough for
+//! * Fuel is carried in a register and paid when a path ends. The start of each round leaves if there is not enough for
 //!   the longest path of the tree, so that in between nothing has to be checked.
+//! * What is constant about entries and exits is done by the caller: see [`crate::handover`].
 //! * Hoisted values of a loop with an inner loop in the tree are Cranelift *variables*: the inner loop may be entered
 //!   without passing through the outer one's preheader. A flag says whether they are there.
 //!
@@ -72,9 +73,9 @@ pub(crate) fn lower(
 struct HeaderBlocks {
     preheader: Block,
     body: Block,
-    /// Leaves at the header, with the inputs as parameters.
+    /// Leaves at the start of the loop.
     exit: Block,
-    /// Where a failed guard of the preheader goes, with the inputs as parameters: to an alternative, or out.
+    /// Where a failed guard of the preheader goes: to an alternative, or out.
     failed: Block,
     /// Whether the hoisted values are there; only for headers with variables.
     ready: Option<Variable>,
@@ -156,7 +157,7 @@ impl<'a, 'b, 'f> Lowering<'a, 'b, 'f> {
             self.exit_block(snap);
         }
         for id in self.tree.header_ids() {
-            self.alternative(id);
+            self.failed(id);
             self.header_exit(id);
         }
     }
@@ -275,11 +276,8 @@ impl<'a, 'b, 'f> Lowering<'a, 'b, 'f> {
     /// Stores a value into the place of a slot, on the path from a header. The tag is right already if the header has an
     /// input of this type there.
     fn store_slot(&mut self, header: HeaderId, slot: u32, r: Ref, base: Value) {
-        let known = self.tree.header(header);
         let ty = self.tree.ty(r);
-        let is_tagged = known.untagged.binary_search(&slot).is_err()
-            && self.tree.input(header, slot).is_some_and(|input| self.tree.ty(input) == ty);
-        if !is_tagged {
+        if !crate::handover::has_tag(self.tree, header, slot, ty) {
             return self.store_value(r, base, Self::slot_offset(slot));
         }
         if !ty.is_primitive() {

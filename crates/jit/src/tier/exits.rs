@@ -15,7 +15,7 @@ const MAX_HOISTED_EXITS: u32 = 8;
 const INSTS_PER_EXIT: u32 = 8;
 
 /// Exits that a segment may wait for its code, for each instruction of the tree.
-const WAITS_PER_INST: usize = 4;
+const WAITS_PER_INST: usize = 16;
 
 /// Instructions from which on a tree grows no more.
 const MAX_INSTS: usize = 3000;

@@ -51,12 +51,15 @@ impl Jit {
             format!("jit: tree {at}, {from}: {} segments, {} instructions", grown.segments.len(), grown.insts.len())
         });
         if let Some(Some(known)) = inner.trees.get_mut(at) {
+            // Nothing new: what was recorded for these types before has no code yet.
+            let segments = known.tree.segments.len();
             known.exits.resize(grown.snapshots.len(), 0);
             known.tree = grown;
             known.notes = notes;
-            known.pending += 1;
+            let has_grown = known.tree.segments.len() > segments;
+            let is_due = if has_grown { known.is_due() } else { known.pending() > 0 };
             let size = known.tree.insts.len();
-            if known.pending >= MAX_PENDING + known.compiled_segments / SEGMENTS_PER_PENDING && inner.affords(size) {
+            if is_due && inner.affords(size) {
                 self.compile(inner, at);
             }
             return;
@@ -65,8 +68,7 @@ impl Jit {
             Ok(code) => {
                 let exits = vec![0; grown.snapshots.len()];
                 let compiled_segments = grown.segments.len();
-                inner.trees[at] =
-                    Some(Grown { tree: grown, notes, origin, code, exits, compiled_segments, pending: 0, waits: 0 });
+                inner.trees[at] = Some(Grown { tree: grown, notes, origin, code, exits, compiled_segments, waits: 0 });
                 self.register(inner, at);
             }
             Err(why) => self.give_up(inner, place, why),
@@ -149,7 +151,7 @@ impl Jit {
         inner.stats.code_bytes += block.bytes();
         inner.stats.compile_time += begun.elapsed();
         let calls = !notes.functions.is_empty();
-        let compiled = Rc::new(Compiled::new(block, exits, notes, tree.most_fuel(), calls || is_function));
+        let compiled = Rc::new(Compiled::new(block, exits, tree, notes, calls || is_function));
         if is_function {
             inner.functions.grown(origin.proto, compiled.clone(), tree.segments.len(), calls);
         }
@@ -162,7 +164,6 @@ impl Jit {
         match self.generate(inner, at, &mut grown.tree, &grown.notes, grown.origin) {
             Ok(code) => {
                 grown.code = code;
-                grown.pending = 0;
                 grown.waits = 0;
                 grown.compiled_segments = grown.tree.segments.len();
             }
@@ -171,6 +172,19 @@ impl Jit {
         }
         inner.trees[at] = Some(grown);
         self.register(inner, at);
+    }
+
+    /// Entries of a tree's code are not worth it. Whether that may change: the paths that leave so soon may have segments
+    /// that wait for their code, which they get as soon as the program has run long enough.
+    pub(super) fn grows(&self, inner: &mut Inner, at: usize) -> bool {
+        let Some(Some(grown)) = inner.trees.get(at) else { return false };
+        if grown.pending() == 0 {
+            return false;
+        }
+        if inner.affords(grown.tree.insts.len()) {
+            self.compile(inner, at);
+        }
+        true
     }
 
     /// A recording, or the making of code, has failed.
@@ -193,6 +207,18 @@ impl Jit {
                 inner.places.insert(place, Place::Cold { tries: 1 });
             }
         }
+    }
+}
+
+impl Grown {
+    /// Segments that wait for their code.
+    pub(super) fn pending(&self) -> usize {
+        self.tree.segments.len() - self.compiled_segments
+    }
+
+    /// Whether enough of them have come together.
+    fn is_due(&self) -> bool {
+        self.pending() >= MAX_PENDING + self.compiled_segments / SEGMENTS_PER_PENDING
     }
 }
 

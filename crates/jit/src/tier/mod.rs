@@ -136,8 +136,6 @@ struct Grown {
     exits: Vec<u32>,
     /// Segments that the code has.
     compiled_segments: usize,
-    /// Segments recorded since.
-    pending: usize,
     /// Exits taken although there is a segment for them, which has no code yet.
     waits: usize,
 }
@@ -301,7 +299,7 @@ impl Jit {
             }
             let mut outcome = Outcome::NotEntered;
             for header in &door.headers {
-                outcome = door.code.run(vm, Some(*header));
+                outcome = door.code.run(vm, *header);
                 if outcome != Outcome::NotEntered {
                     break;
                 }
@@ -310,7 +308,7 @@ impl Jit {
             let mut inner = self.inner.borrow_mut();
             inner.fuel_used = (*vm).fuel_used();
             inner.stats.entries += 1;
-            if !pays {
+            if !pays && !self.grows(&mut inner, door.tree) {
                 inner.places.insert(place, Place::Blacklisted);
             }
             match outcome {

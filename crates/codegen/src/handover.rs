@@ -1,0 +1,107 @@
+//! What compiled code leaves to whoever runs it: the types of inputs at the way in, tags and constants at the way out.
+//!
+//! Both are known when the code is made, and both are needed once per entry. As machine code they would be a good part of
+//! each tree, and of the time that it takes to make it; so they are data, which the runner goes through.
+//!
+//! ```text
+//! in     the caller compares the tags of the header's inputs; the code loads the payloads
+//! out    the code stores payloads that only it knows, and the fuel in front of the path;
+//!        the caller stores tags and constants, and takes the path's cost off the fuel
+//! ```
+
+use perilune_trace::ir::{HeaderId, Op, Ref, SnapId, Tree, Ty};
+
+/// What the caller puts into a slot's place after an exit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SlotWrite {
+    /// The slot.
+    pub slot: u32,
+    /// The type of its value.
+    pub ty: Ty,
+    /// The payload, if the code has not stored it.
+    pub payload: Option<u64>,
+}
+
+/// The slots and types that the code relies on when it is entered at a header.
+#[must_use]
+pub fn entry_types(tree: &Tree, header: HeaderId) -> Vec<(u32, Ty)> {
+    tree.header(header).inputs.iter().map(|input| (tree.inst(*input).aux, tree.ty(*input))).collect()
+}
+
+/// What the caller puts into places after the code has left through a snapshot.
+#[must_use]
+pub fn exit_writes(tree: &Tree, snap: SnapId) -> Vec<SlotWrite> {
+    let snapshot = tree.snapshot(snap);
+    let header = tree.header_of(snapshot.segment);
+    let written = snapshot.slots.iter().map(|slot| (slot.slot, slot.value));
+    let carried = carried_inputs(tree, snap).into_iter().map(|input| (tree.inst(input).aux, input));
+    written
+        .chain(carried)
+        .map(|(slot, value)| SlotWrite { slot, ty: tree.ty(value), payload: constant(tree, value) })
+        .filter(|write| write.payload.is_some() || !has_tag(tree, header, write.slot, write.ty))
+        .collect()
+}
+
+/// The payload of a constant.
+pub(crate) fn constant(tree: &Tree, value: Ref) -> Option<u64> {
+    let inst = tree.inst(value);
+    matches!(inst.op, Op::KInt | Op::KFloat | Op::KObj).then_some(inst.imm)
+}
+
+/// The inputs of the path's header that have come in by a register, and have no other value since.
+pub(crate) fn carried_inputs(tree: &Tree, snap: SnapId) -> Vec<Ref> {
+    let snapshot = tree.snapshot(snap);
+    if snapshot.calls_out {
+        return Vec::new();
+    }
+    let header = tree.header(tree.header_of(snapshot.segment));
+    let is_carried = |slot: u32| {
+        let is_named = snapshot.slots.iter().any(|named| named.slot == slot) || snapshot.in_place.contains(&slot);
+        !is_named && snapshot.live.binary_search(&slot).is_ok() && header.stale.binary_search(&slot).is_ok()
+    };
+    header.inputs.iter().copied().filter(|input| is_carried(tree.inst(*input).aux)).collect()
+}
+
+/// Whether the place of a slot has the tag of a type already, on the path from a header: it has an input of the type there.
+pub(crate) fn has_tag(tree: &Tree, header: HeaderId, slot: u32, ty: Ty) -> bool {
+    tree.header(header).untagged.binary_search(&slot).is_err()
+        && tree.input(header, slot).is_some_and(|input| tree.ty(input) == ty)
+}
+
+#[cfg(test)]
+mod tests {
+    use perilune_trace::ir::{HeaderId, SnapId, Tree, Ty};
+    use perilune_trace::opt;
+
+    use super::{SlotWrite, entry_types, exit_writes};
+
+    fn tree() -> Tree {
+        let mut tree: Tree = "\
+header 0 pc 1, snap 0, inputs %0=#1:int %1=#2:int
+segment 0 from header 0
+  %2 = add %0 1 int
+  %3 = itof %2 flt
+  %4 lt %2 100 -> snap 1
+  around header 0, snap 2
+snap 0 guard, pc 1
+snap 1 guard, pc 9, slots #1=%2 #3=%3 #4=7, live 1 2 3 4
+snap 2 guard, pc 1, slots #1=%2
+"
+        .parse()
+        .unwrap_or_else(|why| panic!("{why}"));
+        opt::places::run(&mut tree);
+        tree
+    }
+
+    #[test]
+    fn inputs_are_asked_for() {
+        assert_eq!(entry_types(&tree(), HeaderId::ROOT), [(1, Ty::Int), (2, Ty::Int)]);
+    }
+
+    #[test]
+    fn tags_that_are_right_are_not_written() {
+        let expected =
+            [SlotWrite { slot: 3, ty: Ty::Float, payload: None }, SlotWrite { slot: 4, ty: Ty::Int, payload: Some(7) }];
+        assert_eq!(exit_writes(&tree(), SnapId(1)), expected);
+    }
+}

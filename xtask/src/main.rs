@@ -72,8 +72,9 @@ usage: cargo xtask TASK [OPTIONS]
       --count N              how many (default: 1000)
       --seed N               the number of the first (default: 1)
       --show                 print the program of the seed instead
+      --version V            only for this version (default: all by turns)
+      --modes N              run each in so many modes of the compiler (default: 1)
       --engine FILE          (default: target/release/perilune)
-      --reference COMMAND    (default: lua5.4)
       --keep DIR             where programs with a difference go (default: target/fuzz)
 
 An ENGINE is a name that `peers` lists, or the path or command of an

@@ -66,6 +66,7 @@ fn attach_jit(vm: &mut Vm, command: &Command) -> Rc<Jit> {
     };
     if let Some(hot) = command.hot {
         options.hot = hot;
+        options.hot_exit = options.hot_exit.min(hot);
     }
     if let Some(bytes) = command.jit_memory {
         options.max_code = bytes;

@@ -1,7 +1,10 @@
 //! Random expressions of a kind.
 
+use perilune_base::dialect::LuaVersion;
+
 use super::program::{Kind, Program};
 
+/// Integers of all sizes; the last two are not in the versions that have only floats.
 const INTEGERS: &[&str] = &[
     "0",
     "1",
@@ -81,7 +84,11 @@ impl Program {
             {
                 return name;
             }
-            let edge = if self.random.chance(80) { 10 } else { INTEGERS.len() };
+            let edge = match self.random.chance(80) {
+                true => 10,
+                false if self.has_integers() => INTEGERS.len(),
+                false => INTEGERS.len() - 2,
+            };
             return INTEGERS[self.random.below(edge)].to_string();
         }
         let d = depth - 1;
@@ -89,31 +96,49 @@ impl Program {
             0..=3 => format!("({} + {})", self.int(d), self.int(d)),
             4..=5 => format!("({} - {})", self.int(d), self.int(d)),
             6 => format!("({} * {})", self.int(d), self.int(d)),
-            7 => format!("({} // {})", self.int(d), self.divisor(d)),
+            7 if self.has_integers() => format!("({} // {})", self.int(d), self.divisor(d)),
+            7 => format!("math.floor({} / {})", self.int(d), self.divisor(d)),
             8..=9 => format!("({} % {})", self.int(d), self.divisor(d)),
-            10 => {
-                let op = self.random.pick(&["&", "|", "~"]);
-                format!("({} {op} {})", self.int(d), self.int(d))
-            }
-            11 => {
-                let op = self.random.pick(&["<<", ">>"]);
-                let amount = if self.random.chance(50) { self.random.within(-66, 66).to_string() } else { self.int(d) };
-                format!("({} {op} {amount})", self.int(d))
-            }
+            10..=11 => self.bits(d),
             12 => format!("(- {})", self.int(d)),
-            13 => format!("(~{})", self.int(d)),
+            13 if self.has_integers() => format!("(~{})", self.int(d)),
+            13 => format!("(-1 - {})", self.int(d)),
             14 => format!("#{}", self.array_name()),
             15 => format!("#({})", self.text_operand(d)),
             16 => format!("num({}[{}])", self.array_name(), self.index(d)),
             17 => format!("({} and {} or {})", self.condition(d), self.int(d), self.int(d)),
             18 => format!("math.max({}, {})", self.int(d), self.int(d)),
             19 => format!("math.abs({})", self.int(d)),
-            20 => format!("({}:byte({}) or 0)", self.text_operand(d), self.int(d)),
+            20 => format!("({}:byte({}) or 0)", self.text_operand(d), self.position(d)),
             _ => {
                 let field = self.random.pick(FIELDS);
                 format!("num({}.{field})", self.record_name())
             }
         }
+    }
+
+    /// An operation on bits, where the version has any.
+    fn bits(&mut self, d: usize) -> String {
+        let op = self.random.below(5);
+        let amount = if self.random.chance(50) { self.random.within(-66, 66).to_string() } else { self.int(d) };
+        let second = if op < 3 { self.int(d) } else { amount };
+        let first = self.int(d);
+        match self.version {
+            LuaVersion::Lua51 => format!("({first} - {second})"),
+            LuaVersion::Lua52 => {
+                let name = ["band", "bor", "bxor", "lshift", "rshift"][op];
+                format!("bit32.{name}(small({first}), small({second}))")
+            }
+            LuaVersion::Lua53 | LuaVersion::Lua54 | LuaVersion::Lua55 => {
+                format!("({first} {} {second})", ["&", "|", "~", "<<", ">>"][op])
+            }
+        }
+    }
+
+    /// An integer that says where in a text. What versions without integers do with those that do not fit is left to C.
+    pub fn position(&mut self, depth: usize) -> String {
+        let value = self.int(depth);
+        if self.has_integers() { value } else { format!("small({value})") }
     }
 
     fn divisor(&mut self, depth: usize) -> String {
@@ -152,7 +177,8 @@ impl Program {
             4..=5 => format!("({} * {})", self.float(d), self.number(d)),
             6 => format!("({} / {})", self.number(d), self.number(d)),
             7 => format!("({} % {})", self.float(d), self.number(d)),
-            8 => format!("({} // {})", self.float(d), self.number(d)),
+            8 if self.has_integers() => format!("({} // {})", self.float(d), self.number(d)),
+            8 => format!("math.ceil({} / {})", self.float(d), self.number(d)),
             9 => format!("(- {})", self.float(d)),
             10 => format!("math.sqrt({})", self.number(d)),
             11 => format!("({} ^ {})", self.number(d), self.random.pick(&["2", "0.5", "3", "-1"])),
@@ -204,12 +230,12 @@ impl Program {
         match self.random.below(11) {
             0..=1 => format!("({} .. {})", self.text(d), self.text(d)),
             2 => format!("({} .. {})", self.text(d), self.int(d)),
-            3 => format!("{}:sub({}, {})", self.text_operand(d), self.int(d), self.int(d)),
+            3 => format!("{}:sub({}, {})", self.text_operand(d), self.position(d), self.position(d)),
             4 => format!("tostring({})", self.int(d)),
-            5 => format!("string.char({} % 26 + 97)", self.int(d)),
-            6 => format!("{}:rep({} % 4)", self.text_operand(d), self.int(d)),
+            5 => format!("string.char({} % 26 + 97)", self.position(d)),
+            6 => format!("{}:rep({} % 4)", self.text_operand(d), self.position(d)),
             7 => format!("{}:upper()", self.text_operand(d)),
-            8 => format!("string.format(\"%d:%s\", {}, {})", self.int(d), self.text(d)),
+            8 => format!("string.format(\"%d:%s\", {}, {})", self.position(d), self.text(d)),
             9 => format!("type({})", self.any(d)),
             _ => format!("({} and {} or {})", self.condition(d), self.text(d), self.text(d)),
         }

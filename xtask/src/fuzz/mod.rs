@@ -5,38 +5,65 @@
 //! | [`program`] | the frame of a program, and its functions |
 //! | [`statement`] | random statements |
 //! | [`expression`] | random expressions |
+//! | [`idiom`] | pieces of programs as people write them |
 //! | [`random`] | random numbers |
+//! | [`engines`] | runs programs |
 //! | [`shrink`] | makes a program that shows a difference small |
 //!
-//! Program `n` of a seed is the same on every machine. It runs on the reference and in some of [`MODES`]; where their
-//! outputs differ, the program is run without the compiler to see whose fault it is, shrunk, and kept.
+//! Program `n` is the same on every machine, and its number says which version of Lua it is for. The reference of that
+//! version runs it, and Perilune does in one of [`MODES`] after the other. Where their outputs differ, the program is run
+//! without the compiler to see whose fault it is, shrunk, and kept.
 
+mod engines;
 mod expression;
+mod idiom;
 mod program;
 mod random;
 mod shrink;
 mod statement;
 
-use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode};
-use std::time::Duration;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Instant;
 
-use anyhow::{Context, bail};
+use perilune_base::dialect::LuaVersion;
 
-use crate::measure;
-
-/// How long a program may run: they are made to end within some milliseconds.
-const LIMIT: Duration = Duration::from_secs(10);
+use engines::{Engines, OUT_OF_FUEL};
 
 /// Without the compiler.
 const PLAIN: &[&str] = &["-joff"];
 
-/// With the compiler. The first is run for each program, one of the others by turns.
-const MODES: &[&[&str]] = &[&["--hot=1"], &["--hot=2"], &["--hot=1", "--exit-every=3"], &["-jon"]];
+/// With the compiler. A program is run in one or more of them by turns.
+const MODES: &[&[&str]] = &[
+    &["--hot=1"],
+    &["--hot=1", "--exit-every=3"],
+    &["--hot=2"],
+    &["--hot=1", "--exit-every=7"],
+    &["--hot=1", "--jit-opt=-hoist,-ranges"],
+    &["-jon"],
+];
+
+/// The versions of programs, by their numbers.
+const VERSIONS: [LuaVersion; 8] = [
+    LuaVersion::Lua54,
+    LuaVersion::Lua51,
+    LuaVersion::Lua54,
+    LuaVersion::Lua53,
+    LuaVersion::Lua54,
+    LuaVersion::Lua55,
+    LuaVersion::Lua52,
+    LuaVersion::Lua55,
+];
+
+/// How many programs one process of a reference runs.
+const BATCH: u64 = 100;
 
 struct Options {
     engine: PathBuf,
-    reference: String,
+    /// Run only programs of this version.
+    version: Option<LuaVersion>,
+    /// How many of [`MODES`] each program runs in.
+    modes: u64,
     keep: PathBuf,
 }
 
@@ -49,7 +76,8 @@ pub fn task(mut arguments: lexopt::Parser) -> anyhow::Result<ExitCode> {
     let (mut count, mut seed, mut show) = (1000, 1, false);
     let mut options = Options {
         engine: crate::target_directory().join("release/perilune"),
-        reference: "lua5.4".to_string(),
+        version: None,
+        modes: 1,
         keep: crate::target_directory().join("fuzz"),
     };
     while let Some(argument) = arguments.next()? {
@@ -57,81 +85,116 @@ pub fn task(mut arguments: lexopt::Parser) -> anyhow::Result<ExitCode> {
             Long("count") => count = arguments.value()?.parse()?,
             Long("seed") => seed = arguments.value()?.parse()?,
             Long("engine") => options.engine = arguments.value()?.into(),
-            Long("reference") => options.reference = arguments.value()?.string()?,
+            Long("version") => options.version = Some(arguments.value()?.parse()?),
+            Long("modes") => options.modes = arguments.value()?.parse()?,
             Long("keep") => options.keep = arguments.value()?.into(),
             Long("show") => show = true,
             other => return Err(other.unexpected().into()),
         }
     }
     if show {
-        print!("{}", program::program(seed));
+        print!("{}", program::program(seed, options.version.unwrap_or(version_of(seed))));
         return Ok(ExitCode::SUCCESS);
     }
-    if !options.engine.exists() {
-        bail!("{} is not there: build it first, or name another with --engine", options.engine.display());
-    }
     std::fs::create_dir_all(&options.keep)?;
-    let mut differences = 0;
-    for n in seed..seed + count {
-        if n % 100 == 0 {
-            eprint!("\r\x1b[K{n}");
+    let mut fuzz = Fuzz { engines: Engines::new(&options.engine)?, options, differences: 0 };
+    let start = Instant::now();
+    for first in (seed..seed + count).step_by(BATCH as usize) {
+        for version in LuaVersion::ALL {
+            if fuzz.options.version.is_none_or(|only| only == version) {
+                // A program of which the reference sees no end is the generator's fault: the others go on.
+                if let Err(error) = fuzz.batch(first..(first + BATCH).min(seed + count), version) {
+                    println!("\r\x1b[K{} from seed {first}: {error:#}", version.number());
+                }
+            }
         }
-        differences += usize::from(compare(&options, n)?);
+        let done = (first + BATCH).min(seed + count) - seed;
+        let rate = done as f64 / start.elapsed().as_secs_f64();
+        eprint!("\r\x1b[K{done} programs, {rate:.0} a second, {} with a difference", fuzz.differences);
     }
-    println!("\r\x1b[K{count} programs from seed {seed}, {differences} with a difference");
-    Ok(if differences == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    println!("\r\x1b[K{count} programs from seed {seed}, {} with a difference", fuzz.differences);
+    Ok(if fuzz.differences == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// Compares one program; true if there is a difference.
-fn compare(options: &Options, seed: u64) -> anyhow::Result<bool> {
-    let text = program::program(seed);
-    let file = options.keep.join(format!("running-{}.lua", std::process::id()));
-    std::fs::write(&file, &text)?;
-    let expected = if program::has_one_output(seed) {
-        output(Command::new(&options.reference).arg(&file))?
-    } else {
-        output(Command::new(&options.engine).args(PLAIN).arg(&file))?
-    };
-    let by_turns = MODES[1 + (seed % (MODES.len() as u64 - 1)) as usize];
-    for mode in [MODES[0], by_turns] {
-        let found = output(Command::new(&options.engine).args(mode).arg(&file))?;
-        if found != expected {
-            report(options, seed, mode, &file)?;
-            return Ok(true);
+/// The version of the program of a seed.
+fn version_of(seed: u64) -> LuaVersion {
+    VERSIONS[(seed % VERSIONS.len() as u64) as usize]
+}
+
+struct Fuzz {
+    engines: Engines,
+    options: Options,
+    differences: usize,
+}
+
+/// A program to compare.
+struct Case {
+    seed: u64,
+    version: LuaVersion,
+    program: String,
+}
+
+impl Fuzz {
+    /// Compares the programs of a version among some seeds.
+    fn batch(&mut self, seeds: std::ops::Range<u64>, version: LuaVersion) -> anyhow::Result<()> {
+        let is_only = self.options.version.is_some();
+        let cases: Vec<Case> = seeds
+            .filter(|seed| is_only || version_of(*seed) == version)
+            .map(|seed| Case { seed, version, program: program::program(seed, version) })
+            .collect();
+        let same_everywhere: Vec<&str> =
+            cases.iter().filter(|case| program::has_one_output(case.seed)).map(|case| &case.program[..]).collect();
+        let mut of_reference = self.engines.reference(version, same_everywhere)?.into_iter();
+        for case in &cases {
+            let expected = if program::has_one_output(case.seed) { of_reference.next() } else { None };
+            let expected = match expected {
+                Some(expected) => expected,
+                None => self.engines.perilune(version, PLAIN, &case.program)?,
+            };
+            self.compare(case, &expected)?;
         }
+        Ok(())
     }
-    // Only what failed is worth a look.
-    std::fs::remove_file(&file).with_context(|| file.display().to_string())?;
-    Ok(false)
-}
 
-/// Shrinks and keeps a program that shows a difference.
-fn report(options: &Options, seed: u64, mode: &[&str], file: &Path) -> anyhow::Result<()> {
-    let text = std::fs::read_to_string(file)?;
-    let run = |arguments: &[&str]| output(Command::new(&options.engine).args(arguments).arg(file)).unwrap_or_default();
-    let is_compiler = run(mode) != run(PLAIN);
-    let whose = if is_compiler { "compiler" } else { "interpreter" };
-    let small = shrink::shrink(&text, |text| {
-        if std::fs::write(file, text).is_err() {
-            return false;
+    /// Compares a program with what it is to print, in modes by turns.
+    fn compare(&mut self, case: &Case, expected: &str) -> anyhow::Result<()> {
+        for turn in 0..self.options.modes {
+            // Not in step with the versions.
+            let at = case.seed / VERSIONS.len() as u64 + case.seed % VERSIONS.len() as u64 + turn;
+            let mode = MODES[(at % MODES.len() as u64) as usize];
+            if self.engines.perilune(case.version, mode, &case.program)? != expected {
+                self.differences += 1;
+                return self.report(case, mode);
+            }
         }
-        if is_compiler {
-            return run(mode) != run(PLAIN);
-        }
-        run(PLAIN) != output(Command::new(&options.reference).arg(file)).unwrap_or_default()
-    });
-    let kept = options.keep.join(format!("{whose}-{seed}.lua"));
-    std::fs::write(&kept, format!("-- seed {seed}, {}\n{small}", mode.join(" ")))?;
-    std::fs::write(options.keep.join(format!("{whose}-{seed}.full")), text)?;
-    println!("\r\x1b[K{whose}: {} ({})", kept.display(), mode.join(" "));
-    Ok(())
-}
+        Ok(())
+    }
 
-/// What a program prints, and how it ends. Which sign a NaN prints is not looked at: the machine decides it.
-fn output(command: &mut Command) -> anyhow::Result<String> {
-    let run = measure::run(command, LIMIT)?;
-    let text = String::from_utf8_lossy(&run.stdout).replace("-nan", "nan");
-    Ok(format!("{text}{}", run.end.words()))
+    /// Shrinks and keeps a program that shows a difference.
+    fn report(&mut self, case: &Case, mode: &[&str]) -> anyhow::Result<()> {
+        let &Case { seed, version, ref program } = case;
+        let engines = &mut self.engines;
+        // What cannot be started differs from nothing.
+        let run = |options: &[&str], program: &str| engines.perilune(version, options, program).unwrap_or_default();
+        let plain = run(PLAIN, program);
+        let is_compiler = run(mode, program) != plain;
+        let small = if is_compiler {
+            shrink::shrink(program, |program| run(mode, program) != run(PLAIN, program))
+        } else {
+            shrink::shrink(program, |program| {
+                let plain = engines.perilune(version, PLAIN, program).unwrap_or_default();
+                let is_endless = plain.ends_with(OUT_OF_FUEL);
+                !is_endless && engines.reference(version, [program]).is_ok_and(|expected| expected != [plain])
+            })
+        };
+        let whose = if is_compiler { "compiler" } else { "interpreter" };
+        let name = format!("{whose}-{}-{seed}", version.number());
+        let kept = self.options.keep.join(format!("{name}.lua"));
+        std::fs::write(&kept, format!("-- {}: seed {seed}, {}\n{small}", version.number(), mode.join(" ")))?;
+        std::fs::write(self.options.keep.join(format!("{name}.full")), program)?;
+        println!("\r\x1b[K{whose}: {} ({})", kept.display(), mode.join(" "));
+        Ok(())
+    }
 }
 
 #[cfg(test)]
@@ -140,7 +203,21 @@ mod tests {
 
     #[test]
     fn a_seed_has_one_program() {
-        assert_eq!(program::program(3), program::program(3));
-        assert_ne!(program::program(3), program::program(4));
+        let program = |seed| program::program(seed, LuaVersion::Lua54);
+        assert_eq!(program(3), program(3));
+        assert_ne!(program(3), program(4));
+    }
+
+    #[test]
+    fn programs_of_all_versions_can_be_compiled() {
+        let mut engines = Engines::new(&std::env::current_exe().expect("this test runs")).expect("a folder");
+        for version in LuaVersion::ALL {
+            let Ok(engine) = crate::peers::reference(version) else { continue };
+            let checked: String = (1..100)
+                .map(|seed| program::program(seed, version))
+                .map(|program| format!("do local f = assert((loadstring or load)[==[{program}]==]) end\n"))
+                .collect();
+            assert_eq!(engines.reference(version, [&checked[..]]).expect("it runs"), ["ok"], "{}", engine.name);
+        }
     }
 }

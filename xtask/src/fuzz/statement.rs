@@ -1,5 +1,7 @@
 //! Random statements.
 
+use perilune_base::dialect::LuaVersion;
+
 use super::expression::FIELDS;
 use super::program::{Context, Kind, Program, Variable};
 
@@ -46,6 +48,7 @@ const COMPOUND: &[Row] = &[
     (15, Program::local_function),
     (10, Program::recursion),
     (15, Program::close_variable),
+    (160, Program::idiom),
 ];
 
 impl Program {
@@ -292,14 +295,17 @@ impl Program {
             0 => format!("mix({}:find({}, 1, true))", "(\"hello\")", self.text(1)),
             1 => format!("mix(tostring({}))", self.int(2)),
             2 => format!("mix(tonumber({}))", self.text(2)),
-            3 => format!("mix(math.tointeger({}))", self.number(2)),
-            4 => format!("mix(math.type({}))", self.any(2)),
+            3 if self.has_integers() => format!("mix(math.tointeger({}))", self.number(2)),
+            3 => format!("mix(math.modf({}))", self.number(2)),
+            4 => format!("mix(mtype({}))", self.any(2)),
             5 => format!("mix(rawequal({}, {}))", self.any(1), self.any(1)),
-            6 => format!("mix(rawlen({}))", self.array_name()),
+            6 if self.has_goto() => format!("mix(rawlen({}))", self.array_name()),
+            6 => format!("mix(rawget({}, {}))", self.array_name(), self.int(1)),
             7 => format!("mix(string.len({}))", self.text(2)),
             8 => format!("mix((string.gsub({}, \"%a\", function(c) mix(c) return c:upper() end)))", self.text(1)),
-            9 => format!("mix(math.ult({}, {}))", self.int(2), self.int(2)),
-            10 => format!("mix((table.unpack({}, 1, 3)))", self.array_name()),
+            9 if self.has_integers() => format!("mix(math.ult({}, {}))", self.int(2), self.int(2)),
+            9 => format!("mix(math.max({}, {}))", self.number(2), self.int(2)),
+            10 => format!("mix((unpack({}, 1, 3)))", self.array_name()),
             _ => format!("mix(next({{{}}}))", self.int(1)),
         };
         self.line(form);
@@ -366,7 +372,7 @@ impl Program {
 
     /// The body of a loop with a label at its end.
     fn body(&mut self, context: Context, runs: u64, variables: &[(&str, Kind)]) {
-        let can_continue = self.random.chance(40);
+        let can_continue = self.has_goto() && self.random.chance(40);
         let inner =
             Context { runs: context.runs * runs, depth: context.depth + 1, in_loop: true, can_continue, ..context };
         self.deeper(|program| {
@@ -401,8 +407,9 @@ impl Program {
         let head = match self.random.below(9) {
             0 => format!("{n}, 1, -1"),
             1 => format!("{}, {}, {}", n, -n, -self.random.within(2, 4)),
-            2 => format!("math.maxinteger - {n}, math.maxinteger"),
-            3 => format!("math.mininteger + {n}, math.mininteger, -1"),
+            // Older versions wrap around, and never end.
+            2 if self.version >= LuaVersion::Lua54 => format!("math.maxinteger - {n}, math.maxinteger"),
+            3 if self.version >= LuaVersion::Lua54 => format!("math.mininteger + {n}, math.mininteger, -1"),
             4 => format!("1, {} % {n}", self.int(1)),
             5 => format!("1, #{} ", self.array_name()),
             6 => format!("1, {n}, {}", self.random.within(1, 3)),
@@ -477,15 +484,15 @@ impl Program {
                 let record = self.record_name();
                 self.line(format!("for {k}, {v} in pairs({record}) do"));
                 self.deeper(|program| {
-                    program.line(format!("if {v} == 1 then {record}[{k}] = nil elseif math.type({v}) == \"integer\" then u1 = u1 ~ {v} end"));
+                    program.line(format!(
+                        "if {v} == 1 then {record}[{k}] = nil else acc = acc + hash({v}) * 3 + hash({k}) end"
+                    ));
                 });
             }
             _ => {
                 let array = self.array_name();
                 self.line(format!("for {k}, {v} in next, {array} do"));
-                self.deeper(|program| {
-                    program.line(format!("if math.type({v}) == \"integer\" then u1 = u1 + {v} * {k} end"))
-                });
+                self.deeper(|program| program.line(format!("acc = acc + hash({v}) + {k} * 7")));
             }
         }
         self.line("end");
@@ -578,6 +585,9 @@ impl Program {
     }
 
     fn close_variable(&mut self, context: Context) {
+        if self.version < LuaVersion::Lua54 {
+            return;
+        }
         let inner = self.within(context);
         let name = self.fresh("t");
         self.line("do");

@@ -1,0 +1,155 @@
+//! Runs programs: one in a process of Perilune, many in one of the reference.
+//!
+//! A program of a reference ends within a millisecond, which is less than its process takes to start; so
+//! [`References::run`] gives a file of them to [`BATCH`]. Perilune has a process for each program: what one program made
+//! the trace compiler do must not change what it does for the next, or no difference could be found again.
+
+use std::collections::HashMap;
+use std::ffi::OsString;
+use std::fmt::Write;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use perilune_base::dialect::LuaVersion;
+
+use crate::measure::{self, End};
+use crate::peers::{self, Engine};
+
+/// How long a program may run: they are made to end within some milliseconds.
+const LIMIT: Duration = Duration::from_secs(10);
+
+/// What a program may spend, in Perilune's units; only programs in the middle of being shrunk run for ever.
+const FUEL: &str = "--max-instructions=50000000";
+
+/// How a program ends that has spent all of that.
+pub const OUT_OF_FUEL: &str = "exit 3";
+
+/// What a program may hold, so that a fault does not fill the machine's memory.
+const MEMORY: &str = "--max-memory=1G";
+
+/// The script that runs a file of programs.
+const BATCH: &str = include_str!("batch.lua");
+
+/// The name of the file that a program is in, which messages of errors show.
+const PROGRAM: &str = "program.lua";
+
+/// A folder for the program that is running, and the engines to run it.
+pub struct Engines {
+    perilune: PathBuf,
+    folder: tempfile::TempDir,
+    references: HashMap<LuaVersion, Engine>,
+}
+
+impl Engines {
+    /// The engines, with a build of Perilune.
+    ///
+    /// # Errors
+    /// When that is not there.
+    pub fn new(perilune: &Path) -> anyhow::Result<Engines> {
+        if !perilune.exists() {
+            bail!("{} is not there: build it first, or name another with --engine", perilune.display());
+        }
+        let folder = tempfile::tempdir()?;
+        std::fs::write(folder.path().join("batch.lua"), BATCH)?;
+        Ok(Engines { perilune: std::path::absolute(perilune)?, folder, references: HashMap::new() })
+    }
+
+    /// What Perilune prints for a program, and how that ends.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub fn perilune(&self, version: LuaVersion, options: &[&str], program: &str) -> anyhow::Result<String> {
+        std::fs::write(self.folder.path().join(PROGRAM), program)?;
+        let mut command = Command::new(&self.perilune);
+        command.args(["--lua-version", version.number(), FUEL, MEMORY]).args(options).arg(PROGRAM);
+        let run = measure::run(command.current_dir(self.folder.path()), LIMIT)?;
+        let end = match run.end {
+            End::Exited(status) if status.code() == Some(1) => "error".to_string(),
+            end => end.words(),
+        };
+        Ok(normal(&run.stdout) + &end)
+    }
+
+    /// What the reference prints for each of some programs, and how that ends.
+    ///
+    /// # Errors
+    /// When it cannot be started, or does not come to the end of all of them.
+    pub fn reference<'a>(
+        &mut self,
+        version: LuaVersion,
+        programs: impl IntoIterator<Item = &'a str>,
+    ) -> anyhow::Result<Vec<String>> {
+        let (mut batch, mut count) = (String::new(), 0);
+        for program in programs {
+            writeln!(batch, "{}", program.len())?;
+            batch.push_str(program);
+            count += 1;
+        }
+        let file = self.folder.path().join("batch.txt");
+        std::fs::write(&file, batch)?;
+        let engine = match self.references.get(&version) {
+            Some(engine) => engine,
+            None => self.references.entry(version).or_insert(peers::reference(version)?),
+        };
+        let arguments = [OsString::from("batch.lua"), "batch.txt".into()];
+        let mut command = engine.command();
+        let run = measure::run(command.args(arguments).current_dir(self.folder.path()), LIMIT + LIMIT / 20 * count)?;
+        let outputs = split(&run.stdout);
+        if outputs.len() != count as usize {
+            let text =
+                format!("{} ended with {} at program {} of {count}", engine.name, run.end.words(), outputs.len());
+            return Err(anyhow::anyhow!(text)).context(run.error_line());
+        }
+        Ok(outputs)
+    }
+}
+
+/// The outputs of the programs of a batch.
+fn split(output: &[u8]) -> Vec<String> {
+    let mut outputs = Vec::new();
+    let mut from = 0;
+    for at in 0..output.len() {
+        if output[at] == 1 {
+            let end = output[at..].iter().position(|byte| *byte == b'\n').map_or(output.len(), |length| at + length);
+            outputs.push(normal(&output[from..at]) + &String::from_utf8_lossy(&output[at + 1..end]));
+            from = end + 1;
+        }
+    }
+    outputs
+}
+
+/// Output without what engines need not agree about: the signs of NaNs, which the machine decides, and addresses.
+fn normal(output: &[u8]) -> String {
+    let text = String::from_utf8_lossy(output).replace("-nan", "nan");
+    let mut parts = text.split("0x");
+    let mut normal = parts.next().unwrap_or_default().to_string();
+    for part in parts {
+        normal.push_str("0x");
+        normal.push_str(part.trim_start_matches(|c: char| c.is_ascii_hexdigit()));
+    }
+    normal
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_outputs_of_a_batch_are_told_apart() {
+        assert_eq!(
+            split(b"1\n2\n\x01ok\n\x01error\n-nan table: 0x00ff1\n\x01ok\n"),
+            ["1\n2\nok", "error", "nan table: 0x\nok"]
+        );
+    }
+
+    #[test]
+    fn the_reference_runs_each_program_on_its_own() {
+        let mut engines = Engines::new(&std::env::current_exe().expect("this test runs")).expect("a folder");
+        let programs = ["x = 1 string.y = 2 print(x)", "print(x, string.y, _G.x)", "error()"];
+        let outputs = engines.reference(LuaVersion::Lua54, programs).expect("lua5.4 is installed");
+        assert_eq!(outputs, ["1\nok", "nil\tnil\tnil\nok", "error"]);
+        assert!(engines.reference(LuaVersion::Lua54, ["print("]).is_err());
+    }
+}

@@ -17,8 +17,8 @@ pub(crate) struct Failure {
 /// Where an error is reported.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Place {
-    /// At a line.
-    Line(u32),
+    /// At a line; what was consumed ends at an offset.
+    Line { line: u32, end: u32 },
     /// At the line of the token that follows.
     After(Position),
     /// At the line of the token that follows, which the message quotes.

@@ -6,6 +6,7 @@
 use std::collections::HashMap;
 
 use perilune_base::dialect::Dialect;
+use perilune_base::dialect::table::RegisterText;
 use perilune_base::limits::MAX_REGISTERS;
 use perilune_bytecode::ops::{Instr, Op};
 use perilune_bytecode::proto::{Const, Proto};
@@ -34,14 +35,16 @@ pub(crate) struct FuncState<'a> {
     /// Declared local variables; the first `active` of them are in scope.
     pub vars: Vec<Var>,
     pub active: usize,
-    /// How many of them are declared globals.
-    pub globals: usize,
+    /// How many of them are no local variables of the program, and do not count as such.
+    pub uncounted: usize,
     /// Open blocks, innermost last.
     pub blocks: Vec<BlockScope>,
     /// Visible labels.
     pub labels: Vec<Label>,
     /// Jumps to labels not seen yet.
     pub gotos: Vec<Goto>,
+    /// The errors of jumps that are told when the block at a depth ends, with that depth.
+    pub jump_errors: Vec<(usize, Box<Failure>)>,
     /// What follows the current statement in each of the open lists of statements, innermost last.
     pub following: Vec<&'a [Stat]>,
     /// The variable that `...name` declares.
@@ -73,10 +76,11 @@ impl<'a> FuncState<'a> {
             free: 0,
             vars: Vec::new(),
             active: 0,
-            globals: 0,
+            uncounted: 0,
             blocks: Vec::new(),
             labels: Vec::new(),
             gotos: Vec::new(),
+            jump_errors: Vec::new(),
             following: Vec::new(),
             vararg: None,
             has_captures: false,
@@ -90,7 +94,7 @@ impl<'a> FuncState<'a> {
         let message = limit_text(self.dialect, what, limit, self.proto.line_defined);
         let place = match place {
             Place::Near(at) | Place::After(at) if !self.dialect.limits_named_first => Place::After(at),
-            Place::LineNear { line, .. } if !self.dialect.limits_named_first => Place::Line(line),
+            Place::LineNear { line, end } if !self.dialect.limits_named_first => Place::Line { line, end },
             place => place,
         };
         Failure::new(message, place)
@@ -305,10 +309,10 @@ impl<'a> FuncState<'a> {
 
     #[cold]
     fn register_overflow(&self) -> Box<Failure> {
-        let text = if self.dialect.registers_are_limit {
-            limit_text(self.dialect, "registers", MAX_REGISTERS, self.proto.line_defined)
-        } else {
-            "function or expression needs too many registers".to_owned()
+        let text = match self.dialect.register_text {
+            RegisterText::TooComplex => "function or expression too complex".to_owned(),
+            RegisterText::TooMany => "function or expression needs too many registers".to_owned(),
+            RegisterText::Limit => limit_text(self.dialect, "registers", MAX_REGISTERS, self.proto.line_defined),
         };
         Failure::register_overflow(text, self.at)
     }

@@ -22,7 +22,8 @@ impl<'a> Compiler<'a> {
         }
         self.function_body(body)?;
         self.fs.at = Position::behind(body.block.last_line, body.block.end);
-        self.finish_function(Place::Line(body.block.end_line))?;
+        let line = if self.dialect.errors_in_last_line { body.block.last_line } else { body.block.end_line };
+        self.finish_function(Place::Line { line, end: body.block.end })?;
         Ok(self.fs.proto)
     }
 
@@ -64,7 +65,10 @@ impl<'a> Compiler<'a> {
         for param in params {
             fs.declare(VarName::Source(param.name), param)?;
         }
-        fs.activate(params.len());
+        if let Some(last) = params.last().filter(|_| fs.dialect.locals_count_when_active) {
+            fs.at = Position::behind(last.line, last.end);
+        }
+        fs.activate(params.len())?;
         fs.proto.num_params = params.len() as u8;
         fs.reserve(params.len())?;
         if let Varargs::Named { name, is_needed } = body.varargs {
@@ -83,8 +87,9 @@ impl<'a> Compiler<'a> {
         let reg = fs.free;
         fs.reserve(1)?;
         fs.load_nil(reg, 1);
-        fs.activate(1);
-        Ok(())
+        // No line of the function begins with it.
+        fs.label();
+        fs.activate(1)
     }
 
     /// The variable for the extra arguments: a table of them, or nil if it is not needed.
@@ -102,7 +107,7 @@ impl<'a> Compiler<'a> {
         } else {
             fs.load_nil(reg, 1);
         }
-        fs.activate(1);
+        fs.activate(1)?;
         Ok(())
     }
 

@@ -75,9 +75,17 @@ impl FuncState<'_> {
         let nested = self.dialect.nested_labels;
         let first = if nested { self.blocks.last().map_or(0, |block| block.labels) } else { 0 };
         if let Some(label) = self.find_label_from(name, first) {
+            // Of labels in a row, the last one is here first.
+            let (defined, place) = if nested {
+                (label.line.min(line), label.line.max(line))
+            } else if self.dialect.errors_in_last_line {
+                (label.line, self.at.line)
+            } else {
+                (label.line, next_line)
+            };
             let text = self.label_text(name);
-            let message = format!("label '{text}' already defined on line {}", label.line);
-            return Err(Failure::new(message, Place::Line(next_line)));
+            let message = format!("label '{text}' already defined on line {defined}");
+            return Err(Failure::new(message, Place::Line { line: place, end: self.at.end }));
         }
         let (block_active, first_goto) = self.blocks.last().map_or((0, 0), |block| (block.active, block.gotos));
         let active = if is_last { block_active } else { self.active };
@@ -107,7 +115,11 @@ impl FuncState<'_> {
         let mut needs_close = false;
         for goto in found {
             if goto.active < active {
-                return Err(self.jump_into_scope(&goto, error_line));
+                let error = self.jump_into_scope(&goto, error_line);
+                if !self.dialect.jumps_checked_last {
+                    return Err(error);
+                }
+                self.jump_errors.push((self.blocks.len(), error));
             }
             needs_close |= goto.close;
             self.patch_list(goto.jump, pc);
@@ -122,6 +134,7 @@ impl FuncState<'_> {
         let variable = match self.vars[goto.active].name {
             VarName::Source(name) => self.label_text(name),
             VarName::Hidden(name) => name.to_owned(),
+            VarName::Own => String::new(),
             VarName::AllGlobals => "*".to_owned(),
         };
         let kind = if self.dialect.scope_text_says_local { "local " } else { "" };
@@ -130,7 +143,7 @@ impl FuncState<'_> {
             self.jump_text(goto.name),
             goto.line,
         );
-        Failure::new(message, Place::Line(line))
+        Failure::new(message, Place::Line { line, end: self.at.end })
     }
 
     /// Moves the pending jumps of a block that ends to the enclosing one, whose variables end at `level`.

@@ -47,10 +47,10 @@ mod tests;
 
 use perilune_base::dialect::Dialect;
 use perilune_bytecode::proto::{ENV, Proto};
-use perilune_syntax::SyntaxError;
 use perilune_syntax::ast::{Chunk, ExprId, Name};
+use perilune_syntax::{Broken, SyntaxError};
 
-use crate::failure::{Failure, Place};
+use crate::failure::{Failure, Place, Res};
 use crate::func_state::FuncState;
 use crate::position::{Position, skip_blank};
 
@@ -62,13 +62,17 @@ use crate::position::{Position, skip_blank};
 ///
 /// What is wrong with the chunk beyond its grammar: unknown labels, assignments to constants, exceeded limits.
 pub fn compile(chunk: &Chunk, source: &[u8], chunk_name: &[u8], dialect: &Dialect) -> Result<Proto, SyntaxError> {
+    try_compile(chunk, source, chunk_name, dialect)
+        .map_err(|failure| into_syntax_error(&failure, source, chunk_name, dialect))
+}
+
+fn try_compile(chunk: &Chunk, source: &[u8], chunk_name: &[u8], dialect: &Dialect) -> Res<Proto> {
     let run = |records| Compiler::new(chunk, source, chunk_name, dialect, records).main_function();
-    let result = match run(Records::Allowed) {
+    match run(Records::Allowed) {
         // Record constructors hold all their values in registers at once.
         Err(failure) if failure.is_register_overflow => run(Records::Forbidden),
         result => result,
-    };
-    result.map_err(|failure| into_syntax_error(&failure, source, chunk_name, dialect))
+    }
 }
 
 /// Parses and compiles a source.
@@ -77,8 +81,32 @@ pub fn compile(chunk: &Chunk, source: &[u8], chunk_name: &[u8], dialect: &Dialec
 ///
 /// What the parser or [`compile`] reports.
 pub fn compile_source(source: &[u8], chunk_name: &[u8], dialect: &Dialect) -> Result<Proto, SyntaxError> {
-    let chunk = perilune_syntax::parse(source, chunk_name, dialect)?;
-    compile(&chunk, source, chunk_name, dialect)
+    match perilune_syntax::parse_until_error(source, chunk_name, dialect) {
+        Ok(chunk) => compile(&chunk, source, chunk_name, dialect),
+        Err(broken) => Err(first_error(*broken, source, chunk_name, dialect)),
+    }
+}
+
+/// The error that the reference, which compiles while it parses, finds first: one in the meaning of what stands before the
+/// syntax error, or that.
+#[cold]
+fn first_error(broken: Broken, source: &[u8], chunk_name: &[u8], dialect: &Dialect) -> SyntaxError {
+    match try_compile(&broken.chunk, source, chunk_name, dialect) {
+        Err(failure) if comes_first(&failure, &broken, source) => {
+            into_syntax_error(&failure, source, chunk_name, dialect)
+        }
+        _ => broken.error,
+    }
+}
+
+/// Whether an error was found before the token at which the grammar is violated was looked at.
+fn comes_first(failure: &Failure, broken: &Broken, source: &[u8]) -> bool {
+    let next = match failure.place {
+        Place::Line { end, .. } => end,
+        Place::After(at) | Place::Near(at) => skip_blank(source, at.end + u32::from(at.skip), at.line).0,
+        Place::LineNear { line, end } => skip_blank(source, end, line).0,
+    };
+    next <= broken.offset
 }
 
 /// Whether table constructors may become record instructions.
@@ -144,7 +172,10 @@ impl<'a> Compiler<'a> {
 fn into_syntax_error(failure: &Failure, source: &[u8], chunk_name: &[u8], dialect: &Dialect) -> SyntaxError {
     let next = |at: Position| skip_blank(source, at.end + u32::from(at.skip), at.line);
     match failure.place {
-        Place::Line(line) => SyntaxError::new(chunk_name, dialect, line, &failure.message),
+        Place::Line { line, .. } => SyntaxError::new(chunk_name, dialect, line, &failure.message),
+        Place::After(at) if dialect.errors_in_last_line => {
+            SyntaxError::new(chunk_name, dialect, at.line, &failure.message)
+        }
         Place::After(at) => SyntaxError::new(chunk_name, dialect, next(at).1, &failure.message),
         Place::Near(at) => {
             let (offset, line) = next(at);

@@ -97,7 +97,8 @@ impl Compiler<'_> {
     ) -> Res<()> {
         self.fs.enter_block(true);
         let base = self.fs.free;
-        self.declare_loop_state(["(for index)", "(for limit)", "(for step)"], var)?;
+        let index = if self.dialect.few_loop_variables { VarName::Own } else { VarName::Hidden("(for index)") };
+        self.declare_loop_state([index, VarName::Hidden("(for limit)"), VarName::Hidden("(for step)")], var)?;
         self.declare_loop_variable(var)?;
         self.consumed(var.line, var.end);
         self.expr_to_next(start)?;
@@ -114,15 +115,18 @@ impl Compiler<'_> {
                 self.fs.load_one(reg);
             }
         }
-        self.fs.activate(3);
+        self.fs.activate(3)?;
         self.for_body(ForKind::Numeric, base, 1, block, line)
     }
 
     /// Declares the hidden variables of a loop.
-    fn declare_loop_state<const N: usize>(&mut self, names: [&'static str; N], at: &Binding) -> Res<()> {
+    fn declare_loop_state<const N: usize>(&mut self, names: [VarName; N], at: &Binding) -> Res<()> {
         for name in names {
-            let name = if self.dialect.loop_state_names { name } else { "(for state)" };
-            self.fs.declare(VarName::Hidden(name), at)?;
+            let name = match name {
+                VarName::Hidden(_) if !self.dialect.loop_state_names => VarName::Hidden("(for state)"),
+                name => name,
+            };
+            self.fs.declare(name, at)?;
         }
         Ok(())
     }
@@ -142,7 +146,10 @@ impl Compiler<'_> {
         let base = self.fs.free;
         let vars = &self.chunk.bindings[vars];
         let (Some(first), Some(last)) = (vars.first(), vars.last()) else { return Ok(()) };
-        self.declare_loop_state(["(for generator)", "(for state)", "(for control)", "(for state)"], first)?;
+        let control = if self.dialect.few_loop_variables { VarName::Own } else { VarName::Hidden("(for control)") };
+        let closing = if self.dialect.closing_values { VarName::Hidden("(for state)") } else { VarName::Own };
+        let hidden = [VarName::Hidden("(for generator)"), VarName::Hidden("(for state)"), control, closing];
+        self.declare_loop_state(hidden, first)?;
         self.declare_loop_variable(first)?;
         for var in &vars[1..] {
             self.fs.declare(VarName::Source(var.name), var)?;
@@ -163,7 +170,7 @@ impl Compiler<'_> {
             self.fs.reserve(1)?;
             self.fs.load_nil(base + 3, 1);
         }
-        self.fs.activate(4);
+        self.fs.activate(4)?;
         if self.dialect.closing_values {
             self.fs.mark_to_be_closed();
         }
@@ -188,7 +195,7 @@ impl Compiler<'_> {
         };
         let prep = self.fs.emit(Instr::new(prep_op, base, 0, 0, 0));
         self.fs.enter_block(false);
-        self.fs.activate(vars);
+        self.fs.activate(vars)?;
         self.fs.reserve(vars)?;
         self.block(block)?;
         self.fs.leave_block()?;

@@ -36,6 +36,8 @@ pub(crate) enum VarName {
     Source(Name),
     /// A hidden variable of a loop, which no source can name: `(for state)`.
     Hidden(&'static str),
+    /// A register that the engine needs, and no variable.
+    Own,
     /// All names that are not declared otherwise: `global *`.
     AllGlobals,
 }
@@ -101,6 +103,11 @@ impl Var {
     pub(crate) fn has_register(&self) -> bool {
         self.value.is_none() && !self.is_global
     }
+
+    /// Whether it counts as a local variable of the program.
+    fn counts(&self) -> bool {
+        !self.is_global && self.name != VarName::Own
+    }
 }
 
 impl FuncState<'_> {
@@ -117,33 +124,33 @@ impl FuncState<'_> {
 
     /// Declares a variable. Errors are reported behind the name in `binding`.
     pub(crate) fn declare(&mut self, name: VarName, binding: &Binding) -> Res<usize> {
-        if self.vars.len() - self.globals >= MAX_LOCALS {
-            let place = Place::LineNear { line: binding.line, end: binding.end };
-            return Err(self.limit_error("local variables", MAX_LOCALS, place));
-        }
-        self.vars.push(Var { name, kind: VarKind::Regular, value: None, is_global: false, reg: 0, info: 0 });
-        Ok(self.vars.len() - 1)
+        self.declare_at(name, Place::LineNear { line: binding.line, end: binding.end })
     }
 
     /// Declares a variable that no source can name.
     pub(crate) fn declare_hidden(&mut self, name: &'static str) -> Res<usize> {
-        if self.vars.len() - self.globals >= MAX_LOCALS {
-            return Err(self.limit_error("local variables", MAX_LOCALS, Place::Near(self.at)));
+        self.declare_at(VarName::Hidden(name), Place::Near(self.at))
+    }
+
+    fn declare_at(&mut self, name: VarName, place: Place) -> Res<usize> {
+        let counts = name != VarName::Own;
+        if counts && !self.dialect.locals_count_when_active && self.vars.len() - self.uncounted >= MAX_LOCALS {
+            return Err(self.limit_error("local variables", MAX_LOCALS, place));
         }
-        self.vars.push(Var {
-            name: VarName::Hidden(name),
-            kind: VarKind::Regular,
-            value: None,
-            is_global: false,
-            reg: 0,
-            info: 0,
-        });
+        self.uncounted += usize::from(!counts);
+        self.vars.push(Var { name, kind: VarKind::Regular, value: None, is_global: false, reg: 0, info: 0 });
         Ok(self.vars.len() - 1)
     }
 
     /// Activates the next `n` declared variables.
-    pub(crate) fn activate(&mut self, n: usize) {
+    pub(crate) fn activate(&mut self, n: usize) -> Res<()> {
         let first = self.local_top();
+        if self.dialect.locals_count_when_active {
+            let counted = |vars: &[Var]| vars.iter().filter(|var| var.has_register() && var.counts()).count();
+            if counted(&self.vars[..self.active + n]) > MAX_LOCALS {
+                return Err(self.limit_error("local variables", MAX_LOCALS, Place::Near(self.at)));
+            }
+        }
         for reg in (first..).take(n) {
             let info = self.proto.locals.len();
             let start = self.pc();
@@ -153,18 +160,20 @@ impl FuncState<'_> {
             let name: &[u8] = match var.name {
                 VarName::Source(name) => self.chunk.name(name),
                 VarName::Hidden(name) => name.as_bytes(),
+                VarName::Own => b"",
                 VarName::AllGlobals => b"*",
             };
             self.proto.locals.push(LocVar { name: name.into(), start, end: start });
             self.active += 1;
         }
+        Ok(())
     }
 
     /// Ends the scope of all but the first `active` variables.
     fn deactivate(&mut self, active: usize) {
         let end = self.pc();
         for var in self.vars.drain(active..) {
-            self.globals -= usize::from(var.is_global);
+            self.uncounted -= usize::from(!var.counts());
             if var.has_register() {
                 self.proto.locals[var.info].end = end;
             }
@@ -187,6 +196,11 @@ impl FuncState<'_> {
 
     /// Closes the innermost block.
     pub(crate) fn leave_block(&mut self) -> Res<BlockScope> {
+        let depth = self.blocks.len();
+        if let Some(at) = self.jump_errors.iter().position(|(of, _)| *of == depth) {
+            let (_, error) = self.jump_errors.swap_remove(at);
+            return Err(Box::new(Failure { place: Place::After(self.at), ..*error }));
+        }
         let block = self.blocks.pop().expect("blocks are entered and left in pairs");
         let level = self.reg_level(block.active);
         self.deactivate(block.active);
@@ -230,7 +244,7 @@ impl FuncState<'_> {
     /// Declares and activates a global.
     pub(crate) fn declare_global(&mut self, name: VarName, kind: VarKind) {
         debug_assert_eq!(self.active, self.vars.len());
-        self.globals += 1;
+        self.uncounted += 1;
         self.vars.push(Var { name, kind, value: None, is_global: true, reg: 0, info: 0 });
         self.active += 1;
     }
@@ -251,7 +265,7 @@ impl FuncState<'_> {
                 *others = match (*others, found.name) {
                     (OtherGlobals::Declared { .. }, _) => *others,
                     (_, VarName::AllGlobals) => OtherGlobals::Declared { is_constant },
-                    (_, VarName::Source(_) | VarName::Hidden(_)) => OtherGlobals::Hidden,
+                    (_, VarName::Source(_) | VarName::Hidden(_) | VarName::Own) => OtherGlobals::Hidden,
                 };
             }
         }
@@ -269,7 +283,7 @@ impl FuncState<'_> {
         let (name, kind) = match e.kind {
             Kind::Local { var, .. } => match self.vars[var] {
                 Var { name: VarName::Source(name), kind, .. } => (self.chunk.name(name), kind),
-                Var { name: VarName::Hidden(_) | VarName::AllGlobals, .. } => return None,
+                Var { name: VarName::Hidden(_) | VarName::Own | VarName::AllGlobals, .. } => return None,
             },
             Kind::Upval(up) => {
                 let up = &self.proto.upvals[usize::from(up)];

@@ -118,11 +118,11 @@ impl Compiler<'_> {
             // The last variable needs no register.
             let last = first + bindings.len() - 1;
             self.fs.vars[last].value = Some(e.kind);
-            self.fs.activate(bindings.len() - 1);
+            self.fs.activate(bindings.len() - 1)?;
             self.fs.active += 1;
         } else {
             self.adjust(bindings.len(), exprs.len(), &mut e)?;
-            self.fs.activate(bindings.len());
+            self.fs.activate(bindings.len())?;
         }
         if let Some(var) = to_be_closed {
             self.fs.mark_to_be_closed();
@@ -144,7 +144,7 @@ impl Compiler<'_> {
             };
             if binding.attrib == Attrib::Close && to_be_closed.replace(var).is_some() {
                 let message = "multiple to-be-closed variables in local list".to_owned();
-                return Err(Failure::new(message, Place::Line(binding.line)));
+                return Err(Failure::new(message, Place::Line { line: binding.line, end: binding.end }));
             }
         }
         Ok(to_be_closed)
@@ -178,7 +178,7 @@ impl Compiler<'_> {
 
     fn local_function(&mut self, binding: &Binding, func: ExprId) -> Res<()> {
         let var = self.fs.declare(VarName::Source(binding.name), binding)?;
-        self.fs.activate(1);
+        self.fs.activate(1)?;
         self.consumed(binding.line, binding.end);
         self.expr(func)?;
         // Debug information sees the variable only when it has its value.

@@ -61,6 +61,8 @@ pub mod mark {
     pub const BLACK: u8 = 4;
     /// Registered for finalization (has a metatable that had `__gc` when it was set).
     pub const FINALIZER: u8 = 8;
+    /// Its finalizer has been called.
+    pub const FINALIZED: u8 = 32;
     /// Never freed before the heap is.
     pub const FIXED: u8 = 16;
 }

@@ -65,7 +65,8 @@ pub fn open(vm: &mut Vm) {
     crate::row::register(vm, globals, collector::ROWS);
     let loadstring = Life::until(Lua52).since(Lua52).not_in_manual(&[Lua52]);
     alias(vm, (globals, "load"), (globals, "loadstring"), loadstring);
-    let next = vm.get_field(globals, "next");
+    let next =
+        if vm.dialect().pairs_own_next { vm.native(next, Intrinsic::Next, &[]) } else { vm.get_field(globals, "next") };
     let pairs = vm.native(pairs, Intrinsic::Pairs, &[next]);
     vm.set_field(globals, "pairs", pairs);
     let step = if vm.dialect().raw_lists { raw_ipairs_step } else { ipairs_step };
@@ -198,6 +199,7 @@ fn next(vm: &mut Vm) -> NativeResult {
 /// Its upvalue is `next`.
 fn pairs(vm: &mut Vm) -> NativeResult {
     let value = vm.arg(1);
+    let results = vm.dialect().pairs_results;
     let handler = if vm.dialect().pairs_handlers { vm.metamethod(value, Event::Pairs) } else { Value::NIL };
     if handler.is_nil() {
         check_list(vm)?;
@@ -205,13 +207,20 @@ fn pairs(vm: &mut Vm) -> NativeResult {
     if !handler.is_nil() {
         vm.push(handler);
         vm.push(value);
-        return vm.return_call_exactly(1, 3);
+        if vm.dialect().closing_values {
+            return vm.return_call_exactly(1, results as u16);
+        }
+        // Called from here, so that it cannot yield.
+        vm.call(1, results as i32)?;
+        return Ok(results as u32);
     }
     let next = vm.upvalue(1);
     vm.push(next);
     vm.push(value);
-    vm.push(Value::NIL);
-    Ok(3)
+    for _ in 2..results {
+        vm.push(Value::NIL);
+    }
+    Ok(results as u32)
 }
 
 /// Its upvalue is [`ipairs_step`].
@@ -394,9 +403,9 @@ fn tostring_of_any_result(vm: &mut Vm) -> NativeResult {
     if handler.is_nil() {
         return tostring(vm);
     }
-    vm.push(handler);
-    vm.push(value);
-    vm.return_call_exactly(1, 1)
+    // Called from here, so that it cannot yield.
+    let text = vm.call_value(handler, &[value])?;
+    vm.ret(text)
 }
 
 fn type_(vm: &mut Vm) -> NativeResult {

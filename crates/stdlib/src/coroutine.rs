@@ -87,8 +87,12 @@ fn isyieldable(vm: &mut Vm) -> NativeResult {
 
 fn close(vm: &mut Vm) -> NativeResult {
     let co = coroutine_argument(vm, vm.dialect().closes_itself)?;
-    if vm.dialect().closes_itself && vm.running() == (co, true) {
-        return Err(vm.error("cannot close main thread"));
+    if vm.dialect().closes_itself {
+        match vm.running() {
+            (running, true) if running == co => return Err(vm.error("cannot close main thread")),
+            (running, false) if running == co => return Err(vm.close_running()),
+            _ => {}
+        }
     }
     if vm.is_active(co) {
         let text = format!("cannot close a {} coroutine", vm.coroutine_status(co));

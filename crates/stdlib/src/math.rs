@@ -255,6 +255,9 @@ fn log(vm: &mut Vm) -> NativeResult {
 }
 
 fn pow(vm: &mut Vm) -> NativeResult {
+    if vm.dialect().arguments_from_the_last {
+        vm.check_float(2)?;
+    }
     let x = vm.check_float(1)?;
     let y = vm.check_float(2)?;
     vm.ret(Value::float(x.powf(y)))
@@ -359,8 +362,7 @@ fn frexp(vm: &mut Vm) -> NativeResult {
 }
 
 fn ldexp(vm: &mut Vm) -> NativeResult {
-    if !vm.dialect().integers {
-        // The reference, as compiled for this platform, looks at the second argument first.
+    if vm.dialect().arguments_from_the_last {
         vm.check_int(2)?;
     }
     let x = vm.check_float(1)?;

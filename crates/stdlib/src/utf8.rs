@@ -207,6 +207,9 @@ fn offset(vm: &mut Vm) -> NativeResult {
 fn offset_and_end(vm: &mut Vm) -> NativeResult {
     let Some((s, at)) = find_offset(vm)? else { return vm.ret(Value::NIL) };
     let bytes = s.as_bytes();
+    if is_continuation(bytes, at) {
+        return Err(vm.error("initial position is a continuation byte"));
+    }
     let mut end = at;
     while is_continuation(bytes, end + 1) {
         end += 1;

@@ -75,8 +75,4 @@ fn limits_are_worded_by_the_version() {
     assert_eq!(v51, "c:1: chunk has too many syntax levels");
     assert_eq!(v52, "c:1: too many C levels (limit is 200) in main function near '('");
     assert_eq!(v54, "C stack overflow");
-    let wide = format!("local {}x", "x, ".repeat(200));
-    let [v51, v52, ..] = messages(&wide);
-    assert_eq!(v51, "c:1: main function has more than 200 local variables");
-    assert_eq!(v52, "c:1: too many local variables (limit is 200) in main function near <eof>");
 }

@@ -101,6 +101,11 @@ impl<'s> Lexer<'s> {
         self.line
     }
 
+    /// Leaves out the rest of the source.
+    pub(crate) fn finish(&mut self) {
+        self.pos = self.source.len();
+    }
+
     /// The offset of the last token.
     #[inline]
     pub(crate) fn start(&self) -> u32 {
@@ -134,6 +139,12 @@ impl<'s> Lexer<'s> {
     #[cold]
     pub(crate) fn error_here(&self, what: &[u8]) -> SyntaxError {
         SyntaxError::new(self.chunk_name, self.dialect, self.line, what)
+    }
+
+    /// An error in a line, without a token.
+    #[cold]
+    pub(crate) fn error_at(&self, line: u32, what: &[u8]) -> SyntaxError {
+        SyntaxError::new(self.chunk_name, self.dialect, line, what)
     }
 
     /// An error in the middle of a token, of which `text` has been read.

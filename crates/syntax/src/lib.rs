@@ -17,5 +17,5 @@ mod shebang;
 mod token;
 
 pub use error::SyntaxError;
-pub use parser::{limit_text, parse};
+pub use parser::{Broken, limit_text, parse, parse_until_error};
 pub use shebang::skip_shebang;

@@ -77,7 +77,12 @@ impl Vm {
         }
         let (heap, mut roots) = self.roots();
         heap.full(&mut roots);
-        self.run_finalizers()
+        // A finalizer that collects runs others inside it, where it may collect.
+        let outer = self.finalizing;
+        self.finalizing &= !self.dialect.finalizers_collect;
+        let result = self.run_finalizers();
+        self.finalizing = outer;
+        result
     }
 
     /// A collector step as `collectgarbage("step", kib)`: whether it ended a cycle. **(safepoint)**
@@ -178,6 +183,7 @@ impl Vm {
     fn warn_about_finalizer(&mut self, error: Value) {
         let text = match error.as_str() {
             Some(s) => s.as_bytes().to_vec(),
+            None if error.is_nil() && self.dialect.nil_errors_have_text => b"<no error object>".to_vec(),
             None => b"error object is not a string".to_vec(),
         };
         self.warn(b"error in ", true);
@@ -222,7 +228,8 @@ impl Vm {
             loop {
                 stage(self);
                 match self.abort.take() {
-                    None => break,
+                    // The main thread does not close itself.
+                    None | Some(Abort::Close) => break,
                     Some(Abort::Exit { code: asked, close }) => {
                         code = Some(asked);
                         if !close {

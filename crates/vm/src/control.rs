@@ -22,7 +22,7 @@ use crate::frame;
 use crate::interp::close::{self, Again};
 use crate::interp::pointer;
 use crate::native::Raised;
-use crate::vm::{Vm, new_thread};
+use crate::vm::{Abort, Vm, new_thread};
 
 /// The functions of this module, by control number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,8 +79,13 @@ unsafe fn start_pcall(vm: *mut Vm) -> Step {
 unsafe fn start_xpcall(vm: *mut Vm) -> Step {
     // SAFETY: as in `start_pcall`. The function and the handler change places, so that the function's arguments follow it.
     unsafe {
-        if !(*vm).arg(2).is_function() {
-            let _ = (*vm).type_error(2, "function");
+        if (*vm).dialect.checked_handlers {
+            if !(*vm).arg(2).is_function() {
+                let _ = (*vm).type_error(2, "function");
+                return Step::Raise;
+            }
+        } else if (*vm).nargs() < 2 {
+            let _ = (*vm).arg_error(2, "value expected");
             return Step::Raise;
         }
         if !(*vm).dialect.xpcall_arguments {
@@ -167,6 +172,10 @@ impl Vm {
             if (*(*th).frame).kind == frame::LUA {
                 (*th).top = (*(*th).frame).top;
             }
+        }
+        if !handler.is_function() {
+            self.error = self.string(b"error in error handling");
+            return Ok(());
         }
         let depth = self.host_depth;
         // An error in the handler goes to the handler again. As in the reference, where these calls are nested, that ends
@@ -318,7 +327,12 @@ unsafe fn resume(vm: *mut Vm, co: *mut Thread, args: *mut Value, n: usize) -> St
                 status => match (*vm).dialect.resume_text {
                     ResumeText::Status if status == ThreadStatus::Normal => "normal",
                     ResumeText::Status => "running",
-                    ResumeText::Dead if status == ThreadStatus::Normal && (*(*co).frame).kind == frame::WRAP => "dead",
+                    // Nothing is left on its stack. Its own arguments are, if it resumes itself.
+                    ResumeText::Dead
+                        if (*(*co).frame).kind == frame::WRAP && (status == ThreadStatus::Normal || n == 0) =>
+                    {
+                        "dead"
+                    }
                     ResumeText::Dead | ResumeText::NonSuspended => "non-suspended",
                 },
             };
@@ -462,6 +476,29 @@ pub(crate) unsafe fn coroutine_returned(vm: *mut Vm, func: *mut Value) -> Step {
     }
 }
 
+/// The current coroutine has closed itself, and all its frames are given up: closes its variables, and ends it.
+///
+/// # Safety
+/// As [`coroutine_failed`].
+unsafe fn coroutine_closed_itself(vm: *mut Vm) -> Step {
+    // SAFETY: the bottom frame of a coroutine is always there, and handlers run above its variables.
+    unsafe {
+        let co = (*vm).thread;
+        (*co).frame = (*co).frames;
+        let error = (*vm).close_all(1, None);
+        (*co).frame = (*co).frames;
+        if let Some(error) = error {
+            let _ = (*vm).raise(error);
+        }
+        if error.is_some() || (*vm).abort.is_some() {
+            return coroutine_failed(vm);
+        }
+        (*co).status = ThreadStatus::Dead;
+        (*co).top = (*(*co).frame).base;
+        switch_to_resumer(vm, (*co).top, 0)
+    }
+}
+
 /// An error has reached the bottom of the current coroutine.
 ///
 /// # Safety
@@ -470,6 +507,10 @@ pub(crate) unsafe fn coroutine_failed(vm: *mut Vm) -> Step {
     // SAFETY: as in `switch_to_resumer`.
     unsafe {
         let co = (*vm).thread;
+        if matches!((*vm).abort, Some(Abort::Close)) {
+            (*vm).abort = None;
+            return coroutine_closed_itself(vm);
+        }
         let th = (*co).resumer;
         (*co).status = ThreadStatus::Dead;
         (*co).resumer = std::ptr::null_mut();
@@ -576,6 +617,12 @@ impl Vm {
         }
         self.call(args.len(), ALL)?;
         Ok(self.pop_above(below))
+    }
+
+    /// The running coroutine ends here: no protected call keeps it from that, but its variables are closed.
+    pub fn close_running(&mut self) -> Raised {
+        self.abort = Some(Abort::Close);
+        Raised(())
     }
 
     /// Whether a value is a coroutine that is the running one or waits for it.

@@ -86,7 +86,8 @@ impl Vm {
                 info.upvalues = upvalues;
                 info.params = u32::from(p.num_params);
                 info.is_vararg = p.is_vararg;
-                let mut lines: Vec<u32> = p.lines.clone();
+                let prologue = names::prologue(self.dialect, p);
+                let mut lines: Vec<u32> = p.lines.iter().skip(prologue).copied().collect();
                 lines.sort_unstable();
                 lines.dedup();
                 info.active_lines = Some(lines);
@@ -154,7 +155,8 @@ impl Vm {
                 return None;
             }
             let (p, _, pc) = names::code_of(f);
-            let reg = u8::try_from(n).ok().and_then(|n| n.checked_sub(1));
+            let reg = usize::try_from(n).ok().filter(|&n| n > 0).map(|n| names::visible_local(p, n, pc).0);
+            let reg = reg.and_then(|reg| u8::try_from(reg).ok());
             if reg.is_some_and(|reg| perilune_bytecode::verify::is_loop_state(p, pc, reg)) {
                 return None;
             }
@@ -263,7 +265,8 @@ fn find_local(dialect: &Dialect, thread: ThreadRef, id: FrameId, n: i64) -> Opti
         let is_lua = (*f).kind == frame::LUA;
         if n < 0 {
             let k = n.unsigned_abs();
-            if !is_lua || !(*names::code_of(f).1).is_vararg || k > frame::varargs(f) as u64 {
+            let has_extra = dialect.parameter_info && is_lua && (*names::code_of(f).1).is_vararg;
+            if !has_extra || k > frame::varargs(f) as u64 {
                 return None;
             }
             let first = (*f).base.sub(frame::varargs(f));
@@ -271,13 +274,16 @@ fn find_local(dialect: &Dialect, thread: ThreadRef, id: FrameId, n: i64) -> Opti
             return Some((name.to_vec(), first.add(k as usize - 1)));
         }
         let k = usize::try_from(n).ok().filter(|&k| k > 0)?;
-        let slot = (*f).base.add(k - 1);
+        let mut k = k;
         if is_lua {
             let (p, _, pc) = names::code_of(f);
-            if let Some(name) = names::local_name(p, k, pc) {
-                return Some((name.to_vec(), slot));
+            let (reg, name) = names::visible_local(p, k, pc);
+            if let Some(name) = name {
+                return Some((name.to_vec(), (*f).base.add(reg)));
             }
+            k = reg + 1;
         }
+        let slot = (*f).base.add(k - 1);
         let limit = if f == (*th).frame { (*th).top } else { (*f.add(1)).func };
         if k <= limit.offset_from((*f).base).max(0) as usize {
             let name: &[u8] = match is_lua {

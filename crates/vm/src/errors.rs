@@ -77,7 +77,10 @@ pub(crate) fn call(vm: &mut Vm, slot: *mut Value) -> Raised {
         let v = *slot;
         let f = (*vm.thread).frame;
         let named = if (*f).kind == crate::frame::LUA { names::called_name(vm.dialect, f) } else { None };
-        let named = named.filter(|_| vm.dialect.iterator_names || !names::calls_iterator(f));
+        let named = named.filter(|(kind, _)| {
+            (vm.dialect.names_bad_handlers || *kind != "metamethod")
+                && (vm.dialect.iterator_names || !names::calls_iterator(f))
+        });
         type_error(vm, "call", v, named)
     }
 }
@@ -127,7 +130,8 @@ pub(crate) fn concatenation(vm: &mut Vm, x: Value, y: Value) -> Raised {
 pub(crate) fn comparison(vm: &mut Vm, x: Value, y: Value) -> Raised {
     let (a, b) = (type_name(vm, x), type_name(vm, y));
     let mut text = b"attempt to compare ".to_vec();
-    if a == b {
+    let is_similar = vm.dialect.similar_types && a.get(2) == b.get(2);
+    if a == b || is_similar {
         text.extend_from_slice(b"two ");
         text.extend_from_slice(&a);
         text.extend_from_slice(b" values");
@@ -137,6 +141,20 @@ pub(crate) fn comparison(vm: &mut Vm, x: Value, y: Value) -> Raised {
         text.extend_from_slice(&b);
     }
     vm.run_error_bytes(&text)
+}
+
+/// Too many tables ask one another for a field.
+#[cold]
+pub(crate) fn index_chain(vm: &mut Vm) -> Raised {
+    let is_short = vm.dialect.loop_in_gettable;
+    vm.run_error(if is_short { "loop in gettable" } else { "'__index' chain too long; possible loop" })
+}
+
+/// Too many tables leave it to one another to set a field.
+#[cold]
+pub(crate) fn newindex_chain(vm: &mut Vm) -> Raised {
+    let is_short = vm.dialect.loop_in_gettable;
+    vm.run_error(if is_short { "loop in settable" } else { "'__newindex' chain too long; possible loop" })
 }
 
 /// A numeric loop over something else.

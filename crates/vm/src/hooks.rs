@@ -98,12 +98,16 @@ unsafe fn count_and_line(vm: *mut Vm, mask: u8) -> Result<(), Raised> {
         }
         if (*th).hook_mask & LINE != 0 {
             let (p, _, pc) = names::code_of((*th).frame);
+            let first = names::prologue((*vm).dialect, p);
+            if pc < first {
+                return Ok(());
+            }
             // Stripped code has no lines, but the hook still sees where it begins and where it jumps back.
             let line = p.lines.get(pc).copied();
             let old = (*th).hook_pc as usize;
             (*th).hook_pc = pc as u32;
             // A jump back, even to the same line, is a new line too.
-            if pc == 0 || pc <= old || p.lines.get(old).copied() != line {
+            if pc == first || pc <= old || p.lines.get(old).copied() != line {
                 (*th).hook_line = line.unwrap_or(0);
                 run(vm, "line", line, Transfer::default())?;
             }

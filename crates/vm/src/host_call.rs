@@ -67,6 +67,11 @@ impl Vm {
         match self.abort.take() {
             Some(Abort::Limit(v)) => VmError::Limit(v),
             Some(Abort::Exit { code, close }) => VmError::Exit { code, close },
+            Some(Abort::Close) => {
+                // Code of the host lies between the coroutine's end and its beginning.
+                let value = self.string(b"cannot close a coroutine through a call of the host");
+                VmError::Lua { value, traceback: None }
+            }
             None => {
                 let value = self.caught_error();
                 let traceback = with_traceback.then(|| {
@@ -130,8 +135,9 @@ impl Vm {
                     let _ = self.raise(error);
                 }
             }
-            // Leaving with `os.exit(code, true)` closes variables too. Another `os.exit` in a handler changes the code.
-            while let Some(Abort::Exit { close: true, .. }) = self.abort
+            // Leaving with `os.exit(code, true)` closes variables too, and so does a coroutine that closes itself. Another
+            // `os.exit` in a handler changes the code.
+            while let Some(Abort::Exit { close: true, .. } | Abort::Close) = self.abort
                 && crate::interp::close::has_pending(th, height)
             {
                 let exit = self.abort.take();

@@ -55,6 +55,29 @@ pub(crate) fn local_name(p: &Plain, mut n: usize, pc: usize) -> Option<&[u8]> {
     None
 }
 
+/// The register of the n-th variable (from 1) that the debug library sees at instruction `pc`, and its name. Behind the
+/// variables there are temporaries without names. Registers that only the engine needs are passed over.
+pub(crate) fn visible_local(p: &Plain, n: usize, pc: usize) -> (usize, Option<&[u8]>) {
+    let mut seen = 0;
+    let mut registers = 0;
+    for v in p.locals.iter().take_while(|v| v.start as usize <= pc).filter(|v| pc < v.end as usize) {
+        if !v.name.is_empty() {
+            seen += 1;
+            if seen == n {
+                return (registers, Some(&v.name));
+            }
+        }
+        registers += 1;
+    }
+    (registers + n - seen - 1, None)
+}
+
+/// How many instructions a function begins with that belong to none of its lines: the one for the variable of extra
+/// arguments.
+pub(crate) fn prologue(dialect: &Dialect, p: &Plain) -> usize {
+    usize::from(dialect.named_varargs && p.is_vararg && p.line_defined > 0)
+}
+
 /// The name of an upvalue; `?` when stripped.
 pub(crate) fn upvalue_name(p: &Plain, n: usize) -> &[u8] {
     match p.upvals.get(n) {
@@ -184,6 +207,10 @@ pub(crate) fn register_name(dialect: &Dialect, p: &Plain, code: &[Instr], last: 
         Op::GetInt => Some(("field", b"?".to_vec())),
         Op::GetUpval => Some(("upvalue", upvalue_name(p, i.b() as usize).to_vec())),
         Op::LoadK if dialect.constant_names => Some(("constant", shown(string_constant(p, i.d() as usize)?).to_vec())),
+        // The reference's instruction has a byte for the constant.
+        Op::SelfField if dialect.far_methods_are_fields && p.caches.get(i.d() as usize).is_some_and(|&k| k > 0xff) => {
+            Some(("field", shown(cache_key(p, i.d())).to_vec()))
+        }
         Op::SelfField => Some(("method", shown(cache_key(p, i.d())).to_vec())),
         _ => None,
     }

@@ -27,6 +27,8 @@ pub(crate) enum Abort {
     Limit(Violation),
     /// `os.exit` was called.
     Exit { code: i32, close: bool },
+    /// The running coroutine closes itself.
+    Close,
 }
 
 /// One Lua state.
@@ -310,6 +312,7 @@ impl Vm {
         }
         if let Some(m) = meta
             && (self.dialect.gc_of_tables || v.tag == Tag::UserData)
+            && !(self.dialect.finalized_once && Heap::is_finalized(v))
             && !crate::meta::handler(self, m, Event::Gc).is_nil()
         {
             self.heap.register_finalizer(v);

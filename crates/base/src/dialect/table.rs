@@ -168,6 +168,17 @@ pub enum ResumeText {
     NonSuspended,
 }
 
+/// The error of a function that needs too many registers.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum RegisterText {
+    /// `function or expression too complex near 'x'`
+    TooComplex,
+    /// `function or expression needs too many registers near 'x'`
+    TooMany,
+    /// `too many registers (limit is 255) in f near 'x'`
+    Limit,
+}
+
 /// The error of a `break` outside of a loop.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum BreakText {
@@ -268,7 +279,7 @@ dialects! {
     ambiguous_calls, "syntax": bool = [true, false, false, false, false];
     /// Vararg functions that do not use `...` find their extra arguments in the local variable `arg`.
     vararg_table, "syntax": bool = [true, false, false, false, false];
-    /// A label may have the name of one in a block around it.
+    /// A label may have the name of one in a block around it, and the second one of a name in a block is at fault.
     nested_labels, "syntax": bool = [false, true, true, false, false];
     /// Upvalues of a function.
     max_upvalues, "syntax": usize = [60, 255, 255, 255, 255];
@@ -305,10 +316,24 @@ dialects! {
     ];
     /// The error of a jump into the scope of a variable says that it is a local one.
     scope_text_says_local, "errors": bool = [true, true, true, true, false];
+    /// What is wrong with the meaning of a source is told in the line of the last token before it; else of the one behind.
+    errors_in_last_line, "errors": bool = [false, false, false, false, true];
+    /// Jumps are looked at where the block of their label ends; else where the label is.
+    jumps_checked_last, "errors": bool = [false, false, false, false, true];
     /// An error that is nil becomes a message.
     nil_errors_have_text, "errors": bool = [false, false, false, false, true];
-    /// A function that needs too many registers exceeds a limit like others.
-    registers_are_limit, "errors": bool = [false, false, false, false, true];
+    /// The error of a function that needs too many registers.
+    register_text, "errors": RegisterText = [
+        RegisterText::TooComplex,
+        RegisterText::TooComplex,
+        RegisterText::TooMany,
+        RegisterText::TooMany,
+        RegisterText::Limit,
+    ];
+    /// Local variables are counted when their scopes begin; else when they are declared.
+    locals_count_when_active, "syntax": bool = [false, false, false, false, true];
+    /// A loop has fewer hidden variables: its index, or the last value of its first variable, is no variable.
+    few_loop_variables, "debug": bool = [false, false, false, false, true];
     /// There are `goto` and labels, and `goto` is a reserved word.
     goto, "syntax": bool = [false, true, true, true, true];
     /// `;` is a statement.
@@ -370,6 +395,9 @@ dialects! {
     closing_values, "metamethods": bool = [false, false, false, true, true];
     /// A coroutine may yield inside protected calls, metamethods and iterators.
     yields_anywhere, "coroutines": bool = [false, true, true, true, true];
+    /// `xpcall` takes functions only for its message handler; else an error that meets something else is one in error
+    /// handling.
+    checked_handlers, "coroutines": bool = [false, false, true, true, true];
     /// `xpcall` passes further arguments on.
     xpcall_arguments, "coroutines": bool = [false, true, true, true, true];
     /// What the error of resuming a coroutine that neither is suspended nor has ended calls it.
@@ -388,11 +416,23 @@ dialects! {
         FinalizerErrors::Warned,
         FinalizerErrors::Warned,
     ];
+    /// Finalizers may collect garbage.
+    finalizers_collect, "collector": bool = [true, true, true, false, false];
+    /// An object that was finalized is never finalized again, even if it gets another `__gc`.
+    finalized_once, "collector": bool = [true, true, false, false, false];
     /// In a table with weak keys, a value does not keep its own key alive.
     ephemerons, "collector": bool = [false, true, true, true, true];
     /// Where messages name a variable.
     name_place, "errors": NamePlace =
         [NamePlace::Before, NamePlace::Before, NamePlace::Behind, NamePlace::Behind, NamePlace::Behind];
+    /// Messages call a method a field if its name is not among the first constants of the function.
+    far_methods_are_fields, "errors": bool = [false, false, false, false, true];
+    /// What a metamethod that cannot be called is the metamethod of is named.
+    names_bad_handlers, "errors": bool = [false, false, false, true, true];
+    /// Values of two types are compared in an error as those of one type if the third letters of their names are equal.
+    similar_types, "errors": bool = [true, false, false, false, false];
+    /// A loop in `__index` is a `loop in gettable`.
+    loop_in_gettable, "errors": bool = [true, true, false, false, false];
     /// Messages name string constants.
     constant_names, "errors": bool = [false, true, true, true, true];
     /// A field with a small integer constant as its key is named `integer index`; else `?`.
@@ -445,6 +485,10 @@ dialects! {
     type_names, "errors": bool = [false, false, true, true, true];
     /// `ipairs` and the functions of `table` take tables only, and read and write their elements without metamethods.
     raw_lists, "library": bool = [true, true, false, false, false];
+    /// How many values `pairs` returns, of which the last ones are nil without `__pairs`.
+    pairs_results, "library": usize = [3, 3, 3, 3, 4];
+    /// The function that `pairs` returns is another one than `next`, though it does the same.
+    pairs_own_next, "library": bool = [true, false, false, false, false];
     /// `pairs` calls `__pairs`.
     pairs_handlers, "library": bool = [false, true, true, true, true];
     /// `ipairs` calls `__ipairs`.
@@ -474,10 +518,14 @@ dialects! {
     lax_replacements, "library": bool = [true, false, false, false, false];
     /// `string.gmatch` takes a position to begin at.
     gmatch_init, "library": bool = [false, false, false, true, true];
+    /// `string.dump` leaves debug information out if asked to.
+    strips, "library": bool = [false, false, true, true, true];
     /// `string.rep` takes a separator.
     rep_separator, "library": bool = [false, true, true, true, true];
     /// `table.insert` takes any position, and lets the list grow up to it.
     lists_grow, "library": bool = [true, false, false, false, false];
+    /// Functions that C makes of one expression look at their last argument first.
+    arguments_from_the_last, "library": bool = [true, false, false, false, false];
     /// The argument of `table.remove` that counts as wrong when the position is.
     remove_complaint, "library": usize = [2, 1, 1, 2, 2];
     /// When `table.sort` notices that a comparison function is inconsistent.
@@ -529,7 +577,7 @@ dialects! {
     lenient_levels, "library": bool = [true, true, false, false, false];
     /// The options of `debug.getinfo` without any.
     info_options, "library": &'static str = ["flnSu", "flnStu", "flnStu", "flnSrtu", "flnSrtu"];
-    /// `debug.getlocal` knows the parameters of functions, and `debug.getinfo` whether they are vararg.
+    /// `debug.getlocal` knows extra arguments and the parameters of functions, and `debug.getinfo` whether they are vararg.
     parameter_info, "library": bool = [false, true, true, true, true];
     /// `debug.getinfo` counts the arguments that `__call` added.
     extra_arguments, "library": bool = [false, false, false, false, true];
@@ -548,10 +596,18 @@ dialects! {
     unsigned_gsub_counts, "library": bool = [false, true, false, false, false];
     /// The index in an error of `table.concat` is shown in full; else in C's `int`.
     wide_concat_index, "errors": bool = [false, false, false, true, true];
+    /// `B` in the mode of `load` is refused: it is for chunks of C.
+    refuses_fixed_chunks, "library": bool = [false, false, false, false, true];
     /// Warnings are on from the start.
     warnings_on, "library": bool = [false, false, false, false, true];
-    /// `coroutine.close` without an argument is for the running coroutine.
+    /// A coroutine may close itself, and `coroutine.close` without an argument does that.
     closes_itself, "coroutines": bool = [false, false, false, false, true];
+    /// Sizes of strings are bounded by the integers; else by C's `int`.
+    wide_sizes, "library": bool = [false, false, false, false, true];
+    /// `string.unpack` begins with the first byte if its position lies before that; else that is an error.
+    unpacks_from_first, "library": bool = [false, false, false, true, true];
+    /// `string.unpack` adds the length of a string of the format `s` without regard to overflow.
+    wrapping_lengths, "library": bool = [false, false, true, false, false];
     /// `string.unpack` takes the end of the data for the end of a string of the format `z`.
     open_strings, "library": bool = [false, false, true, false, false];
     /// A failing `write` also tells how many bytes it has written.

@@ -371,7 +371,9 @@ impl Recorder {
             return Ok(None);
         }
         let next = self.constant_of(view.native_upvalue(function).ok_or(Abort::Native)?)?;
-        Ok(Some(vec![next, args.refs[0], self.builder.primitive(Ty::Nil)]))
+        let mut results = vec![next, args.refs[0]];
+        results.resize(view.dialect().pairs_results, self.builder.primitive(Ty::Nil));
+        Ok(Some(results))
     }
 
     /// `setmetatable` of a table that had none, to one without finalizer.

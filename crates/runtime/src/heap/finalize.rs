@@ -7,7 +7,7 @@
 //! Queued objects are roots. The heap calls nothing: the VM pops an object, reads its `__gc` at that time, and calls it.
 
 use super::Heap;
-use crate::object::mark::{FINALIZER, WHITES};
+use crate::object::mark::{FINALIZED, FINALIZER, WHITES};
 use crate::object::{GcHeader, Kind};
 use crate::value::{Tag, Value};
 
@@ -25,12 +25,19 @@ impl Heap {
         }
     }
 
+    /// Whether an object's finalizer has been called.
+    #[must_use]
+    pub fn is_finalized(value: Value) -> bool {
+        // SAFETY: a value in the mutator's hands refers to a live object.
+        value.header().is_some_and(|h| unsafe { (*h).mark & FINALIZED != 0 })
+    }
+
     /// The next object whose finalizer is to be called. It is no longer registered, and no longer a root.
     pub fn next_finalizable(&mut self) -> Option<Value> {
         let h = self.to_finalize.pop_front()?;
         // SAFETY: queued objects are roots.
         unsafe {
-            (*h).mark &= !FINALIZER;
+            (*h).mark = (*h).mark & !FINALIZER | FINALIZED;
             Some(value_of(h))
         }
     }

@@ -121,11 +121,11 @@ impl Heap {
         self.step(roots, debt.saturating_mul(self.stepmul.max(1) as usize))
     }
 
-    /// `collectgarbage("step", kbytes)`: as much work as an allocation of so many KiB would cause; a single slice for 0.
-    /// Returns whether it finished a cycle.
+    /// `collectgarbage("step", kbytes)`: the work of a basic step, or of so many KiB. It marks or sweeps about two bytes for
+    /// each, so that a program needs as many steps for a cycle as with the reference. Returns whether it finished a cycle.
     pub fn step_kbytes(&mut self, roots: &mut dyn Roots, kbytes: usize) -> bool {
-        let debt = if kbytes == 0 { self.step_bytes() } else { kbytes.saturating_mul(1024) };
-        self.step(roots, debt.saturating_mul(self.stepmul.max(1) as usize))
+        let work = kbytes.max(1).saturating_mul(1024).saturating_mul(2 * self.stepmul as usize) / 100;
+        self.step(roots, work)
     }
 
     /// Works for about `work` bytes, marked or swept, and at least one unit. Returns whether it finished a cycle.

@@ -104,12 +104,12 @@ pub(super) const ROWS: &[Row] = &[
     row("collectgarbage", |vm| collectgarbage(vm, OF_55)).since(LuaVersion::Lua55),
 ];
 
-/// Inside a finalizer no option is obeyed, and the result is nil.
+/// Inside a finalizer no option may be obeyed; then the result is nil.
 fn collectgarbage(vm: &mut Vm, options: Options) -> NativeResult {
     let names: Vec<&str> = options.iter().map(|(name, _)| *name).collect();
     let (_, request) = options[vm.check_option(1, Some("collect"), &names)?];
     let numbers = [small_int(vm, 2, request)?, small_int(vm, 3, request)?, small_int(vm, 4, request)?];
-    if vm.in_finalizer() {
+    if vm.in_finalizer() && !vm.dialect().finalizers_collect {
         return vm.ret(Value::NIL);
     }
     let result = match request {

@@ -56,7 +56,7 @@ fn load_pieces(
 
 pub(crate) fn load(vm: &mut Vm) -> NativeResult {
     let chunk = vm.arg(1);
-    let mode = optional_bytes(vm, 3)?;
+    let mode = mode_argument(vm, 3)?;
     let environment = (vm.nargs() >= 4).then(|| vm.arg(4));
     let mode = mode.as_deref().unwrap_or(ANY_MODE);
     let loaded = match vm.number_to_str(chunk) {
@@ -78,7 +78,7 @@ pub(crate) fn load(vm: &mut Vm) -> NativeResult {
 
 pub(super) fn loadfile(vm: &mut Vm) -> NativeResult {
     let path = optional_bytes(vm, 1)?;
-    let mode = optional_bytes(vm, 2)?;
+    let mode = mode_argument(vm, 2)?;
     let environment = (vm.nargs() >= 3).then(|| vm.arg(3));
     let loaded = load_file(vm, path.as_deref(), mode.as_deref(), environment);
     let loaded = with_handler(vm, loaded)?;
@@ -116,6 +116,15 @@ fn return_loaded(vm: &mut Vm, loaded: Result<Value, Value>) -> NativeResult {
             Ok(2)
         }
     }
+}
+
+/// The kinds of chunks that may be loaded.
+fn mode_argument(vm: &mut Vm, i: usize) -> Result<Option<Vec<u8>>, Raised> {
+    let mode = optional_bytes(vm, i)?;
+    if vm.dialect().refuses_fixed_chunks && mode.as_ref().is_some_and(|mode| mode.contains(&b'B')) {
+        return Err(vm.arg_error(i, "invalid mode"));
+    }
+    Ok(mode)
 }
 
 fn optional_bytes(vm: &mut Vm, i: usize) -> Result<Option<Vec<u8>>, Raised> {

@@ -1,10 +1,10 @@
 //! The formats of `string.pack`: which items they ask for, how large, and how aligned.
 
 /// Largest integer that can be packed, in bytes.
-const MAX_INT_SIZE: i32 = 16;
+const MAX_INT_SIZE: i64 = 16;
 
 /// Alignment that `!` without a number stands for: the largest of C's basic types.
-const NATIVE_ALIGNMENT: i32 = 8;
+const NATIVE_ALIGNMENT: i64 = 8;
 
 /// What to pack.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,14 +57,17 @@ pub(super) enum Malformed {
 pub(super) struct Layout<'a> {
     rest: &'a [u8],
     is_little: bool,
-    max_align: i32,
+    max_align: i64,
+    /// The largest size that can be asked for.
+    max_size: i64,
 }
 
 impl<'a> Layout<'a> {
     /// A format, which ends at its first zero byte.
-    pub(super) fn new(format: &'a [u8]) -> Layout<'a> {
+    pub(super) fn new(format: &'a [u8], max_size: usize) -> Layout<'a> {
         let len = format.iter().position(|&byte| byte == 0).unwrap_or(format.len());
-        Layout { rest: &format[..len], is_little: cfg!(target_endian = "little"), max_align: 1 }
+        let max_size = i64::try_from(max_size).unwrap_or(i64::MAX);
+        Layout { rest: &format[..len], is_little: cfg!(target_endian = "little"), max_align: 1, max_size }
     }
 
     /// The next item, to be put behind `total` bytes.
@@ -91,7 +94,7 @@ impl<'a> Layout<'a> {
     }
 
     /// The next option and its size.
-    fn option(&mut self) -> Result<Option<(Kind, i32)>, Malformed> {
+    fn option(&mut self) -> Result<Option<(Kind, i64)>, Malformed> {
         let Some((&option, rest)) = self.rest.split_first() else { return Ok(None) };
         self.rest = rest;
         let nothing = (Kind::Nothing, 0);
@@ -135,24 +138,26 @@ impl<'a> Layout<'a> {
         }))
     }
 
-    /// A numeral. It ends before it could exceed an `int`; then what is left of it is taken for an option.
-    fn number(&mut self) -> Option<i32> {
-        const LAST_TO_EXTEND: i32 = (i32::MAX - 9) / 10;
+    /// A numeral. It ends before it could exceed the largest size; then what is left of it is taken for an option.
+    fn number(&mut self) -> Option<i64> {
+        let last_to_extend = (self.max_size - 9) / 10;
         let mut number = None;
         while let [digit @ b'0'..=b'9', rest @ ..] = self.rest
-            && number.unwrap_or(0) <= LAST_TO_EXTEND
+            && number.unwrap_or(0) <= last_to_extend
         {
-            number = Some(number.unwrap_or(0) * 10 + i32::from(digit - b'0'));
+            number = Some(number.unwrap_or(0) * 10 + i64::from(digit - b'0'));
             self.rest = rest;
         }
         number
     }
 
     /// A numeral that is the size of an integer.
-    fn limited_number(&mut self, default: i32) -> Result<i32, Malformed> {
+    fn limited_number(&mut self, default: i64) -> Result<i64, Malformed> {
         match self.number().unwrap_or(default) {
             size @ 1..=MAX_INT_SIZE => Ok(size),
             size => {
+                // The reference shows it as C's `int`.
+                let size = size as i32;
                 let message = format!("integral size ({size}) out of limits [1,{MAX_INT_SIZE}]");
                 Err(Malformed::Error(message.into_bytes()))
             }
@@ -165,7 +170,7 @@ mod tests {
     use super::*;
 
     fn items(format: &str) -> Result<Vec<(Kind, usize, usize)>, Malformed> {
-        let mut layout = Layout::new(format.as_bytes());
+        let mut layout = Layout::new(format.as_bytes(), i32::MAX as usize);
         let (mut total, mut items) = (0, Vec::new());
         while let Some(item) = layout.next(total)? {
             total += item.padding + item.size;

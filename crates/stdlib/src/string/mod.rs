@@ -62,6 +62,11 @@ pub const ROWS: &[Row] = &[
 /// Longest string that `string.rep` makes, and largest size that a format of `string.pack` may ask for (`MAXSIZE`).
 const MAX_SIZE: usize = i32::MAX as usize;
 
+/// The largest size that a string may be asked to have; whether there is memory for it is another question.
+fn max_size(vm: &Vm) -> usize {
+    if vm.dialect().wide_sizes { i64::MAX as usize } else { MAX_SIZE }
+}
+
 /// Most values that fit on a Lua stack, whatever else is on it.
 const MAX_RESULTS: usize = perilune_runtime::stack::MAX_SLOTS;
 
@@ -202,7 +207,7 @@ fn char(vm: &mut Vm) -> NativeResult {
 
 fn dump(vm: &mut Vm) -> NativeResult {
     let function = vm.check_function(1)?;
-    let is_stripped = vm.arg(2).is_truthy();
+    let is_stripped = vm.dialect().strips && vm.arg(2).is_truthy();
     match vm.dump(function, is_stripped) {
         Some(chunk) => {
             let result = buffer::string(vm, &chunk)?;
@@ -260,7 +265,7 @@ fn rep(vm: &mut Vm) -> NativeResult {
         let empty = vm.string(b"");
         return vm.ret(empty);
     };
-    if unit > MAX_SIZE / count {
+    if unit > max_size(vm) / count {
         return Err(vm.error("resulting string too large"));
     }
     let result = string_with(vm, count * unit - separator.len(), |out| {

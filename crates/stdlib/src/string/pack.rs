@@ -7,14 +7,14 @@ use perilune_vm::vm::Vm;
 use super::buffer::{self, append, make_room};
 use super::layout::{Item, Kind, Layout, Malformed};
 use super::search::find_byte;
-use super::{MAX_SIZE, position};
+use super::{max_size, position};
 
 /// Bytes of a Lua integer.
 const INT_SIZE: usize = size_of::<i64>();
 
 pub(super) fn pack(vm: &mut Vm) -> NativeResult {
     let format = vm.check_str(1)?;
-    let mut layout = Layout::new(format.as_bytes());
+    let mut layout = Layout::new(format.as_bytes(), max_size(vm));
     let mut out = vm.take_buffer();
     // The first missing argument is nil, as where the reference has a mark behind the arguments.
     vm.push(Value::NIL);
@@ -35,7 +35,7 @@ pub(super) fn pack(vm: &mut Vm) -> NativeResult {
 }
 
 fn pack_argument(vm: &mut Vm, out: &mut Vec<u8>, item: Item, arg: usize) -> Result<(), Raised> {
-    let bits = 8 * item.size as u32;
+    let bits = 8 * item.size.min(INT_SIZE) as u32;
     match item.kind {
         Kind::Int => {
             let int = vm.check_int(arg)?;
@@ -87,13 +87,13 @@ fn pack_argument(vm: &mut Vm, out: &mut Vec<u8>, item: Item, arg: usize) -> Resu
 
 pub(super) fn packsize(vm: &mut Vm) -> NativeResult {
     let format = vm.check_str(1)?;
-    let mut layout = Layout::new(format.as_bytes());
+    let mut layout = Layout::new(format.as_bytes(), max_size(vm));
     let mut total = 0;
     while let Some(item) = next_item(vm, &mut layout, total)? {
         let is_fixed = !matches!(item.kind, Kind::Sized | Kind::Zero);
         check(vm, is_fixed, 1, "variable-length format")?;
         let size = item.padding + item.size;
-        check(vm, total + size <= MAX_SIZE, 1, "format result too large")?;
+        check(vm, size <= max_size(vm) - total, 1, "format result too large")?;
         total += size;
     }
     vm.ret(Value::int(total as i64))
@@ -104,9 +104,12 @@ pub(super) fn unpack(vm: &mut Vm) -> NativeResult {
     let format = vm.check_str(1)?;
     let s = vm.check_str(2)?;
     let data = s.as_bytes();
-    let mut at = position::start(vm.opt_int(3, 1)?, data.len()) - 1;
+    let from = vm.opt_int(3, 1)?;
+    let is_before = from == 0 || from < 0 && from.unsigned_abs() > data.len() as u64;
+    check(vm, !is_before || vm.dialect().unpacks_from_first, 3, "initial position out of string")?;
+    let mut at = position::start(from, data.len()) - 1;
     check(vm, at <= data.len(), 3, "initial position out of string")?;
-    let mut layout = Layout::new(format.as_bytes());
+    let mut layout = Layout::new(format.as_bytes(), max_size(vm));
     let mut count = 0;
     while let Some(item) = next_item(vm, &mut layout, at)? {
         check(vm, at + item.padding + item.size <= data.len(), 2, TOO_SHORT)?;
@@ -121,6 +124,12 @@ pub(super) fn unpack(vm: &mut Vm) -> NativeResult {
             Kind::Chars => buffer::string(vm, bytes)?,
             Kind::Sized => {
                 let len = unpack_int(vm, bytes, item)? as u64;
+                if len > behind.len() as u64
+                    && vm.dialect().wrapping_lengths
+                    && (at as u64).wrapping_add(len) <= data.len() as u64
+                {
+                    return Err(vm.run_error("memory allocation error: block too big"));
+                }
                 check(vm, len <= behind.len() as u64, 2, TOO_SHORT)?;
                 at += len as usize;
                 buffer::string(vm, &behind[..len as usize])?

@@ -79,7 +79,7 @@ impl Parser<'_> {
         loop {
             let expr = self.expr()?;
             self.open_lists.push(expr);
-            if !self.accept(Token::Char(b','))? {
+            if !self.accept(Token::Char(b',')) {
                 return Ok(self.expr_lists.take_tail(&mut self.open_lists, height));
             }
         }
@@ -91,7 +91,7 @@ impl Parser<'_> {
         let mut lhs = match unary_operator(self.token) {
             Some(op) if op != Unop::BNot || self.dialect.integer_operators => {
                 let line = self.line();
-                self.advance()?;
+                self.advance();
                 let operand = self.operators(UNARY_PRIORITY)?;
                 self.expr_node(ExprKind::Unop { op, operand, line })
             }
@@ -106,7 +106,7 @@ impl Parser<'_> {
                 break;
             }
             let line = self.line();
-            self.advance()?;
+            self.advance();
             let rhs = self.operators(right)?;
             lhs = self.expr_node(ExprKind::Binop { op, lhs, rhs, line });
         }
@@ -128,17 +128,18 @@ impl Parser<'_> {
                 ExprKind::Vararg
             }
             Token::Dots => {
-                return Err(self.error(b"cannot use '...' outside a vararg function"));
+                self.fail(self.error(b"cannot use '...' outside a vararg function"));
+                ExprKind::Nil
             }
             Token::Char(b'{') => return self.table(),
             Token::Function => {
-                self.advance()?;
+                self.advance();
                 let line = self.line();
                 return self.function_body(false, line);
             }
             _ => return self.suffixed(),
         };
-        self.advance()?;
+        self.advance();
         Ok(self.expr_node(kind))
     }
 
@@ -146,17 +147,20 @@ impl Parser<'_> {
     fn primary(&mut self) -> Result<ExprId> {
         match self.token {
             Token::Name(name) => {
-                self.advance()?;
+                self.advance();
                 Ok(self.expr_node(ExprKind::Name(name)))
             }
             Token::Char(b'(') => {
                 let line = self.line();
-                self.advance()?;
+                self.advance();
                 let inner = self.expr()?;
-                self.expect_closing(Token::Char(b')'), Token::Char(b'('), line)?;
+                self.expect_closing(Token::Char(b')'), Token::Char(b'('), line);
                 Ok(self.expr_node(ExprKind::Paren(inner)))
             }
-            _ => Err(self.error(b"unexpected symbol")),
+            _ => {
+                self.fail(self.error(b"unexpected symbol"));
+                Ok(self.expr_node(ExprKind::Nil))
+            }
         }
     }
 
@@ -172,8 +176,8 @@ impl Parser<'_> {
                     self.expr_node(ExprKind::Index { obj: expr, key })
                 }
                 Token::Char(b':') => {
-                    self.advance()?;
-                    let method = self.name_as_key()?;
+                    self.advance();
+                    let method = self.name_as_key();
                     let line = self.call_line(first_line);
                     let args = self.call_args()?;
                     self.expr_node(ExprKind::MethodCall { obj: expr, method, args, line })
@@ -190,16 +194,16 @@ impl Parser<'_> {
 
     /// Parses `.name` or `:name` behind an object.
     pub(super) fn field_selection(&mut self, obj: ExprId) -> Result<ExprId> {
-        self.advance()?;
-        let key = self.name_as_key()?;
+        self.advance();
+        let key = self.name_as_key();
         Ok(self.expr_node(ExprKind::Index { obj, key }))
     }
 
     /// Parses `[key]`.
     fn bracketed_key(&mut self) -> Result<ExprId> {
-        self.advance()?;
+        self.advance();
         let key = self.expr()?;
-        self.expect(Token::Char(b']'))?;
+        self.expect(Token::Char(b']'));
         Ok(key)
     }
 
@@ -214,14 +218,14 @@ impl Parser<'_> {
             Token::Char(b'(') => {
                 let line = self.line();
                 if self.dialect.ambiguous_calls && line != self.last_line {
-                    return Err(self.error(b"ambiguous syntax (function call x new statement)"));
+                    self.fail(self.error(b"ambiguous syntax (function call x new statement)"));
                 }
-                self.advance()?;
+                self.advance();
                 let args = match self.token {
                     Token::Char(b')') => ExprList::EMPTY,
                     _ => self.expr_list()?,
                 };
-                self.expect_closing(Token::Char(b')'), Token::Char(b'('), line)?;
+                self.expect_closing(Token::Char(b')'), Token::Char(b'('), line);
                 return Ok(args);
             }
             Token::Char(b'{') => {
@@ -229,11 +233,11 @@ impl Parser<'_> {
                 self.open_lists.push(table);
             }
             Token::Str(string) => {
-                self.advance()?;
+                self.advance();
                 let string = self.expr_node(ExprKind::Str(string));
                 self.open_lists.push(string);
             }
-            _ => return Err(self.error(b"function arguments expected")),
+            _ => self.fail(self.error(b"function arguments expected")),
         }
         Ok(self.expr_lists.take_tail(&mut self.open_lists, height))
     }
@@ -241,30 +245,30 @@ impl Parser<'_> {
     /// Parses a table constructor.
     fn table(&mut self) -> Result<ExprId> {
         let line = self.line();
-        self.expect(Token::Char(b'{'))?;
+        self.expect(Token::Char(b'{'));
         let height = self.open_fields.len();
         while self.token != Token::Char(b'}') {
             let field = self.field()?;
             self.open_fields.push(field);
-            if !self.accept(Token::Char(b','))? && !self.accept(Token::Char(b';'))? {
+            if !self.accept(Token::Char(b',')) && !self.accept(Token::Char(b';')) {
                 break;
             }
         }
-        self.expect_closing(Token::Char(b'}'), Token::Char(b'{'), line)?;
+        self.expect_closing(Token::Char(b'}'), Token::Char(b'{'), line);
         let fields = self.fields.take_tail(&mut self.open_fields, height);
         Ok(self.expr_node(ExprKind::Table { fields, line }))
     }
 
     fn field(&mut self) -> Result<Field> {
         let is_name = matches!(self.token, Token::Name(_));
-        let key = if is_name && self.look_ahead()? == Token::Char(b'=') {
-            self.name_as_key()?
+        let key = if is_name && self.look_ahead() == Token::Char(b'=') {
+            self.name_as_key()
         } else if self.token == Token::Char(b'[') {
             self.bracketed_key()?
         } else {
             return Ok(Field::Positional(self.expr()?));
         };
-        self.expect(Token::Char(b'='))?;
+        self.expect(Token::Char(b'='));
         let value = self.expr()?;
         Ok(Field::Keyed { key, value })
     }

@@ -15,7 +15,7 @@ mod stat;
 use perilune_base::dialect::Dialect;
 use perilune_base::dialect::table::DepthText;
 use perilune_base::index::{Pool, Slice};
-use perilune_base::limits::{MAX_C_CALLS, MAX_LOCALS, MAX_SOURCE};
+use perilune_base::limits::{MAX_C_CALLS, MAX_SOURCE};
 
 use crate::ast::{Arm, Attrib, Binding, Block, Chunk, Expr, ExprId, ExprKind, Field, FuncBody, Name, Stat, Varargs};
 use crate::error::SyntaxError;
@@ -32,10 +32,37 @@ type Result<T> = std::result::Result<T, SyntaxError>;
 ///
 /// The first violation of the grammar.
 pub fn parse(source: &[u8], chunk_name: &[u8], dialect: &Dialect) -> std::result::Result<Chunk, SyntaxError> {
-    if source.len() > MAX_SOURCE {
-        return Err(SyntaxError::new(chunk_name, dialect, 1, "chunk is too long"));
+    parse_until_error(source, chunk_name, dialect).map_err(|broken| broken.error)
+}
+
+/// A source that violates the grammar.
+#[derive(Debug)]
+pub struct Broken {
+    /// The first violation.
+    pub error: SyntaxError,
+    /// The offset of the token that is at fault.
+    pub offset: u32,
+    /// The complete statements before it, with all blocks that are open there closed.
+    pub chunk: Chunk,
+}
+
+/// As [`parse`], but what stands before an error is not lost: the reference compiles while it parses, so that errors in the
+/// meaning of it come before the error itself.
+///
+/// # Errors
+///
+/// The first violation of the grammar.
+pub fn parse_until_error(
+    source: &[u8],
+    chunk_name: &[u8],
+    dialect: &Dialect,
+) -> std::result::Result<Chunk, Box<Broken>> {
+    let is_too_long = source.len() > MAX_SOURCE;
+    let mut parser = Parser::new(if is_too_long { &[] } else { source }, chunk_name, dialect);
+    if is_too_long {
+        parser.fail(SyntaxError::new(chunk_name, dialect, 1, "chunk is too long"));
     }
-    Parser::new(source, chunk_name, dialect).chunk()
+    parser.chunk()
 }
 
 /// The text of the error that a function, defined in this line (0 for the chunk), has more than `limit` of `what`.
@@ -88,8 +115,9 @@ struct Parser<'s> {
     loops: u32,
     /// The line of the innermost function; 0 for the chunk.
     function_line: u32,
-    /// Variables of the innermost function that are declared and not yet out of scope.
-    locals: usize,
+    /// The first error, with the offset of the token at fault. From it on, the source counts as ended, and what
+    /// is missing as present.
+    failure: Option<(SyntaxError, u32)>,
 
     exprs: Pool<Expr>,
     expr_lists: Pool<ExprId>,
@@ -122,7 +150,7 @@ impl<'s> Parser<'s> {
             uses_dots: false,
             loops: 0,
             function_line: 0,
-            locals: 0,
+            failure: None,
             exprs: Pool::new(),
             expr_lists: Pool::new(),
             stats: Pool::new(),
@@ -138,13 +166,13 @@ impl<'s> Parser<'s> {
         }
     }
 
-    fn chunk(mut self) -> Result<Chunk> {
-        self.advance()?;
-        let block = self.block()?;
-        self.check(Token::Eof)?;
+    fn chunk(mut self) -> std::result::Result<Chunk, Box<Broken>> {
+        self.advance();
+        let block = self.block();
+        self.check(Token::Eof);
         let main =
             FuncBody { params: Slice::EMPTY, varargs: Varargs::Plain, block, line_defined: 0, last_line_defined: 0 };
-        Ok(Chunk {
+        let chunk = Chunk {
             main,
             exprs: self.exprs,
             expr_lists: self.expr_lists,
@@ -154,12 +182,32 @@ impl<'s> Parser<'s> {
             fields: self.fields,
             arms: self.arms,
             names: self.lexer.names.into_names(),
-        })
+        };
+        match self.failure {
+            None => Ok(chunk),
+            Some((error, offset)) => Err(Box::new(Broken { error, offset, chunk })),
+        }
+    }
+
+    /// Notes an error, unless it only follows from an earlier one, and ends the source.
+    #[cold]
+    fn fail(&mut self, error: SyntaxError) {
+        if self.failure.is_some() {
+            return;
+        }
+        self.failure = Some((error, self.start));
+        self.lexer.finish();
+        self.ahead = None;
+        self.token = Token::Eof;
+        // What follows is not in the source: it lies behind the token at fault.
+        self.start += 1;
+        self.end = self.start;
+        self.last_end = self.start;
     }
 
     /// Consumes the current token.
     #[inline]
-    fn advance(&mut self) -> Result<()> {
+    fn advance(&mut self) {
         self.last_line = self.lexer.line();
         self.last_end = self.end;
         match self.ahead.take() {
@@ -168,23 +216,31 @@ impl<'s> Parser<'s> {
                 self.start = start;
                 self.end = end;
             }
-            None => {
-                self.token = self.lexer.next_token()?;
-                self.start = self.lexer.start();
-                self.end = self.lexer.end();
-            }
+            None => match self.lexer.next_token() {
+                Ok(token) => {
+                    self.token = token;
+                    self.start = self.lexer.start();
+                    self.end = self.lexer.end();
+                }
+                Err(error) => self.fail(error),
+            },
         }
-        Ok(())
     }
 
     /// The token behind the current one.
-    fn look_ahead(&mut self) -> Result<Token> {
+    fn look_ahead(&mut self) -> Token {
         if let Some(ahead) = self.ahead {
-            return Ok(ahead.token);
+            return ahead.token;
         }
-        let token = self.lexer.next_token()?;
+        let token = match self.lexer.next_token() {
+            Ok(token) => token,
+            Err(error) => {
+                self.fail(error);
+                return Token::Eof;
+            }
+        };
         self.ahead = Some(Ahead { token, start: self.lexer.start(), end: self.lexer.end() });
-        Ok(token)
+        token
     }
 
     /// The line of the current token.
@@ -193,44 +249,57 @@ impl<'s> Parser<'s> {
         self.lexer.line()
     }
 
+    /// The line that an error in the meaning of the last token is told in.
+    fn error_line(&self) -> u32 {
+        if self.dialect.errors_in_last_line { self.last_line } else { self.line() }
+    }
+
     /// Consumes the current token if it is this one.
     #[inline]
-    fn accept(&mut self, token: Token) -> Result<bool> {
+    fn accept(&mut self, token: Token) -> bool {
         let is_next = self.token == token;
         if is_next {
-            self.advance()?;
+            self.advance();
         }
-        Ok(is_next)
+        is_next
     }
 
     /// Fails unless the current token is this one.
     #[inline]
-    fn check(&self, token: Token) -> Result<()> {
-        if self.token == token { Ok(()) } else { Err(self.expected(token)) }
+    fn check(&mut self, token: Token) {
+        if self.token != token {
+            self.fail(self.expected(token));
+        }
     }
 
     /// Consumes this token.
     #[inline]
-    fn expect(&mut self, token: Token) -> Result<()> {
-        self.check(token)?;
+    fn expect(&mut self, token: Token) {
+        self.check(token);
         self.advance()
     }
 
     /// Consumes the token that closes what `opener` opened at `line`.
     #[inline]
-    fn expect_closing(&mut self, token: Token, opener: Token, line: u32) -> Result<()> {
-        if self.token == token { self.advance() } else { Err(self.not_closed(token, opener, line)) }
+    fn expect_closing(&mut self, token: Token, opener: Token, line: u32) {
+        if self.token != token {
+            self.fail(self.not_closed(token, opener, line));
+        }
+        self.advance()
     }
 
     /// Consumes a name.
     #[inline]
-    fn expect_name(&mut self) -> Result<Name> {
+    fn expect_name(&mut self) -> Name {
         match self.token {
             Token::Name(name) => {
-                self.advance()?;
-                Ok(name)
+                self.advance();
+                name
             }
-            _ => Err(self.error(&[&self.shown_name()[..], b" expected"].concat())),
+            _ => {
+                self.fail(self.error(&[&self.shown_name()[..], b" expected"].concat()));
+                self.lexer.names.intern(b"?")
+            }
         }
     }
 
@@ -291,26 +360,15 @@ impl<'s> Parser<'s> {
     }
 
     /// Consumes a name and makes it a string constant.
-    fn name_as_key(&mut self) -> Result<ExprId> {
-        let name = self.expect_name()?;
-        Ok(self.expr_node(ExprKind::Str(name)))
+    fn name_as_key(&mut self) -> ExprId {
+        let name = self.expect_name();
+        self.expr_node(ExprKind::Str(name))
     }
 
     /// Consumes a name that declares a local variable without attribute.
-    fn plain_binding(&mut self) -> Result<Binding> {
-        let name = self.expect_name()?;
-        self.declare_locals(1)?;
-        Ok(Binding { name, attrib: Attrib::None, line: self.line(), end: self.last_end })
-    }
-
-    /// Counts variables. Their number is limited here, and not where registers run out, so that the error comes before
-    /// those that follow in the source.
-    fn declare_locals(&mut self, count: usize) -> Result<()> {
-        self.locals += count;
-        if self.locals <= MAX_LOCALS {
-            return Ok(());
-        }
-        Err(self.limit_error("local variables", MAX_LOCALS))
+    fn plain_binding(&mut self) -> Binding {
+        let name = self.expect_name();
+        Binding { name, attrib: Attrib::None, line: self.line(), end: self.last_end }
     }
 
     /// The error that the innermost function has more than `limit` of `what`.
@@ -335,10 +393,30 @@ impl<'s> Parser<'s> {
         }
     }
 
-    /// Parses statements up to the token that closes the block, which stays.
-    fn block(&mut self) -> Result<Block> {
+    /// Parses statements up to the token that closes the block, which stays. After an error the block ends with the last
+    /// complete statement.
+    fn block(&mut self) -> Block {
         let height = self.open_stats.len();
-        let locals = self.locals;
+        let level = self.level;
+        let open = [self.open_lists.len(), self.open_bindings.len(), self.open_fields.len(), self.open_arms.len()];
+        if let Err(error) = self.statements() {
+            self.fail(error);
+            self.level = level;
+            let [lists, bindings, fields, arms] = open;
+            self.open_lists.truncate(lists);
+            self.open_bindings.truncate(bindings);
+            self.open_fields.truncate(fields);
+            self.open_arms.truncate(arms);
+        }
+        Block {
+            stats: self.stats.take_tail(&mut self.open_stats, height),
+            last_line: self.last_line,
+            end_line: self.line(),
+            end: self.start,
+        }
+    }
+
+    fn statements(&mut self) -> Result<()> {
         while !self.ends_block(true) {
             let is_last = match self.token {
                 Token::Return => true,
@@ -347,19 +425,13 @@ impl<'s> Parser<'s> {
             };
             self.statement()?;
             if !self.dialect.empty_statements {
-                self.accept(Token::Char(b';'))?;
+                self.accept(Token::Char(b';'));
             }
             if is_last {
                 break;
             }
         }
-        self.locals = locals;
-        Ok(Block {
-            stats: self.stats.take_tail(&mut self.open_stats, height),
-            last_line: self.last_line,
-            end_line: self.line(),
-            end: self.start,
-        })
+        Ok(())
     }
 
     /// Parses parameters and body of a function, up to and with its `end`.
@@ -368,26 +440,23 @@ impl<'s> Parser<'s> {
         let outer_uses_dots = std::mem::replace(&mut self.uses_dots, false);
         let outer_loops = std::mem::replace(&mut self.loops, 0);
         let outer_line = std::mem::replace(&mut self.function_line, line);
-        let outer_locals = std::mem::replace(&mut self.locals, 0);
-        self.expect(Token::Char(b'('))?;
+        self.expect(Token::Char(b'('));
         let params = self.open_bindings.len();
         if has_self {
-            self.declare_locals(1)?;
             let name = self.lexer.names.intern(b"self");
             let (line, end) = (self.line(), self.last_end);
             self.open_bindings.push(Binding { name, attrib: Attrib::None, line, end });
         }
         let arg = self.parameters()?;
         let params = self.bindings.take_tail(&mut self.open_bindings, params);
-        self.expect(Token::Char(b')'))?;
-        let block = self.block()?;
+        self.expect(Token::Char(b')'));
+        let block = self.block();
         let last_line_defined = self.line();
-        self.expect_closing(Token::End, Token::Function, line)?;
+        self.expect_closing(Token::End, Token::Function, line);
         let is_vararg = std::mem::replace(&mut self.is_vararg, outer_is_vararg);
         let uses_dots = std::mem::replace(&mut self.uses_dots, outer_uses_dots);
         self.loops = outer_loops;
         self.function_line = outer_line;
-        self.locals = outer_locals;
         let varargs = match arg {
             Some(name) => Varargs::Named { name, is_needed: !uses_dots },
             None if is_vararg => Varargs::Plain,
@@ -407,24 +476,23 @@ impl<'s> Parser<'s> {
         loop {
             match self.token {
                 Token::Name(_) => {
-                    let param = self.plain_binding()?;
+                    let param = self.plain_binding();
                     self.open_bindings.push(param);
                 }
                 Token::Dots => {
-                    self.advance()?;
+                    self.advance();
                     self.is_vararg = true;
                     if self.dialect.vararg_table {
                         let name = self.lexer.names.intern(b"arg");
-                        self.declare_locals(1)?;
                         let (line, end) = (self.line(), self.last_end);
                         arg = Some(Binding { name, attrib: Attrib::None, line, end });
                     } else if self.dialect.named_varargs && matches!(self.token, Token::Name(_)) {
-                        arg = Some(self.plain_binding()?);
+                        arg = Some(self.plain_binding());
                     }
                 }
                 _ => return Err(self.error(b"<name> or '...' expected")),
             }
-            if self.is_vararg || !self.accept(Token::Char(b','))? {
+            if self.is_vararg || !self.accept(Token::Char(b',')) {
                 return Ok(arg);
             }
         }

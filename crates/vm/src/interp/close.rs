@@ -8,7 +8,7 @@ use crate::call::{self, Step};
 use crate::frame;
 use crate::meta::{self, Event};
 use crate::native::Raised;
-use crate::vm::Vm;
+use crate::vm::{Abort, Vm};
 
 /// What goes on after a `__close` handler.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -162,11 +162,16 @@ impl Vm {
                 let arguments = [v, error.unwrap_or(Value::NIL)];
                 let count = if error.is_some() || self.dialect.close_gets_nil { 2 } else { 1 };
                 if self.call_value(handler, &arguments[..count]).is_err() {
-                    if self.abort.is_some() {
-                        break;
+                    match self.abort {
+                        // A coroutine that closes itself while it is being closed drops the error on its way.
+                        Some(Abort::Close) => {
+                            self.abort = None;
+                            error = None;
+                        }
+                        Some(_) => break,
+                        None => error = Some(self.error),
                     }
-                    error = Some(self.error);
-                    self.replace_pin(place, self.error);
+                    self.replace_pin(place, error.unwrap_or(Value::NIL));
                 }
             }
             self.unpin(place);

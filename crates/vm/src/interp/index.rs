@@ -51,7 +51,7 @@ fn lookup(vm: &mut Vm, mut object: Value, key: Value) -> Result<Found, Raised> {
         }
         object = handler;
     }
-    Err(vm.run_error("'__index' chain too long; possible loop"))
+    Err(crate::errors::index_chain(vm))
 }
 
 /// Ends a load of the interpreter.
@@ -279,7 +279,7 @@ unsafe fn store_with_meta(vm: *mut Vm, object: Value, key: Value, v: Value, cons
             }
             object = handler;
         }
-        let _ = (*vm).run_error("'__newindex' chain too long; possible loop");
+        let _ = crate::errors::newindex_chain(&mut *vm);
         Step::Raise
     }
 }
@@ -523,7 +523,7 @@ impl Vm {
             }
             object = handler;
         }
-        Err(self.run_error("'__newindex' chain too long; possible loop"))
+        Err(crate::errors::newindex_chain(self))
     }
 
     /// `#v` with metamethods. **(safepoint)**

@@ -96,6 +96,10 @@ const MAX_TREES: usize = 500;
 /// Fuel that must have been spent for each instruction that is made code of: the time for about ten times as long.
 const FUEL_PER_INST: u64 = 16_000;
 
+/// Fuel for the time that it takes to enter code and to leave it. Where that happens often, what the exits have cost so far
+/// may be spent on code that has fewer of them.
+const FUEL_PER_ENTRY: u64 = 240;
+
 /// Instructions that are made code of without asking.
 const FREE_INSTS: u64 = 3_000;
 
@@ -196,7 +200,8 @@ impl Inner {
     /// Whether the program has run long enough for code of so many instructions: compiling must stay a small part of the
     /// whole. Fuel is the clock, so that the answer is the same on every run.
     fn affords(&self, instructions: usize) -> bool {
-        self.compiled + instructions as u64 <= FREE_INSTS + self.fuel_used / FUEL_PER_INST
+        let clock = self.fuel_used + self.stats.entries * FUEL_PER_ENTRY;
+        self.compiled + instructions as u64 <= FREE_INSTS + clock / FUEL_PER_INST
     }
 }
 

@@ -74,7 +74,7 @@ pub struct Compiled {
     slots: u32,
     frames: u32,
     most_fuel: u32,
-    /// Whether it calls compiled functions, or may be called.
+    /// Whether it calls compiled functions.
     calls: bool,
 }
 

@@ -151,7 +151,7 @@ impl Jit {
         inner.stats.code_bytes += block.bytes();
         inner.stats.compile_time += begun.elapsed();
         let calls = !notes.functions.is_empty();
-        let compiled = Rc::new(Compiled::new(block, exits, tree, notes, calls || is_function));
+        let compiled = Rc::new(Compiled::new(block, exits, tree, notes, calls));
         if is_function {
             inner.functions.grown(origin.proto, compiled.clone(), tree.segments.len(), calls);
         }

@@ -30,6 +30,21 @@ const PROGRAMS: &[(&str, &str)] = &[
         p = 0 for i = 1, 60 do p = p + f() end return p",
     ),
     (
+        "recursion",
+        "p = 0 local function f(n) p = p + 1 if n < 2 then return n end return f(n - 1) + f(n - 2) end
+        for i = 1, 6 do f(i) end return p",
+    ),
+    (
+        "recursion with loops",
+        "p = 0 local function f(n) for i = 1, n do p = p + 1 if i % 2 == 0 then f(n - 2) end end end
+        for i = 1, 6 do f(i) end return p",
+    ),
+    (
+        "tail calls",
+        "p = 0 local function f(n, s) p = p + 1 if n == 0 then return s end return f(n - 1, s + n) end
+        for i = 1, 12 do f(i, 0) end return p",
+    ),
+    (
         "metamethods",
         "local mt = {__add = function(a, b) return a.v + b end, __index = function(_, k) return #k end}
         local o = setmetatable({v = 1}, mt) p = 0 for i = 1, 80 do p = p + (o + i) + o.name end return p",
@@ -82,6 +97,20 @@ fn fuel_ends_at_the_same_point_with_the_compiler() {
             for options in &settings() {
                 assert_eq!(state(source, lab::fuel(budget), Some(options)), expected, "{name}: {budget}, {options:?}");
             }
+        }
+    }
+}
+
+#[test]
+fn depth_ends_recursion_at_the_same_point() {
+    let source = "p = 0 local function f(n) p = n if n == 0 then return 0 end return 1 + f(n - 1) end
+        for i = 1, 40 do f(i % 9) end for i = 10, 99 do f(i) end";
+    for depth in [20, 33, 64] {
+        let limits = || Limits { depth: Some(depth), ..Limits::default() };
+        let (expected, _, progress) = state(source, limits(), None);
+        for options in &settings() {
+            let (outcome, _, come) = state(source, limits(), Some(options));
+            assert_eq!((&outcome, &come), (&expected, &progress), "{depth}, {options:?}");
         }
     }
 }

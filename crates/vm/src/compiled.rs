@@ -98,6 +98,9 @@ pub unsafe fn make_room(vm: *mut Vm, slots: u32, frames: u32) -> bool {
             return false;
         }
         if (*th).frame.add(frames as usize) >= (*th).frames_limit {
+            if !(*vm).heap.may_grow_frames(th, frames as usize) {
+                return false;
+            }
             return (*vm).heap.grow_frames(th).is_ok() && make_room(vm, slots, frames);
         }
         true
@@ -137,8 +140,7 @@ const HOST_ROOM: u64 = 256 << 10;
 pub unsafe fn enter_room(vm: *mut Vm, calls: bool) -> Room {
     // SAFETY: the caller's duty.
     unsafe {
-        let th = (*vm).thread;
-        if calls && (*vm).heap.may_grow_frames(th, CALL_FRAMES as usize) {
+        if calls {
             // If there cannot be so much, what there is must do.
             let _ = make_room(vm, CALL_SLOTS, CALL_FRAMES);
         }

@@ -249,7 +249,7 @@ impl Heap {
     pub unsafe fn may_grow_frames(&self, th: *const Thread, more: usize) -> bool {
         // SAFETY: the caller's duty.
         let current = unsafe { (*th).frame.offset_from_unsigned((*th).frames) };
-        current + more < self.max_frames / 2
+        current.saturating_add(more) < self.max_frames
     }
 
     /// Gives back most of a buffer of frames that is much larger than what is in use.

@@ -6,6 +6,7 @@ use cranelift_frontend::Switch;
 use perilune_trace::ir::{ExitKind, HeaderId, Inst, Op, Range, Ref, SegmentId, SnapId, SnapSlot, Start};
 
 use super::{HeaderBlocks, Lowering, Place};
+use crate::layout::Callable;
 use crate::{ANY_VERSION, MISMATCH, handover};
 
 impl Lowering<'_, '_, '_> {
@@ -55,12 +56,7 @@ impl Lowering<'_, '_, '_> {
         let fuel = self.load(types::I64, vm, self.env.fuel);
         self.b.def_var(self.fuel, fuel);
         self.define_absent();
-        let function = self.env.callable.map(|callable| {
-            let (versions, mismatch) = (self.b.create_block(), self.b.create_block());
-            self.b.set_cold_block(mismatch);
-            self.check_room(callable, mismatch);
-            (versions, mismatch)
-        });
+        let function = self.env.callable.map(|callable| (callable, self.b.create_block()));
         let mut doors = Vec::new();
         for id in self.tree.header_ids() {
             if self.tree.header(id).frames.is_empty() {
@@ -73,13 +69,14 @@ impl Lowering<'_, '_, '_> {
             for (id, door) in others {
                 switch.set_entry(u128::from(id.0), *door);
             }
-            if let Some((versions, _)) = function {
-                switch.set_entry(u128::from(ANY_VERSION), versions);
+            if let Some((_, called)) = function {
+                switch.set_entry(u128::from(ANY_VERSION), called);
             }
             switch.emit(self.b, params[2], *last);
         }
-        if let Some((versions, mismatch)) = function {
-            self.versions(&doors, versions, mismatch);
+        if let Some((callable, called)) = function {
+            self.b.switch_to_block(called);
+            self.versions(&doors, callable);
         }
         for (id, door) in doors {
             self.b.switch_to_block(door);
@@ -87,9 +84,11 @@ impl Lowering<'_, '_, '_> {
         }
     }
 
-    /// Of a function's entry, tries the versions one after the other.
-    fn versions(&mut self, doors: &[(HeaderId, Block)], first: Block, mismatch: Block) {
-        self.b.switch_to_block(first);
+    /// A call by compiled code: if there is room, tries the versions of the function's entry one after the other.
+    fn versions(&mut self, doors: &[(HeaderId, Block)], callable: Callable) {
+        let mismatch = self.b.create_block();
+        self.b.set_cold_block(mismatch);
+        self.check_room(callable, mismatch);
         for (id, door) in doors {
             if !self.is_root(*id) {
                 continue;

@@ -94,11 +94,11 @@ const MAX_MISMATCHES: u32 = 3;
 const MAX_TREES: usize = 500;
 
 /// Fuel that must have been spent for each instruction that is made code of: the time for about ten times as long.
-const FUEL_PER_INST: u64 = 16_000;
+const FUEL_PER_INST: u64 = 12_000;
 
 /// Fuel for the time that it takes to enter code and to leave it. Where that happens often, what the exits have cost so far
 /// may be spent on code that has fewer of them.
-const FUEL_PER_ENTRY: u64 = 240;
+const FUEL_PER_ENTRY: u64 = 400;
 
 /// Instructions that are made code of without asking.
 const FREE_INSTS: u64 = 3_000;

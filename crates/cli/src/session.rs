@@ -67,6 +67,10 @@ fn attach_jit(vm: &mut Vm, command: &Command) -> Rc<Jit> {
     if let Some(hot) = command.hot {
         options.hot = hot;
         options.hot_exit = options.hot_exit.min(hot);
+        if hot == 1 {
+            // Tests are short, and want much code.
+            options.free_insts *= 5;
+        }
     }
     if let Some(bytes) = command.jit_memory {
         options.max_code = bytes;

@@ -390,7 +390,7 @@ impl Lowering<'_, '_, '_> {
         self.leave(snap);
     }
 
-    /// Puts the state of a snapshot into memory.
+    /// Puts the state of a snapshot into memory, and pays the path's fuel.
     pub(super) fn materialize(&mut self, snap: SnapId) {
         let header = self.tree.header_of(self.tree.snapshot(snap).segment);
         let base = self.base();
@@ -400,6 +400,7 @@ impl Lowering<'_, '_, '_> {
         for input in handover::carried_inputs(self.tree, snap) {
             self.store_slot(header, self.tree.inst(input).aux, input, base);
         }
+        self.pay(-i64::from(self.tree.snapshot(snap).fuel));
     }
 
     /// Leaves through a snapshot. What many exits of a loop have in common is in a block that they share.

@@ -104,7 +104,7 @@ const OPTIONS: &[Row] = &[
         id: Id::Stats,
         name: Name::Long("stats"),
         takes: Takes::Nothing,
-        help: "show what the trace compiler did, on standard error",
+        help: "show what the trace compiler did, and the units of work, on standard error",
     },
     Row {
         id: Id::TraceLog,

@@ -67,6 +67,10 @@ fn attach_jit(vm: &mut Vm, command: &Command) -> Rc<Jit> {
     if let Some(hot) = command.hot {
         options.hot = hot;
         options.hot_exit = options.hot_exit.min(hot);
+        if hot == 1 {
+            // Tests are short, and want much code.
+            options.free_insts *= 5;
+        }
     }
     if let Some(bytes) = command.jit_memory {
         options.max_code = bytes;
@@ -259,10 +263,9 @@ impl Session {
                 let _ = self.vm.host().stream(which).flush();
             }
             code = asked.unwrap_or(code);
-            if self.stats
-                && let Some(jit) = &self.jit
-            {
-                let text = jit.stats().to_string();
+            if self.stats {
+                let jit = self.jit.as_ref().map(|jit| jit.stats().to_string()).unwrap_or_default();
+                let text = format!("{jit}fuel: {} units\n", self.vm.fuel_used());
                 self.report(text.as_bytes());
             }
         } else {

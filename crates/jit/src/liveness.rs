@@ -5,6 +5,14 @@
 //!
 //! The analysis of temporaries is the usual one, backwards to a fixed point; what an instruction reads and destroys is
 //! said by [`perilune_bytecode::effects`].
+//!
+//! A variable that a closure has captured is read once more when its scope has ended:
+//!
+//! ```text
+//!  7 closure r6 ...     function() return v end, which finds v in r5
+//!  8 settable r1 r7 r6
+//!  9 close r5           v is in scope no more, but its upvalue takes what r5 holds
+//! ```
 
 use std::collections::HashMap;
 use std::rc::Rc;
@@ -23,10 +31,23 @@ impl Registers {
         self.0.get(register as usize / 64).is_some_and(|word| word >> (register % 64) & 1 != 0)
     }
 
+    /// The registers of a list.
+    pub fn of(registers: impl Iterator<Item = u8>) -> Registers {
+        let mut set = Registers::default();
+        registers.for_each(|register| set.add(Span::one(register)));
+        set
+    }
+
     fn add(&mut self, span: Span) {
         for register in span.first..span.end().min(256) {
             self.0[register as usize / 64] |= 1 << (register % 64);
         }
+    }
+
+    /// Those that are not below a register.
+    fn from(mut self, register: u8) -> Registers {
+        self.remove(Span::from(0, 0, u16::from(register)));
+        self
     }
 
     fn remove(&mut self, span: Span) {
@@ -49,11 +70,16 @@ pub struct Liveness {
 }
 
 impl Liveness {
-    /// The analysis of a prototype.
-    pub fn new(proto: &Proto) -> Liveness {
+    /// The analysis of a prototype, the closures of which find variables in the registers `captured`.
+    pub fn new(proto: &Proto, captured: Registers) -> Liveness {
         let mut live = temporaries(proto);
         for (pc, registers) in live.iter_mut().enumerate() {
             registers.add(Span::from(0, 0, variables(proto, pc as u32)));
+            if let Some(i) = proto.code.get(pc)
+                && i.op() == Some(Op::Close)
+            {
+                *registers = registers.join(captured.from(i.a()));
+            }
         }
         let mut headers: Vec<u32> = (0..proto.code.len()).filter_map(|pc| back_edge(proto, pc)).collect();
         headers.sort_unstable();
@@ -187,9 +213,9 @@ pub struct LivenessCache {
 }
 
 impl LivenessCache {
-    /// The analysis of the prototype at an address, whose plain form is `proto`.
-    pub fn of(&mut self, address: u64, proto: &Proto) -> Rc<Liveness> {
-        self.known.entry(address).or_insert_with(|| Rc::new(Liveness::new(proto))).clone()
+    /// The analysis of the prototype at an address, whose plain form is `proto`; see [`Liveness::new`].
+    pub fn of(&mut self, address: u64, proto: &Proto, captured: impl FnOnce() -> Registers) -> Rc<Liveness> {
+        self.known.entry(address).or_insert_with(|| Rc::new(Liveness::new(proto, captured()))).clone()
     }
 
     /// The analysis of the prototype at an address, if it was made.

@@ -22,6 +22,8 @@ use perilune_vm::compiled;
 use perilune_vm::meta::{self, Event};
 use perilune_vm::tier;
 
+use crate::liveness::Registers;
+
 /// The VM in front of an instruction.
 pub struct View<'a> {
     vm: *mut Vm,
@@ -160,6 +162,22 @@ impl View<'_> {
         let children = 0..Self::info(proto).protos.len();
         children.map(|n| self.child(proto, n)).any(|child| self.plain(child).upvals.iter().any(|up| up.in_stack))
             || self.plain(proto).code.iter().any(|i| matches!(i.op(), Some(Op::Tbc | Op::TForPrep)))
+    }
+
+    /// The registers that closures and `__close` find variables in.
+    pub fn captured(&self, proto: ProtoAt) -> Registers {
+        let children = 0..Self::info(proto).protos.len();
+        let by_closures = children
+            .flat_map(|n| &self.plain(self.child(proto, n)).upvals)
+            .filter(|upvalue| upvalue.in_stack)
+            .map(|upvalue| upvalue.index);
+        let to_be_closed = self.plain(proto).code.iter().filter_map(|i| match i.op() {
+            Some(Op::Tbc) => Some(i.a()),
+            // The fourth value of a generic loop.
+            Some(Op::TForPrep) => Some(i.a().saturating_add(3)),
+            _ => None,
+        });
+        Registers::of(by_closures.chain(to_be_closed))
     }
 
     /// A child prototype.

@@ -18,7 +18,7 @@ use crate::measure::{self, End};
 use crate::peers::{self, Engine};
 
 /// How long a program may run: they are made to end within some milliseconds.
-const LIMIT: Duration = Duration::from_secs(10);
+const LIMIT: Duration = Duration::from_secs(30);
 
 /// What a program may spend, in Perilune's units; only programs in the middle of being shrunk run for ever.
 const FUEL: &str = "--max-instructions=50000000";

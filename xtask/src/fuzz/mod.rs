@@ -36,10 +36,11 @@ const PLAIN: &[&str] = &["-joff"];
 /// With the compiler. A program is run in one or more of them by turns.
 const MODES: &[&[&str]] = &[
     &["--hot=1"],
-    &["--hot=1", "--exit-every=3"],
     &["--hot=2"],
-    &["--hot=1", "--exit-every=7"],
+    &["--hot=1", "--exit-every=3"],
+    &["--hot=2", "--exit-every=7"],
     &["--hot=1", "--jit-opt=-hoist,-ranges"],
+    &["--hot=3", "--exit-every=2"],
     &["-jon"],
 ];
 

@@ -390,7 +390,7 @@ impl Lowering<'_, '_, '_> {
         self.leave(snap);
     }
 
-    /// Puts the state of a snapshot into memory.
+    /// Puts the state of a snapshot into memory, and pays the path's fuel.
     pub(super) fn materialize(&mut self, snap: SnapId) {
         let header = self.tree.header_of(self.tree.snapshot(snap).segment);
         let base = self.base();
@@ -400,6 +400,7 @@ impl Lowering<'_, '_, '_> {
         for input in handover::carried_inputs(self.tree, snap) {
             self.store_slot(header, self.tree.inst(input).aux, input, base);
         }
+        self.pay(-i64::from(self.tree.snapshot(snap).fuel));
     }
 
     /// Leaves through a snapshot. What many exits of a loop have in common is in a block that they share.
@@ -522,14 +523,20 @@ impl Lowering<'_, '_, '_> {
                 return;
             }
         };
-        let holds = self.or_forced(holds, snap);
+        // Behind an allocation, whose result is where the snapshot wants it.
+        let holds = if inst.op == Op::NoCollect { self.forced(holds) } else { self.or_forced(holds, snap) };
         self.leave_unless(holds, snap);
     }
 
     /// The condition of a guard, or false where this guard is one of those that always fail. Those that ask for a service
     /// may stand behind a call that must not run twice: they fail only if it has not run.
     pub(super) fn or_forced(&mut self, holds: Value, snap: SnapId) -> Value {
-        if self.env.exit_every == 0 || self.tree.snapshot(snap).kind != ExitKind::Guard {
+        if self.tree.snapshot(snap).kind == ExitKind::Guard { self.forced(holds) } else { holds }
+    }
+
+    /// The condition of a guard that may fail at any time.
+    fn forced(&mut self, holds: Value) -> Value {
+        if self.env.exit_every == 0 {
             return holds;
         }
         self.guards += 1;

@@ -168,7 +168,7 @@ impl Recorder {
     }
 
     pub(super) fn liveness_of(&mut self, view: &View<'_>, proto: ProtoAt) -> Rc<Liveness> {
-        self.liveness.of(proto.0, view.plain(proto))
+        self.liveness.of(proto.0, view.plain(proto), || view.captured(proto))
     }
 
     // The shadow stack.

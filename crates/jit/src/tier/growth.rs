@@ -57,7 +57,7 @@ impl Jit {
             known.tree = grown;
             known.notes = notes;
             let has_grown = known.tree.segments.len() > segments;
-            let is_due = if has_grown { known.is_due() } else { known.pending() > 0 };
+            let is_due = if has_grown { known.is_due(self.options.hot_exit) } else { known.pending() > 0 };
             let size = known.tree.insts.len();
             if is_due && inner.affords(size) {
                 self.compile(inner, at);
@@ -216,9 +216,10 @@ impl Grown {
         self.tree.segments.len() - self.compiled_segments
     }
 
-    /// Whether enough of them have come together.
-    fn is_due(&self) -> bool {
-        self.pending() >= MAX_PENDING + self.compiled_segments / SEGMENTS_PER_PENDING
+    /// Whether enough of them have come together, which is the sooner the sooner an exit is hot.
+    fn is_due(&self, hot_exit: u32) -> bool {
+        let patience = MAX_PENDING.min(hot_exit.max(1) as usize);
+        self.pending() >= patience + self.compiled_segments / SEGMENTS_PER_PENDING
     }
 }
 

@@ -52,6 +52,8 @@ pub struct JitOptions {
     pub hot: u32,
     /// Exits through a guard before a side segment is recorded.
     pub hot_exit: u32,
+    /// Instructions that are made code of without asking how long the program has run.
+    pub free_insts: u64,
     /// Most segments of a tree.
     pub max_segments: usize,
     /// Most bytes of code.
@@ -73,6 +75,7 @@ impl Default for JitOptions {
         JitOptions {
             hot: 120,
             hot_exit: 12,
+            free_insts: 3_000,
             max_segments: 160,
             max_code: 32 << 20,
             exit_every: 0,
@@ -99,9 +102,6 @@ const FUEL_PER_INST: u64 = 12_000;
 /// Fuel for the time that it takes to enter code and to leave it. Where that happens often, what the exits have cost so far
 /// may be spent on code that has fewer of them.
 const FUEL_PER_ENTRY: u64 = 400;
-
-/// Instructions that are made code of without asking.
-const FREE_INSTS: u64 = 3_000;
 
 /// Calls of a function that count as a round of a loop. Those that must be compiled on their own, because they call
 /// themselves, are known from what was recorded elsewhere: see `Recorder::missed`.
@@ -177,6 +177,8 @@ struct Inner {
     compiled: u64,
     /// Fuel that the program has spent so far.
     fuel_used: u64,
+    /// [`JitOptions::free_insts`].
+    free_insts: u64,
 }
 
 impl Inner {
@@ -201,7 +203,7 @@ impl Inner {
     /// whole. Fuel is the clock, so that the answer is the same on every run.
     fn affords(&self, instructions: usize) -> bool {
         let clock = self.fuel_used + self.stats.entries * FUEL_PER_ENTRY;
-        self.compiled + instructions as u64 <= FREE_INSTS + clock / FUEL_PER_INST
+        self.compiled + instructions as u64 <= self.free_insts + clock / FUEL_PER_INST
     }
 }
 
@@ -229,6 +231,7 @@ impl Jit {
             stats: Stats::default(),
             compiled: 0,
             fuel_used: 0,
+            free_insts: options.free_insts,
         };
         Rc::new(Jit { inner: RefCell::new(inner), collects: Cell::new(false), options })
     }

@@ -28,6 +28,7 @@
 //! | `native` | library functions |
 //! | `loops` | numeric and generic loops |
 //! | `headers` | the joining of paths |
+//! | `unroll` | loops over variable arguments |
 //! | `state` | the shadow stack and snapshots |
 
 mod arith;
@@ -40,6 +41,7 @@ mod headers;
 mod loops;
 mod native;
 mod state;
+mod unroll;
 mod upvalue;
 
 use std::rc::Rc;
@@ -162,7 +164,8 @@ pub struct Recorder {
 
 /// How many of the frames lie above the root frame.
 fn calls(frames: &[InlinedFrame]) -> usize {
-    frames.iter().filter(|frame| frame.func > 0).count()
+    let frames = frames.iter().filter(|frame| frame.func > 0);
+    frames.map(|frame| 1 + usize::from(frame.protected.is_some())).sum()
 }
 
 /// What recordings share with the policy.
@@ -315,7 +318,7 @@ impl Recorder {
         }
         let here = view.thread() == self.thread
             && view.host_depth() == self.host_depth
-            && view.depth() == self.root_depth + self.frames.len() - 1
+            && view.depth() == self.depth()
             && view.proto(0) == self.frame().proto
             && view.base(0) == self.root + self.frame().base as usize
             && view.pc(0) == self.expected;

@@ -158,6 +158,8 @@ pub struct Recorder {
     missed: Option<ProtoAt>,
     /// Whether the root frame has returned: the tree is complete.
     has_returned: bool,
+    /// Why the complete recording ends where it does, if it could not be followed further.
+    stopped: Option<Abort>,
     /// Whether nothing of the open segment has been recorded yet.
     is_fresh: bool,
 }
@@ -257,6 +259,7 @@ impl Recorder {
         }
         let snap = self.snapshot(ExitKind::End, self.expected);
         self.builder.end(End::Exit(snap), None);
+        self.stopped = Some(why);
         Ok(Flow::Done)
     }
 
@@ -289,6 +292,16 @@ impl Recorder {
     /// A function that had to be compiled on its own before this could be recorded.
     pub fn missed(&self) -> Option<ProtoAt> {
         self.missed
+    }
+
+    /// Why the complete recording could not be followed further, if that is so.
+    pub fn stopped(&self) -> Option<Abort> {
+        self.stopped
+    }
+
+    /// The line of the last instruction that was looked at.
+    pub fn line(&self) -> u32 {
+        View::line(self.frame().proto, self.expected)
     }
 
     /// The place where the tree began.

@@ -104,6 +104,7 @@ impl Recorder {
             in_tail: false,
             refused: None,
             alternative_of: None,
+            stopped: None,
             is_fresh: true,
         };
         recorder.liveness_of(view, origin.proto);

@@ -5,7 +5,7 @@
 
 use std::mem::{offset_of, size_of};
 
-use perilune_runtime::object::{LuaClosure, Str, Table, UpVal};
+use perilune_runtime::object::{LuaClosure, NativeClosure, Str, Table, UpVal};
 use perilune_runtime::stack::Room;
 use perilune_runtime::value::Value;
 use perilune_trace::ir::{Field, Helper};
@@ -97,6 +97,7 @@ pub(crate) fn field(field: Field, number: u32) -> (i32, Width) {
         Field::UpVal => (size_of::<LuaClosure>() + number as usize * size_of::<*mut UpVal>(), Width::Word),
         Field::Proto => (offset_of!(LuaClosure, proto), Width::Word),
         Field::StrLen => (offset_of!(Str, len), Width::Word),
+        Field::Known => (offset_of!(NativeClosure, intrinsic), Width::Half),
     };
     (offset as i32, width)
 }

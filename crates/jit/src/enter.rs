@@ -53,6 +53,7 @@ impl Exits {
                     base: frame.base,
                     extra: frame.extra,
                     lost: frame.lost,
+                    protected: frame.protected,
                     return_pc: frame.return_pc,
                     nresults: frame.nresults,
                     flags: frame.flags,

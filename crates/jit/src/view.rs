@@ -19,6 +19,7 @@ use perilune_runtime::table::{FieldSlot, Shape, lookup_field, transition};
 use perilune_runtime::value::{Tag, Value};
 use perilune_vm::Vm;
 use perilune_vm::compiled;
+use perilune_vm::control::Control;
 use perilune_vm::meta::{self, Event};
 use perilune_vm::tier;
 
@@ -277,6 +278,12 @@ impl View<'_> {
     pub fn is_control(&self, function: Value) -> bool {
         // SAFETY: as in `proto_of`.
         function.as_native_fn().is_none_or(|f| unsafe { (*f.as_ptr()).control != 0 })
+    }
+
+    /// Which of the functions that move frames a native function is.
+    pub fn control(&self, function: Value) -> Option<Control> {
+        // SAFETY: as in `proto_of`.
+        function.as_native_fn().and_then(|f| unsafe { Control::of((*f.as_ptr()).control) })
     }
 
     /// The first upvalue of a native function.

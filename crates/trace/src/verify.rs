@@ -394,6 +394,7 @@ fn operands(inst: &Inst) -> Option<Vec<Kind>> {
             Field::UpSlot => Ptr,
             Field::UpVal | Field::Proto => Function,
             Field::StrLen => Str,
+            Field::Known => Kind::Of(Ty::NativeFn),
         }
     }
 }

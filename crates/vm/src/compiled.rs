@@ -34,6 +34,8 @@ pub struct FrameImage {
     pub extra: u32,
     /// Calls that tail calls have replaced, where the language counts them.
     pub lost: u32,
+    /// If a protected call has called it, whose frame is directly below: how many results that one wants.
+    pub protected: Option<i32>,
     /// Where its caller goes on.
     pub return_pc: u32,
     /// Results that its caller wants; -1 for all.
@@ -272,7 +274,10 @@ pub unsafe fn push_frames(vm: *mut Vm, images: &[FrameImage], pc: u32, top: Opti
                 continue;
             }
             set_pc(f, image.return_pc);
-            if image.flags & frame::HANDLED != 0 {
+            if let Some(wanted) = image.protected {
+                f = f.add(1);
+                set_protected(f, root.add(image.func as usize - 1), wanted);
+            } else if image.flags & frame::HANDLED != 0 {
                 // Handlers of concatenations are followed for two operands only, and those of comparisons where what
                 // they return is the outcome.
                 (*f).resume = if (*(*f).pc.sub(1)).op() == Some(Op::Concat) { 2 } else { 0 };
@@ -298,6 +303,30 @@ pub unsafe fn push_frames(vm: *mut Vm, images: &[FrameImage], pc: u32, top: Opti
     }
 }
 
+/// How many frames the images stand for.
+fn count_frames(images: &[FrameImage]) -> usize {
+    let frames = images.iter().filter(|image| image.func != 0);
+    frames.map(|image| 1 + usize::from(image.protected.is_some())).sum()
+}
+
+/// Makes `f` the frame of a protected call with `pcall` in slot `func`, as `call_native` and `control` leave it.
+unsafe fn set_protected(f: *mut Frame, func: *mut Value, wanted: i32) {
+    // SAFETY: the caller has room for the frame; the function that is called follows `pcall`.
+    unsafe {
+        debug_assert!((*func).tag == Tag::NativeFn);
+        (*f).func = func;
+        (*f).base = func.add(1);
+        (*f).top = func.add(2 + MIN_STACK);
+        (*f).closure = ptr::null_mut();
+        (*f).pc = ptr::null();
+        (*f).nresults = wanted;
+        (*f).kind = frame::PCALL;
+        (*f).resume = 0;
+        (*f).flags = 0;
+        (*f).extra = 0;
+    }
+}
+
 unsafe fn set_pc(f: *mut Frame, pc: u32) {
     // SAFETY: `f` is a Lua frame; `pc` is an instruction of its prototype.
     unsafe {
@@ -318,13 +347,13 @@ pub unsafe fn call_out(vm: *mut Vm, images: &[FrameImage], pc: u32, func: u32, n
         push_frames(vm, images, pc, None);
         let epoch = (*vm).epoch;
         let th = (*vm).thread;
-        let root = (*(*th).frame.sub(images.len())).base.sub(1);
+        let root = (*(*th).frame.sub(count_frames(images))).base.sub(1);
         let func = root.add(func as usize);
         (*th).top = func.add(1 + nargs as usize);
         let step = call::call_native(vm, func, nresults as i32, 0);
         let goes_on = step == Step::Next && !(*vm).hooked && (*vm).epoch == epoch && ptr::eq((*vm).thread, th);
         if goes_on {
-            (*th).frame = (*th).frame.sub(images.len());
+            (*th).frame = (*th).frame.sub(count_frames(images));
         } else {
             // A hook that was set meanwhile is seen in another instance of the loop.
             (*vm).left_over = if step == Step::Next { Step::Reload } else { step };

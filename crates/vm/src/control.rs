@@ -40,6 +40,15 @@ pub enum Control {
     Yield = 5,
 }
 
+impl Control {
+    /// The function with a control number; none has 0.
+    #[must_use]
+    pub fn of(number: u32) -> Option<Control> {
+        let all = [Control::PCall, Control::XPCall, Control::Resume, Control::Wrapped, Control::Yield];
+        all.into_iter().find(|control| *control as u32 == number)
+    }
+}
+
 impl Vm {
     /// A function value for one of the control functions.
     pub fn control_function(&mut self, control: Control, upvalues: &[Value]) -> Value {

@@ -56,7 +56,7 @@ intrinsics! {
     Assert Type Next NextFloat Pairs Ipairs IpairsStep IpairsStepFloat RawGet RawSet RawEqual RawLen Select SetMetatable GetMetatable ToNumber ToString
     Unpack TableInsert TableRemove TableRemoveOld TableConcat
     MathAbs MathCeil MathFloor MathFmod MathMax MathMin MathSqrt MathSin MathCos MathTan MathExp MathLog MathModf MathToInteger MathType MathRandom MathUlt
-    StringByte StringChar StringLen StringSub StringRep StringFind StringMatch StringGsub StringGmatch StringFormat StringUpper StringLower StringReverse
+    StringByte StringChar StringLen StringSub StringRep StringFind StringMatch StringGsub StringGmatch GmatchStep StringFormat StringUpper StringLower StringReverse
 }
 
 impl Intrinsic {

@@ -4,6 +4,7 @@ use perilune_base::dialect::table::SharedHandlers;
 use perilune_bytecode::ops::{Instr, Op};
 use perilune_runtime::value::{Tag, Value};
 use perilune_trace::ir::{Effects, ExitKind, Field, Helper, Op as Ir, Ref, Ty};
+use perilune_vm::control::Control;
 use perilune_vm::frame;
 use perilune_vm::meta::Event;
 
@@ -22,6 +23,8 @@ pub(super) struct Callee {
     pub flags: u16,
     /// Calls that tail calls have replaced.
     pub lost: u32,
+    /// Whether `pcall` has called it, which wants its results; see [`InlinedFrame`](perilune_trace::ir::InlinedFrame).
+    pub protected: Option<i32>,
     pub return_pc: u32,
 }
 
@@ -35,7 +38,15 @@ impl Recorder {
         match seen.tag {
             Tag::LuaFn => {
                 let return_pc = self.expected;
-                self.enter(view, function, seen, Callee { func, nargs, nresults, flags: 0, lost: 0, return_pc })
+                self.enter(
+                    view,
+                    function,
+                    seen,
+                    Callee { func, nargs, nresults, flags: 0, lost: 0, protected: None, return_pc },
+                )
+            }
+            Tag::NativeFn if view.control(seen) == Some(Control::PCall) => {
+                self.protected_call(view, function, seen, func, nargs, nresults)
             }
             Tag::NativeFn => {
                 let results = self.native(view, function, seen, func, nargs, nresults)?;
@@ -49,12 +60,50 @@ impl Recorder {
         }
     }
 
+    /// `pcall` of a Lua function: goes on in its code. Errors are the interpreter's, which finds the frame of the protected
+    /// call below that of the function.
+    fn protected_call(
+        &mut self,
+        view: &View<'_>,
+        function: Ref,
+        seen: Value,
+        func: u32,
+        nargs: u32,
+        nresults: i32,
+    ) -> Result<(), Abort> {
+        let callee_seen = self.seen(view, func + 1);
+        if nargs == 0 || callee_seen.tag != Tag::LuaFn {
+            return Err(Abort::Native);
+        }
+        self.guard_native(function, seen)?;
+        let callee_function = self.slot(func + 1, callee_seen)?;
+        self.put(func, function);
+        self.reach(func + 24);
+        let callee = Callee {
+            func: func + 1,
+            nargs: nargs - 1,
+            nresults: -1,
+            flags: frame::HANDLED,
+            lost: 0,
+            protected: Some(nresults),
+            return_pc: self.expected,
+        };
+        self.enter(view, callee_function, callee_seen, callee)?;
+        self.fuel += 1;
+        Ok(())
+    }
+
     /// Calls the iterator of a generic loop, which stands with its arguments behind the loop's registers.
     pub(super) fn call_iterator(&mut self, view: &View<'_>, iterator: Ref, seen: Value, i: Instr) -> Result<(), Abort> {
         let func = self.frame().base + u32::from(i.a()) + 4;
         let return_pc = self.expected;
         let nresults = i32::from(i.c());
-        self.enter(view, iterator, seen, Callee { func, nargs: 2, nresults, flags: 0, lost: 0, return_pc })
+        self.enter(
+            view,
+            iterator,
+            seen,
+            Callee { func, nargs: 2, nresults, flags: 0, lost: 0, protected: None, return_pc },
+        )
     }
 
     /// How many values an instruction takes from slot `first` up.
@@ -64,6 +113,15 @@ impl Recorder {
             (0, None) => Err(Abort::OpenResults),
             (b, _) => Ok(u32::from(b) - 1),
         }
+    }
+
+    /// Whether a call is a recursion that is not followed. One that hands on fewer and fewer variable arguments ends soon.
+    fn recurses(&self, view: &View<'_>, proto: ProtoAt, nargs: u32) -> bool {
+        let plain = view.plain(proto);
+        let extra = nargs.saturating_sub(u32::from(plain.num_params));
+        let outer = self.frames.iter().filter(|active| active.proto == proto && active.extra <= extra);
+        // The last one may have no more extra arguments than the one before.
+        outer.count() >= MAX_RECURSION + usize::from(plain.is_vararg)
     }
 
     /// Goes on in the code of a Lua function, or calls it, if it is compiled and better called.
@@ -78,7 +136,7 @@ impl Recorder {
     /// Goes on in the code of a Lua function.
     pub(super) fn follow(&mut self, view: &View<'_>, function: Ref, seen: Value, callee: Callee) -> Result<(), Abort> {
         let proto = view.proto_of(seen).ok_or(Abort::Callee)?;
-        self.may_enter(proto)?;
+        self.may_enter(view, proto, callee.nargs)?;
         self.guard_function(function, seen, proto)?;
         self.fuel += 1;
         self.open = None;
@@ -107,6 +165,7 @@ impl Recorder {
             base,
             extra,
             lost: callee.lost,
+            protected: callee.protected,
             always: None,
             return_pc: callee.return_pc,
             nresults: callee.nresults,
@@ -119,11 +178,11 @@ impl Recorder {
     }
 
     /// Whether the code of a function may be followed inside the frames that are there.
-    fn may_enter(&mut self, proto: ProtoAt) -> Result<(), Abort> {
+    fn may_enter(&mut self, view: &View<'_>, proto: ProtoAt, nargs: u32) -> Result<(), Abort> {
         if self.frames.len() > MAX_FRAMES {
             return Err(Abort::TooDeep);
         }
-        if self.frames.iter().filter(|active| active.proto == proto).count() >= MAX_RECURSION {
+        if self.recurses(view, proto, nargs) {
             self.missed = Some(proto);
             return Err(Abort::Recursion);
         }
@@ -192,6 +251,8 @@ impl Recorder {
                 self.open = None;
                 match results {
                     Some(results) => self.return_values(&results),
+                    // Behind a protected call with so many results nobody sees how many there were.
+                    None if frame.protected.is_some_and(|wanted| wanted >= 0) => Err(Abort::OpenResults),
                     // The interpreter calls and returns at once.
                     None if self.pending_is_tail() => Ok(()),
                     None => Err(Abort::OpenResults),
@@ -213,13 +274,14 @@ impl Recorder {
                     nresults: frame.nresults,
                     flags: frame.flags | frame::TAIL,
                     lost: if view.dialect().counts_tail_calls { frame.lost + 1 } else { 0 },
+                    protected: frame.protected,
                     return_pc: frame.return_pc,
                 };
                 // Whatever can be refused is refused before the frame is gone.
                 self.frames.pop();
                 let allowed = match self.callable(proto, &callee) {
                     Some(_) => Ok(()),
-                    None => self.may_enter(proto),
+                    None => self.may_enter(view, proto, nargs),
                 };
                 self.frames.push(frame);
                 allowed?;
@@ -260,6 +322,12 @@ impl Recorder {
         }
         let Some(frame) = self.frames.pop() else { return Err(Abort::LeftLoop) };
         self.expected = frame.return_pc;
+        if let Some(wanted) = frame.protected {
+            let succeeded = self.boolean(true);
+            let results: Vec<Ref> = std::iter::once(succeeded).chain(values.iter().copied()).collect();
+            self.deliver(frame.func - 1, &results, wanted);
+            return Ok(());
+        }
         if frame.flags & frame::HANDLED != 0 {
             let result = values.first().copied();
             let result = result.unwrap_or_else(|| self.builder.primitive(Ty::Nil));
@@ -372,6 +440,7 @@ impl Recorder {
             nresults,
             flags: frame::HANDLED,
             lost: 0,
+            protected: None,
             return_pc: self.expected,
         };
         self.enter(view, function, handler, callee)

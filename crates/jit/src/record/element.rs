@@ -141,7 +141,9 @@ impl Recorder {
             Tag::Nil => Err(Abort::Error),
             Tag::Float if seen.1.raw_float().is_nan() => Err(Abort::Error),
             tag => {
-                self.absent_or_plain(view, object, table, key, seen.1)?;
+                if let Some(handler) = self.new_index(view, object, table, key, seen.1)? {
+                    return self.call_new_index(view, handler, object, key, value);
+                }
                 let helper = if tag == Tag::Str { Helper::SetDynamic } else { Helper::SetRaw };
                 self.store_with_helper(helper, &[object, key, value]);
                 Ok(())
@@ -149,24 +151,34 @@ impl Recorder {
         }
     }
 
-    /// Relies on a store needing no `__newindex`: there is no such handler, or the key has a value.
-    fn absent_or_plain(
+    /// What `__newindex` says of a store, relied on: nothing where there is no handler, or the key has a value.
+    pub(super) fn new_index(
         &mut self,
         view: &View<'_>,
         object: Ref,
         table: TableView,
         key: Ref,
         seen: Value,
+    ) -> Result<Option<(Ref, Value)>, Abort> {
+        let Some((meta, meta_view)) = self.metatable(object, table)? else { return Ok(None) };
+        let Some(handler) = self.own_field(view, meta, meta_view, view.event_name(Event::NewIndex))? else {
+            return Ok(None);
+        };
+        let present = self.element(view, object, table, key, seen)?;
+        Ok((self.ty(present) == Ty::Nil).then_some(handler))
+    }
+
+    /// A store that a handler does: its call begins.
+    pub(super) fn call_new_index(
+        &mut self,
+        view: &View<'_>,
+        handler: (Ref, Value),
+        object: Ref,
+        key: Ref,
+        value: Ref,
     ) -> Result<(), Abort> {
-        let Some((meta, meta_view)) = self.metatable(object, table)? else { return Ok(()) };
-        if self.own_field(view, meta, meta_view, view.event_name(Event::NewIndex))?.is_none() {
-            return Ok(());
-        }
-        if table.get(seen).is_nil() {
-            return Err(Abort::Metamethod);
-        }
-        self.element(view, object, table, key, seen)?;
-        Ok(())
+        let key = if self.ty(key) == Ty::Int { self.number_of(view, key) } else { key };
+        self.call_handler(view, handler.0, handler.1, &[object, key, value], 0)
     }
 
     pub(super) fn write_int(
@@ -204,7 +216,9 @@ impl Recorder {
                 return Ok(());
             }
         }
-        self.absent_or_plain(view, object, table, key, Value::int(seen))?;
+        if let Some(handler) = self.new_index(view, object, table, key, Value::int(seen))? {
+            return self.call_new_index(view, handler, object, key, value);
+        }
         if index == table.len() && ty != Ty::Nil && table.has_room(ty as u8) {
             return self.append(object, table, n, len, value);
         }

@@ -218,13 +218,19 @@ impl Recorder {
                 let snap = self.snap();
                 let slots = self.load(Field::Slots, object);
                 self.builder.load_prop(slots, n, table.shape(), Ty::Nil, snap)?;
-                self.no_new_index(view, object, table)?;
+                let handler = self.absent_new_index(view, object, table)?;
                 let key = self.constant_of(key)?;
+                if let Some(handler) = handler {
+                    return self.call_new_index(view, handler, object, key, value);
+                }
                 self.store_with_helper(Helper::SetStr, &[object, key, value]);
                 Ok(())
             }
             Property::Absent => {
-                self.no_new_index(view, object, table)?;
+                if let Some(handler) = self.absent_new_index(view, object, table)? {
+                    let key = self.constant_of(key)?;
+                    return self.call_new_index(view, handler, object, key, value);
+                }
                 if self.ty(value) == Ty::Nil {
                     return Ok(());
                 }
@@ -268,8 +274,11 @@ impl Recorder {
         value: Ref,
     ) -> Result<(), Abort> {
         self.guard_shape(object, table)?;
-        self.no_new_index(view, object, table)?;
+        let seen = key;
         let key = self.constant_of(key)?;
+        if let Some(handler) = self.new_index(view, object, table, key, seen)? {
+            return self.call_new_index(view, handler, object, key, value);
+        }
         self.store_with_helper(Helper::SetStr, &[object, key, value]);
         Ok(())
     }
@@ -281,13 +290,15 @@ impl Recorder {
         self.allocated = true;
     }
 
-    /// Relies on there being no `__newindex` for a table.
-    pub(super) fn no_new_index(&mut self, view: &View<'_>, object: Ref, table: TableView) -> Result<(), Abort> {
-        let Some((meta, meta_view)) = self.metatable(object, table)? else { return Ok(()) };
-        match self.own_field(view, meta, meta_view, view.event_name(Event::NewIndex))? {
-            None => Ok(()),
-            Some(_) => Err(Abort::Metamethod),
-        }
+    /// The `__newindex` of a table, relied on, for a key that has no value.
+    fn absent_new_index(
+        &mut self,
+        view: &View<'_>,
+        object: Ref,
+        table: TableView,
+    ) -> Result<Option<(Ref, Value)>, Abort> {
+        let Some((meta, meta_view)) = self.metatable(object, table)? else { return Ok(None) };
+        self.own_field(view, meta, meta_view, view.event_name(Event::NewIndex))
     }
 
     /// Keeps the collector's invariant after `object` got a reference to `value`.

@@ -67,6 +67,7 @@ impl Recorder {
             base: args,
             extra: 0,
             lost: 0,
+            protected: None,
             always: None,
             return_pc: callee.return_pc,
             nresults: callee.nresults,
@@ -85,7 +86,7 @@ impl Recorder {
 
     /// Lets the recording wait for a call of a compiled function, the first time that it is asked.
     pub(super) fn wait(&mut self, view: &View<'_>) -> Result<bool, Abort> {
-        let depth = self.root_depth + self.frames.len();
+        let depth = self.depth() + 1;
         let Some(waiting) = &mut self.waiting else { return Ok(false) };
         if waiting.is_watched {
             return Ok(false);
@@ -222,8 +223,15 @@ impl Recorder {
             self.put(n as u32, *value);
         }
         self.replacing.push(proto);
-        let callee =
-            Callee { func: 0, nargs: values.len() as u32 - 1, nresults: 0, flags: frame::TAIL, lost: 0, return_pc: 0 };
+        let callee = Callee {
+            func: 0,
+            nargs: values.len() as u32 - 1,
+            nresults: 0,
+            flags: frame::TAIL,
+            lost: 0,
+            protected: None,
+            return_pc: 0,
+        };
         self.follow(view, function, seen, callee)
     }
 

@@ -25,7 +25,7 @@ impl Recorder {
             let is_origin = self.is_at_origin();
             let liveness = self.liveness_of(view, proto);
             let is_header = is_origin || liveness.is_header(self.expected) || self.merges(&liveness);
-            if self.is_fresh || !is_header || self.open.is_some() {
+            if self.is_fresh || !is_header || self.open.is_some() || self.unrolls(view) {
                 return Ok(Flow::On);
             }
         }

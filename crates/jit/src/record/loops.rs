@@ -274,6 +274,9 @@ impl Recorder {
                 return self.next_element(view, i);
             }
         }
+        if view.intrinsic(seen) == Intrinsic::GmatchStep as u32 {
+            return self.next_match(view, i, iterator);
+        }
         if seen.tag != Tag::LuaFn {
             return Err(Abort::Native);
         }
@@ -334,6 +337,17 @@ impl Recorder {
         self.set(a + 2, key);
         self.go_round(view, true);
         Ok(())
+    }
+
+    /// A step of `string.gmatch`, whose functions are all different: what they do is relied on.
+    fn next_match(&mut self, view: &View<'_>, i: Instr, iterator: Ref) -> Result<(), Abort> {
+        let a = i.a();
+        let (state, control) = (self.get(view, a + 1)?, self.get(view, a + 2)?);
+        let known = self.load(Field::Known, iterator);
+        let expected = self.builder.int(Intrinsic::GmatchStep as i64);
+        self.guard(Ir::Eq, &[known, expected])?;
+        let func = self.frame().base + u32::from(a) + 4;
+        self.call_pure(iterator, func, &[state, control], i32::from(i.c()))
     }
 
     /// A step of `ipairs`.

@@ -28,6 +28,7 @@
 //! | `native` | library functions |
 //! | `loops` | numeric and generic loops |
 //! | `headers` | the joining of paths |
+//! | `unroll` | loops over variable arguments |
 //! | `state` | the shadow stack and snapshots |
 
 mod arith;
@@ -40,6 +41,7 @@ mod headers;
 mod loops;
 mod native;
 mod state;
+mod unroll;
 mod upvalue;
 
 use std::rc::Rc;
@@ -156,13 +158,16 @@ pub struct Recorder {
     missed: Option<ProtoAt>,
     /// Whether the root frame has returned: the tree is complete.
     has_returned: bool,
+    /// Why the complete recording ends where it does, if it could not be followed further.
+    stopped: Option<Abort>,
     /// Whether nothing of the open segment has been recorded yet.
     is_fresh: bool,
 }
 
 /// How many of the frames lie above the root frame.
 fn calls(frames: &[InlinedFrame]) -> usize {
-    frames.iter().filter(|frame| frame.func > 0).count()
+    let frames = frames.iter().filter(|frame| frame.func > 0);
+    frames.map(|frame| 1 + usize::from(frame.protected.is_some())).sum()
 }
 
 /// What recordings share with the policy.
@@ -254,6 +259,7 @@ impl Recorder {
         }
         let snap = self.snapshot(ExitKind::End, self.expected);
         self.builder.end(End::Exit(snap), None);
+        self.stopped = Some(why);
         Ok(Flow::Done)
     }
 
@@ -288,6 +294,16 @@ impl Recorder {
         self.missed
     }
 
+    /// Why the complete recording could not be followed further, if that is so.
+    pub fn stopped(&self) -> Option<Abort> {
+        self.stopped
+    }
+
+    /// The line of the last instruction that was looked at.
+    pub fn line(&self) -> u32 {
+        View::line(self.frame().proto, self.expected)
+    }
+
     /// The place where the tree began.
     pub fn origin(&self) -> Origin {
         self.origin
@@ -315,7 +331,7 @@ impl Recorder {
         }
         let here = view.thread() == self.thread
             && view.host_depth() == self.host_depth
-            && view.depth() == self.root_depth + self.frames.len() - 1
+            && view.depth() == self.depth()
             && view.proto(0) == self.frame().proto
             && view.base(0) == self.root + self.frame().base as usize
             && view.pc(0) == self.expected;

@@ -6,6 +6,7 @@
 //! | has no effect, and runs no Lua code for arguments of these types | a helper's call of the function itself |
 //! | anything else | a call out of the tree |
 
+use perilune_runtime::object::ANY_ELEMENTS;
 use perilune_runtime::value::{Tag, Value};
 use perilune_trace::ir::{ExitKind, Field, Helper, Op as Ir, Ref, Ty};
 use perilune_vm::meta::Event;
@@ -102,7 +103,13 @@ impl Recorder {
                 // The results are looked at when no snapshot can tell that the call has run, but not its return.
                 return Err(Abort::Native);
             }
-            self.call_directly(helper, function, func, &args, always.filter(|_| nresults < 0).unwrap_or(nresults))?;
+            self.call_directly(
+                helper,
+                function,
+                func,
+                &args.refs,
+                always.filter(|_| nresults < 0).unwrap_or(nresults),
+            )?;
             if let Some(pending) = &mut self.pending {
                 pending.is_open = nresults < 0;
             }
@@ -175,6 +182,7 @@ impl Recorder {
             Intrinsic::SetMetatable if args.len() == 2 => self.set_metatable(view, args),
             Intrinsic::GetMetatable if args.len() == 1 => self.get_metatable(view, args),
             Intrinsic::TableInsert if args.len() == 2 => self.insert_last(view, args),
+            Intrinsic::TableRemove | Intrinsic::TableRemoveOld if args.len() == 1 => self.remove_last(view, args),
             Intrinsic::ToString if args.len() == 1 && self.ty(args.refs[0]) == Ty::Str => Ok(Some(vec![args.refs[0]])),
             Intrinsic::ToNumber if args.len() == 1 && matches!(self.ty(args.refs[0]), Ty::Int | Ty::Float) => {
                 Ok(Some(vec![args.refs[0]]))
@@ -426,6 +434,30 @@ impl Recorder {
         Ok(Some(Vec::new()))
     }
 
+    /// `table.remove(t)` of a list that is not empty.
+    fn remove_last(&mut self, view: &View<'_>, args: &Args) -> Replaced {
+        let Some(table) = view.table(args.seen[0]) else { return Ok(None) };
+        if table.meta().is_some() || table.len() == 0 {
+            return Ok(None);
+        }
+        let object = args.refs[0];
+        let meta = self.load(Field::Meta, object);
+        let null = self.builder.pointer(0);
+        self.guard(Ir::Eq, &[meta, null])?;
+        let len = self.load(Field::Len, object);
+        let last = self.int_element(object, table, len, table.len() as i64)?;
+        if table.kind() == ANY_ELEMENTS {
+            // There may be nil below it, where the list ends then.
+            let nil = self.builder.primitive(Ty::Nil);
+            self.store_with_helper(Helper::SetInt, &[object, len, nil]);
+        } else {
+            let one = self.builder.int(1);
+            let shorter = self.builder.value(Ir::Sub, &[len, one]);
+            self.builder.store_field(Field::Len, object, shorter);
+        }
+        Ok(Some(vec![last]))
+    }
+
     // Arguments.
 
     fn select(&mut self, view: &View<'_>, args: &Args) -> Replaced {
@@ -488,7 +520,7 @@ impl Recorder {
             {
                 Some(Helper::CallPure)
             }
-            Intrinsic::StringGsub if all_plain => Some(Helper::CallPure),
+            Intrinsic::StringGsub | Intrinsic::StringGmatch if all_plain => Some(Helper::CallPure),
             Intrinsic::MathRandom if all_plain => Some(Helper::CallPure),
             Intrinsic::TableConcat | Intrinsic::Unpack if is_plain_table(0) => {
                 self.guard_plain(args, 0).then_some(Helper::CallPure)
@@ -509,17 +541,22 @@ impl Recorder {
         self.guard(Ir::Eq, &[meta, null]).is_ok()
     }
 
+    /// Calls a function that has no effects, should it fail.
+    pub(super) fn call_pure(&mut self, function: Ref, func: u32, args: &[Ref], nresults: i32) -> Result<(), Abort> {
+        self.call_directly(Helper::CallPure, function, func, args, nresults)
+    }
+
     fn call_directly(
         &mut self,
         helper: Helper,
         function: Ref,
         func: u32,
-        args: &Args,
+        args: &[Ref],
         nresults: i32,
     ) -> Result<(), Abort> {
         let before = self.own_snap();
         self.builder.store_place(func, function);
-        for (n, arg) in args.refs.iter().enumerate() {
+        for (n, arg) in args.iter().enumerate() {
             self.builder.store_place(func + 1 + n as u32, *arg);
         }
         let place = self.builder.place(func);

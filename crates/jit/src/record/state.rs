@@ -6,7 +6,7 @@ use perilune_runtime::value::{Tag, Value};
 use perilune_trace::build::Builder;
 use perilune_trace::ir::{ExitKind, Field, InlinedFrame, ProtoId, Ref, SnapId, SnapSlot, Snapshot, Ty};
 
-use super::{Notes, Origin, Recorder, Shared};
+use super::{Notes, Origin, Recorder, Shared, calls};
 use crate::abort::Abort;
 use crate::liveness::Liveness;
 use crate::view::{ProtoAt, View};
@@ -34,12 +34,21 @@ pub(super) struct Active {
     pub extra: u32,
     /// Calls that tail calls have replaced, where the language counts them.
     pub lost: u32,
+    /// How many results `pcall` wants, which has called it.
+    pub protected: Option<i32>,
     /// The function, where it is always the same.
     pub always: Option<u64>,
     /// For inlined calls: where the caller goes on, and how many results it wants.
     pub return_pc: u32,
     pub nresults: i32,
     pub flags: u16,
+}
+
+impl Active {
+    /// The first slot of the call: that of the function, or of `pcall`, which has called it.
+    fn first(&self) -> u32 {
+        self.func - u32::from(self.protected.is_some())
+    }
 }
 
 impl Recorder {
@@ -72,6 +81,7 @@ impl Recorder {
                 base: 1,
                 extra: 0,
                 lost: 0,
+                protected: None,
                 // The function of a vararg frame is not in slot 0.
                 always: is_vararg.then(|| view.closure(inlined)),
                 return_pc: 0,
@@ -94,6 +104,7 @@ impl Recorder {
             in_tail: false,
             refused: None,
             alternative_of: None,
+            stopped: None,
             is_fresh: true,
         };
         recorder.liveness_of(view, origin.proto);
@@ -107,9 +118,8 @@ impl Recorder {
         for slot in &snapshot.slots {
             self.put(slot.slot, slot.value);
         }
-        let count = snapshot.frames.len();
         for (n, frame) in snapshot.frames.iter().enumerate() {
-            let down = count - 1 - n;
+            let down = calls(&snapshot.frames[n + 1..]);
             self.liveness_of(view, view.proto(down));
             if frame.func == 0 {
                 self.frames.clear();
@@ -120,6 +130,7 @@ impl Recorder {
                 base: frame.base,
                 extra: frame.extra,
                 lost: frame.lost,
+                protected: frame.protected,
                 always: None,
                 return_pc: frame.return_pc,
                 nresults: frame.nresults,
@@ -160,6 +171,12 @@ impl Recorder {
     /// Notes that slots below `end` may be touched.
     pub(super) fn reach(&mut self, end: u32) {
         self.notes.slots = self.notes.slots.max(end);
+    }
+
+    /// How many frames are below the innermost one.
+    pub(super) fn depth(&self) -> usize {
+        let protected = self.frames.iter().filter(|frame| frame.protected.is_some()).count();
+        self.root_depth + self.frames.len() - 1 + protected
     }
 
     /// The innermost frame.
@@ -304,7 +321,7 @@ impl Recorder {
     /// A snapshot with these slots.
     pub(super) fn snapshot_of(&mut self, kind: ExitKind, pc: u32, slots: Vec<SnapSlot>, live: Vec<u32>) -> SnapId {
         let frames = self.inlined();
-        self.notes.frames = self.notes.frames.max(frames.len() as u32);
+        self.notes.frames = self.notes.frames.max(calls(&frames) as u32);
         let (top, fuel) = (self.open, self.fuel);
         self.builder.snapshot(Snapshot { frames, slots, live, top, fuel, ..Snapshot::new(kind, pc) })
     }
@@ -320,6 +337,7 @@ impl Recorder {
                 base: active.base,
                 extra: active.extra,
                 lost: active.lost,
+                protected: active.protected,
                 flags: active.flags,
                 proto: self.proto_id(active.proto),
                 return_pc: active.return_pc,
@@ -335,10 +353,10 @@ impl Recorder {
         for (n, frame) in frames.iter().enumerate() {
             let Some(liveness) = self.liveness.known(frame.proto.0) else { continue };
             let above = frames.get(n + 1);
-            let (at, end) = above.map_or((pc, 256), |above| (above.return_pc, above.func - frame.base));
+            let (at, end) = above.map_or((pc, 256), |above| (above.return_pc, above.first() - frame.base));
             let registers = liveness.at(at);
             if n > 0 {
-                live.extend(frame.func..frame.func + 1);
+                live.extend(frame.first()..frame.func + 1);
                 live.extend(frame.base - frame.extra..frame.base);
             } else if frame.always.is_none() {
                 live.push(0);

@@ -35,6 +35,7 @@ impl Jit {
     pub(super) fn finish(&self, inner: &mut Inner, recording: Recording) {
         let Recording { recorder, tree, place, start, .. } = recording;
         let origin = recorder.origin();
+        let stopped = recorder.stopped().map(|why| (recorder.line(), why.text()));
         let (Recorded { tree: mut grown, notes }, liveness) = recorder.finish();
         inner.liveness = liveness;
         inner.stats.segments += 1;
@@ -48,7 +49,9 @@ impl Jit {
         };
         self.log(|| {
             let from = start.map_or("root".to_owned(), |snap| format!("exit {}", snap.0));
-            format!("jit: tree {at}, {from}: {} segments, {} instructions", grown.segments.len(), grown.insts.len())
+            let end = stopped.map_or(String::new(), |(line, why)| format!("; ends at line {line}: {why}"));
+            let (segments, instructions) = (grown.segments.len(), grown.insts.len());
+            format!("jit: tree {at}, {from}: {segments} segments, {instructions} instructions{end}")
         });
         if let Some(Some(known)) = inner.trees.get_mut(at) {
             // Nothing new: what was recorded for these types before has no code yet.
@@ -71,7 +74,7 @@ impl Jit {
                 inner.trees[at] = Some(Grown { tree: grown, notes, origin, code, exits, compiled_segments, waits: 0 });
                 self.register(inner, at);
             }
-            Err(why) => self.give_up(inner, place, why),
+            Err(why) => self.give_up(inner, place, why, None),
         }
     }
 
@@ -188,10 +191,13 @@ impl Jit {
     }
 
     /// A recording, or the making of code, has failed.
-    pub(super) fn give_up(&self, inner: &mut Inner, place: *const Instr, why: Abort) {
+    pub(super) fn give_up(&self, inner: &mut Inner, place: *const Instr, why: Abort, line: Option<u32>) {
         inner.stats.aborted(why);
         inner.functions.forget_unfinished();
-        self.log(|| format!("jit: abort: {}", why.text()));
+        self.log(|| {
+            let at = line.map_or(String::new(), |line| format!(" at line {line}"));
+            format!("jit: abort{at}: {}", why.text())
+        });
         if place.is_null() {
             return;
         }

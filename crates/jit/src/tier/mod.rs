@@ -358,7 +358,7 @@ impl Jit {
         if is_late && let Some(recording) = inner.recording.take() {
             let place = recording.place;
             inner.liveness = recording.recorder.dismiss();
-            self.give_up(inner, place, Abort::Recursion);
+            self.give_up(inner, place, Abort::Recursion, None);
         }
     }
 
@@ -473,12 +473,12 @@ impl Tier for Jit {
                 false
             }
             Err(why) => {
-                let place = recording.place;
+                let (place, line) = (recording.place, recording.recorder.line());
                 if let Some(proto) = recording.recorder.missed() {
                     view.expect_call(proto);
                 }
                 inner.liveness = recording.recorder.dismiss();
-                self.give_up(inner, place, why);
+                self.give_up(inner, place, why, Some(line));
                 false
             }
         }

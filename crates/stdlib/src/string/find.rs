@@ -133,7 +133,7 @@ pub(super) fn gmatch(vm: &mut Vm) -> NativeResult {
     let init = if vm.dialect().gmatch_init { position::start(vm.opt_int(3, 1)?, s.len()) - 1 } else { 0 };
     let from = init.min(s.len() + 1) as i64;
     let upvalues = [Value::str(s), Value::str(p), Value::int(from), Value::int(-1)];
-    let iterator = vm.native(gmatch_step, Intrinsic::None, &upvalues);
+    let iterator = vm.native(gmatch_step, Intrinsic::GmatchStep, &upvalues);
     vm.ret(iterator)
 }
 
@@ -159,9 +159,11 @@ fn gmatch_step(vm: &mut Vm) -> NativeResult {
     let Some((start, end)) = found.map_err(|stop| raise(vm, stop))? else { return Ok(0) };
     // Where an empty match may follow any other, one must not follow itself.
     let next = if end == start && vm.dialect().empty_matches_follow { end + 1 } else { end };
+    let count = push_captures(vm, &matcher, start, end)?;
+    // From here on nothing fails, so that a step which does can be taken again.
     vm.set_upvalue(FROM, Value::int(next as i64));
     vm.set_upvalue(LAST_END, Value::int(end as i64));
-    push_captures(vm, &matcher, start, end)
+    Ok(count)
 }
 
 /// Pushes the captures of a match, or the whole match if there are none; returns how many.

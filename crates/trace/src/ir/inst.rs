@@ -153,11 +153,13 @@ pub enum Field {
     Proto,
     /// String: length in bytes. Never changes.
     StrLen,
+    /// Native function: the number of the intrinsic that it is. Never changes.
+    Known,
 }
 
 impl Field {
     /// All fields in the order of their numbers.
-    pub const ALL: [Field; 12] = [
+    pub const ALL: [Field; 13] = [
         Field::Shape,
         Field::Meta,
         Field::Slots,
@@ -170,6 +172,7 @@ impl Field {
         Field::UpVal,
         Field::Proto,
         Field::StrLen,
+        Field::Known,
     ];
 
     /// The name in the text form.
@@ -188,6 +191,7 @@ impl Field {
             Field::UpVal => "upval",
             Field::Proto => "proto",
             Field::StrLen => "strlen",
+            Field::Known => "known",
         }
     }
 
@@ -195,7 +199,7 @@ impl Field {
     #[must_use]
     pub const fn ty(self) -> Ty {
         match self {
-            Field::Kind | Field::Len | Field::Cap | Field::StrLen => Ty::Int,
+            Field::Kind | Field::Len | Field::Cap | Field::StrLen | Field::Known => Ty::Int,
             Field::Shape
             | Field::Meta
             | Field::Slots
@@ -210,7 +214,7 @@ impl Field {
     /// Whether nothing ever changes it.
     #[must_use]
     pub const fn is_constant(self) -> bool {
-        matches!(self, Field::UpVal | Field::Proto | Field::StrLen)
+        matches!(self, Field::UpVal | Field::Proto | Field::StrLen | Field::Known)
     }
 }
 

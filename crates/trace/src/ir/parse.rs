@@ -616,8 +616,17 @@ fn constant(text: &str) -> Option<(String, Inst)> {
 }
 
 fn frame(text: &str) -> Parsed<InlinedFrame> {
-    let mut frame =
-        InlinedFrame { func: 0, base: 0, extra: 0, lost: 0, flags: 0, proto: ProtoId(0), return_pc: 0, nresults: 0 };
+    let mut frame = InlinedFrame {
+        func: 0,
+        base: 0,
+        extra: 0,
+        lost: 0,
+        flags: 0,
+        protected: None,
+        proto: ProtoId(0),
+        return_pc: 0,
+        nresults: 0,
+    };
     let words: Vec<&str> = text.split_whitespace().collect();
     for pair in words.chunks(2) {
         let [word, value] = pair else { return Err("a frame's number is missing".to_owned()) };
@@ -627,6 +636,9 @@ fn frame(text: &str) -> Parsed<InlinedFrame> {
             "extra" => frame.extra = plain(value)?,
             "lost" => frame.lost = plain(value)?,
             "flags" => frame.flags = value.parse().map_err(|_| "flags are a number")?,
+            "protected" => {
+                frame.protected = Some(value.parse().map_err(|_| "results are a number")?);
+            }
             "proto" => frame.proto = ProtoId(plain(value)?),
             "return" => frame.return_pc = plain(value)?,
             "results" => frame.nresults = value.parse().map_err(|_| "results are a number")?,

@@ -236,12 +236,12 @@ fn numbers(f: &mut fmt::Formatter<'_>, what: &str, numbers: &[u32]) -> fmt::Resu
 
 fn frames(f: &mut fmt::Formatter<'_>, frames: &[InlinedFrame]) -> fmt::Result {
     for frame in frames {
-        let InlinedFrame { func, base, extra, lost, flags, proto, return_pc, nresults } = frame;
-        writeln!(
-            f,
-            "  frame func {func} base {base} extra {extra} lost {lost} flags {flags} proto {} return {return_pc} results {nresults}",
-            proto.0
-        )?;
+        let InlinedFrame { func, base, extra, lost, flags, protected, proto, return_pc, nresults } = frame;
+        write!(f, "  frame func {func} base {base} extra {extra} lost {lost} flags {flags} proto {}", proto.0)?;
+        if let Some(wanted) = protected {
+            write!(f, " protected {wanted}")?;
+        }
+        writeln!(f, " return {return_pc} results {nresults}")?;
     }
     Ok(())
 }

@@ -58,6 +58,8 @@ pub struct InlinedFrame {
     pub lost: u32,
     /// The flags of its frame, as the interpreter means them.
     pub flags: u16,
+    /// If `pcall`, whose own frame is directly below, has called it: how many results that one wants.
+    pub protected: Option<i32>,
     /// The function's prototype.
     pub proto: ProtoId,
     /// Where its caller goes on.

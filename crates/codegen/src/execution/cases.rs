@@ -389,6 +389,34 @@ snap 3 guard, pc 1, slots #2=%14 #4=%13 #5=%14, fuel 3
     }
 }
 
+/// Functions that return: from the first path, from a side path, and nothing at all.
+fn returns(cases: &mut Vec<Case>) {
+    let text = "\
+header 0 pc 0, snap 0, inputs %0=#1:int %1=#2:flt
+segment 0 from header 0
+  %2 lt %0 10 -> snap 1
+  %3 = add %0 1 int
+  %4 stplace %3 #0
+  %5 stplace %1 #1
+  return 2, snap 2
+segment 1 from snap 1
+  %6 gt %0 100 -> snap 3
+  %7 stplace nil #0
+  return 0, snap 4
+snap 0 guard, pc 0
+snap 1 guard, pc 0
+snap 2 end, pc 3, fuel 4
+snap 3 guard, segment 1, pc 5, fuel 2
+snap 4 end, segment 1, pc 7, fuel 9
+";
+    for n in [3, 10, 50, 101] {
+        let mut m = model();
+        m.set_slot(1, Val::int(n));
+        m.set_slot(2, Val::float(2.5));
+        cases.push(case("returns", text, m));
+    }
+}
+
 /// Upvalues, places, lengths that grow, bytes, what helpers reply.
 fn others(cases: &mut Vec<Case>) {
     let text = "\
@@ -491,7 +519,7 @@ snap 3 end, pc 4, slots #1=%7 #2=%8, fuel 5
 pub(super) fn all() -> Vec<Case> {
     let mut cases = Vec::new();
     let families = [binary_ints, constant_ints, unary_ints, floats, guards, whole_values, properties, nested];
-    for add in families.into_iter().chain([alternatives, ranges, others]) {
+    for add in families.into_iter().chain([alternatives, ranges, returns, others]) {
         add(&mut cases);
     }
     cases

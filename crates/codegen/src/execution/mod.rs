@@ -162,6 +162,12 @@ fn check(workshop: &mut Workshop, case: &Case) -> Vec<String> {
             let snapshot = tree.snapshot(snap);
             snapshot.live.iter().copied().chain(snapshot.slots.iter().map(|slot| slot.slot)).collect()
         }
+        Outcome::Returned(count) => {
+            if result != crate::RETURNED - i64::from(count) {
+                wrong.push(format!("{result} instead of the return of {count} values"));
+            }
+            (0..count).collect()
+        }
         Outcome::Mismatch | Outcome::Stopped(_) | Outcome::Undefined(_) => {
             wrong.push(format!("the case has no meaning: {outcome:?}"));
             Vec::new()

@@ -683,18 +683,48 @@ snap 5 end, pc 7, calls out, in place 3 4
         }
     }
 
+    /// Functions: calls of compiled ones, returns, calls in the root frame's place.
+    const FUNCTIONS: &str = "\
+header 0 pc 0, snap 0, inputs %0=#1:int
+segment 0 from header 0
+  %1 gt %0 0 -> snap 1
+  %2 = add %0 -1 int
+  %3 stplace %2 #4
+  %4 = callfn ptr@9 #3 to 1 int -> snap 2
+  %5 = ldplace #3 int -> snap 3
+  %6 = callfn ptr@9 #3 to -1 int -> snap 7
+  %7 returned %6 #3 2 -> snap 4
+  %8 stplace %5 #0
+  return 1, snap 5
+segment 1 from snap 1
+  tail ptr@9, snap 6
+snap 0 guard, pc 0
+snap 1 guard, pc 0
+snap 2 service, pc 0, in place 3 4, fuel 1
+  frame func 3 base 4 return 5 results 1
+snap 3 guard, pc 5, in place 3, fuel 1
+snap 4 service, pc 7, top 5, in place 3 4, fuel 2
+snap 5 end, pc 8, fuel 2
+snap 6 end, pc 10, fuel 1
+snap 7 service, pc 0, in place 3 4, fuel 2
+  frame func 3 base 4 return 7 results -1
+";
+
     #[test]
     fn what_is_printed_can_be_read() {
-        let tree = parse(BY_HAND);
-        assert_eq!(tree.insts.len(), 17);
-        let text = tree.to_string();
-        assert_eq!(parse(&text).to_string(), text);
-        let exact = tree.text_with_addresses().to_string();
-        let again = parse(&exact);
-        assert_eq!(again.insts, tree.insts);
-        assert_eq!(again.headers, tree.headers);
-        assert_eq!(again.segments, tree.segments);
-        assert_eq!(again.snapshots, tree.snapshots);
+        assert_eq!(parse(BY_HAND).insts.len(), 17);
+        for text in [BY_HAND, FUNCTIONS] {
+            let tree = parse(text);
+            let text = tree.to_string();
+            assert_eq!(parse(&text).to_string(), text);
+            let exact = tree.text_with_addresses().to_string();
+            let again = parse(&exact);
+            assert_eq!(again.insts, tree.insts);
+            assert_eq!(again.headers, tree.headers);
+            assert_eq!(again.segments, tree.segments);
+            assert_eq!(again.snapshots, tree.snapshots);
+        }
+        assert_eq!(crate::verify::verify(&parse(FUNCTIONS)), Ok(()));
     }
 
     #[test]

@@ -3,8 +3,9 @@
 //! A register is live if it holds a variable in scope, which hooks and closures may look at at any time, or a temporary
 //! value that a later instruction reads. Snapshots and headers carry live registers only.
 //!
-//! The analysis of temporaries is the usual one, backwards to a fixed point; what an instruction reads and destroys is
-//! said by [`perilune_bytecode::effects`].
+//! The analysis is the usual one, backwards to a fixed point; what an instruction reads and destroys is said by
+//! [`perilune_bytecode::effects`]. A variable is live before its scope begins already, from where its register gets the
+//! first value on: nothing but a closure may ever read it.
 //!
 //! A variable that a closure has captured is read once more when its scope has ended:
 //!
@@ -72,15 +73,14 @@ pub struct Liveness {
 impl Liveness {
     /// The analysis of a prototype, the closures of which find variables in the registers `captured`.
     pub fn new(proto: &Proto, captured: Registers) -> Liveness {
-        let mut live = temporaries(proto);
-        for (pc, registers) in live.iter_mut().enumerate() {
-            registers.add(Span::from(0, 0, variables(proto, pc as u32)));
-            if let Some(i) = proto.code.get(pc)
-                && i.op() == Some(Op::Close)
-            {
-                *registers = registers.join(captured.from(i.a()));
+        let live = live(proto, |pc| {
+            let mut needed = Registers::default();
+            needed.add(Span::from(0, 0, variables(proto, pc as u32)));
+            match proto.code.get(pc) {
+                Some(i) if i.op() == Some(Op::Close) => needed.join(captured.from(i.a())),
+                _ => needed,
             }
-        }
+        });
         let mut headers: Vec<u32> = (0..proto.code.len()).filter_map(|pc| back_edge(proto, pc)).collect();
         headers.sort_unstable();
         headers.dedup();
@@ -132,9 +132,12 @@ fn back_edge(proto: &Proto, pc: usize) -> Option<u32> {
     }
 }
 
-fn temporaries(proto: &Proto) -> Vec<Registers> {
+/// The live registers in front of each instruction, which are those that it reads, those that are `needed` there in any
+/// case, and those that are live behind it.
+fn live(proto: &Proto, needed: impl FnMut(usize) -> Registers) -> Vec<Registers> {
     let code = &proto.code;
-    let mut live = vec![Registers::default(); code.len() + 1];
+    let needed: Vec<Registers> = (0..=code.len()).map(needed).collect();
+    let mut live = needed.clone();
     loop {
         let mut changed = false;
         for pc in (0..code.len()).rev() {
@@ -142,7 +145,7 @@ fn temporaries(proto: &Proto) -> Vec<Registers> {
                 Some(next) => set.join(live.get(*next as usize).copied().unwrap_or_default()),
                 None => set,
             });
-            let before = transfer(code[pc], after);
+            let before = transfer(code[pc], after).join(needed[pc]);
             if before != live[pc] {
                 live[pc] = before;
                 changed = true;

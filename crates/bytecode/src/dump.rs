@@ -4,14 +4,14 @@
 //! checked against what is left of the input before anything is allocated for it.
 //!
 //! ```text
-//! chunk     HEADER of the reference's format; FORMAT; version of the language; function
+//! chunk     header of the reference's format; FORMAT; version of the language; function
 //! function  source: u8 0 for that of the enclosing function, 1 and string
 //!           line_defined, last_line: u32; num_params, is_vararg, max_stack: u8
 //!           code: list of u64; lines: list of u32
 //!           consts: list of a tag and what it needs; caches: list of u32; templates: list of lists of u32
 //!           upvals: list of name, in_stack, index, kind: u8; locals: list of name, start, end: u32
 //!           protos: list of functions
-//! string    list of bytes
+//! string    list of bytes; a constant of SHARED_FROM bytes or more that occurs again is the number of its first occurrence
 //! bool      u8 0 or 1
 //! ```
 //!
@@ -20,9 +20,11 @@
 //!
 //! [`undump`] hands out only prototypes that the [verifier](crate::verify) accepts. What follows the function is ignored.
 
+use std::collections::HashMap;
 use std::fmt;
 
 use perilune_base::dialect::LuaVersion;
+use perilune_base::dialect::table::BinaryText;
 
 use crate::ops::Instr;
 use crate::proto::{Const, LocVar, Proto, UpvalDesc, VarKind};
@@ -32,14 +34,30 @@ use crate::verify::{MAX_NESTING, VerifyError, verify};
 pub const SIGNATURE: &[u8] = b"\x1bLua";
 
 /// The version of this format. A chunk of the reference has a number of upvalues here, and these bytes as one is absurd.
-const FORMAT: &[u8] = b"\xa1Prl\x01";
+const FORMAT: &[u8] = b"\xa1Prl\x02";
 
 /// The source of a function without debug information.
 const UNKNOWN_SOURCE: &[u8] = b"=?";
 
+/// What distinguishes a binary chunk from a text that was sent through a transfer of text.
+const TRANSFER: &[u8] = b"\x19\x93\r\n\x1a\n";
+
 /// The reference's header after the signature: version and format; bytes that a transfer as text would change; the sizes of
-/// instructions, integers and floats; an integer and a float.
-const HEADER: &[u8] = b"\x54\0\x19\x93\r\n\x1a\n\x04\x08\x08\x78\x56\0\0\0\0\0\0\0\0\0\0\0\x28\x77\x40";
+/// C's integers, instructions and numbers, with samples of them.
+fn header(version: LuaVersion) -> Vec<u8> {
+    let parts: [&[u8]; 3] = match version {
+        LuaVersion::Lua51 => [b"\x51\0", b"", b"\x01\x04\x08\x04\x08\0"],
+        LuaVersion::Lua52 => [b"\x52\0\x01\x04\x08\x04\x08\0", TRANSFER, b""],
+        LuaVersion::Lua53 => [b"\x53\0", TRANSFER, b"\x04\x08\x04\x08\x08\x78\x56\0\0\0\0\0\0\0\0\0\0\0\x28\x77\x40"],
+        LuaVersion::Lua54 => [b"\x54\0", TRANSFER, b"\x04\x08\x08\x78\x56\0\0\0\0\0\0\0\0\0\0\0\x28\x77\x40"],
+        LuaVersion::Lua55 => [
+            b"\x55\0",
+            TRANSFER,
+            b"\x04\x88\xa9\xff\xff\x04\x78\x56\x34\x12\x08\x88\xa9\xff\xff\xff\xff\xff\xff\x08\0\0\0\0\0\x28\x77\xc0",
+        ],
+    };
+    parts.concat()
+}
 
 /// Why bytes are not a binary chunk that can be loaded.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -59,16 +77,34 @@ pub enum UndumpError {
     Invalid(VerifyError),
 }
 
+impl UndumpError {
+    /// What is wrong, in the words of a dialect.
+    #[must_use]
+    pub fn text(&self, words: BinaryText) -> String {
+        let unsafe_code = |error: &VerifyError| format!("bad binary format ({error})");
+        let what = match (self, words) {
+            (UndumpError::NotBinary | UndumpError::Version | UndumpError::Format, BinaryText::In) => "bad header in",
+            (UndumpError::Truncated, BinaryText::In) => "unexpected end in",
+            (UndumpError::Corrupted, BinaryText::In) => "bad code in",
+            (UndumpError::NotBinary, BinaryText::Chunk) => "not a",
+            (UndumpError::Version, BinaryText::Chunk) => "version mismatch in",
+            (UndumpError::Format, BinaryText::Chunk) => "format mismatch in",
+            (UndumpError::Truncated, BinaryText::Chunk) => "truncated",
+            (UndumpError::Corrupted, BinaryText::Chunk) => "corrupted",
+            (UndumpError::NotBinary, BinaryText::Format) => return "bad binary format (not a binary chunk)".into(),
+            (UndumpError::Version, BinaryText::Format) => return "bad binary format (version mismatch)".into(),
+            (UndumpError::Format, BinaryText::Format) => return "bad binary format (format mismatch)".into(),
+            (UndumpError::Truncated, BinaryText::Format) => return "bad binary format (truncated chunk)".into(),
+            (UndumpError::Corrupted, BinaryText::Format) => return "bad binary format (corrupted chunk)".into(),
+            (UndumpError::Invalid(error), _) => return unsafe_code(error),
+        };
+        format!("{what} precompiled chunk")
+    }
+}
+
 impl fmt::Display for UndumpError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            UndumpError::NotBinary => f.write_str("bad binary format (not a binary chunk)"),
-            UndumpError::Format => f.write_str("bad binary format (format mismatch)"),
-            UndumpError::Version => f.write_str("bad binary format (version mismatch)"),
-            UndumpError::Truncated => f.write_str("bad binary format (truncated chunk)"),
-            UndumpError::Corrupted => f.write_str("bad binary format (corrupted chunk)"),
-            UndumpError::Invalid(error) => write!(f, "bad binary format ({error})"),
-        }
+        f.write_str(&self.text(BinaryText::Format))
     }
 }
 
@@ -83,9 +119,9 @@ pub fn is_binary(chunk: &[u8]) -> bool {
 /// Writes a function as a binary chunk; with `strip`, without its debug information.
 #[must_use]
 pub fn dump(proto: &Proto, version: LuaVersion, strip: bool) -> Vec<u8> {
-    let mut writer = Writer { out: Vec::new(), strip };
+    let mut writer = Writer { strip, ..Writer::default() };
     writer.out.extend_from_slice(SIGNATURE);
-    writer.out.extend_from_slice(HEADER);
+    writer.out.extend_from_slice(&header(version));
     writer.out.extend_from_slice(FORMAT);
     writer.out.push(version.as_u8());
     writer.function(proto, None);
@@ -98,9 +134,14 @@ pub fn dump(proto: &Proto, version: LuaVersion, strip: bool) -> Vec<u8> {
 ///
 /// If the bytes are not a dump made under this version of the language, or not safe to run.
 pub fn undump(bytes: &[u8], version: LuaVersion) -> Result<Proto, UndumpError> {
-    let mut reader = Reader { rest: bytes };
+    let mut reader = Reader { rest: bytes, size: bytes.len(), shared: Vec::new(), copied: 0 };
+    let header = header(version);
+    if version == LuaVersion::Lua52 && bytes.len() < SIGNATURE.len() + header.len() {
+        // The header is read as a whole before it is looked at.
+        return Err(UndumpError::Truncated);
+    }
     reader.expect(SIGNATURE, UndumpError::NotBinary)?;
-    reader.expect(HEADER, UndumpError::Version)?;
+    reader.expect(&header, UndumpError::Version)?;
     reader.expect(FORMAT, UndumpError::Format)?;
     reader.expect(&[version.as_u8()], UndumpError::Version)?;
     let proto = reader.function(None, 0)?;
@@ -108,9 +149,22 @@ pub fn undump(bytes: &[u8], version: LuaVersion) -> Result<Proto, UndumpError> {
     Ok(proto)
 }
 
+/// Length from which on constant strings are written but once.
+const SHARED_FROM: usize = 16;
+
+/// How many bytes of strings may be copied for each byte of a chunk, so that a small one does not fill the memory.
+const MAX_COPIES: usize = 8;
+
+#[derive(Default)]
 struct Writer {
     out: Vec<u8>,
     strip: bool,
+    /// Constant strings that were written, with their numbers.
+    shared: HashMap<Box<[u8]>, u32>,
+    /// How many numbers were given.
+    numbered: u32,
+    /// Bytes of strings that were not written again.
+    copied: usize,
 }
 
 impl Writer {
@@ -200,11 +254,25 @@ impl Writer {
                 self.u8(4);
                 self.u64(float.to_bits());
             }
-            Const::Str(bytes) => {
-                self.u8(5);
-                self.string(bytes);
-            }
+            Const::Str(bytes) => self.constant_string(bytes),
         }
+    }
+
+    fn constant_string(&mut self, bytes: &[u8]) {
+        if bytes.len() >= SHARED_FROM {
+            if let Some(&number) = self.shared.get(bytes)
+                && self.copied + bytes.len() <= MAX_COPIES * self.out.len()
+            {
+                self.copied += bytes.len();
+                self.u8(6);
+                self.u32(number);
+                return;
+            }
+            self.shared.insert(bytes.into(), self.numbered);
+            self.numbered += 1;
+        }
+        self.u8(5);
+        self.string(bytes);
     }
 
     fn upval(&mut self, upval: &UpvalDesc) {
@@ -217,6 +285,11 @@ impl Writer {
 
 struct Reader<'a> {
     rest: &'a [u8],
+    /// Length of the whole chunk.
+    size: usize,
+    /// Constant strings that may occur again.
+    shared: Vec<Box<[u8]>>,
+    copied: usize,
 }
 
 type Read<T> = Result<T, UndumpError>;
@@ -338,7 +411,22 @@ impl<'a> Reader<'a> {
             2 => Const::Bool(true),
             3 => Const::Int(self.u64()? as i64),
             4 => Const::Float(f64::from_bits(self.u64()?)),
-            5 => Const::Str(self.string()?),
+            5 => {
+                let string = self.string()?;
+                if string.len() >= SHARED_FROM {
+                    self.shared.push(string.clone());
+                }
+                Const::Str(string)
+            }
+            6 => {
+                let number = self.u32()? as usize;
+                let string = self.shared.get(number).ok_or(UndumpError::Corrupted)?.clone();
+                self.copied += string.len();
+                if self.copied > MAX_COPIES * (self.size - self.rest.len()) {
+                    return Err(UndumpError::Corrupted);
+                }
+                Const::Str(string)
+            }
             _ => return Err(UndumpError::Corrupted),
         })
     }
@@ -416,6 +504,20 @@ mod tests {
     }
 
     #[test]
+    fn long_constants_are_written_once() {
+        let text: Box<[u8]> = (*b"a string that is long enough").into();
+        let consts = || vec![Const::Str(text.clone()), Const::Str((*b"short").into())];
+        let child = || Proto { consts: consts(), ..sample() };
+        let proto = Proto { protos: vec![child(), child()], consts: consts(), ..sample() };
+        let bytes = dump(&proto, LuaVersion::Lua54, true);
+        assert_eq!(bytes.windows(text.len()).filter(|window| **window == *text).count(), 1);
+        let mut reader = Reader { rest: &bytes, size: bytes.len(), shared: Vec::new(), copied: 0 };
+        reader.rest = &bytes[SIGNATURE.len() + header(LuaVersion::Lua54).len() + FORMAT.len() + 1..];
+        let read = reader.function(None, 0).unwrap();
+        assert_eq!(read.protos[1].consts, consts());
+    }
+
+    #[test]
     fn a_stripped_dump_has_no_names_and_lines() {
         let bytes = dump(&sample(), LuaVersion::Lua54, true);
         let proto = undump(&bytes, LuaVersion::Lua54).unwrap();
@@ -438,7 +540,7 @@ mod tests {
         let bytes = dump(&sample(), LuaVersion::Lua54, false);
         assert_eq!(undump(&bytes, LuaVersion::Lua53), Err(UndumpError::Version));
         let mut foreign = bytes.clone();
-        foreign[SIGNATURE.len() + HEADER.len()] = 1;
+        foreign[SIGNATURE.len() + header(LuaVersion::Lua54).len()] = 1;
         assert_eq!(undump(&foreign, LuaVersion::Lua54), Err(UndumpError::Format));
         assert_eq!(undump(b"return", LuaVersion::Lua54), Err(UndumpError::NotBinary));
         let mut damaged = bytes;
@@ -451,7 +553,7 @@ mod tests {
     #[test]
     fn a_huge_length_allocates_nothing() {
         let mut bytes = dump(&sample(), LuaVersion::Lua54, false);
-        let code_len = SIGNATURE.len() + HEADER.len() + FORMAT.len() + 1 + 1 + 4 + 2 + 4 + 4 + 3;
+        let code_len = SIGNATURE.len() + header(LuaVersion::Lua54).len() + FORMAT.len() + 1 + 1 + 4 + 2 + 4 + 4 + 3;
         bytes[code_len..code_len + 4].copy_from_slice(&u32::MAX.to_le_bytes());
         assert_eq!(undump(&bytes, LuaVersion::Lua54), Err(UndumpError::Truncated));
     }

@@ -140,6 +140,7 @@ pub fn effects(op: Op, instr: Instr) -> Effects {
         }
         Op::SetTabUp => none.read_reg(c),
         Op::GetTable
+        | Op::GetVarArg
         | Op::Add
         | Op::Sub
         | Op::Mul

@@ -187,6 +187,7 @@ macro_rules! for_each_op {
             Closure "closure" Closure "R[a] = closure of child prototype d; c: 1 if it may be the last one once more";
             VarArg "vararg" VarArg "R[a], ..., R[a+c-2] = ...";
             VarArgTable "varargtable" A "R[a] = {..., n = number of them}";
+            GetVarArg "getvararg" ABC "R[a] = extra argument R[c], or their number if R[c] is \"n\"; R[b] is the variable for them";
             VarArgOf "varargof" VarArgOf "R[a], ..., R[a+c-2] = R[b][1], ..., R[b][R[b].n]";
             // Since 5.5.
             NewGlobal "newglobal" AK "fail if R[a] ~= nil: the global K[d] is already defined";

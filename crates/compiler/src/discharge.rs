@@ -37,7 +37,10 @@ impl FuncState<'_> {
     /// Reads a variable: afterwards the expression is a constant, in a register, pending or a comparison.
     pub(crate) fn discharge_vars(&mut self, e: &mut Exp) {
         e.kind = match e.kind {
-            Kind::Local { reg, .. } => Kind::Reg(reg),
+            Kind::Local { var, reg } => {
+                self.note_vararg_use(var);
+                Kind::Reg(reg)
+            }
             Kind::Upval(up) => Kind::Pending(self.emit_abc(Op::GetUpval, 0, up, 0)),
             Kind::UpField { up, key } => {
                 let cache = self.cache(key);
@@ -55,6 +58,14 @@ impl FuncState<'_> {
             Kind::Item { obj, key } => {
                 self.free_regs(obj, key);
                 Kind::Pending(self.emit_abc(Op::GetTable, 0, obj, key))
+            }
+            Kind::ExtraItem { table, key } => {
+                self.free_reg(key);
+                let pc = self.emit_abc(Op::GetTable, 0, table, key);
+                if let Some(vararg) = &mut self.vararg {
+                    vararg.read_at.push(pc);
+                }
+                Kind::Pending(pc)
             }
             Kind::Call(_) | Kind::Vararg(_) => {
                 self.set_one_return(e);
@@ -101,6 +112,7 @@ impl FuncState<'_> {
             | Kind::Field { .. }
             | Kind::IntItem { .. }
             | Kind::Item { .. }
+            | Kind::ExtraItem { .. }
             | Kind::Call(_)
             | Kind::Vararg(_) => debug_assert!(false, "{:?} has no value", e.kind),
         }
@@ -223,6 +235,13 @@ impl FuncState<'_> {
             Kind::Item { obj, key } => {
                 self.emit_abc(Op::SetTable, obj, key, value);
             }
+            Kind::ExtraItem { table, key } => {
+                // What is stored is in a table.
+                if let Some(vararg) = &mut self.vararg {
+                    vararg.is_used = true;
+                }
+                self.emit_abc(Op::SetTable, table, key, value);
+            }
             _ => debug_assert!(false, "{:?} is no variable", var.kind),
         }
         self.free_exp(e);
@@ -238,6 +257,11 @@ impl FuncState<'_> {
         };
         if let (Kind::Upval(up), Some(key)) = (obj.kind, const_key) {
             return Ok(Exp::new(Kind::UpField { up, key }));
+        }
+        if let Kind::Local { reg, .. } = obj.kind
+            && self.is_vararg_variable(&obj)
+        {
+            return Ok(Exp::new(Kind::ExtraItem { table: reg, key: self.exp_to_any(key)? }));
         }
         let obj = match obj.kind {
             Kind::Local { reg, .. } => reg,

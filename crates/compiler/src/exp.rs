@@ -63,6 +63,8 @@ pub(crate) enum Kind {
     IntItem { obj: Reg, key: i32 },
     /// A register indexed by a register.
     Item { obj: Reg, key: Reg },
+    /// The variable for extra arguments, indexed by a register.
+    ExtraItem { table: Reg, key: Reg },
     /// The outcome of the comparison at this instruction, which jumps if it is true.
     Jump(Pc),
     /// The result of this instruction, whose destination is still open.
@@ -119,7 +121,14 @@ impl Exp {
 
     /// Whether it is an indexed variable.
     pub(crate) fn is_indexed(&self) -> bool {
-        matches!(self.kind, Kind::UpField { .. } | Kind::Field { .. } | Kind::IntItem { .. } | Kind::Item { .. })
+        matches!(
+            self.kind,
+            Kind::UpField { .. }
+                | Kind::Field { .. }
+                | Kind::IntItem { .. }
+                | Kind::Item { .. }
+                | Kind::ExtraItem { .. }
+        )
     }
 }
 

@@ -140,7 +140,9 @@ impl Compiler<'_> {
     /// Completes `e[key]`.
     fn index(&mut self, e: Exp, key: ExprId, node: &Expr) -> Res<Exp> {
         let mut obj = e;
-        self.fs.exp_to_any_or_upval(&mut obj)?;
+        if !self.fs.is_vararg_variable(&obj) {
+            self.fs.exp_to_any_or_upval(&mut obj)?;
+        }
         let mut key = self.expr(key)?;
         self.fs.exp_to_value(&mut key)?;
         self.consumed(node.line, node.end);

@@ -109,6 +109,9 @@ impl<'a> FuncState<'a> {
 
     /// Appends an instruction, in the line of the last token consumed.
     pub(crate) fn emit(&mut self, instr: Instr) -> Pc {
+        if self.pc() == 1 && self.dialect.nils_at_start_are_free && self.op(0) == Op::LoadNil {
+            self.proto.lines[0] = self.at.line;
+        }
         self.proto.code.push(instr);
         self.proto.lines.push(self.at.line);
         self.pc() - 1
@@ -279,6 +282,7 @@ impl<'a> FuncState<'a> {
             | Kind::Field { .. }
             | Kind::IntItem { .. }
             | Kind::Item { .. }
+            | Kind::ExtraItem { .. }
             | Kind::Jump(_)
             | Kind::Pending(_)
             | Kind::Call(_)
@@ -299,7 +303,9 @@ impl<'a> FuncState<'a> {
     pub(crate) fn check_stack(&mut self, n: usize) -> Res<()> {
         let size = usize::from(self.free) + n;
         if size > usize::from(self.proto.max_stack) {
-            if size >= MAX_REGISTERS {
+            // Where the limit is told as such, it may be reached.
+            let most = MAX_REGISTERS - usize::from(self.dialect.register_text != RegisterText::Limit);
+            if size > most {
                 return Err(self.register_overflow());
             }
             self.proto.max_stack = size as u8;

@@ -102,7 +102,8 @@ impl<'a> Compiler<'a> {
             let made_at = fs.emit_abc(Op::VarArgTable, reg, 0, 0);
             if fs.dialect.named_varargs {
                 fs.vars[var].kind = VarKind::Const;
-                fs.vararg = Some(VarargVar { var, made_at, spread_at: Vec::new(), is_used: false });
+                fs.vararg =
+                    Some(VarargVar { var, made_at, read_at: Vec::new(), spread_at: Vec::new(), is_used: false });
             }
         } else {
             fs.load_nil(reg, 1);
@@ -138,7 +139,23 @@ impl FuncState<'_> {
         }
     }
 
-    /// Without a use of its variable, the table of extra arguments is not made, and `...` gives the arguments themselves.
+    /// Notes that variable number `var` is used, in case it is the one for extra arguments.
+    pub(crate) fn note_vararg_use(&mut self, var: usize) {
+        if let Some(vararg) = &mut self.vararg {
+            vararg.is_used |= vararg.var == var;
+        }
+    }
+
+    /// Whether an expression is the variable for extra arguments.
+    pub(crate) fn is_vararg_variable(&self, e: &Exp) -> bool {
+        match (e.kind, &self.vararg) {
+            (Kind::Local { var, .. }, Some(vararg)) => !e.has_jumps() && vararg.var == var,
+            _ => false,
+        }
+    }
+
+    /// Without a use of its variable but for its fields, the table of extra arguments is not made: `...` gives the arguments
+    /// themselves, and so do the fields.
     fn settle_varargs(&mut self) {
         let Some(vararg) = self.vararg.take() else { return };
         if vararg.is_used {
@@ -146,6 +163,10 @@ impl FuncState<'_> {
         }
         let made = self.instr(vararg.made_at);
         *self.instr_mut(vararg.made_at) = Instr::new(Op::LoadNil, made.a(), 0, 0, 0);
+        for pc in vararg.read_at {
+            let read = self.instr(pc);
+            *self.instr_mut(pc) = Instr::new(Op::GetVarArg, read.a(), read.b(), read.c(), 0);
+        }
         for pc in vararg.spread_at {
             let spread = self.instr(pc);
             *self.instr_mut(pc) = Instr::new(Op::VarArg, spread.a(), 0, spread.c(), 0);

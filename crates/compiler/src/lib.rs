@@ -87,6 +87,16 @@ pub fn compile_source(source: &[u8], chunk_name: &[u8], dialect: &Dialect) -> Re
     }
 }
 
+/// Whether a source violates the grammar already with these bytes, whatever may follow them.
+#[must_use]
+pub fn is_hopeless(beginning: &[u8], dialect: &Dialect) -> bool {
+    match perilune_syntax::parse_until_error(beginning, b"", dialect) {
+        Ok(_) => false,
+        // A token that the bytes end with may go on.
+        Err(broken) => !broken.error.is_incomplete() && (broken.end as usize) < beginning.len(),
+    }
+}
+
 /// The error that the reference, which compiles while it parses, finds first: one in the meaning of what stands before the
 /// syntax error, or that.
 #[cold]

@@ -180,14 +180,14 @@ impl FuncState<'_> {
         }
     }
 
-    /// `-`: `x - 3` is `x + -3`. As in the reference, so is `x - 0`, which makes a negative zero positive.
+    /// `-`: `x - 3` is `x + -3`. As in some references, so is `x - 0`, which makes a negative zero positive.
     fn subtraction(&mut self, e1: Exp, e2: Exp, line: u32) -> Res<Exp> {
         match small(&e2).and_then(i32::checked_neg) {
-            Some(negated) => {
+            Some(negated) if negated != 0 || self.dialect.subtracts_by_adding => {
                 let mut e1 = e1;
                 self.binary(Op::AddI, &mut e1, &e2, Operand::Imm(negated), 1, line)
             }
-            None => self.arithmetic(Binop::Sub, e1, e2, false, line),
+            _ => self.arithmetic(Binop::Sub, e1, e2, false, line),
         }
     }
 

@@ -42,16 +42,18 @@ pub(crate) enum VarName {
     AllGlobals,
 }
 
-/// The variable that `...name` declares. Until it is used, nothing needs its table.
+/// The variable that `...name` declares. If only its fields are read, nothing needs its table.
 #[derive(Clone, Debug)]
 pub(crate) struct VarargVar {
     /// Its number.
     pub var: usize,
     /// The instruction that makes the table.
     pub made_at: Pc,
+    /// The instructions that read its fields.
+    pub read_at: Vec<Pc>,
     /// The instructions for `...`.
     pub spread_at: Vec<Pc>,
-    /// Whether the variable is used.
+    /// Whether it is used in another way than to read its fields.
     pub is_used: bool,
 }
 
@@ -318,13 +320,9 @@ impl<'a> Compiler<'a> {
             };
         };
         if let Resolved::Local { var, .. } = found
-            && let Some(vararg) = &mut self.level_mut(level).vararg
-        {
-            vararg.is_used |= vararg.var == var;
-        }
-        if let Resolved::Local { var, .. } = found
             && level < here
         {
+            self.level_mut(level).note_vararg_use(var);
             self.level_mut(level).mark_captured(var);
         }
         for level in level + 1..=here {

@@ -13,6 +13,9 @@ use crate::labels::JumpName;
 use crate::position::Position;
 use crate::scope::VarName;
 
+/// Results of one `return` that an instruction can count.
+const MAX_RETURNS: usize = 255;
+
 impl Compiler<'_> {
     /// Compiles the statements of a block, without opening a scope.
     pub(crate) fn statements(&mut self, block: &Block) -> Res<()> {
@@ -272,7 +275,7 @@ impl Compiler<'_> {
                         conflict = true;
                     }
                 }
-                (Kind::Item { obj, key }, Kind::Local { reg, .. }) => {
+                (Kind::Item { obj, key } | Kind::ExtraItem { table: obj, key }, Kind::Local { reg, .. }) => {
                     for used in [obj, key] {
                         if *used == reg {
                             *used = copy;
@@ -391,6 +394,9 @@ impl Compiler<'_> {
                 first
             }
         };
+        if count >= MAX_RETURNS {
+            return Err(fs.limit_error("returns", MAX_RETURNS, Place::Near(fs.at)));
+        }
         fs.emit_return(first, count as u8);
         Ok(())
     }

@@ -3,7 +3,7 @@
 use perilune_base::dialect::LuaVersion::{Lua51, Lua52, Lua53, Lua54};
 use perilune_base::dialect::table::Environments;
 use perilune_runtime::object::ThreadRef;
-use perilune_runtime::value::Value;
+use perilune_runtime::value::{Tag, Value};
 use perilune_vm::debug::{FrameId, Info, identity};
 use perilune_vm::hooks;
 use perilune_vm::host::StandardStream;
@@ -148,7 +148,7 @@ fn fill_info(vm: &mut Vm, info: &Info, options: &[u8]) -> Result<(), Raised> {
     if has(b't') {
         vm.set_field(t, "istailcall", Value::bool(info.is_tail_call));
         if vm.dialect().extra_arguments {
-            vm.set_field(t, "extraargs", vm.int_value(0));
+            vm.set_field(t, "extraargs", vm.int_value(i64::from(info.extra_arguments)));
         }
     }
     if has(b'L')
@@ -328,7 +328,14 @@ fn get_only_user_value(vm: &mut Vm) -> NativeResult {
 
 /// `setuservalue` of the same versions; where tables have environments behind it, the value is a table.
 fn set_only_user_value(vm: &mut Vm) -> NativeResult {
-    let Some(u) = vm.arg(1).as_userdata() else { return Err(vm.type_error(1, "userdata")) };
+    let Some(u) = vm.arg(1).as_userdata() else {
+        let is_light = vm.arg(1).tag == Tag::Light && vm.dialect().parameter_info && !vm.dialect().integers;
+        return Err(if is_light {
+            vm.arg_error(1, "full userdata expected, got light userdata")
+        } else {
+            vm.type_error(1, "userdata")
+        });
+    };
     let value = if vm.dialect().integers {
         vm.check_any(2)?
     } else if vm.arg(2).is_nil() {

@@ -135,7 +135,7 @@ unsafe fn push_frame(vm: *mut Vm) -> Result<*mut Frame, Raised> {
 ///
 /// # Safety
 /// `func` and its arguments are slots of the current thread's stack below `top`.
-pub(crate) unsafe fn call_value(vm: *mut Vm, mut func: *mut Value, nresults: i32, flags: u16) -> Step {
+pub(crate) unsafe fn call_value(vm: *mut Vm, mut func: *mut Value, nresults: i32, mut flags: u16) -> Step {
     // SAFETY: the caller's duty.
     unsafe {
         loop {
@@ -165,9 +165,22 @@ pub(crate) unsafe fn call_value(vm: *mut Vm, mut func: *mut Value, nresults: i32
                     ptr::copy(func, func.add(1), (*th).top.offset_from(func) as usize);
                     (*th).top = (*th).top.add(1);
                     *func = handler;
+                    let Ok(counted) = count_extra(vm, flags) else { return Step::Raise };
+                    flags = counted;
                 }
             }
         }
+    }
+}
+
+/// Flags for a function that is called through one more `__call`, where they are counted.
+unsafe fn count_extra(vm: *mut Vm, flags: u16) -> Result<u16, Raised> {
+    // SAFETY: `vm` is exclusively the caller's.
+    unsafe {
+        if !(*vm).dialect.extra_arguments {
+            return Ok(flags);
+        }
+        frame::with_extra_argument(flags).ok_or_else(|| (*vm).run_error("'__call' chain too long"))
     }
 }
 
@@ -434,6 +447,7 @@ pub(crate) unsafe fn tail_call_instruction(vm: *mut Vm, i: Instr) -> Step {
         if i.c() != 0 {
             close::close_upvalues(vm, (*f).base);
         }
+        let mut extra = 0;
         while !(*callee).is_function() {
             let offset = callee.offset_from((*th).stack);
             let handler = meta::callable(&*vm, *callee);
@@ -449,10 +463,12 @@ pub(crate) unsafe fn tail_call_instruction(vm: *mut Vm, i: Instr) -> Step {
             ptr::copy(callee, callee.add(1), (*th).top.offset_from(callee) as usize);
             (*th).top = (*th).top.add(1);
             *callee = handler;
+            let Ok(counted) = count_extra(vm, extra) else { return Step::Raise };
+            extra = counted;
         }
         if (*callee).tag == Tag::NativeFn {
             // A native function runs above the frame, which then returns its results.
-            let step = call_native(vm, callee, ALL, frame::HANDLED);
+            let step = call_native(vm, callee, ALL, frame::HANDLED | extra);
             return step;
         }
         // Whatever can fail happens while the frame is still there: unwinding must find its flags. What is reserved here is
@@ -471,6 +487,8 @@ pub(crate) unsafe fn tail_call_instruction(vm: *mut Vm, i: Instr) -> Step {
         ptr::copy(callee, func, count);
         (*th).top = func.add(count);
         let (nresults, flags) = ((*f).nresults, (*f).flags);
+        // As in the reference, the arguments that `__call` has added to the replaced call still count, and those of this one
+        // do not.
         let lost = frame::lost_calls(f);
         (*th).frame = f.sub(1);
         match push_lua_frame(vm, func, count - 1, nresults, flags | frame::TAIL) {

@@ -38,6 +38,8 @@ pub enum Control {
     Wrapped = 4,
     /// `coroutine.yield`
     Yield = 5,
+    /// `xpcall` for the host, which passes arguments in all versions.
+    HostXPCall = 6,
 }
 
 impl Control {
@@ -65,7 +67,8 @@ pub(crate) unsafe fn start(vm: *mut Vm, control: u32) -> Step {
     unsafe {
         match control {
             c if c == Control::PCall as u32 => start_pcall(vm),
-            c if c == Control::XPCall as u32 => start_xpcall(vm),
+            c if c == Control::XPCall as u32 => start_xpcall(vm, (*vm).dialect.xpcall_arguments),
+            c if c == Control::HostXPCall as u32 => start_xpcall(vm, true),
             c if c == Control::Resume as u32 => start_resume(vm),
             c if c == Control::Wrapped as u32 => start_wrapped(vm),
             _ => start_yield(vm),
@@ -85,7 +88,7 @@ unsafe fn start_pcall(vm: *mut Vm) -> Step {
     }
 }
 
-unsafe fn start_xpcall(vm: *mut Vm) -> Step {
+unsafe fn start_xpcall(vm: *mut Vm, passes_arguments: bool) -> Step {
     // SAFETY: as in `start_pcall`. The function and the handler change places, so that the function's arguments follow it.
     unsafe {
         if (*vm).dialect.checked_handlers {
@@ -97,7 +100,7 @@ unsafe fn start_xpcall(vm: *mut Vm) -> Step {
             let _ = (*vm).arg_error(2, "value expected");
             return Step::Raise;
         }
-        if !(*vm).dialect.xpcall_arguments {
+        if !passes_arguments {
             (*vm).set_top(2);
         }
         let f = (*(*vm).thread).frame;

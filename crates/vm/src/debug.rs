@@ -1,6 +1,7 @@
 //! Looking at frames and functions: what the debug library and debuggers see.
 
 use perilune_base::dialect::Dialect;
+use perilune_base::dialect::table::Environments;
 use perilune_runtime::object::{LuaClosure, NativeClosure, Thread, ThreadRef, UpVal};
 use perilune_runtime::stack::Frame;
 use perilune_runtime::value::{Tag, Value};
@@ -48,6 +49,8 @@ pub struct Info {
     pub is_vararg: bool,
     /// Lines with code, in order; `None` for a native function.
     pub active_lines: Option<Vec<u32>>,
+    /// Arguments that `__call` added.
+    pub extra_arguments: u16,
     /// First value transferred by the call or return that a hook is about.
     pub first_transfer: u16,
     /// Number of those values.
@@ -83,7 +86,7 @@ impl Vm {
                 info.short_source = short;
                 info.line_defined = i64::from(p.line_defined);
                 info.last_line_defined = i64::from(p.last_line);
-                info.upvalues = upvalues;
+                info.upvalues = upvalues.saturating_sub(self.hidden_upvalues() as u32);
                 info.params = u32::from(p.num_params);
                 info.is_vararg = p.is_vararg;
                 let prologue = names::prologue(self.dialect, p);
@@ -127,8 +130,10 @@ impl Vm {
             if (*f).kind == frame::LUA {
                 info.current_line = current_line(f).map_or(-1, i64::from);
             }
-            info.name = names::function_name(self.dialect, f);
+            let above = (f != (*thread.as_ptr()).frame).then(|| f.add(1));
+            info.name = names::function_name(self.dialect, f, above);
             info.is_tail_call = (*f).flags & frame::TAIL != 0;
+            info.extra_arguments = frame::extra_arguments(f);
             info.first_transfer = self.transfer.first;
             info.transfers = self.transfer.count;
             info
@@ -176,15 +181,25 @@ impl Vm {
         names::local_name(p, n, 0).map(<[u8]>::to_vec)
     }
 
+    /// Upvalues in front of those of the program: the environment, where it belongs to the function.
+    fn hidden_upvalues(&self) -> i64 {
+        i64::from(self.dialect.environments == Environments::Functions)
+    }
+
     /// The name and value of a function's upvalue, from 1.
     pub fn function_upvalue(&self, f: Value, n: i64) -> Option<(Vec<u8>, Value)> {
         // SAFETY: the closures are alive; the index is checked against their count.
         unsafe {
             if let Some(c) = f.as_lua_fn() {
+                let n = n.checked_add(self.hidden_upvalues()).filter(|_| n > 0)?;
                 let up = lua_upvalue(c.as_ptr(), n)?;
                 let p = crate::load::plain_of(f)?;
                 let name = &p.upvals.get(n as usize - 1)?.name;
-                let name = if name.is_empty() { b"(no name)".to_vec() } else { name.to_vec() };
+                let name = match (name.is_empty(), self.dialect.starred_names) {
+                    (false, _) => name.to_vec(),
+                    (true, true) => b"(*no name)".to_vec(),
+                    (true, false) => b"(no name)".to_vec(),
+                };
                 return Some((name, *(**up).slot));
             }
             let slot = native_upvalue(f, n)?;
@@ -199,7 +214,7 @@ impl Vm {
         let (name, _) = self.function_upvalue(f, n)?;
         // SAFETY: as in `function_upvalue`.
         unsafe {
-            let up = *lua_upvalue(f.as_lua_fn()?.as_ptr(), n)?;
+            let up = *lua_upvalue(f.as_lua_fn()?.as_ptr(), n + self.hidden_upvalues())?;
             *(*up).slot = v;
             self.heap.barrier_forward(up.cast(), v);
         }

@@ -208,7 +208,7 @@ pub(crate) fn argument(vm: &mut Vm, i: usize, message: &[u8]) -> Raised {
     // SAFETY: the current frame is that of the native function, above the bottom frame.
     let (function, named) = unsafe {
         let f = (*vm.thread).frame;
-        (*(*f).func, names::function_name(vm.dialect, f))
+        (*(*f).func, names::function_name(vm.dialect, f, None))
     };
     let mut i = i;
     let name = match named {

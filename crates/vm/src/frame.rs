@@ -43,6 +43,27 @@ pub const ABANDONED: u16 = 64;
 /// A recording waits for its return, and goes on in its caller.
 pub const WATCHED: u16 = 128;
 
+/// Above the flags: how many arguments `__call` has added.
+const EXTRA_SHIFT: u32 = 12;
+/// The most of them that may be counted, which bounds chains of `__call`.
+const MAX_EXTRA: u16 = u16::MAX >> EXTRA_SHIFT;
+/// One of them.
+const ONE_EXTRA: u16 = 1 << EXTRA_SHIFT;
+
+/// How many arguments `__call` has added.
+///
+/// # Safety
+/// `f` is a frame of a live thread.
+pub(crate) unsafe fn extra_arguments(f: *const Frame) -> u16 {
+    // SAFETY: the caller's duty.
+    unsafe { (*f).flags >> EXTRA_SHIFT }
+}
+
+/// Flags for a function that is called through one more `__call`, unless there are too many.
+pub(crate) fn with_extra_argument(flags: u16) -> Option<u16> {
+    (flags >> EXTRA_SHIFT < MAX_EXTRA).then(|| flags + ONE_EXTRA)
+}
+
 /// The number of extra arguments of a vararg function.
 ///
 /// # Safety

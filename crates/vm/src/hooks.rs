@@ -142,7 +142,8 @@ pub(crate) unsafe fn enter(vm: *mut Vm) -> Result<(), Raised> {
         }
         let f = (*th).frame;
         let is_lua = (*f).kind == frame::LUA;
-        let event = if (*f).flags & frame::TAIL != 0 { "tail call" } else { "call" };
+        let is_tail_call = (*f).flags & frame::TAIL != 0 && !(*vm).dialect.tail_returns;
+        let event = if is_tail_call { "tail call" } else { "call" };
         let count = if is_lua {
             (*f).pc = (*f).pc.add(1);
             u16::from((*names::code_of(f).1).num_params)
@@ -171,12 +172,37 @@ pub(crate) unsafe fn leave(vm: *mut Vm, first: usize, n: usize) -> Result<(), Ra
             // Counted from 1 at the first register, even in a vararg function, where the function is further below.
             let at = ((*th).stack.add(first).offset_from((*f).base) as u16).wrapping_add(1);
             run(vm, "return", None, Transfer { first: at, count: n as u16 })?;
+            if (*vm).dialect.tail_returns {
+                tail_returns(vm)?;
+            }
         }
         let caller = (*th).frame.sub(1);
         if (*caller).kind == frame::LUA {
             (*th).hook_pc = names::code_of(caller).2 as u32;
         }
         Ok(())
+    }
+}
+
+/// The calls that the current frame has replaced return one after the other: each is forgotten, then the hook hears of it.
+///
+/// # Safety
+/// The current frame is about to return.
+unsafe fn tail_returns(vm: *mut Vm) -> Result<(), Raised> {
+    // SAFETY: the caller's duty. The hook runs above the frame, which may move with the buffer.
+    unsafe {
+        loop {
+            let f = (*(*vm).thread).frame;
+            let lost = frame::lost_calls(f);
+            if lost == 0 || (*(*vm).thread).hook_mask & RETURN == 0 {
+                return Ok(());
+            }
+            frame::set_lost_calls(f, lost - 1);
+            if lost == 1 {
+                (*f).flags &= !frame::TAIL;
+            }
+            run(vm, "tail return", None, Transfer::default())?;
+        }
     }
 }
 

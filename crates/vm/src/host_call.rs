@@ -50,7 +50,7 @@ impl Vm {
     /// Calls `f` as `xpcall` does: a failure is what `handler` makes of the error, before anything is closed. The results
     /// are no roots. **(safepoint)**
     pub fn host_call_handled(&mut self, f: Value, handler: Value, args: &[Value]) -> Result<Vec<Value>, VmError> {
-        let protected = self.control_function(Control::XPCall, &[]);
+        let protected = self.control_function(Control::HostXPCall, &[]);
         let all = [&[f, handler], args].concat();
         let mut results = self.host_call(protected, &all, false)?;
         if results.first().is_some_and(|ok| ok.is_truthy()) {

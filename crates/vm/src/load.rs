@@ -72,6 +72,11 @@ impl Vm {
         }
     }
 
+    /// Whether a source violates the grammar already with these bytes, whatever may follow them.
+    pub fn is_hopeless_source(&self, beginning: &[u8]) -> bool {
+        !perilune_bytecode::dump::is_binary(beginning) && perilune_compiler::is_hopeless(beginning, self.dialect)
+    }
+
     fn compile(&mut self, source: &[u8], name: &[u8]) -> Result<Plain, Value> {
         match perilune_compiler::compile_source(source, name, self.dialect) {
             Ok(plain) => {
@@ -83,7 +88,7 @@ impl Vm {
     }
 
     fn undump(&mut self, source: &[u8], name: &[u8]) -> Result<Plain, Value> {
-        let version = self.dialect.version;
+        let (version, words) = (self.dialect.version, self.dialect.binary_text);
         let chunk = perilune_base::chunkid::chunkid_of_syntax(name, self.dialect);
         let mut failed = |reason: String| {
             let mut text = chunk.clone();
@@ -91,7 +96,7 @@ impl Vm {
             text.extend_from_slice(reason.as_bytes());
             self.string(&text)
         };
-        let plain = dump::undump(source, version).map_err(|e| failed(e.to_string()))?;
+        let plain = dump::undump(source, version).map_err(|e| failed(e.text(words)))?;
         verify::verify(&plain).map_err(|e| failed(format!("bad binary format ({e})")))?;
         Ok(plain)
     }

@@ -75,7 +75,8 @@ pub(crate) fn visible_local(p: &Plain, n: usize, pc: usize) -> (usize, Option<&[
 /// How many instructions a function begins with that belong to none of its lines: the one for the variable of extra
 /// arguments.
 pub(crate) fn prologue(dialect: &Dialect, p: &Plain) -> usize {
-    usize::from(dialect.named_varargs && p.is_vararg && p.line_defined > 0)
+    let has_variable = dialect.named_varargs || dialect.vararg_table;
+    usize::from(has_variable && p.is_vararg && p.line_defined > 0)
 }
 
 /// The name of an upvalue; `?` when stripped.
@@ -192,7 +193,7 @@ pub(crate) fn register_name(dialect: &Dialect, p: &Plain, code: &[Instr], last: 
             let env = local_name(p, i.b() as usize + 1, pc) == Some(ENV);
             Some((field_kind(env), shown(cache_key(p, i.d())).to_vec()))
         }
-        Op::GetTable => {
+        Op::GetTable | Op::GetVarArg => {
             let name = match register_name(dialect, p, code, pc, i.c() as usize) {
                 Some(("constant", name)) => name,
                 _ => b"?".to_vec(),
@@ -284,11 +285,11 @@ pub(crate) unsafe fn calls_iterator(f: *mut Frame) -> bool {
     code.get(pc).and_then(|i| i.op()) == Some(Op::TForCall)
 }
 
-/// The name of the function running in `f`, as its caller knows it.
+/// The name of the function running in `f`, as its caller knows it. `above` is the frame that it waits for.
 ///
 /// # Safety
-/// `f` is a frame of a live thread, above that thread's bottom frame.
-pub(crate) unsafe fn function_name(dialect: &Dialect, f: *mut Frame) -> Option<Named> {
+/// `f` is a frame of a live thread, above that thread's bottom frame; `above` is the next one, if there is one.
+pub(crate) unsafe fn function_name(dialect: &Dialect, f: *mut Frame, above: Option<*mut Frame>) -> Option<Named> {
     // SAFETY: below a frame that is not the bottom one there is another.
     unsafe {
         if (*f).flags & frame::TAIL != 0 {
@@ -297,7 +298,9 @@ pub(crate) unsafe fn function_name(dialect: &Dialect, f: *mut Frame) -> Option<N
         if (*f).flags & frame::HOOK != 0 {
             return Some(("hook", b"?".to_vec()));
         }
-        if (*f).flags & frame::FINALIZER != 0 {
+        let is_finalizer = |f: *mut Frame| (*f).flags & frame::FINALIZER != 0;
+        let is_named = dialect.finalizers_are_named && is_finalizer(f);
+        if is_named || dialect.finalizers_name_interrupted && above.is_some_and(is_finalizer) {
             return Some(("metamethod", b"__gc".to_vec()));
         }
         let caller = f.sub(1);

@@ -101,7 +101,7 @@ unsafe fn add_places(dialect: &Dialect, thread: *mut Thread, most: usize, places
 unsafe fn place(dialect: &Dialect, f: *mut Frame) -> Place {
     // SAFETY: the caller's duty; the function slot holds the function, of a Lua frame a Lua closure.
     unsafe {
-        let name = names::function_name(dialect, f).map(|(_, name)| name);
+        let name = names::function_name(dialect, f, None).map(|(_, name)| name);
         let function = if (*f).kind == frame::LUA {
             let (plain, proto, _) = names::code_of(f);
             Function::Lua { chunk: short_source(dialect, proto), defined: plain.line_defined, line: current_line(f) }

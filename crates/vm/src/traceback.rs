@@ -165,7 +165,13 @@ impl Vm {
                     continue;
                 }
                 match all[at] {
-                    Level::Active(f) => self.traceback_level(&mut out, f),
+                    Level::Active(f) => {
+                        let above = all[..at].iter().rev().find_map(|level| match level {
+                            Level::Active(above) => Some(*above),
+                            Level::Lost => None,
+                        });
+                        self.traceback_level(&mut out, f, above);
+                    }
                     Level::Lost => out.extend_from_slice(b"\n\t(tail call): ?"),
                 }
                 at += 1;
@@ -174,11 +180,11 @@ impl Vm {
         out
     }
 
-    /// One line of a traceback.
+    /// One line of a traceback, about a frame that waits for the one `above`.
     ///
     /// # Safety
-    /// `f` is a frame of a live thread above its bottom frame.
-    unsafe fn traceback_level(&mut self, out: &mut Vec<u8>, f: *mut Frame) {
+    /// `f` is a frame of a live thread above its bottom frame; `above` is one of the same thread.
+    unsafe fn traceback_level(&mut self, out: &mut Vec<u8>, f: *mut Frame, above: Option<*mut Frame>) {
         // SAFETY: the caller's duty; the function slot of a frame holds its function.
         unsafe {
             let is_lua = (*f).kind == frame::LUA;
@@ -193,7 +199,7 @@ impl Vm {
                 out.extend_from_slice(b"[C]");
             }
             out.extend_from_slice(b": ");
-            out.extend_from_slice(&self.described_function(f));
+            out.extend_from_slice(&self.described_function(f, above));
             if (*f).flags & frame::TAIL != 0 && !self.dialect.counts_tail_calls {
                 out.extend_from_slice(b"\n\t(...tail calls...)");
             }
@@ -204,7 +210,7 @@ impl Vm {
     ///
     /// # Safety
     /// As [`Vm::traceback_level`].
-    unsafe fn described_function(&mut self, f: *mut Frame) -> Vec<u8> {
+    unsafe fn described_function(&mut self, f: *mut Frame, above: Option<*mut Frame>) -> Vec<u8> {
         // SAFETY: the caller's duty; the function slot of a frame holds its function.
         unsafe {
             let is_lua = (*f).kind == frame::LUA;
@@ -212,7 +218,7 @@ impl Vm {
             let line_defined = crate::load::plain_of(function).map_or(0, |plain| plain.line_defined);
             let is_main = is_lua && line_defined == 0;
             let style = self.dialect.tracebacks;
-            let named = names::function_name(self.dialect, f);
+            let named = names::function_name(self.dialect, f, above);
             let quoted = |kind: &str, name: &[u8]| [b"in ", kind.as_bytes(), b" '", name, b"'"].concat();
             match (style, named) {
                 (Tracebacks::Lines | Tracebacks::Functions, Some((_, name))) => return quoted("function", &name),

@@ -168,6 +168,17 @@ pub enum ResumeText {
     NonSuspended,
 }
 
+/// How errors of binary chunks are worded.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum BinaryText {
+    /// `unexpected end in precompiled chunk`
+    In,
+    /// `truncated precompiled chunk`
+    Chunk,
+    /// `bad binary format (truncated chunk)`
+    Format,
+}
+
 /// The error of a function that needs too many registers.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum RegisterText {
@@ -268,6 +279,8 @@ dialects! {
     merged_zeros, "numbers": bool = [true, false, false, false, false];
     /// Texts become numbers as by C's `strtod`: they end at a zero byte, and may spell `inf` and `nan`.
     c_numerals, "numbers": bool = [true, false, false, false, false];
+    /// `x - 0` is `x + 0`, which makes a negative zero positive.
+    subtracts_by_adding, "numbers": bool = [false, false, false, true, true];
     /// Arithmetic on strings is the affair of their metamethods; else the operators themselves convert them.
     string_metamethods, "numbers": bool = [false, false, false, true, true];
     /// There are `//`, `&`, `|`, `~`, `<<` and `>>`.
@@ -322,6 +335,9 @@ dialects! {
     jumps_checked_last, "errors": bool = [false, false, false, false, true];
     /// An error that is nil becomes a message.
     nil_errors_have_text, "errors": bool = [false, false, false, false, true];
+    /// How errors of binary chunks are worded.
+    binary_text, "errors": BinaryText =
+        [BinaryText::In, BinaryText::Chunk, BinaryText::Chunk, BinaryText::Format, BinaryText::Format];
     /// The error of a function that needs too many registers.
     register_text, "errors": RegisterText = [
         RegisterText::TooComplex,
@@ -467,10 +483,18 @@ dialects! {
     starred_names, "debug": bool = [true, true, true, false, false];
     /// The hidden variables of loops have names of their own, as `(for index)`; else all are `(for state)`.
     loop_state_names, "debug": bool = [true, true, true, false, false];
+    /// A hook is told of the return from each call that was replaced by a tail call, and of tail calls as of others.
+    tail_returns, "debug": bool = [true, false, false, false, false];
     /// Levels of the stack count calls that were replaced by tail calls.
     counts_tail_calls, "errors": bool = [true, false, false, false, false];
     /// Messages name what a generic loop calls `for iterator`, also when it cannot be called.
     iterator_names, "errors": bool = [false, false, false, true, true];
+    /// Messages and tracebacks call the function that a finalizer has interrupted the finalizer.
+    finalizers_name_interrupted, "errors": bool = [false, false, true, false, false];
+    /// The finalizer itself is named.
+    finalizers_are_named, "errors": bool = [false, false, false, true, true];
+    /// A line hook sees nothing of variables that begin a function without values.
+    nils_at_start_are_free, "debug": bool = [true, false, false, false, false];
     /// How the command shows errors.
     command_errors, "command": CommandErrors = [
         CommandErrors::DebugTraceback,
@@ -483,6 +507,8 @@ dialects! {
     generational_command, "command": bool = [false, false, false, true, true];
     /// Messages name a type by the `__name` of its metatable.
     type_names, "errors": bool = [false, false, true, true, true];
+    /// Setting a field looks at the key before `__newindex`.
+    keys_checked_first, "metamethods": bool = [true, false, false, false, false];
     /// `ipairs` and the functions of `table` take tables only, and read and write their elements without metamethods.
     raw_lists, "library": bool = [true, true, false, false, false];
     /// How many values `pairs` returns, of which the last ones are nil without `__pairs`.

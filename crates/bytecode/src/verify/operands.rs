@@ -143,7 +143,7 @@ fn check_counts(proto: &Proto, op: Op, instr: Instr) -> Check {
         Op::SetList => d >= 0 && d.checked_add(i32::from(b)).is_some(),
         // Room for more items than there are instructions to fill it would only waste memory.
         Op::NewTable => usize::try_from(d).is_ok_and(|items| items <= len) && usize::from(instr.bc()) <= len,
-        Op::VarArg | Op::VarArgTable if !proto.is_vararg => return Err(Problem::NoVarargs),
+        Op::VarArg | Op::VarArgTable | Op::GetVarArg if !proto.is_vararg => return Err(Problem::NoVarargs),
         _ => true,
     };
     if is_valid { Ok(()) } else { Err(Problem::Flag) }

@@ -426,7 +426,7 @@ impl Recorder {
             Op::TForCall => self.t_for_call(view, i),
             Op::TForLoop => self.t_for_loop(view, i),
             Op::Close => self.close(view, i),
-            Op::Tbc | Op::VarArgTable | Op::VarArgOf | Op::NewGlobal => Err(Abort::Opcode),
+            Op::Tbc | Op::VarArgTable | Op::VarArgOf | Op::GetVarArg | Op::NewGlobal => Err(Abort::Opcode),
         }
     }
 

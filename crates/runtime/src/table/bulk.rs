@@ -11,12 +11,16 @@ use crate::value::{Tag, Value};
 
 /// Room.
 impl TableRef {
-    /// Makes room for so many elements in all, and so many properties.
+    /// Makes room for so many elements in all, and so many other keys: properties, or more than there can be of them.
     pub fn reserve(self, heap: &mut Heap, elements: usize, props: usize) -> Result<(), SetError> {
         let elements = u32::try_from(elements).map_err(|_| SetError::Overflow)?;
         // SAFETY: a `TableRef` refers to a live table.
         unsafe { array::reserve(self.as_ptr(), heap, elements)? };
-        let props = props.min(MAX_PROPS as usize);
+        if props > MAX_PROPS as usize {
+            let keys = u32::try_from(props).map_err(|_| SetError::Overflow)?;
+            // SAFETY: a `TableRef` refers to a live table.
+            return unsafe { hash::make_room(self.as_ptr(), heap, keys) };
+        }
         // SAFETY: a `TableRef` refers to a live table.
         unsafe {
             if props > (*self.as_ptr()).slot_cap as usize {

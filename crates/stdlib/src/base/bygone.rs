@@ -33,6 +33,10 @@ pub(super) fn newproxy(vm: &mut Vm) -> NativeResult {
         }
     };
     let proxy = vm.userdata(Box::new(()), metatable, 0)?;
+    if metatable.is_some() {
+        // Whether there is a finalizer is asked when the proxy has died.
+        vm.heap_mut().register_finalizer(Value::userdata(proxy));
+    }
     vm.ret(Value::userdata(proxy))
 }
 

@@ -131,10 +131,22 @@ fn optional_bytes(vm: &mut Vm, i: usize) -> Result<Option<Vec<u8>>, Raised> {
     Ok(vm.opt_str(i)?.map(|text| text.as_bytes().to_vec()))
 }
 
+/// Bytes up to which a source is looked at with each piece.
+const ALWAYS_LOOKED_AT: usize = 64;
+
 /// All pieces that a reader function returns, or the error with which it ended.
 fn read_pieces(vm: &mut Vm, reader: Value) -> Result<Result<Vec<u8>, Value>, Raised> {
     let mut source = Vec::new();
+    let mut next_look = 0;
     loop {
+        // As in the reference, which reads while it compiles, a reader is not asked for what follows an error. Looking for
+        // one costs in all about as much as to compile.
+        if source.len() >= next_look {
+            if vm.is_hopeless_source(&source) {
+                return Ok(Ok(source));
+            }
+            next_look = if source.len() < ALWAYS_LOOKED_AT { 0 } else { source.len() * 2 };
+        }
         vm.push(reader);
         if let Err(error) = vm.call_caught(0, 1)? {
             return Ok(Err(error));

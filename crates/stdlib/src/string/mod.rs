@@ -258,6 +258,8 @@ fn reverse(vm: &mut Vm) -> NativeResult {
 fn rep(vm: &mut Vm) -> NativeResult {
     let s = vm.check_str(1)?;
     let count = vm.check_int(2)?;
+    // Without integers the count is C's `int`: what does not fit is cut.
+    let count = if vm.dialect().integers { count } else { i64::from(count as i32) };
     let separator = if vm.dialect().rep_separator { vm.opt_str(3)? } else { None };
     let separator = separator.as_ref().map_or(&b""[..], |separator| separator.as_bytes());
     let unit = s.len() + separator.len();

@@ -20,6 +20,14 @@ pub(super) fn pack(vm: &mut Vm) -> NativeResult {
     vm.push(Value::NIL);
     let mut arg = 1;
     while let Some(item) = next_item(vm, &mut layout, out.len())? {
+        if vm.dialect().wide_sizes {
+            let fits = item.padding + item.size <= max_size(vm) - out.len();
+            check(vm, fits, arg, "result too long")?;
+            if item.kind == Kind::Chars {
+                // Looked at before there is room for it, which may be too much.
+                vm.check_str(arg + 1)?;
+            }
+        }
         make_room(vm, &mut out, item.padding + item.size)?;
         out.resize(out.len() + item.padding, 0);
         match item.kind {

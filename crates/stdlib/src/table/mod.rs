@@ -179,6 +179,10 @@ fn create(vm: &mut Vm) -> NativeResult {
     let Some(fields) = room(fields) else { return Err(vm.arg_error(2, "out of range")) };
     vm.reserve((elements + fields) * size_of::<Value>())?;
     let table = vm.table(elements, fields);
+    // What the program asks for it gets, although the table would grow by itself.
+    if let Err(error) = table.reserve(vm.heap_mut(), elements, fields) {
+        return Err(vm.set_error(error));
+    }
     vm.ret(Value::table(table))
 }
 

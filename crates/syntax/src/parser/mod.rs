@@ -42,6 +42,8 @@ pub struct Broken {
     pub error: SyntaxError,
     /// The offset of the token that is at fault.
     pub offset: u32,
+    /// The offset up to which the source was read to find it.
+    pub end: u32,
     /// The complete statements before it, with all blocks that are open there closed.
     pub chunk: Chunk,
 }
@@ -115,9 +117,9 @@ struct Parser<'s> {
     loops: u32,
     /// The line of the innermost function; 0 for the chunk.
     function_line: u32,
-    /// The first error, with the offset of the token at fault. From it on, the source counts as ended, and what
+    /// The first error, with the offset of the token at fault and that up to which was read. From it on, the source counts as ended, and what
     /// is missing as present.
-    failure: Option<(SyntaxError, u32)>,
+    failure: Option<(SyntaxError, u32, u32)>,
 
     exprs: Pool<Expr>,
     expr_lists: Pool<ExprId>,
@@ -185,7 +187,7 @@ impl<'s> Parser<'s> {
         };
         match self.failure {
             None => Ok(chunk),
-            Some((error, offset)) => Err(Box::new(Broken { error, offset, chunk })),
+            Some((error, offset, end)) => Err(Box::new(Broken { error, offset, end, chunk })),
         }
     }
 
@@ -195,7 +197,7 @@ impl<'s> Parser<'s> {
         if self.failure.is_some() {
             return;
         }
-        self.failure = Some((error, self.start));
+        self.failure = Some((error, self.start, self.lexer.end()));
         self.lexer.finish();
         self.ahead = None;
         self.token = Token::Eof;

@@ -135,6 +135,7 @@ pub(crate) unsafe fn finish_instruction(vm: *mut Vm, func: *mut Value) -> Step {
             | Op::VarArg
             | Op::VarArgTable
             | Op::VarArgOf
+            | Op::GetVarArg
             | Op::NewGlobal
             | Op::ForPrep
             | Op::ForPrepOld

@@ -260,7 +260,9 @@ unsafe fn store_with_meta(vm: *mut Vm, object: Value, key: Value, v: Value, cons
                         return store(vm, t.as_ptr(), key, v, constant);
                     };
                     let h = meta::handler(&*vm, m, Event::NewIndex);
-                    if h.is_nil() || !t.get(key).is_nil() {
+                    let is_bad = key.is_nil() || key.tag == Tag::Float && key.raw_float().is_nan();
+                    let is_refused = is_bad && (*vm).dialect.keys_checked_first;
+                    if h.is_nil() || is_refused || !t.get(key).is_nil() {
                         return store(vm, t.as_ptr(), key, v, constant);
                     }
                     h

@@ -1,7 +1,9 @@
 //! The extra arguments of vararg functions.
 
+use perilune_base::num::convert::float_to_int;
 use perilune_bytecode::ops::Instr;
-use perilune_runtime::value::Value;
+use perilune_runtime::stack::Frame;
+use perilune_runtime::value::{Tag, Value};
 
 use crate::call::{self, Step};
 use crate::frame;
@@ -46,6 +48,30 @@ pub(crate) unsafe fn spread(vm: *mut Vm, i: Instr) -> Step {
             (*th).top = target.add(wanted);
         }
         Step::Next
+    }
+}
+
+/// `GetVarArg`: what the table of extra arguments, which is not made, would have at a key.
+///
+/// # Safety
+/// `f` is the frame of a vararg function.
+pub(crate) unsafe fn one(vm: *mut Vm, f: *const Frame, key: Value) -> Value {
+    // SAFETY: the extra arguments lie directly below `base`, `extra` of them.
+    unsafe {
+        let have = frame::varargs(f);
+        let index = match key.tag {
+            Tag::Int => Some(key.raw_int()),
+            Tag::Float => float_to_int(key.raw_float()),
+            _ => None,
+        };
+        match index {
+            Some(index) => match usize::try_from(index).ok().filter(|index| (1..=have).contains(index)) {
+                Some(index) => *(*f).base.sub(have).add(index - 1),
+                None => Value::NIL,
+            },
+            None if key.as_str().is_some_and(|key| key.as_bytes() == b"n") => (*vm).int_value(have as i64),
+            None => Value::NIL,
+        }
     }
 }
 

@@ -105,6 +105,7 @@ const fn handler_of<M: Handlers>(op: Op) -> Handler {
         Op::VarArg => var_arg::<M>,
         Op::VarArgTable => var_arg_table::<M>,
         Op::VarArgOf => var_arg_of::<M>,
+        Op::GetVarArg => get_var_arg::<M>,
         Op::NewGlobal => new_global::<M>,
         Op::ForPrep => for_prep::<M>,
         Op::ForPrepOld => for_prep_old::<M>,

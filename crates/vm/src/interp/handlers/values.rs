@@ -126,6 +126,11 @@ handler!(#[cold] var_arg_of(vm, pc, _base, consts, frame) {
     after::<M>(vm, consts, varargs::spread_table(vm, again(pc)))
 });
 
+handler!(get_var_arg(vm, pc, base, consts, frame) {
+    *reg(base, a_of(pc)) = varargs::one(vm, frame, *reg(base, c_of(pc)));
+    next::<M>(vm, pc, base, consts, frame)
+});
+
 handler!(new_global(vm, pc, base, consts, frame) {
     if (*reg(base, a_of(pc))).is_nil() {
         return next::<M>(vm, pc, base, consts, frame);

@@ -4,12 +4,15 @@
 //! value that a later instruction reads. Snapshots and headers carry live registers only.
 //!
 //! The analysis is the usual one, backwards to a fixed point; what an instruction reads and destroys is said by
-//! [`perilune_bytecode::effects`]. A variable is live before its scope begins already, from where its register gets the
-//! first value on: nothing but a closure may ever read it.
+//! [`perilune_bytecode::effects`].
 //!
-//! A variable that a closure has captured is read once more when its scope has ended:
+//! A variable need not be read by any instruction of the function itself: closures find it in its register, from when it is
+//! created, which may be before its scope begins, until it is closed, which is when the scope has ended:
 //!
 //! ```text
+//!  0 newtable r1        local t, u = {}, {}: t is in scope from 2 on
+//!  1 newtable r2
+//!    ...
 //!  7 closure r6 ...     function() return v end, which finds v in r5
 //!  8 settable r1 r7 r6
 //!  9 close r5           v is in scope no more, but its upvalue takes what r5 holds
@@ -73,14 +76,14 @@ pub struct Liveness {
 impl Liveness {
     /// The analysis of a prototype, the closures of which find variables in the registers `captured`.
     pub fn new(proto: &Proto, captured: Registers) -> Liveness {
-        let live = live(proto, |pc| {
-            let mut needed = Registers::default();
-            needed.add(Span::from(0, 0, variables(proto, pc as u32)));
-            match proto.code.get(pc) {
-                Some(i) if i.op() == Some(Op::Close) => needed.join(captured.from(i.a())),
-                _ => needed,
+        let mut live = flow(proto);
+        for (pc, registers) in live.iter_mut().enumerate() {
+            if let Some(i) = proto.code.get(pc)
+                && i.op() == Some(Op::Close)
+            {
+                *registers = registers.join(captured.from(i.a()));
             }
-        });
+        }
         let mut headers: Vec<u32> = (0..proto.code.len()).filter_map(|pc| back_edge(proto, pc)).collect();
         headers.sort_unstable();
         headers.dedup();
@@ -132,20 +135,23 @@ fn back_edge(proto: &Proto, pc: usize) -> Option<u32> {
     }
 }
 
-/// The live registers in front of each instruction, which are those that it reads, those that are `needed` there in any
-/// case, and those that are live behind it.
-fn live(proto: &Proto, needed: impl FnMut(usize) -> Registers) -> Vec<Registers> {
+/// The registers whose values are read by a later instruction, or are there when a variable comes into scope. That is after
+/// all values of its statement have been computed, and maybe only closures read it then.
+fn flow(proto: &Proto) -> Vec<Registers> {
     let code = &proto.code;
-    let needed: Vec<Registers> = (0..=code.len()).map(needed).collect();
-    let mut live = needed.clone();
+    let mut in_scope = vec![Registers::default(); code.len()];
+    for (pc, registers) in in_scope.iter_mut().enumerate() {
+        registers.add(Span::from(0, 0, variables(proto, pc as u32)));
+    }
+    let mut live = vec![Registers::default(); code.len() + 1];
     loop {
         let mut changed = false;
         for pc in (0..code.len()).rev() {
-            let after = successors(code, pc).iter().fold(Registers::default(), |set, next| match next {
-                Some(next) => set.join(live.get(*next as usize).copied().unwrap_or_default()),
-                None => set,
+            let [next, jump] = successors(code, pc).map(|next| match next {
+                Some(next) => live.get(next as usize).copied().unwrap_or_default(),
+                None => Registers::default(),
             });
-            let before = transfer(code[pc], after).join(needed[pc]);
+            let before = transfer(code[pc], next, jump).join(in_scope[pc]);
             if before != live[pc] {
                 live[pc] = before;
                 changed = true;
@@ -157,13 +163,18 @@ fn live(proto: &Proto, needed: impl FnMut(usize) -> Registers) -> Vec<Registers>
     }
 }
 
-fn transfer(i: Instr, mut set: Registers) -> Registers {
-    let Some(op) = i.op() else { return set };
+/// The registers that are live in front of an instruction, by those at its first and second successor.
+fn transfer(i: Instr, mut next: Registers, mut jump: Registers) -> Registers {
+    let Some(op) = i.op() else { return next.join(jump) };
     let effects = effects(op, i);
-    // These write on one of their ways only.
-    if !matches!(op, Op::TestSet | Op::ForPrep | Op::ForPrepOld | Op::ForLoop | Op::TForLoop) {
-        set.remove(effects.writes);
+    // Some write on one of their ways only.
+    if !matches!(op, Op::TestSet | Op::ForLoop | Op::TForLoop) {
+        next.remove(effects.writes);
     }
+    if !matches!(op, Op::ForPrep | Op::ForPrepOld) {
+        jump.remove(effects.writes);
+    }
+    let mut set = next.join(jump);
     set.remove(effects.destroys);
     for span in effects.reads {
         set.add(span);

@@ -580,14 +580,19 @@ impl Recorder {
         // The interpreter has returned from the frame of a tail call already.
         let seen_at = if is_tail { self.frame().func } else { func };
         let n = if wanted < 0 { view.open_count(self.root + seen_at as usize) } else { wanted as u32 };
-        let snap = if wanted < 0 || is_tail {
-            let expected = self.builder.int(i64::from(n));
+        let snap = if is_tail {
             if wanted < 0 {
+                let expected = self.builder.int(i64::from(n));
                 self.builder.guard(Ir::Eq, &[count, expected], before)?;
             }
             before
         } else {
             self.open = is_open.then_some(func + n);
+            if wanted < 0 {
+                let snap = self.snapshot(ExitKind::Service, self.expected);
+                self.builder.keep_in_place(snap, func..func + n);
+                self.builder.returned(count, func, n, snap);
+            }
             let snap = self.snapshot(ExitKind::Guard, self.expected);
             self.builder.keep_in_place(snap, func..func + n);
             snap

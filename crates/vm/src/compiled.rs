@@ -270,7 +270,9 @@ pub unsafe fn push_frames(vm: *mut Vm, images: &[FrameImage], pc: u32, top: Opti
         let mut f = (*th).frame;
         for image in images {
             if image.func == 0 {
+                let lost = frame::lost_calls((*th).frame);
                 replace_function(vm);
+                frame::set_lost_calls((*th).frame, lost.saturating_add(image.lost));
                 continue;
             }
             set_pc(f, image.return_pc);

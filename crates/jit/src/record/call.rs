@@ -258,8 +258,6 @@ impl Recorder {
                     None => Err(Abort::OpenResults),
                 }
             }
-            // The root frame of a call does not say how many calls it has replaced.
-            Tag::LuaFn if is_root && view.dialect().counts_tail_calls => Err(Abort::Opcode),
             Tag::LuaFn if is_root => self.tail_from_root(view, function, seen, first, nargs),
             Tag::LuaFn => {
                 let mut moved = vec![function];

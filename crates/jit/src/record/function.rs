@@ -179,11 +179,12 @@ impl Recorder {
         func: u32,
         nargs: u32,
     ) -> Result<(), Abort> {
-        // How many calls have been replaced differs from round to round.
-        if view.dialect().counts_tail_calls {
-            return Err(Abort::Opcode);
-        }
         let proto = view.proto_of(seen).ok_or(Abort::Callee)?;
+        if view.dialect().counts_tail_calls {
+            // Where tail calls make a loop, how many calls have been replaced differs from round to round.
+            let is_loop = proto == self.origin.proto || self.replacing.contains(&proto);
+            return if is_loop { Err(Abort::Opcode) } else { self.replace_root(view, function, seen, func, nargs) };
+        }
         let known = self.functions.get(proto).filter(|known| {
             let is_large = known.segments > 0 && (known.calls || known.segments > LARGE);
             is_large && proto != self.origin.proto
@@ -218,6 +219,7 @@ impl Recorder {
         }
         self.guard_function(function, seen, proto)?;
         let values = self.function_and_arguments(view, function, proto, func, nargs)?;
+        let lost = if view.dialect().counts_tail_calls { self.frame().lost + 1 } else { 0 };
         self.frames.clear();
         for (n, value) in values.iter().enumerate() {
             self.put(n as u32, *value);
@@ -228,7 +230,7 @@ impl Recorder {
             nargs: values.len() as u32 - 1,
             nresults: 0,
             flags: frame::TAIL,
-            lost: 0,
+            lost,
             protected: None,
             return_pc: 0,
         };

@@ -1,9 +1,10 @@
 //! The builder: appends instructions to a tree while it is recorded, and leaves out those that are not needed.
 //!
-//! Three optimizations happen here, because the recorder then sees their results (a known shape needs no guard):
+//! Four optimizations happen here, because the recorder then sees their results (a known shape needs no guard):
 //!
 //! * *folding*: operations on constants, and identities ([`fold`]);
 //! * *common subexpressions*: a pure operation, or a guard, that the path has passed is not repeated;
+//! * *narrowing*: floats that are integers are computed as such, where they are needed as such (`narrow`);
 //! * *forwarding*: a load gives the value that was last loaded from or stored to the same place (`memory`).
 //!
 //! What is known holds along one path: from the header through the lineage of segments to the end of the open one. A
@@ -22,6 +23,7 @@
 
 pub mod fold;
 mod memory;
+mod narrow;
 
 use std::collections::{HashMap, HashSet};
 
@@ -360,8 +362,8 @@ impl Builder {
         }
     }
 
-    /// A float as an integer, which it must be exactly.
-    pub fn float_to_int(&mut self, a: Ref, snap: SnapId) -> Ref {
+    /// As [`Builder::float_to_int`], of a float that nothing is known of.
+    fn convert(&mut self, a: Ref, snap: SnapId) -> Ref {
         let mut inst = self.shaped(Op::FToI, &[a]);
         inst.snap = Some(snap);
         match self.values.get(&(inst.op, inst.ty, inst.args, inst.aux, inst.imm)) {

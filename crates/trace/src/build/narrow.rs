@@ -1,0 +1,148 @@
+//! Narrowing: floats that are integers, as integers.
+//!
+//! Where all numbers are floats, indices are floats too:
+//!
+//! ```text
+//! t[#t + 1] = v                          as it is read           narrowed
+//!
+//! 3 load len 1
+//! 4 itof 3
+//! 5 fadd 4 1.0
+//!   the key, an integer                  6 ftoi 5   snap 1       6 add 3 1
+//! ```
+//!
+//! An integer of at most 52 bits is a float without loss, and so is its sum with another one. So `ftoi` of a sum is the sum
+//! of what its operand is as an integer, if that is such a small one: that is known of lengths and bytes, and checked of
+//! others. The check is one for all elements near a place, `t[i - 1]`, `t[i]` and `t[i + 1]`, and then their numbers differ in
+//! a constant alone, which other optimizations see.
+//!
+//! The operand may be no integer although the sum is rounded to one, as that of `1e-20` and `1.0`: then its conversion
+//! leaves, which is slow and not wrong.
+
+use perilune_base::num::convert::float_to_int;
+
+use super::Builder;
+use crate::ir::{Field, Op, Ref, SnapId};
+
+/// The size up to which integers are small: twice as large ones are still floats without loss.
+const SMALL: i64 = 1 << 52;
+
+impl Builder {
+    /// A float as an integer, which it must be exactly.
+    pub fn float_to_int(&mut self, a: Ref, snap: SnapId) -> Ref {
+        let inst = *self.tree.inst(a);
+        match inst.op {
+            Op::IToF if self.is_exact(inst.a()) => inst.a(),
+            Op::FAdd | Op::FSub => self.sum_to_int(a, snap).unwrap_or_else(|| self.convert(a, snap)),
+            _ => self.convert(a, snap),
+        }
+    }
+
+    /// A sum of a float and a constant as an integer, if that is one.
+    fn sum_to_int(&mut self, a: Ref, snap: SnapId) -> Option<Ref> {
+        let inst = *self.tree.inst(a);
+        let (operand, constant) = match (self.constant_int(inst.a()), self.constant_int(inst.b())) {
+            (None, Some(n)) => (inst.a(), if inst.op == Op::FAdd { n } else { -n }),
+            (Some(n), None) if inst.op == Op::FAdd => (inst.b(), n),
+            _ => return None,
+        };
+        let base = self.float_to_int(operand, snap);
+        if !self.is_small(base) {
+            let (moved, limit) = self.moved(base);
+            self.guard(Op::Below, &[moved, limit], snap).ok()?;
+        }
+        let constant = self.int(constant);
+        Some(self.value(Op::Add, &[base, constant]))
+    }
+
+    /// The small integer that a constant float is.
+    fn constant_int(&self, r: Ref) -> Option<i64> {
+        let int = float_to_int(self.tree.const_float(r)?)?;
+        (-SMALL..=SMALL).contains(&int).then_some(int)
+    }
+
+    /// Whether an integer is a float without loss.
+    fn is_exact(&mut self, int: Ref) -> bool {
+        let inst = *self.tree.inst(int);
+        let is_moved = inst.op == Op::Add && self.tree.const_int(inst.b()).is_some_and(|n| n.abs() <= SMALL);
+        self.is_small(int) || is_moved && self.is_small(inst.a())
+    }
+
+    /// Whether an integer is known to be small.
+    fn is_small(&mut self, int: Ref) -> bool {
+        let inst = *self.tree.inst(int);
+        let constant = |r: Ref| if r.is_some() { self.tree.const_int(r) } else { None };
+        match inst.op {
+            Op::KInt => (-SMALL..=SMALL).contains(&(inst.imm as i64)),
+            Op::LoadByte => true,
+            Op::Load if matches!(inst.field(), Some(Field::Len | Field::StrLen)) => true,
+            Op::And if constant(inst.b()).is_some_and(|n| (0..=SMALL).contains(&n)) => true,
+            _ => {
+                let (moved, limit) = self.moved(int);
+                self.passed.contains(&(Op::Below, [moved, limit, Ref::NONE]))
+            }
+        }
+    }
+
+    /// What is below what, unsigned, if an integer is small.
+    fn moved(&mut self, int: Ref) -> (Ref, Ref) {
+        let (half, whole) = (self.int(SMALL), self.int(2 * SMALL));
+        (self.value(Op::Add, &[int, half]), whole)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::build::Builder;
+    use crate::ir::{Field, Op, Ref, SnapId, Ty};
+
+    /// A builder with a float and a table.
+    fn begun() -> (Builder, Ref, Ref, SnapId) {
+        let mut b = Builder::default();
+        let header = b.begin_at_header(1, Vec::new(), vec![1, 2], &[(1, Ty::Float), (2, Ty::Table)]);
+        let [x, t] = [1, 2].map(|slot| b.input(slot).expect("an input"));
+        let snap = b.tree().header(header).snap;
+        (b, x, t, snap)
+    }
+
+    fn count(b: &Builder, op: Op) -> usize {
+        b.tree().insts.iter().filter(|inst| inst.op == op).count()
+    }
+
+    #[test]
+    fn neighbours_are_converted_and_checked_once() {
+        let (mut b, x, _, snap) = begun();
+        let one = b.float(1.0);
+        let (above, below) = (b.value(Op::FAdd, &[x, one]), b.value(Op::FSub, &[x, one]));
+        let [i, next, last] = [x, above, below].map(|r| b.float_to_int(r, snap));
+        let (plus, minus) = (b.int(1), b.int(-1));
+        assert_eq!((b.value(Op::Add, &[i, plus]), b.value(Op::Add, &[i, minus])), (next, last));
+        assert_eq!((count(&b, Op::FToI), count(&b, Op::Below)), (1, 1));
+    }
+
+    #[test]
+    fn lengths_need_no_check() {
+        let (mut b, _, t, snap) = begun();
+        let (len, one) = (b.load(Field::Len, t), b.float(1.0));
+        let float = b.value(Op::IToF, &[len]);
+        let sum = b.value(Op::FAdd, &[float, one]);
+        let plus = b.int(1);
+        assert_eq!(b.float_to_int(float, snap), len);
+        assert_eq!(b.float_to_int(sum, snap), b.value(Op::Add, &[len, plus]));
+        assert_eq!((count(&b, Op::FToI), count(&b, Op::Below)), (0, 0));
+    }
+
+    #[test]
+    fn large_integers_are_converted_back() {
+        let (mut b, x, _, snap) = begun();
+        let int = b.float_to_int(x, snap);
+        let float = b.value(Op::IToF, &[int]);
+        assert_ne!(b.float_to_int(float, snap), int, "its float may be another integer's as well");
+        let (half, far) = (b.float(0.5), b.float(9007199254740992.0));
+        for constant in [half, far] {
+            let sum = b.value(Op::FAdd, &[x, constant]);
+            b.float_to_int(sum, snap);
+        }
+        assert_eq!(count(&b, Op::Below), 0);
+    }
+}

@@ -377,7 +377,7 @@ impl Lowering<'_, '_, '_> {
         }
         let block = self.b.create_block();
         self.exits[snap.index()] = Some(block);
-        if self.tree.continuation(snap).is_none() {
+        if !self.is_continued[snap.index()] {
             self.b.set_cold_block(block);
             self.pending.push_back(snap);
         }

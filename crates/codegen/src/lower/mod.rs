@@ -103,6 +103,8 @@ struct Lowering<'a, 'b, 'f> {
     headers: Vec<HeaderBlocks>,
     /// The block of each snapshot that something leaves through.
     exits: Vec<Option<Block>>,
+    /// By snapshot: whether a segment continues there.
+    is_continued: Vec<bool>,
     /// By instruction: whether a preheader has it.
     is_hoisted: Vec<bool>,
     /// Blocks that leave with these inputs of a header, for the exits that share them; see `flow`.
@@ -126,6 +128,12 @@ impl<'a, 'b, 'f> Lowering<'a, 'b, 'f> {
         b.append_block_params_for_function_params(entry);
         b.switch_to_block(entry);
         let vm = b.block_params(entry)[0];
+        let mut is_continued = vec![false; tree.snapshots.len()];
+        for segment in &tree.segments {
+            if let Start::Snapshot(snap) = segment.start {
+                is_continued[snap.index()] = true;
+            }
+        }
         Lowering {
             tree,
             env,
@@ -137,6 +145,7 @@ impl<'a, 'b, 'f> Lowering<'a, 'b, 'f> {
             places: vec![Place::None; tree.insts.len()],
             headers: Vec::new(),
             exits: vec![None; tree.snapshots.len()],
+            is_continued,
             is_hoisted: vec![false; tree.insts.len()],
             shared_exits: HashMap::new(),
             pending: VecDeque::new(),

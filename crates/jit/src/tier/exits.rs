@@ -1,6 +1,6 @@
 //! Exits: which of them become side segments, alternatives, or a reason to make code anew.
 
-use perilune_trace::ir::{ExitKind, HeaderId, SnapId};
+use perilune_trace::ir::{ExitKind, HeaderId, SnapId, Start, Tree};
 use perilune_vm::Vm;
 use perilune_vm::tier::After;
 
@@ -16,6 +16,9 @@ const INSTS_PER_EXIT: u32 = 8;
 
 /// Exits that a segment may wait for its code, for each instruction of the tree.
 const WAITS_PER_INST: usize = 16;
+
+/// Times that an alternative without code may be missed by [`MAX_HOISTED_EXITS`] exits, if nothing else waits.
+const HEADER_WAITS: usize = 8;
 
 /// Instructions from which on a tree grows no more.
 const MAX_INSTS: usize = 3000;
@@ -46,13 +49,15 @@ impl Jit {
             }
             ExitKind::Guard => inner.stats.guard_exits += 1,
         }
+        let count = &mut grown.exits[snap.index()].count;
+        *count = count.saturating_add(1);
         // SAFETY: the VM is ours.
         let fuel = unsafe { (*vm).fuel_left() };
-        let header = grown.tree.header_ids().find(|id| grown.tree.header(*id).snap == snap);
-        let next = match header {
-            Some(_) if fuel < i64::from(grown.tree.most_fuel()) => Next::Interpret,
-            Some(header) => grown.left_at_header(header, snap, inner.recording.is_some()),
-            None => grown.left_through_guard(snap, &self.options, inner.recording.is_some()),
+        let next = match grown.exits[snap.index()].role {
+            Role::Header(_) if fuel < grown.code.most_fuel() => Next::Interpret,
+            Role::Header(header) => grown.left_at_header(header, snap, inner.recording.is_some()),
+            Role::Continued => grown.left_continued(),
+            Role::Guard => grown.left_through_guard(snap, &self.options, inner.recording.is_some()),
         };
         match next {
             Next::Interpret => After::Interpret,
@@ -101,6 +106,25 @@ impl Jit {
     }
 }
 
+/// What is known of an exit.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Exit {
+    /// How often it was taken, since something was done about it.
+    pub(super) count: u32,
+    role: Role,
+}
+
+/// Where an exit leaves, as far as it matters at each.
+#[derive(Clone, Copy, Debug)]
+enum Role {
+    /// In front of a header.
+    Header(HeaderId),
+    /// Where a segment continues, if not in the code yet.
+    Continued,
+    /// At any other guard.
+    Guard,
+}
+
 /// What follows from an exit.
 enum Next {
     Interpret,
@@ -115,19 +139,47 @@ enum Next {
 }
 
 impl Grown {
+    /// Takes over a tree that has grown.
+    pub(super) fn grow(&mut self, tree: Tree) {
+        let counts: Vec<u32> = self.exits.iter().map(|exit| exit.count).collect();
+        self.exits = Grown::exits_of(&tree);
+        for (exit, count) in self.exits.iter_mut().zip(counts) {
+            exit.count = count;
+        }
+        self.tree = tree;
+    }
+
+    /// The exits of a tree, none of which was taken.
+    pub(super) fn exits_of(tree: &Tree) -> Vec<Exit> {
+        let mut exits = vec![Exit { count: 0, role: Role::Guard }; tree.snapshots.len()];
+        for segment in &tree.segments {
+            if let Start::Snapshot(snap) = segment.start {
+                exits[snap.index()].role = Role::Continued;
+            }
+        }
+        for id in tree.header_ids() {
+            exits[tree.header(id).snap.index()].role = Role::Header(id);
+        }
+        exits
+    }
+
     /// A hoisted guard has failed, or a bounds check of all rounds.
     fn left_at_header(&mut self, id: HeaderId, snap: SnapId, is_recording: bool) -> Next {
-        let count = &mut self.exits[snap.index()];
-        *count = count.saturating_add(1);
+        let count = &mut self.exits[snap.index()].count;
         if *count < MAX_HOISTED_EXITS || is_recording {
             return Next::Interpret;
         }
         *count = 0;
         let place = (self.tree.header(id).pc, &self.tree.header(id).frames);
         let copies = self.tree.headers.iter().filter(|header| (header.pc, &header.frames) == place).count();
+        let (size, waits) = (self.tree.insts.len(), self.pending() > 0);
         let header = &mut self.tree.headers[id.index()];
         if header.is_pinned {
             Next::Interpret
+        } else if header.alternative.is_some() && waits {
+            // It may be the one that has no code yet. Without it, whole loops are interpreted.
+            self.waits += size * WAITS_PER_INST / HEADER_WAITS;
+            if self.waits > size * WAITS_PER_INST { Next::CompileIfAfforded } else { Next::Interpret }
         } else if !header.ranges.is_empty() && !header.has_no_ranges {
             header.has_no_ranges = true;
             Next::Compile
@@ -139,15 +191,15 @@ impl Grown {
         }
     }
 
+    /// A segment for the exit waits for its code.
+    fn left_continued(&mut self) -> Next {
+        self.waits += 1;
+        if self.waits > self.tree.insts.len() * WAITS_PER_INST { Next::CompileIfAfforded } else { Next::Interpret }
+    }
+
     fn left_through_guard(&mut self, snap: SnapId, options: &JitOptions, is_recording: bool) -> Next {
         let size = self.tree.insts.len();
-        let count = &mut self.exits[snap.index()];
-        *count = count.saturating_add(1);
-        let count = *count;
-        if self.tree.continuation(snap).is_some() {
-            self.waits += 1;
-            return if self.waits > size * WAITS_PER_INST { Next::CompileIfAfforded } else { Next::Interpret };
-        }
+        let count = self.exits[snap.index()].count;
         // The dearer the making of code has become, the more there must be to win.
         let threshold = options.hot_exit.max(1) + size as u32 / INSTS_PER_EXIT;
         // Exits that could not be followed are tried again at growing intervals.

@@ -56,8 +56,7 @@ impl Jit {
         if let Some(Some(known)) = inner.trees.get_mut(at) {
             // Nothing new: what was recorded for these types before has no code yet.
             let segments = known.tree.segments.len();
-            known.exits.resize(grown.snapshots.len(), 0);
-            known.tree = grown;
+            known.grow(grown);
             known.notes = notes;
             let has_grown = known.tree.segments.len() > segments;
             let is_due = if has_grown { known.is_due(self.options.hot_exit) } else { known.pending() > 0 };
@@ -69,7 +68,7 @@ impl Jit {
         }
         match self.generate(inner, at, &mut grown, &notes, origin) {
             Ok(code) => {
-                let exits = vec![0; grown.snapshots.len()];
+                let exits = Grown::exits_of(&grown);
                 let compiled_segments = grown.segments.len();
                 inner.trees[at] = Some(Grown { tree: grown, notes, origin, code, exits, compiled_segments, waits: 0 });
                 self.register(inner, at);

@@ -137,7 +137,7 @@ struct Grown {
     notes: Notes,
     origin: Origin,
     code: Rc<Compiled>,
-    exits: Vec<u32>,
+    exits: Vec<exits::Exit>,
     /// Segments that the code has.
     compiled_segments: usize,
     /// Exits taken although there is a segment for them, which has no code yet.
@@ -244,13 +244,13 @@ impl Jit {
         for (at, grown) in inner.trees.iter().enumerate() {
             let Some(grown) = grown else { continue };
             stats.instructions += grown.tree.insts.len();
-            for (snap, count) in grown.exits.iter().enumerate().filter(|(_, count)| **count > 0) {
+            for (snap, count) in grown.exits.iter().map(|exit| exit.count).enumerate().filter(|(_, count)| *count > 0) {
                 let snapshot = grown.tree.snapshot(SnapId(snap as u32));
                 let proto = snapshot
                     .frames
                     .last()
                     .map_or(grown.origin.proto, |frame| grown.notes.protos[frame.proto.0 as usize]);
-                stats.hot_exits.push((at, snap as u32, View::line(proto, snapshot.pc), *count));
+                stats.hot_exits.push((at, snap as u32, View::line(proto, snapshot.pc), count));
             }
         }
         stats.hot_exits.sort_by_key(|exit| std::cmp::Reverse(exit.3));

@@ -49,8 +49,10 @@ pub struct Callable {
 /// Runtime functions around calls of compiled functions.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Calls {
-    /// `fn(vm, exits, snapshot, cell, status, registers) -> status`: the call has not returned yet. Makes the calls that it has
-    /// asked for in its place; if they do not return either, notes what the caller was doing, and says what the caller returns.
+    /// `fn(vm, registers) -> status`: calls the function that another has asked for in its place, and so on, until one does not.
+    pub tail: u64,
+    /// `fn(vm, exits, snapshot, cell, status) -> status`: the call of the function with this cell, or, without one, of that
+    /// which was called in its place, has not returned. Notes what the caller was doing, and says what the caller returns.
     pub unwound: u64,
     /// `fn(vm, exits, snapshot, top slot) -> status`: as `unwound`, when the list of results has another length.
     pub left_open: u64,

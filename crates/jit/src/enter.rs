@@ -109,6 +109,7 @@ pub fn environment(exits: &Pin<Box<Exits>>, callable: Option<Callable>, exit_eve
         room: VM_OFFSETS.room as i32,
         callable,
         calls: Calls {
+            tail: tail as *const () as u64,
             unwound: unwound as *const () as u64,
             left_open: left_open as *const () as u64,
             settle: settle as *const () as u64,
@@ -206,29 +207,41 @@ unsafe fn make_unwound(vm: *mut Vm) -> Outcome {
 /// The code of a tree.
 type Code = unsafe extern "C" fn(*mut Vm, *mut Value, u64) -> i64;
 
+/// Calls the functions that compiled functions have called in their places; see [`Calls::tail`].
+unsafe extern "C" fn tail(vm: *mut Vm, registers: *mut Value) -> i64 {
+    // SAFETY: compiled code has just stored a cell. Cells hold functions of this signature, and a function that is called in
+    // another's place finds its arguments where that one had its own.
+    unsafe {
+        loop {
+            let cell = compiled::tail_of(vm);
+            let function = std::ptr::with_exposed_provenance::<Function>(cell as usize);
+            let code = std::mem::transmute::<*const u8, Code>((*function).code());
+            let status = code(vm, registers, u64::from(ANY_VERSION));
+            if status != TAIL {
+                // What it has called may have left others here.
+                compiled::set_tail(vm, cell);
+                return status;
+            }
+        }
+    }
+}
+
 /// A call of a compiled function has not returned; see [`Calls::unwound`].
 unsafe extern "C" fn unwound(
     vm: *mut Vm,
     exits: *const Exits,
     snap: u64,
     mut function: *const Function,
-    mut status: i64,
-    registers: *mut Value,
+    status: i64,
 ) -> i64 {
     // SAFETY: compiled code passes the exits that it was made with, and the cell of the function that it has called, whose
-    // code is the one that has just returned. Cells hold functions of this signature, and a function that is called in
-    // another's place finds its arguments where that one had its own.
+    // code is the one that has just returned; so is that of the function called last in another's place.
     unsafe {
         let address = |exits: *const Exits| exits.expose_provenance() as u64;
         let mut flags = 0;
-        while status == TAIL {
+        if function.is_null() {
             flags = frame::TAIL;
             function = std::ptr::with_exposed_provenance(compiled::tail_of(vm) as usize);
-            let code = std::mem::transmute::<*const u8, Code>((*function).code());
-            status = code(vm, registers, u64::from(ANY_VERSION));
-        }
-        if status <= RETURNED {
-            return status;
         }
         if status >= 0
             && let Some(exits) = (*function).exits()

@@ -201,6 +201,15 @@ pub unsafe fn tail_of(vm: *const Vm) -> u64 {
     unsafe { (*vm).room.tail }
 }
 
+/// Sets what [`tail_of`] gives.
+///
+/// # Safety
+/// `vm` is exclusively the caller's.
+pub unsafe fn set_tail(vm: *mut Vm, function: u64) {
+    // SAFETY: the caller's duty.
+    unsafe { (*vm).room.tail = function }
+}
+
 /// Adds flags to the current frame.
 ///
 /// # Safety

@@ -142,20 +142,12 @@ impl Lowering<'_, '_, '_> {
         let call = self.b.ins().call_indirect(signature, code, &[vm, registers, header]);
         let status = self.b.inst_results(call)[0];
         let has_returned = self.b.ins().icmp_imm_s(IntCC::SignedLessThanOrEqual, status, RETURNED);
-        let (on, gone, left) = (self.b.create_block(), self.b.create_block(), self.b.create_block());
+        let (on, gone) = (self.b.create_block(), self.b.create_block());
         self.b.append_block_param(on, types::I64);
         self.b.set_cold_block(gone);
-        self.b.set_cold_block(left);
         self.b.ins().brif(has_returned, on, &[status.into()], gone, &[]);
         self.b.switch_to_block(gone);
-        self.store_payloads(snap);
-        let (exits, n) = (self.int(self.env.exits as i64), self.int(i64::from(snap.0)));
-        let args = [vm, exits, n, cell, status, registers];
-        let answer = self.call_address(self.env.calls.unwound, &args, Some(types::I64)).unwrap_or(status);
-        let has_returned = self.b.ins().icmp_imm_s(IntCC::SignedLessThanOrEqual, answer, RETURNED);
-        self.b.ins().brif(has_returned, on, &[answer.into()], left, &[]);
-        self.b.switch_to_block(left);
-        self.b.ins().return_(&[answer]);
+        self.finish_call(snap, cell, status, registers, on);
         self.b.switch_to_block(on);
         let status = self.b.block_params(on)[0];
         self.read_fuel(fuel);
@@ -167,6 +159,32 @@ impl Lowering<'_, '_, '_> {
         if wanted > 1 {
             self.settle(inst.aux, count, wanted);
         }
+    }
+
+    /// A call that has not returned: makes the calls that it has asked for in its place, and goes on at `on` if they return.
+    /// Otherwise leaves in the middle of the call.
+    fn finish_call(&mut self, snap: SnapId, cell: Value, status: Value, registers: Value, on: Block) {
+        let vm = self.vm;
+        let (replaced, left) = (self.b.create_block(), self.b.create_block());
+        for block in [replaced, left] {
+            self.b.set_cold_block(block);
+        }
+        self.b.append_block_param(left, types::I64);
+        self.b.append_block_param(left, types::I64);
+        let is_tail = self.b.ins().icmp_imm_s(IntCC::Equal, status, TAIL);
+        self.b.ins().brif(is_tail, replaced, &[], left, &[cell.into(), status.into()]);
+        self.b.switch_to_block(replaced);
+        let answer = self.call_address(self.env.calls.tail, &[vm, registers], Some(types::I64)).unwrap_or(status);
+        let has_returned = self.b.ins().icmp_imm_s(IntCC::SignedLessThanOrEqual, answer, RETURNED);
+        let none = self.int(0);
+        self.b.ins().brif(has_returned, on, &[answer.into()], left, &[none.into(), answer.into()]);
+        // Only now: a payload goes with the tag that is written when the frames are made, and with no other.
+        self.b.switch_to_block(left);
+        let (cell, status) = (self.b.block_params(left)[0], self.b.block_params(left)[1]);
+        self.store_payloads(snap);
+        let (exits, n) = (self.int(self.env.exits as i64), self.int(i64::from(snap.0)));
+        let answer = self.call_address(self.env.calls.unwound, &[vm, exits, n, cell, status], Some(types::I64));
+        self.b.ins().return_(&[answer.unwrap_or(status)]);
     }
 
     /// Fills up the results of a call with nils.

@@ -364,6 +364,8 @@ impl Recorder {
             live.extend((0..end).filter(|r| registers.has(*r)).map(|r| frame.base + r));
         }
         if let Some(top) = self.open {
+            // What reads the list is said to read all registers from its first value on.
+            live.retain(|slot| *slot < top);
             let base = self.frame().base;
             live.extend(base..top);
         }

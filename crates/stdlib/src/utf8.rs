@@ -211,7 +211,8 @@ fn offset_and_end(vm: &mut Vm) -> NativeResult {
         return Err(vm.error("initial position is a continuation byte"));
     }
     let mut end = at;
-    while is_continuation(bytes, end + 1) {
+    let is_multibyte = bytes.get(at).is_some_and(|byte| !byte.is_ascii());
+    while is_multibyte && is_continuation(bytes, end + 1) {
         end += 1;
     }
     vm.push(Value::int(at as i64 + 1));

@@ -123,11 +123,8 @@ pub(crate) unsafe fn finish(vm: *mut Vm, func: *mut Value) -> Step {
         match (*f).kind {
             frame::PCALL | frame::XPCALL if (*f).flags & frame::CAUGHT != 0 => go_on_closing(vm, f),
             frame::PCALL | frame::XPCALL => {
-                // The slot below the results (pcall itself, or the handler) is dead and takes `true`.
-                let first = func.sub(1);
-                *first = Value::TRUE;
-                let n = (*th).top.offset_from(first) as usize;
-                call::deliver(vm, first, n)
+                let n = (*th).top.offset_from(func) as usize;
+                deliver_outcome(vm, Value::TRUE, func, n)
             }
             _ => {
                 let n = (*th).top.offset_from(func) as usize;
@@ -274,14 +271,38 @@ unsafe fn go_on_closing(vm: *mut Vm, f: *mut Frame) -> Step {
             }
         }
         let f = (*th).frame;
-        let func = (*f).base.sub(1);
-        *func = Value::FALSE;
-        *func.add(1) = error;
-        (*th).top = func.add(2);
+        let first = (*f).base;
+        *first = error;
+        (*th).top = first.add(1);
         // What a runaway recursion has used is given back, which also makes room for the handling of the next overflow.
         (*vm).heap.shrink_frames(th);
         (*vm).heap.shrink_stack(th);
-        call::deliver(vm, (*th).top.sub(2), 2)
+        deliver_outcome(vm, Value::FALSE, (*th).top.sub(1), 1)
+    }
+}
+
+/// Ends a protected call with a success flag and the `n` values from `first` up to the thread's top.
+///
+/// # Safety
+/// The current frame is the protected call's.
+unsafe fn deliver_outcome(vm: *mut Vm, ok: Value, first: *mut Value, n: usize) -> Step {
+    // SAFETY: the slot below the values (pcall itself, or the handler) is dead, but for a hook, which looks at the function:
+    // for that the values are copied, after room was made.
+    unsafe {
+        if !(*vm).hooked {
+            *first.sub(1) = ok;
+            return call::deliver(vm, first.sub(1), n + 1);
+        }
+        let offset = first.offset_from((*(*vm).thread).stack);
+        if (*vm).ensure_stack(n + 1).is_err() {
+            return Step::Raise;
+        }
+        let th = (*vm).thread;
+        let copy = (*th).top;
+        *copy = ok;
+        std::ptr::copy_nonoverlapping((*th).stack.offset(offset), copy.add(1), n);
+        (*th).top = copy.add(n + 1);
+        call::deliver(vm, copy, n + 1)
     }
 }
 

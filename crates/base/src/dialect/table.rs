@@ -519,6 +519,8 @@ dialects! {
     pairs_handlers, "library": bool = [false, true, true, true, true];
     /// `ipairs` calls `__ipairs`.
     ipairs_handlers, "library": bool = [false, true, true, false, false], strict [false, true, false, false, false];
+    /// The smallest step multiplier that is kept.
+    least_step_multiplier, "library": i32 = [i32::MIN, i32::MIN, 40, i32::MIN, i32::MIN];
     /// The collector's percentages are kept in a byte, so that they come back rounded.
     coded_collector_params, "library": bool = [false, false, false, true, false];
     /// `string.format` knows which modifiers a conversion may have; else C takes what it likes.
@@ -564,6 +566,8 @@ dialects! {
     ];
     /// `unpack` checks that its argument is a table or like one; else only its length and elements must be had.
     unpack_checks, "library": bool = [true, true, false, false, true];
+    /// `unpack` asks for the length even when it is told where to end.
+    unpack_measures, "library": bool = [false, false, false, false, true];
     /// The values that a library function may have on the stack, results included.
     native_stack, "library": usize = [8000, 1_000_000, 1_000_000, 1_000_000, 1_000_000];
     /// The library `utf8`.

@@ -139,7 +139,10 @@ fn collectgarbage(vm: &mut Vm, options: Options) -> NativeResult {
             Value::bool(finished && vm.heap().mode() == Mode::Incremental)
         }
         Request::SetPause => set_percentage(vm, Param::Pause, numbers[0]),
-        Request::SetStepMul => set_percentage(vm, Param::StepMul, numbers[0]),
+        Request::SetStepMul => {
+            let multiplier = numbers[0].max(vm.dialect().least_step_multiplier);
+            set_percentage(vm, Param::StepMul, multiplier)
+        }
         Request::SetMajorIncrement => exchange(vm, "majorinc", 200, i64::from(numbers[0])),
         Request::IsRunning => Value::bool(vm.heap().is_running()),
         Request::BecomeSilently(mode) => {

@@ -143,7 +143,9 @@ fn remove(vm: &mut Vm) -> NativeResult {
     if position != size && (position as u64).wrapping_sub(1) > size as u64 {
         return Err(vm.arg_error(vm.dialect().remove_complaint, "position out of bounds"));
     }
+    // The length may be what `__len` says.
     if let Some(table) = plain(vm, object)
+        && size == table.length()
         && (1..=size).contains(&position)
     {
         vm.charge(((size - position) / ELEMENTS_PER_UNIT) as u64)?;
@@ -214,7 +216,9 @@ fn r#move(vm: &mut Vm) -> NativeResult {
 
 fn concat(vm: &mut Vm) -> NativeResult {
     let object = check(vm, 1, Needs::READ_LENGTH)?;
-    let size = length(vm, object)?;
+    // Where lists are raw, only what is not told is asked for.
+    let is_told = vm.dialect().raw_lists && !vm.arg(4).is_nil();
+    let size = if is_told { 0 } else { length(vm, object)? };
     let separator = vm.opt_str(2)?;
     let separator = separator.as_ref().map_or(&b""[..], |separator| separator.as_bytes());
     let first = position(vm, 3, Some(1))?;
@@ -294,7 +298,14 @@ fn unpack(vm: &mut Vm) -> NativeResult {
         check(vm, 1, needs)?;
     }
     let first = position(vm, 2, Some(1))?;
-    let last = if vm.arg(3).is_nil() { length(vm, object)? } else { position(vm, 3, None)? };
+    let last = if vm.arg(3).is_nil() {
+        length(vm, object)?
+    } else {
+        if vm.dialect().unpack_measures {
+            length(vm, object)?;
+        }
+        position(vm, 3, None)?
+    };
     if first > last {
         return Ok(0);
     }

@@ -42,6 +42,7 @@ pub(super) fn sort(vm: &mut Vm) -> NativeResult {
     }
     if vm.arg(COMPARISON).is_nil() {
         if let Some(table) = plain(vm, object)
+            && size == i64::from(table.array_len())
             && sort_at_once(vm, table)?
         {
             return Ok(0);

@@ -35,6 +35,15 @@ const BATCH: &str = include_str!("batch.lua");
 /// The name of the file that a program is in, which messages of errors show.
 const PROGRAM: &str = "program.lua";
 
+/// What came of a program in Perilune.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Outcome {
+    /// What it has printed, and how it has ended.
+    pub text: String,
+    /// The units of work that it was charged.
+    pub fuel: String,
+}
+
 /// A folder for the program that is running, and the engines to run it.
 pub struct Engines {
     perilune: PathBuf,
@@ -56,20 +65,22 @@ impl Engines {
         Ok(Engines { perilune: std::path::absolute(perilune)?, folder, references: HashMap::new() })
     }
 
-    /// What Perilune prints for a program, and how that ends.
+    /// What comes of a program in Perilune.
     ///
     /// # Errors
     /// When it cannot be started.
-    pub fn perilune(&self, version: LuaVersion, options: &[&str], program: &str) -> anyhow::Result<String> {
+    pub fn perilune(&self, version: LuaVersion, options: &[&str], program: &str) -> anyhow::Result<Outcome> {
         std::fs::write(self.folder.path().join(PROGRAM), program)?;
         let mut command = Command::new(&self.perilune);
-        command.args(["--lua-version", version.number(), FUEL, MEMORY]).args(options).arg(PROGRAM);
+        command.args(["--lua-version", version.number(), "--stats", FUEL, MEMORY]).args(options).arg(PROGRAM);
         let run = measure::run(command.current_dir(self.folder.path()), LIMIT)?;
         let end = match run.end {
             End::Exited(status) if status.code() == Some(1) => "error".to_string(),
             end => end.words(),
         };
-        Ok(normal(&run.stdout) + &end)
+        let errors = String::from_utf8_lossy(&run.stderr);
+        let fuel = errors.lines().find(|line| line.starts_with("fuel: ")).unwrap_or_default();
+        Ok(Outcome { text: normal(&run.stdout) + &end, fuel: fuel.to_string() })
     }
 
     /// What the reference prints for each of some programs, and how that ends.

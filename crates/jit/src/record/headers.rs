@@ -1,5 +1,6 @@
 //! The joining of paths: where a path arrives at a place where a loop begins.
 
+use perilune_bytecode::ops::Op;
 use perilune_runtime::value::Value;
 use perilune_trace::ir::{End, ExitKind, HeaderId, InlinedFrame, Ty};
 
@@ -43,7 +44,7 @@ impl Recorder {
         let own = self.builder.header().filter(|own| here.contains(own));
         for id in own.iter().chain(&here) {
             if self.alternative_of.is_none() && self.fits(view, *id)? {
-                self.join(*id);
+                self.join(view, *id);
                 return Ok(Flow::Done);
             }
         }
@@ -97,17 +98,41 @@ impl Recorder {
         view.stack(self.root + slot as usize)
     }
 
-    /// Ends the segment at a header.
-    fn join(&mut self, id: HeaderId) {
-        let from = self.builder.header();
+    /// Whether the path, which comes to the beginning of a header's loop by a back-edge, has been inside of the loop all the
+    /// time, so that what the header has hoisted holds. A generic loop is begun by its back-edge too:
+    ///
+    /// ```text
+    ///  7 tforprep r4 -> 12
+    ///  8 ...               the header
+    /// 12 tforcall r4 ...   from 7 in the first round, from the body in others
+    /// 13 tforloop r4 -> 8
+    /// ```
+    fn comes_around(&self, view: &View<'_>, id: HeaderId) -> bool {
         let tree = self.builder.tree();
-        // From a copy of the same loop with other types nothing is known of what this copy has hoisted.
-        let is_copy = from.is_some_and(|from| {
-            let (x, y) = (tree.header(from), tree.header(id));
-            from != id && x.pc == y.pc && x.frames == y.frames
-        });
+        let (Some(from), to) = (self.builder.header(), tree.header(id)) else { return false };
+        if from == id {
+            return true;
+        }
+        // Where the path began, as seen from the loop's function.
+        let from = tree.header(from);
+        if !from.frames.starts_with(&to.frames) {
+            return false;
+        }
+        let start = from.frames.get(to.frames.len()).map_or(from.pc, |callee| callee.return_pc);
+        let end = match view.instr(self.frame().proto, self.pc).op() {
+            Some(Op::TForCall) => self.pc,
+            Some(Op::TForLoop) => self.pc - 1,
+            _ => self.pc + 1,
+        };
+        // A copy of the loop for other types has hoisted things of its own.
+        to.pc < start && start < end
+    }
+
+    /// Ends the segment at a header.
+    fn join(&mut self, view: &View<'_>, id: HeaderId) {
+        let comes_around = self.back_edge && self.comes_around(view, id);
         let snap = self.snapshot(ExitKind::Guard, self.expected);
-        let end = if self.back_edge && !is_copy { End::Around(id) } else { End::Enter(id) };
+        let end = if comes_around { End::Around(id) } else { End::Enter(id) };
         self.builder.end(end, Some(snap));
     }
 

@@ -2,25 +2,25 @@
 
 use perilune_base::num::convert::float_to_int;
 use perilune_runtime::value::{Tag, Value};
-use perilune_vm::native::{NativeResult, Raised};
+use perilune_vm::native::{Intrinsic, NativeResult, Raised};
 use perilune_vm::vm::Vm;
 
-use crate::row::{Row, row};
+use crate::row::{Row, intrinsic};
 
 /// The functions of the library.
 pub const ROWS: &[Row] = &[
-    row("arshift", arshift),
-    row("band", band),
-    row("bnot", bnot),
-    row("bor", bor),
-    row("btest", btest),
-    row("bxor", bxor),
-    row("extract", extract),
-    row("lrotate", |vm| rotate(vm, 1)),
-    row("lshift", |vm| shift(vm, 1)),
-    row("replace", replace),
-    row("rrotate", |vm| rotate(vm, -1)),
-    row("rshift", |vm| shift(vm, -1)),
+    intrinsic("arshift", arshift, Intrinsic::BitOther),
+    intrinsic("band", band, Intrinsic::BitAnd),
+    intrinsic("bnot", bnot, Intrinsic::BitNot),
+    intrinsic("bor", bor, Intrinsic::BitOr),
+    intrinsic("btest", btest, Intrinsic::BitOther),
+    intrinsic("bxor", bxor, Intrinsic::BitXor),
+    intrinsic("extract", extract, Intrinsic::BitOther),
+    intrinsic("lrotate", |vm| rotate(vm, 1), Intrinsic::BitLrotate),
+    intrinsic("lshift", |vm| shift(vm, 1), Intrinsic::BitLshift),
+    intrinsic("replace", replace, Intrinsic::BitOther),
+    intrinsic("rrotate", |vm| rotate(vm, -1), Intrinsic::BitRrotate),
+    intrinsic("rshift", |vm| shift(vm, -1), Intrinsic::BitRshift),
 ];
 
 /// Bits of a word.

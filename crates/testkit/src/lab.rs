@@ -1,6 +1,6 @@
 //! VMs in the hands of a test: run a piece of Lua, look at what came of it, look at the heap.
 
-use perilune_base::dialect::Dialect;
+use perilune_base::dialect::{Dialect, LuaVersion};
 use perilune_runtime::heap::check::Census;
 use perilune_runtime::heap::{Marker, Roots};
 use perilune_runtime::value::{Tag, Value};
@@ -90,16 +90,22 @@ impl Lab {
         }
     }
 
-    /// A VM with limits, which count from the first script on.
-    pub fn with_limits(limits: Limits) -> Lab {
+    /// A VM of a version, without limits.
+    pub fn of_version(version: LuaVersion) -> Lab {
         let mut vm = Vm::new(VmOptions {
-            dialect: Dialect::DEFAULT,
+            dialect: Dialect::of(version, false),
             host: Box::new(SystemHost::new()),
             limits: Limits::default(),
         });
         perilune_stdlib::open_all(&mut vm);
-        vm.set_limits(limits);
         Lab { vm }
+    }
+
+    /// A VM with limits, which count from the first script on.
+    pub fn with_limits(limits: Limits) -> Lab {
+        let mut lab = Lab::of_version(LuaVersion::DEFAULT);
+        lab.vm.set_limits(limits);
+        lab
     }
 
     /// A VM that may spend so many units of fuel.

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use perilune_base::dialect::LuaVersion;
 use perilune_jit::{Jit, JitOptions};
 use perilune_testkit::lab::{self, Lab, Outcome};
 use perilune_vm::limits::{LimitKind, Limits};
@@ -49,6 +50,55 @@ const PROGRAMS: &[(&str, &str)] = &[
         "local mt = {__add = function(a, b) return a.v + b end, __index = function(_, k) return #k end}
         local o = setmetatable({v = 1}, mt) p = 0 for i = 1, 80 do p = p + (o + i) + o.name end return p",
     ),
+    (
+        "protected calls",
+        "local function f(i) if i % 9 == 0 then error('x') end p = p + i return i, 2 end
+        p = 0 for i = 1, 90 do local _, n, m = pcall(f, i) p = p + (m or 0) + select('#', pcall(f, i)) end return p",
+    ),
+    (
+        "variable arguments",
+        "local function sum(...) local s = 0 for i = 1, select('#', ...) do s = s + (select(i, ...)) end return s end
+        local function count(a, ...) if a == nil then return 0 end return 1 + count(...) end
+        p = 0 for i = 1, 60 do p = p + sum(i, 2, p % 3) + count(1, 2, i) end return p",
+    ),
+    (
+        "matches",
+        "p = 0 for i = 1, 40 do for w, n in ('a1 b22 ccc333'):gmatch('(%a+)(%d*)') do p = p + #w + #n end end return p",
+    ),
+    (
+        "stores by handlers",
+        "local t = setmetatable({}, {__newindex = function(t, k, v) p = p + v if k % 2 == 0 then rawset(t, k, v) end end})
+        p = 0 for i = 1, 90 do t[i % 30] = i end return p",
+    ),
+    (
+        "last elements",
+        "local t = {} p = 0 local function pop() return table.remove(t) end
+        for i = 1, 99 do t[#t + 1] = i t[#t + 1] = i % 2 == 0 and 'x' or i p = p + #t if i % 2 == 0 then pop() end end return p",
+    ),
+];
+
+/// As [`PROGRAMS`], of versions in which numbers are floats, or loops are not those of today.
+const OLD_PROGRAMS: &[(&str, &str)] = &[
+    (
+        "float loops",
+        "p = 0 for i = 1, 120 do p = p + i % 7 end for i = 3, 1, -0.01 do p = p + i end for i = 1, 0 do p = 1 end return p",
+    ),
+    (
+        "float keys",
+        "local t = {} p = 0 for i = 1, 120 do t[#t + 1] = i p = p + t[i] + (t[i - 1] or 0) + #t end
+        for i, v in ipairs(t) do p = p + i * v end for k in pairs(t) do p = p + k end return p",
+    ),
+    (
+        "strings",
+        "local s = ('abcdef'):rep(9) p = 0
+        for i = 1, #s do p = p + s:byte(i) + #s:sub(i, i + 2) + math.floor(i / 2) + math.max(i, 20) end return p",
+    ),
+    (
+        "tail calls",
+        "local function h(n) p = p + n return n end local function g(n) return h(n + 1) end local function f(n) return g(n) end
+        p = 0 for i = 1, 90 do local v = f(i) p = p + v end return p",
+    ),
+    ("same closures", "p = 0 for i = 1, 90 do local f = function(x) return x + 1 end p = f(p) end return p"),
 ];
 
 /// Settings of the compiler that must make no difference.
@@ -58,7 +108,10 @@ fn settings() -> [JitOptions; 3] {
 }
 
 fn with_limits(limits: Limits, options: Option<&JitOptions>) -> Lab {
-    let mut lab = Lab::new();
+    prepare(Lab::new(), limits, options)
+}
+
+fn prepare(mut lab: Lab, limits: Limits, options: Option<&JitOptions>) -> Lab {
     if let Some(options) = options {
         lab.vm.set_tier(Jit::new(options.clone()));
     }
@@ -68,7 +121,11 @@ fn with_limits(limits: Limits, options: Option<&JitOptions>) -> Lab {
 
 /// How a program ends, its fuel, and how far it came.
 fn state(source: &str, limits: Limits, options: Option<&JitOptions>) -> (Outcome, u64, String) {
-    let mut lab = with_limits(limits, options);
+    state_of(Lab::new(), source, limits, options)
+}
+
+fn state_of(lab: Lab, source: &str, limits: Limits, options: Option<&JitOptions>) -> (Outcome, u64, String) {
+    let mut lab = prepare(lab, limits, options);
     let outcome = lab.run(source);
     let fuel = lab.vm.fuel_used();
     lab.vm.set_limits(Limits::default());
@@ -102,11 +159,32 @@ fn fuel_ends_at_the_same_point_with_the_compiler() {
 }
 
 #[test]
+fn fuel_is_the_same_in_older_versions() {
+    for (version, (name, source)) in
+        LuaVersion::ALL.into_iter().flat_map(|version| PROGRAMS.iter().chain(OLD_PROGRAMS).map(move |p| (version, p)))
+    {
+        let lab = || Lab::of_version(version);
+        let (_, total, _) = state_of(lab(), source, Limits::default(), None);
+        for budget in [total / 3, total * 2 / 3, total - 1, u64::MAX] {
+            let expected = state_of(lab(), source, lab::fuel(budget), None);
+            for options in &settings() {
+                let got = state_of(lab(), source, lab::fuel(budget), Some(options));
+                assert_eq!(got, expected, "{version}, {name}: {budget}, {options:?}");
+            }
+        }
+    }
+}
+
+#[test]
 fn depth_ends_recursion_at_the_same_point() {
     let source = "p = 0 local function f(n) p = n if n == 0 then return 0 end return 1 + f(n - 1) end
         for i = 1, 40 do f(i % 9) end for i = 10, 99 do f(i) end";
     for depth in [20, 33, 64] {
-        let limits = || Limits { depth: Some(depth), ..Limits::default() };
+        let limits = || {
+            let mut limits = Limits::default();
+            limits.depth = Some(depth);
+            limits
+        };
         let (expected, _, progress) = state(source, limits(), None);
         for options in &settings() {
             let (outcome, _, come) = state(source, limits(), Some(options));

@@ -57,6 +57,7 @@ intrinsics! {
     Unpack TableInsert TableRemove TableRemoveOld TableConcat
     MathAbs MathCeil MathFloor MathFmod MathMax MathMin MathSqrt MathSin MathCos MathTan MathExp MathLog MathModf MathToInteger MathType MathRandom MathUlt
     StringByte StringChar StringLen StringSub StringRep StringFind StringMatch StringGsub StringGmatch GmatchStep StringFormat StringUpper StringLower StringReverse
+    BitAnd BitOr BitXor BitNot BitLshift BitRshift BitLrotate BitRrotate BitOther
 }
 
 impl Intrinsic {

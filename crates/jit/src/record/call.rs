@@ -395,7 +395,8 @@ impl Recorder {
     ) -> Result<(), Abort> {
         let (x, y) = operands;
         if matches!(event, Event::Lt | Event::Le) && view.dialect().shared_handlers == SharedHandlers::Both {
-            return Err(Abort::Metamethod);
+            let handler = self.shared_handler(view, event, operands, seen)?.ok_or(Abort::Metamethod)?;
+            return self.call_handler(view, handler.0, handler.1, &[x, y], 1);
         }
         for (object, value) in [(x, seen.0), (y, seen.1)] {
             if Self::is_numeric_string(value) && !matches!(event, Event::Concat) {
@@ -409,6 +410,24 @@ impl Recorder {
             }
         }
         Err(Abort::Metamethod)
+    }
+
+    /// The handler of an event that two tables have in common, relied on; `None` if they have none or others.
+    pub(super) fn shared_handler(
+        &mut self,
+        view: &View<'_>,
+        event: Event,
+        operands: (Ref, Ref),
+        seen: (Value, Value),
+    ) -> Result<Option<(Ref, Value)>, Abort> {
+        if seen.0.tag != Tag::Table || seen.1.tag != Tag::Table {
+            return Err(Abort::Metamethod);
+        }
+        let Some(first) = self.metamethod(view, operands.0, seen.0, event)? else { return Ok(None) };
+        let Some(second) = self.metamethod(view, operands.1, seen.1, event)? else { return Ok(None) };
+        let is_same = first.1.raw_equals(second.1);
+        self.guard(if is_same { Ir::Eq } else { Ir::Ne }, &[first.0, second.0])?;
+        Ok(is_same.then_some(first))
     }
 
     /// Begins the call of a metamethod for the current instruction.

@@ -95,14 +95,18 @@ impl Recorder {
             Ty::Table | Ty::UserData if !outcome && with_meta => {
                 // Different objects may still be equal for a metamethod.
                 self.guard(Ir::Ne, &[x, y])?;
+                if tx == Ty::Table && view.dialect().shared_handlers != SharedHandlers::Either {
+                    let Some(handler) = self.shared_handler(view, Event::Eq, (x, y), seen)? else {
+                        return Ok(Some(false));
+                    };
+                    self.call_handler(view, handler.0, handler.1, &[x, y], 1)?;
+                    return Ok(None);
+                }
                 for (r, v) in [(x, seen.0), (y, seen.1)] {
                     if tx == Ty::UserData {
                         return Err(Abort::Metamethod);
                     }
                     if let Some((function, handler)) = self.metamethod(view, r, v, Event::Eq)? {
-                        if view.dialect().shared_handlers != SharedHandlers::Either {
-                            return Err(Abort::Metamethod);
-                        }
                         self.call_handler(view, function, handler, &[x, y], 1)?;
                         return Ok(None);
                     }

@@ -26,12 +26,14 @@
 //! | `call` | calls and returns |
 //! | `function` | calls of compiled functions, and trees that are such |
 //! | `native` | library functions |
+//! | `bits` | those of the library of bit operations |
 //! | `loops` | numeric and generic loops |
 //! | `headers` | the joining of paths |
 //! | `unroll` | loops over variable arguments |
 //! | `state` | the shadow stack and snapshots |
 
 mod arith;
+mod bits;
 mod call;
 mod compare;
 mod element;

@@ -170,6 +170,14 @@ impl Recorder {
                 }
                 Ok(Some(args.refs.clone()))
             }
+            Intrinsic::BitAnd
+            | Intrinsic::BitOr
+            | Intrinsic::BitXor
+            | Intrinsic::BitNot
+            | Intrinsic::BitLshift
+            | Intrinsic::BitRshift
+            | Intrinsic::BitLrotate
+            | Intrinsic::BitRrotate => Ok(self.bits(intrinsic, &args.refs, &args.seen)?.map(|word| vec![word])),
             Intrinsic::Select => self.select(view, args),
             Intrinsic::RawGet if args.len() == 2 => self.raw_get(view, args),
             Intrinsic::RawLen if args.len() == 1 => self.raw_len(args),
@@ -516,12 +524,22 @@ impl Recorder {
             | Intrinsic::MathUlt
             | Intrinsic::ToNumber
             | Intrinsic::ToString
+            | Intrinsic::BitAnd
+            | Intrinsic::BitOr
+            | Intrinsic::BitXor
+            | Intrinsic::BitNot
+            | Intrinsic::BitLshift
+            | Intrinsic::BitRshift
+            | Intrinsic::BitLrotate
+            | Intrinsic::BitRrotate
+            | Intrinsic::BitOther
                 if all_plain =>
             {
                 Some(Helper::CallPure)
             }
             Intrinsic::StringGsub | Intrinsic::StringGmatch if all_plain => Some(Helper::CallPure),
             Intrinsic::MathRandom if all_plain => Some(Helper::CallPure),
+            Intrinsic::Next | Intrinsic::NextFloat if ty(0) == Some(Ty::Table) => Some(Helper::CallPure),
             Intrinsic::TableConcat | Intrinsic::Unpack if is_plain_table(0) => {
                 self.guard_plain(args, 0).then_some(Helper::CallPure)
             }

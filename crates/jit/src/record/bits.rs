@@ -1,0 +1,91 @@
+//! The library of bit operations on words of 32 bits: operations on integers, whose results are cut to words.
+//!
+//! Its numbers are floats where the language has no integers. The conversions of a word to a float and back cancel out, so
+//! that a chain of these functions is a chain of integer operations.
+
+use perilune_runtime::value::Value;
+use perilune_trace::ir::{Op as Ir, Ref, Ty};
+use perilune_vm::native::Intrinsic;
+
+use super::Recorder;
+use super::loops::int_of;
+use crate::abort::Abort;
+
+/// The bits of a word.
+const WORD: i64 = 0xffff_ffff;
+
+/// How many they are.
+const BITS: i64 = 32;
+
+impl Recorder {
+    /// The result of a function for these arguments; `None` if they are not simple.
+    pub(super) fn bits(&mut self, function: Intrinsic, refs: &[Ref], seen: &[Value]) -> Result<Option<Ref>, Abort> {
+        match (function, refs, seen) {
+            (Intrinsic::BitAnd, ..) => self.join_words(Ir::And, WORD, refs, seen),
+            (Intrinsic::BitOr, ..) => self.join_words(Ir::Or, 0, refs, seen),
+            (Intrinsic::BitXor, ..) => self.join_words(Ir::Xor, 0, refs, seen),
+            (Intrinsic::BitNot, [x], [x_seen]) => {
+                let Some(word) = self.word(*x, *x_seen)? else { return Ok(None) };
+                let all = self.builder.int(WORD);
+                Ok(Some(self.builder.value(Ir::Xor, &[word, all])))
+            }
+            (_, [x, by], [x_seen, by_seen]) => self.shifted(function, (*x, *x_seen), (*by, *by_seen)),
+            _ => Ok(None),
+        }
+    }
+
+    fn join_words(&mut self, op: Ir, start: i64, refs: &[Ref], seen: &[Value]) -> Result<Option<Ref>, Abort> {
+        let mut result = self.builder.int(start);
+        for (x, x_seen) in refs.iter().zip(seen) {
+            let Some(word) = self.word(*x, *x_seen)? else { return Ok(None) };
+            result = self.builder.value(op, &[result, word]);
+        }
+        Ok(Some(result))
+    }
+
+    /// A shift or rotation by less than a word.
+    fn shifted(&mut self, function: Intrinsic, x: (Ref, Value), by: (Ref, Value)) -> Result<Option<Ref>, Abort> {
+        if !int_of(by.1).is_some_and(|n| (0..BITS).contains(&n)) {
+            return Ok(None);
+        }
+        let Some(word) = self.word(x.0, x.1)? else { return Ok(None) };
+        let by = self.int_of(by.0)?;
+        let bits = self.builder.int(BITS);
+        self.guard(Ir::Below, &[by, bits])?;
+        Ok(match function {
+            Intrinsic::BitLshift => Some(self.to_the_left(word, by)),
+            Intrinsic::BitRshift => Some(self.builder.value(Ir::Shr, &[word, by])),
+            Intrinsic::BitLrotate => {
+                let rest = self.builder.value(Ir::Sub, &[bits, by]);
+                let (high, low) = (self.to_the_left(word, by), self.builder.value(Ir::Shr, &[word, rest]));
+                Some(self.builder.value(Ir::Or, &[high, low]))
+            }
+            Intrinsic::BitRrotate => {
+                let rest = self.builder.value(Ir::Sub, &[bits, by]);
+                let (high, low) = (self.to_the_left(word, rest), self.builder.value(Ir::Shr, &[word, by]));
+                Some(self.builder.value(Ir::Or, &[high, low]))
+            }
+            _ => None,
+        })
+    }
+
+    fn to_the_left(&mut self, word: Ref, by: Ref) -> Ref {
+        let all = self.builder.int(WORD);
+        let shifted = self.builder.value(Ir::Shl, &[word, by]);
+        self.builder.value(Ir::And, &[shifted, all])
+    }
+
+    /// A number as a word: that of an integer is its lower half.
+    fn word(&mut self, x: Ref, seen: Value) -> Result<Option<Ref>, Abort> {
+        if !matches!(self.ty(x), Ty::Int | Ty::Float) || int_of(seen).is_none() {
+            return Ok(None);
+        }
+        let int = self.int_of(x)?;
+        let all = self.builder.int(WORD);
+        let is_word = self.builder.tree().inst(int);
+        if is_word.op == Ir::And && is_word.b() == all {
+            return Ok(Some(int));
+        }
+        Ok(Some(self.builder.value(Ir::And, &[int, all])))
+    }
+}

@@ -15,10 +15,10 @@ const MAX_HOISTED_EXITS: u32 = 8;
 const INSTS_PER_EXIT: u32 = 8;
 
 /// Exits that a segment may wait for its code, for each instruction of the tree.
-const WAITS_PER_INST: usize = 16;
+const WAITS_PER_INST: usize = 32;
 
-/// Times that an alternative without code may be missed by [`MAX_HOISTED_EXITS`] exits, if nothing else waits.
-const HEADER_WAITS: usize = 8;
+/// What an exit in front of a loop counts for, whose rounds are all interpreted then.
+const WAITS_PER_LOOP: usize = 64;
 
 /// Instructions from which on a tree grows no more.
 const MAX_INSTS: usize = 3000;
@@ -172,14 +172,14 @@ impl Grown {
         *count = 0;
         let place = (self.tree.header(id).pc, &self.tree.header(id).frames);
         let copies = self.tree.headers.iter().filter(|header| (header.pc, &header.frames) == place).count();
-        let (size, waits) = (self.tree.insts.len(), self.pending() > 0);
+        let waits = self.pending() > 0;
         let header = &mut self.tree.headers[id.index()];
         if header.is_pinned {
             Next::Interpret
         } else if header.alternative.is_some() && waits {
             // It may be the one that has no code yet. Without it, whole loops are interpreted.
-            self.waits += size * WAITS_PER_INST / HEADER_WAITS;
-            if self.waits > size * WAITS_PER_INST { Next::CompileIfAfforded } else { Next::Interpret }
+            self.waits += MAX_HOISTED_EXITS as usize * WAITS_PER_LOOP;
+            self.compile_if_waited_for()
         } else if !header.ranges.is_empty() && !header.has_no_ranges {
             header.has_no_ranges = true;
             Next::Compile
@@ -194,6 +194,11 @@ impl Grown {
     /// A segment for the exit waits for its code.
     fn left_continued(&mut self) -> Next {
         self.waits += 1;
+        self.compile_if_waited_for()
+    }
+
+    /// The code is made anew when the exits that it would save have cost as much as making it does.
+    fn compile_if_waited_for(&self) -> Next {
         if self.waits > self.tree.insts.len() * WAITS_PER_INST { Next::CompileIfAfforded } else { Next::Interpret }
     }
 

@@ -25,7 +25,7 @@ pub struct Function {
 }
 
 /// What stands for the code of a function that has none: nothing runs, and the interpreter makes the call.
-unsafe extern "C" fn refuse(_: *mut Vm, _: *mut Value, _: u64) -> i64 {
+extern "C" fn refuse(_: *mut Vm, _: *mut Value, _: u64) -> i64 {
     MISMATCH
 }
 

@@ -99,7 +99,7 @@ pub unsafe fn make_room(vm: *mut Vm, slots: u32, frames: u32) -> bool {
             }
             return false;
         }
-        if (*th).frame.add(frames as usize) >= (*th).frames_limit {
+        if (*th).frame.add(frames as usize) > (*th).frames_limit {
             if !(*vm).heap.may_grow_frames(th, frames as usize) {
                 return false;
             }

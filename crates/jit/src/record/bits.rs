@@ -53,23 +53,23 @@ impl Recorder {
         let bits = self.builder.int(BITS);
         self.guard(Ir::Below, &[by, bits])?;
         Ok(match function {
-            Intrinsic::BitLshift => Some(self.to_the_left(word, by)),
+            Intrinsic::BitLshift => Some(self.shifted_left(word, by)),
             Intrinsic::BitRshift => Some(self.builder.value(Ir::Shr, &[word, by])),
             Intrinsic::BitLrotate => {
                 let rest = self.builder.value(Ir::Sub, &[bits, by]);
-                let (high, low) = (self.to_the_left(word, by), self.builder.value(Ir::Shr, &[word, rest]));
+                let (high, low) = (self.shifted_left(word, by), self.builder.value(Ir::Shr, &[word, rest]));
                 Some(self.builder.value(Ir::Or, &[high, low]))
             }
             Intrinsic::BitRrotate => {
                 let rest = self.builder.value(Ir::Sub, &[bits, by]);
-                let (high, low) = (self.to_the_left(word, rest), self.builder.value(Ir::Shr, &[word, by]));
+                let (high, low) = (self.shifted_left(word, rest), self.builder.value(Ir::Shr, &[word, by]));
                 Some(self.builder.value(Ir::Or, &[high, low]))
             }
             _ => None,
         })
     }
 
-    fn to_the_left(&mut self, word: Ref, by: Ref) -> Ref {
+    fn shifted_left(&mut self, word: Ref, by: Ref) -> Ref {
         let all = self.builder.int(WORD);
         let shifted = self.builder.value(Ir::Shl, &[word, by]);
         self.builder.value(Ir::And, &[shifted, all])

@@ -1,7 +1,7 @@
 //! Runs programs: one in a process of Perilune, many in one of the reference.
 //!
 //! A program of a reference ends within a millisecond, which is less than its process takes to start; so
-//! [`References::run`] gives a file of them to [`BATCH`]. Perilune has a process for each program: what one program made
+//! [`Engines::reference`] gives a file of them to one. Perilune has a process for each program: what one program made
 //! the trace compiler do must not change what it does for the next, or no difference could be found again.
 
 use std::collections::HashMap;

@@ -23,6 +23,10 @@ const WAITS_PER_LOOP: usize = 64;
 /// Instructions from which on a tree grows no more.
 const MAX_INSTS: usize = 3000;
 
+/// Most side segments from one instruction. One that meets ever more objects, each with a metatable or function of its own,
+/// would be tested for each of them in turn.
+const MAX_WAYS: usize = 12;
+
 /// Most headers of one place in one tree.
 const MAX_COPIES: usize = 6;
 
@@ -210,6 +214,21 @@ impl Grown {
         // Exits that could not be followed are tried again at growing intervals.
         let is_hot = count.is_multiple_of(threshold) && (count / threshold).is_power_of_two();
         let is_full = self.tree.segments.len() >= options.max_segments || size > MAX_INSTS;
-        if is_hot && !is_full && !is_recording { Next::Side } else { Next::Interpret }
+        if is_hot && !is_full && !is_recording && self.ways_from(snap) < MAX_WAYS {
+            Next::Side
+        } else {
+            Next::Interpret
+        }
+    }
+
+    /// How many side segments begin at the instruction of a snapshot.
+    fn ways_from(&self, snap: SnapId) -> usize {
+        let place = |snap: SnapId| {
+            let snapshot = self.tree.snapshot(snap);
+            (snapshot.pc, &snapshot.frames)
+        };
+        let here = place(snap);
+        let begins_here = |start: Start| matches!(start, Start::Snapshot(other) if place(other) == here);
+        self.tree.segments.iter().filter(|segment| begins_here(segment.start)).count()
     }
 }

@@ -143,7 +143,7 @@ impl Compiled {
         i64::from(self.most_fuel)
     }
 
-    /// Runs the code from a header on, or from whichever version of a function's entry fits.
+    /// Runs the code from a header on.
     ///
     /// # Safety
     /// The current frame stands at the header, and is one that the tree was recorded for; its `pc` is stored. The VM is
@@ -189,7 +189,9 @@ impl Compiled {
 /// # Safety
 /// Compiled code has just returned [`UNWOUND`].
 unsafe fn make_unwound(vm: *mut Vm) -> Outcome {
-    // SAFETY: the code that has noted an exit is still the newest of its tree: nothing was compiled meanwhile.
+    // SAFETY: the exits live as long as the code that has noted them: the runner keeps that of the outermost frame, cells keep
+    // that of the others, and nothing was compiled or flushed since. The outermost call comes first, so that each frame is
+    // there when what lies above it is made; that slots and frames are there, the code has checked at each call (`Room`).
     unsafe {
         let mut innermost = Outcome::NotEntered;
         while let Some(Unwound { exits, snap, top, flags, is_paid }) = (*vm).pop_unwound() {

@@ -72,17 +72,27 @@ pub struct Known {
     pub calls: bool,
 }
 
+/// Segments from which on a function is called rather than copied into each of its callers.
+const LARGE: usize = 4;
+
+impl Known {
+    /// Whether the function has code that is better called than followed: what calls compiled functions would be copied with
+    /// all of its calls, and what has many ways with all of them.
+    pub fn is_large(&self) -> bool {
+        self.segments > 0 && (self.calls || self.segments > LARGE)
+    }
+}
+
 impl Functions {
     /// What is known of the function with a prototype.
     pub fn get(&self, proto: ProtoAt) -> Option<Known> {
         self.0.borrow().get(&proto).cloned()
     }
 
-    /// The function with a prototype, whose tree is about to be recorded.
-    pub fn begin(&self, proto: ProtoAt) -> Rc<Function> {
-        let mut known = self.0.borrow_mut();
+    /// Gives a cell to the function with a prototype, whose tree is about to be recorded.
+    pub fn begin(&self, proto: ProtoAt) {
         let fresh = || Known { cell: Function::new(), segments: 0, calls: false };
-        known.entry(proto).or_insert_with(fresh).cell.clone()
+        self.0.borrow_mut().entry(proto).or_insert_with(fresh);
     }
 
     /// Its tree has code.

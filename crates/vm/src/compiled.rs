@@ -69,7 +69,8 @@ pub unsafe fn have_tags(base: *const Value, expected: &[(u32, u8)]) -> bool {
 /// # Safety
 /// The current frame is the code's root frame; the tags are numbers of tags, and go with what is in the slots.
 pub unsafe fn complete(vm: *mut Vm, writes: &[SlotImage], fuel: u32) {
-    // SAFETY: the caller's duty: the slots are on the stack, the tags are tags.
+    // SAFETY: the caller's duty: `make_room` has made room for the slots, and the tags are the numbers of types of Lua values,
+    // which the trace IR numbers as tags are.
     unsafe {
         (*vm).fuel -= i64::from(fuel);
         let root = (*(*(*vm).thread).frame).base.sub(1);
@@ -161,7 +162,8 @@ pub unsafe fn enter_room(vm: *mut Vm, calls: bool) -> Room {
 /// # Safety
 /// The current frame is the one that compiled code was entered in.
 pub unsafe fn measure_room(vm: *mut Vm) {
-    // SAFETY: the caller's duty. Each frame takes one slot at least, that of its function.
+    // SAFETY: the current frame is alive by the caller's duty, and both limits are of its thread. Each frame takes one slot at
+    // least, that of its function, so that where the slots end the frames have not ended yet.
     unsafe {
         let th = (*vm).thread;
         let (frame, base) = ((*th).frame, (*(*th).frame).base);

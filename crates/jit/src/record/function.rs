@@ -17,9 +17,6 @@ use crate::abort::Abort;
 use crate::function::Known;
 use crate::view::{ProtoAt, View};
 
-/// Segments from which on a function is called rather than copied into each of its callers.
-const LARGE: usize = 4;
-
 /// A call of a compiled function whose results are not there yet.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Waiting {
@@ -36,8 +33,7 @@ impl Recorder {
     pub(super) fn callable(&self, proto: ProtoAt, callee: &Callee) -> Option<Known> {
         let known = self.functions.get(proto)?;
         let is_recursion = self.frames.iter().any(|active| active.proto == proto);
-        let is_called = is_recursion || known.segments > 0 && (known.calls || known.segments > LARGE);
-        (is_called && callee.flags & frame::HANDLED == 0).then_some(known)
+        ((is_recursion || known.is_large()) && callee.flags & frame::HANDLED == 0).then_some(known)
     }
 
     /// Calls a compiled function.
@@ -99,9 +95,9 @@ impl Recorder {
         Ok(true)
     }
 
-    /// Takes the results of a compiled function's call, which the VM has by now. False if there was none.
-    pub(super) fn take_function_results(&mut self, view: &View<'_>) -> Result<bool, Abort> {
-        let Some(Waiting { func, wanted, call, .. }) = self.waiting.take() else { return Ok(false) };
+    /// Takes the results of a compiled function's call, if there was one: the VM has them by now.
+    pub(super) fn take_function_results(&mut self, view: &View<'_>) -> Result<(), Abort> {
+        let Some(Waiting { func, wanted, call, .. }) = self.waiting.take() else { return Ok(()) };
         let n = if wanted < 0 { view.open_count(self.root + func as usize) } else { wanted as u32 };
         self.open = (wanted < 0).then_some(func + n);
         if wanted < 0 {
@@ -121,8 +117,7 @@ impl Recorder {
         }
         // The function may have used the fuel up.
         let snap = self.snapshot(ExitKind::Service, self.expected);
-        self.builder.guard(Ir::Fuel, &[], snap)?;
-        Ok(true)
+        Ok(self.builder.guard(Ir::Fuel, &[], snap)?)
     }
 
     /// Whether the root frame's function has called another in its place.
@@ -185,10 +180,7 @@ impl Recorder {
             let is_loop = proto == self.origin.proto || self.replacing.contains(&proto);
             return if is_loop { Err(Abort::Opcode) } else { self.replace_root(view, function, seen, func, nargs) };
         }
-        let known = self.functions.get(proto).filter(|known| {
-            let is_large = known.segments > 0 && (known.calls || known.segments > LARGE);
-            is_large && proto != self.origin.proto
-        });
+        let known = self.functions.get(proto).filter(|known| known.is_large() && proto != self.origin.proto);
         let Some(known) = known else { return self.replace_root(view, function, seen, func, nargs) };
         self.guard_function(function, seen, proto)?;
         let values = self.function_and_arguments(view, function, proto, func, nargs)?;

@@ -194,6 +194,7 @@ unsafe fn make_unwound(vm: *mut Vm) -> Outcome {
     // there when what lies above it is made; that slots and frames are there, the code has checked at each call (`Room`).
     unsafe {
         let mut innermost = Outcome::NotEntered;
+        let mut depth = 0;
         while let Some(Unwound { exits, snap, top, flags, is_paid }) = (*vm).pop_unwound() {
             let exits = &*std::ptr::with_exposed_provenance::<Exits>(exits as usize);
             let exit = &exits.exits[snap as usize];
@@ -201,7 +202,9 @@ unsafe fn make_unwound(vm: *mut Vm) -> Outcome {
             compiled::push_frames(vm, &exit.frames, exit.pc, top.or(exit.top));
             compiled::add_flags(vm, flags);
             innermost = Outcome::Left(exits.tree, SnapId(snap));
+            depth += 1;
         }
+        compiled::left_calls(vm, depth);
         innermost
     }
 }

@@ -12,7 +12,7 @@ use perilune_bytecode::ops::{Instr, Op};
 use perilune_bytecode::proto::Proto as Plain;
 use perilune_runtime::heap::Marker;
 use perilune_runtime::object::{
-    ANY_ELEMENTS, Gc, LuaClosure, NativeClosure, Proto, ProtoInfo, StrRef, Table, TableRef, UpVal, cache_of,
+    ANY_ELEMENTS, Gc, LuaClosure, NativeClosure, Proto, ProtoInfo, StrRef, Table, TableRef, UpVal, cache_of, mark,
 };
 use perilune_runtime::stack::Frame;
 use perilune_runtime::table::{FieldSlot, Shape, lookup_field, transition};
@@ -407,6 +407,12 @@ impl TableView {
     pub fn is_dictionary(self) -> bool {
         // SAFETY: shapes live as long as the heap.
         unsafe { (*(*self.raw()).shape).is_dict() }
+    }
+
+    /// Whether it is known to be the metatable of more than one object.
+    pub fn is_shared(self) -> bool {
+        // SAFETY: as in `shape`.
+        unsafe { (*self.raw()).header.mark & mark::SHARED != 0 }
     }
 
     /// The metatable.

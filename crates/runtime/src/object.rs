@@ -65,6 +65,10 @@ pub mod mark {
     pub const FINALIZED: u8 = 32;
     /// Never freed before the heap is.
     pub const FIXED: u8 = 16;
+    /// A table that has become the metatable of an object. Compiled code, which sets metatables too, does not note it.
+    pub const METATABLE: u8 = 64;
+    /// A table that has become the metatable of more than one.
+    pub const SHARED: u8 = 128;
 }
 
 /// The first eight bytes of every cell.
@@ -73,7 +77,7 @@ pub mod mark {
 pub struct GcHeader {
     /// What follows.
     pub kind: Kind,
-    /// Colour and collector flags, see [`mark`].
+    /// Colour, collector flags, and what a table is used for: see [`mark`].
     pub mark: u8,
     /// Kind-specific. Table: cached absence of metamethods, bit per event. String: see [`Str`]. Thread: unused.
     pub flags: u8,

@@ -531,6 +531,7 @@ fn pure(inst: &Inst, a: u64, b: u64) -> Option<Option<u64>> {
         Op::FFloor => float(x.floor()),
         Op::FCeil => float(x.ceil()),
         Op::IToF => float(i as f64),
+        Op::AsTable => Some(Some(a)),
         _ => None,
     }
 }

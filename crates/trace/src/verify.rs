@@ -358,6 +358,7 @@ fn operands(inst: &Inst) -> Option<Vec<Kind>> {
         Op::Neg | Op::Not | Op::IToF => &[Int],
         Op::FAdd | Op::FSub | Op::FMul | Op::FDiv | Op::FMax | Op::FMin => &[Float, Float],
         Op::FNeg | Op::FAbs | Op::FSqrt | Op::FFloor | Op::FCeil | Op::FToI => &[Float],
+        Op::AsTable => &[Ptr],
         Op::Eq | Op::Ne => &[Word, Word],
         Op::Lt | Op::Le | Op::Gt | Op::Ge | Op::Below | Op::NotBelow => &[Int, Int],
         Op::FEq | Op::FNe | Op::FLt | Op::FLe | Op::FNotLt | Op::FNotLe => &[Float, Float],

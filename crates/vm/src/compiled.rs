@@ -126,11 +126,17 @@ pub struct Unwound {
     pub is_paid: bool,
 }
 
-/// Stack slots that code which calls compiled functions gets, if there are so many.
-const CALL_SLOTS: u32 = 2000;
+/// Frames that code which calls compiled functions gets at first, if there are so many.
+pub(crate) const CALL_FRAMES: u32 = 250;
 
-/// Frames for them.
-const CALL_FRAMES: u32 = 250;
+/// Most of them, once calls have been deep.
+const MAX_CALL_FRAMES: u32 = 4000;
+
+/// Calls inside one another that are many.
+const DEEP: u32 = 16;
+
+/// Stack slots for each of them.
+const SLOTS_PER_CALL: u32 = 8;
 
 /// Bytes of the host's stack that calls inside compiled code may use.
 const HOST_ROOM: u64 = 256 << 10;
@@ -145,7 +151,8 @@ pub unsafe fn enter_room(vm: *mut Vm, calls: bool) -> Room {
     unsafe {
         if calls {
             // If there cannot be so much, what there is must do.
-            let _ = make_room(vm, CALL_SLOTS, CALL_FRAMES);
+            let frames = (*vm).call_frames;
+            let _ = make_room(vm, frames * SLOTS_PER_CALL, frames);
         }
         let before = (*vm).room;
         if before.host_end == 0 {
@@ -154,6 +161,20 @@ pub unsafe fn enter_room(vm: *mut Vm, calls: bool) -> Room {
         }
         measure_room(vm);
         before
+    }
+}
+
+/// Execution has left in the middle of `depth` calls. If those are many, there is more room the next time: all of them have
+/// become frames, which is what happens again where the room ends.
+///
+/// # Safety
+/// `vm` is exclusively the caller's.
+pub unsafe fn left_calls(vm: *mut Vm, depth: u32) {
+    // SAFETY: the caller's duty.
+    unsafe {
+        if depth >= DEEP {
+            (*vm).call_frames = ((*vm).call_frames * 2).min(MAX_CALL_FRAMES);
+        }
     }
 }
 

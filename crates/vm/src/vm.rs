@@ -50,6 +50,8 @@ pub struct Vm {
     pub(crate) scratch: u64,
     /// How far compiled code may call compiled code.
     pub(crate) room: perilune_runtime::stack::Room,
+    /// Frames to make room for where compiled code calls compiled functions.
+    pub(crate) call_frames: u32,
     /// What calls inside compiled code have left behind on their way out, the innermost first; see [`crate::compiled`].
     pub(crate) unwound: Vec<crate::compiled::Unwound>,
     /// Whether the tier looks at each instruction.
@@ -172,6 +174,7 @@ impl Vm {
             hot: crate::tier::HotCounters::new(),
             scratch: 0,
             room: perilune_runtime::stack::Room::default(),
+            call_frames: crate::compiled::CALL_FRAMES,
             unwound: Vec::new(),
             recording: false,
             registers: crate::interp::Registers::EMPTY,

@@ -39,6 +39,7 @@ impl Lowering<'_, '_, '_> {
             Op::FFloor => self.b.ins().floor(a),
             Op::FCeil => self.b.ins().ceil(a),
             Op::IToF => self.b.ins().fcvt_from_sint(types::F64, a),
+            Op::AsTable => a,
             other => {
                 debug_assert!(false, "{other:?} has more operands");
                 a

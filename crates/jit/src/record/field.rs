@@ -1,8 +1,8 @@
 //! Fields of tables: shapes, `__index` and `__newindex` chains, methods of strings, globals.
 //!
-//! A shape that is relied on says which slot has a key, or that the key is absent. A metatable is relied on as the object
-//! that it is; after that its own shape says where `__index` stands. So a method call costs, once its guards are hoisted,
-//! what the function's code costs.
+//! A shape that is relied on says which slot has a key, or that the key is absent. A metatable of many objects is relied on as
+//! the object that it is; after that its own shape says where `__index` stands. So a method call costs, once its guards are
+//! hoisted, what the function's code costs.
 
 use perilune_bytecode::ops::Instr;
 use perilune_runtime::object::StrRef;
@@ -164,7 +164,8 @@ impl Recorder {
         Ok(present)
     }
 
-    /// A table's metatable, relied on; `None` if it has none.
+    /// A table's metatable, relied on; `None` if it has none. One that several objects share is relied on as the object that
+    /// it is. Where each object has its own, another object comes with another one: there it is one with the same shape.
     pub(super) fn metatable(&mut self, object: Ref, table: TableView) -> Result<Option<(Ref, TableView)>, Abort> {
         let loaded = self.load(Field::Meta, object);
         match table.meta() {
@@ -173,10 +174,15 @@ impl Recorder {
                 self.guard(Ir::Eq, &[loaded, null])?;
                 Ok(None)
             }
-            Some(meta) => {
+            Some(meta) if meta.is_shared() => {
                 let expected = self.builder.pointer(meta.address());
                 self.guard(Ir::Eq, &[loaded, expected])?;
                 Ok(Some((self.constant_of(meta.value())?, meta)))
+            }
+            Some(meta) => {
+                let null = self.builder.pointer(0);
+                self.guard(Ir::Ne, &[loaded, null])?;
+                Ok(Some((self.builder.value(Ir::AsTable, &[loaded]), meta)))
             }
         }
     }

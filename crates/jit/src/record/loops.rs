@@ -11,6 +11,9 @@ use super::state::type_of;
 use crate::abort::Abort;
 use crate::view::View;
 
+/// The longest step of a loop, either way, that is relied on where a loop may wrap around at its end.
+const MAX_STEP: i64 = 1 << 32;
+
 /// What the helper `NextPair` answers.
 const MORE: i64 = 1;
 
@@ -49,10 +52,7 @@ impl Recorder {
         if step_seen == 0 {
             return Err(Abort::Error);
         }
-        if self.builder.tree().const_int(step).is_none() {
-            let expected = self.builder.int(step_seen);
-            self.guard(Ir::Eq, &[step, expected])?;
-        }
+        let divisor = self.size_of_step(step, step_seen)?;
         let limit_seen = match self.ty(limit) {
             Ty::Int => seen[1].raw_int(),
             Ty::Float => {
@@ -74,31 +74,36 @@ impl Recorder {
             return Ok(());
         };
         self.decide(holds, &[start, limit])?;
-        let count = self.round_count(start, limit, step_seen)?;
+        let range = if step_seen > 0 { [start, limit] } else { [limit, start] };
+        let count = self.round_count(range, divisor)?;
         let a = i.a();
         self.set(a, start);
         self.set(a + 1, count);
-        let step = self.builder.int(step_seen);
         self.set(a + 2, step);
         self.set(a + 3, start);
         Ok(())
     }
 
-    /// `(limit - start) // step`, unsigned, for a loop that runs.
-    fn round_count(&mut self, start: Ref, limit: Ref, step: i64) -> Result<Ref, Abort> {
-        let (low, high) = if step > 0 { (start, limit) } else { (limit, start) };
-        let distance = self.builder.value(Ir::Sub, &[high, low]);
-        let step = step.unsigned_abs();
-        if step == 1 {
-            return Ok(distance);
-        }
-        if step > i64::MAX as u64 {
+    /// How far a step goes, whichever way that is: what is relied on is that it goes this way.
+    fn size_of_step(&mut self, step: Ref, seen: i64) -> Result<Ref, Abort> {
+        if seen == i64::MIN {
             return Err(Abort::NumericFor);
         }
-        // The division is that of signed numbers.
+        let size = if seen > 0 { step } else { self.builder.value(Ir::Neg, &[step]) };
+        let zero = self.builder.int(0);
+        self.guard(Ir::Gt, &[size, zero])?;
+        Ok(size)
+    }
+
+    /// The rounds after the first one of a loop that runs.
+    fn round_count(&mut self, [low, high]: [Ref; 2], step: Ref) -> Result<Ref, Abort> {
+        let distance = self.builder.value(Ir::Sub, &[high, low]);
+        if self.builder.tree().const_int(step) == Some(1) {
+            return Ok(distance);
+        }
+        // The distance is unsigned, the division that of signed numbers.
         let zero = self.builder.int(0);
         self.guard(Ir::Ge, &[distance, zero])?;
-        let step = self.builder.int(step as i64);
         Ok(self.builder.value(Ir::IDiv, &[distance, step]))
     }
 
@@ -137,7 +142,7 @@ impl Recorder {
         let refs = [self.get(view, a)?, self.get(view, a + 1)?, self.get(view, a + 2)?];
         let seen = [0, 1, 2].map(|n| view.reg(u32::from(a) + n));
         if self.ty(refs[0]) == Ty::Int && self.ty(refs[2]) == Ty::Int {
-            self.ends_without_wrapping(refs[1], seen[1], seen[2].raw_int())?;
+            self.ends_without_wrapping([refs[1], refs[2]], [seen[1], seen[2]])?;
             return self.for_prep_ints(i, refs, seen);
         }
         if refs.iter().any(|r| !matches!(self.ty(*r), Ty::Int | Ty::Float)) {
@@ -164,26 +169,40 @@ impl Recorder {
     }
 
     /// Relies on an integer loop not wrapping around at its end, which the older rules have it do.
-    fn ends_without_wrapping(&mut self, limit: Ref, seen: Value, step: i64) -> Result<(), Abort> {
-        let edge = if step > 0 { i64::MAX - step } else { i64::MIN.wrapping_sub(step) };
+    fn ends_without_wrapping(&mut self, refs: [Ref; 2], seen: [Value; 2]) -> Result<(), Abort> {
+        let [limit, step] = refs;
+        let (limit_seen, step_seen) = (seen[0], seen[1].raw_int());
+        let rises = step_seen > 0;
+        let furthest = match self.builder.tree().const_int(step) {
+            Some(step) => step,
+            // A variable step is relied on as one that is not very long.
+            None => {
+                let furthest = if rises { MAX_STEP } else { -MAX_STEP };
+                if step_seen.unsigned_abs() > MAX_STEP.unsigned_abs() {
+                    return Err(Abort::NumericFor);
+                }
+                let bound = self.builder.int(furthest);
+                self.guard(if rises { Ir::Le } else { Ir::Ge }, &[step, bound])?;
+                furthest
+            }
+        };
+        let edge = if rises { i64::MAX - furthest } else { i64::MIN.wrapping_sub(furthest) };
         match self.ty(limit) {
             Ty::Int => {
-                let limit_seen = seen.raw_int();
-                if if step > 0 { limit_seen > edge } else { limit_seen < edge } {
+                if if rises { limit_seen.raw_int() > edge } else { limit_seen.raw_int() < edge } {
                     return Err(Abort::NumericFor);
                 }
                 let edge = self.builder.int(edge);
-                self.guard(if step > 0 { Ir::Le } else { Ir::Ge }, &[limit, edge])
+                self.guard(if rises { Ir::Le } else { Ir::Ge }, &[limit, edge])
             }
             // Floats that are taken for limits are integers of the range, but for the ends of it.
             Ty::Float => {
                 let edge = edge as f64 * 0.5;
-                let limit_seen = seen.raw_float();
-                if if step > 0 { limit_seen > edge } else { limit_seen < edge } {
+                if if rises { limit_seen.raw_float() > edge } else { limit_seen.raw_float() < edge } {
                     return Err(Abort::NumericFor);
                 }
                 let edge = self.builder.float(edge);
-                self.guard(Ir::FLe, &if step > 0 { [limit, edge] } else { [edge, limit] })
+                self.guard(Ir::FLe, &if rises { [limit, edge] } else { [edge, limit] })
             }
             _ => Err(Abort::NumericFor),
         }

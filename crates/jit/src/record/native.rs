@@ -407,12 +407,17 @@ impl Recorder {
         let loaded = self.load(Field::Meta, object);
         let null = self.builder.pointer(0);
         self.guard(Ir::Eq, &[loaded, null])?;
-        // What follows will look for fields through this very metatable.
-        let known = self.constant_of(args.seen[1])?;
-        self.guard(Ir::Eq, &[meta, known])?;
-        let address = self.builder.pointer(meta_view.address());
-        self.builder.store_field(Field::Meta, object, address);
-        self.barrier(object, known);
+        if meta_view.is_shared() {
+            // What follows will look for fields through this very metatable.
+            let known = self.constant_of(args.seen[1])?;
+            self.guard(Ir::Eq, &[meta, known])?;
+            let address = self.builder.pointer(meta_view.address());
+            self.builder.store_field(Field::Meta, object, address);
+            self.barrier(object, known);
+        } else {
+            self.builder.store_field(Field::Meta, object, meta);
+            self.barrier(object, meta);
+        }
         Ok(Some(vec![object]))
     }
 

@@ -306,6 +306,8 @@ impl TableRef {
         unsafe {
             (*self.as_ptr()).meta = meta.map_or(std::ptr::null_mut(), |meta| meta.as_ptr());
             if let Some(meta) = meta {
+                let mark = &mut (*meta.as_ptr()).header.mark;
+                *mark |= if *mark & mark::METATABLE != 0 { mark::SHARED } else { mark::METATABLE };
                 barrier(self.as_ptr(), heap, Value::table(meta));
             }
         }

@@ -9,7 +9,7 @@ use std::cmp::Ordering;
 
 use perilune_base::num::{arith, convert};
 
-use crate::ir::{Helper, Inst, Op, Ref, Tree};
+use crate::ir::{Helper, Inst, Op, Ref, Tree, Ty};
 
 /// What an operation comes to.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -120,6 +120,8 @@ fn fold_same(tree: &Tree, inst: &Inst) -> Folded {
         Op::And | Op::Or if inst.a() == inst.b() => Folded::Same(inst.a()),
         // An integer converted to a float has no fraction.
         Op::FFloor | Op::FCeil if tree.inst(inst.a()).op == Op::IToF => Folded::Same(inst.a()),
+        // What was stored on this path is known as what it is.
+        Op::AsTable if tree.ty(inst.a()) == Ty::Table => Folded::Same(inst.a()),
         Op::Neg | Op::Not | Op::FNeg if tree.inst(inst.a()).op == inst.op => Folded::Same(tree.inst(inst.a()).a()),
         _ => Folded::No,
     }

@@ -37,6 +37,8 @@ pub fn exit_writes(tree: &Tree, snap: SnapId) -> Vec<SlotWrite> {
     let carried = carried_inputs(tree, snap).into_iter().map(|input| (tree.inst(input).aux, input));
     written
         .chain(carried)
+        // A number whose tag only the code knows is stored by it.
+        .filter(|(_, value)| tree.ty(*value) != Ty::Num)
         .map(|(slot, value)| SlotWrite { slot, ty: tree.ty(value), payload: constant(tree, value) })
         .filter(|write| write.payload.is_some() || !has_tag(tree, header, write.slot, write.ty))
         .collect()

@@ -113,5 +113,7 @@ pub(crate) const ROOM_SLOTS: i32 = offset_of!(Room, slots_end) as i32;
 pub(crate) const ROOM_HOST: i32 = offset_of!(Room, host_end) as i32;
 /// Offset of the function that is called in another's place.
 pub(crate) const ROOM_TAIL: i32 = offset_of!(Room, tail) as i32;
-/// Offset of the outermost frame's registers in them.
-pub(crate) const ROOM_BASE: i32 = offset_of!(Room, base) as i32;
+/// Offset of the first slot in them that compiled code may hold in a register.
+pub(crate) const ROOM_HELD: i32 = offset_of!(Room, held) as i32;
+/// Offset of the first slot in them of which only a register may have the value.
+pub(crate) const ROOM_WRITTEN: i32 = offset_of!(Room, written) as i32;

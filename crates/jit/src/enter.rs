@@ -77,6 +77,7 @@ pub struct Compiled {
     most_fuel: u32,
     /// Whether it calls compiled functions.
     calls: bool,
+    first_written: u32,
 }
 
 /// What a header expects.
@@ -125,7 +126,17 @@ impl Compiled {
     pub fn new(code: CodeBlock, exits: Pin<Box<Exits>>, tree: &Tree, notes: &Notes, calls: bool) -> Compiled {
         let types = |id| entry_types(tree, id).into_iter().map(|(slot, ty)| (slot, ty as u8)).collect();
         let entries = tree.header_ids().map(types).collect();
-        Compiled { code, exits, entries, slots: notes.slots, frames: notes.frames, most_fuel: tree.most_fuel(), calls }
+        Compiled {
+            code,
+            exits,
+            entries,
+            slots: notes.slots,
+            frames: notes.frames,
+            most_fuel: tree.most_fuel(),
+            calls,
+            // Where nothing is written, what lies above the tree's slots is none of its own.
+            first_written: tree.first_written().min(notes.slots),
+        }
     }
 
     /// Where the code begins.
@@ -158,7 +169,7 @@ impl Compiled {
             if !compiled::have_tags(base, &self.entries[header.index()]) {
                 return Outcome::NotEntered;
             }
-            let before = compiled::enter_room(vm, self.calls);
+            let before = compiled::enter_room(vm, self.calls, self.first_written);
             let base = (*(*(*vm).current_thread()).frame).base;
             let code = std::mem::transmute::<*const u8, Code>(self.code.address());
             let outcome = match code(vm, base, u64::from(header.0)) {

@@ -30,6 +30,7 @@ mod enter;
 mod function;
 mod helpers;
 mod liveness;
+mod numbers;
 mod perf;
 mod record;
 mod stats;

@@ -80,8 +80,12 @@ pub struct Room {
     pub slots_end: u64,
     /// How far down the host's stack may grow.
     pub host_end: u64,
-    /// The registers of the frame that compiled code was entered in: what is above may be in machine registers.
-    pub base: u64,
+    /// The function of the frame that compiled code was entered in: it and what is above may be in machine registers.
+    pub held: u64,
+    /// The first slot from there on that the code writes: what is above may have its value in a machine register only.
+    pub written: u64,
+    /// How many slots are between the two, wherever the stack is.
+    pub unwritten: u64,
     /// The function that a compiled function has called in its own place, as the tier knows it.
     pub tail: u64,
 }

@@ -190,6 +190,11 @@ impl Eval<'_> {
     }
 
     fn val(&self, r: Ref) -> Val {
+        let inst = self.tree.inst(r);
+        if inst.op == Op::Num {
+            let ty = if self.values[inst.b().index()] == Ty::Int as u64 { Ty::Int } else { Ty::Float };
+            return Val { ty, bits: self.values[inst.a().index()] };
+        }
         Val { ty: self.tree.ty(r), bits: self.values[r.index()] }
     }
 
@@ -364,6 +369,10 @@ impl Eval<'_> {
                 self.values[r.index()] = n.unwrap_or_default() as u64;
                 self.check(&inst, r, n.is_some())
             }
+            Op::NSel => {
+                self.values[r.index()] = if a == Ty::Int as u64 { b } else { bits(inst.c()) };
+                Ok(())
+            }
             Op::Fuel => self.check(&inst, r, self.fuel >= i64::from(self.tree.most_fuel())),
             Op::NoCollect => self.check(&inst, r, !self.model.collects),
             Op::Call => self.call(r, &inst),
@@ -393,6 +402,14 @@ impl Eval<'_> {
             Op::LoadProp => return self.load_value(r, inst, a + u64::from(inst.aux) * VALUE),
             Op::LoadElem => return self.load_value(r, inst, a.wrapping_add(b.wrapping_mul(VALUE))),
             Op::LoadUp => return self.load_value(r, inst, a),
+            Op::TagProp | Op::RawProp => return self.load_part(r, inst, a + u64::from(inst.aux) * VALUE),
+            Op::TagElem | Op::RawElem => return self.load_part(r, inst, a.wrapping_add(b.wrapping_mul(VALUE))),
+            Op::TagUp | Op::RawUp => return self.load_part(r, inst, a),
+            Op::TagMixed => return self.load_mixed(r, inst, inst),
+            Op::RawMixed => {
+                let tag = *self.tree.inst(inst.a());
+                return self.load_mixed(r, inst, &tag);
+            }
             Op::LoadPlace => return self.load_value(r, inst, self.model.place(inst.aux)),
             Op::HasProp => {
                 let value = self.model.value_at(a + u64::from(inst.aux) * VALUE);
@@ -423,11 +440,12 @@ impl Eval<'_> {
                 let at = self.model.fields.get(&(a, Field::UpSlot, 0)).copied().ok_or(nowhere)?;
                 return self.check(inst, r, at == self.model.place(inst.aux));
             }
-            Op::OffStack => {
+            Op::OffStack | Op::OffWritten => {
                 let slots = self.tree.insts.iter().filter(|i| i.op == Op::Slot).map(|i| i.aux);
                 let written = self.tree.snapshots.iter().flat_map(|s| s.slots.iter().map(|slot| slot.slot));
                 let end = self.model.place(1 + slots.chain(written).max().unwrap_or(0));
-                return self.check(inst, r, !(self.model.stack..end).contains(&a));
+                let first = if inst.op == Op::OffStack { 0 } else { self.tree.first_written() };
+                return self.check(inst, r, !(self.model.place(first)..end).contains(&a));
             }
             // They are for the collector, which the model has not.
             Op::Barrier | Op::BarrierUp => {}
@@ -442,6 +460,33 @@ impl Eval<'_> {
         self.check(inst, r, value.ty == inst.ty)?;
         self.values[r.index()] = value.bits;
         Ok(())
+    }
+
+    /// Tag or payload of a number.
+    fn load_part(&mut self, r: Ref, inst: &Inst, address: u64) -> Result<(), Leave> {
+        let value = self.model.value_at(address);
+        self.take_part(r, inst, value)
+    }
+
+    fn take_part(&mut self, r: Ref, inst: &Inst, value: Val) -> Result<(), Leave> {
+        let is_tag = matches!(inst.op, Op::TagProp | Op::TagElem | Op::TagUp | Op::TagMixed);
+        self.check(inst, r, !is_tag || matches!(value.ty, Ty::Int | Ty::Float))?;
+        self.values[r.index()] = if is_tag { value.ty as u64 } else { value.bits };
+        Ok(())
+    }
+
+    /// Tag or payload of an element that `load` names, whatever the element kind.
+    fn load_mixed(&mut self, r: Ref, inst: &Inst, load: &Inst) -> Result<(), Leave> {
+        let [array, n, table] = load.args.map(|r| self.values[r.index()]);
+        let kind = self.model.fields.get(&(table, Field::Kind, 0)).copied().ok_or(Leave::Nowhere(r))?;
+        let packed = || self.model.packed.get(&array.wrapping_add(n.wrapping_mul(8))).copied();
+        let value = match (kind, packed()) {
+            (3, Some(bits)) => Val { ty: Ty::Int, bits },
+            (4, Some(bits)) => Val { ty: Ty::Float, bits },
+            (255, _) => self.model.value_at(array.wrapping_add(n.wrapping_mul(VALUE))),
+            _ => Val::NIL,
+        };
+        self.take_part(r, inst, value)
     }
 
     fn store_value(&mut self, address: u64, r: Ref) {
@@ -531,7 +576,11 @@ fn pure(inst: &Inst, a: u64, b: u64) -> Option<Option<u64>> {
         Op::FFloor => float(x.floor()),
         Op::FCeil => float(x.ceil()),
         Op::IToF => float(i as f64),
-        Op::AsTable => Some(Some(a)),
+        Op::AsTable | Op::AsFloat => Some(Some(a)),
+        // Whoever takes it looks at its parts.
+        Op::Num => Some(Some(0)),
+        Op::NToF if b == Ty::Int as u64 => float(i as f64),
+        Op::NToF => Some(Some(a)),
         _ => None,
     }
 }

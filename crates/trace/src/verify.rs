@@ -94,7 +94,7 @@ fn header(tree: &Tree, id: HeaderId) -> Checked {
     }
     for (n, input) in header.inputs.iter().enumerate() {
         let inst = tree.insts.get(input.index()).ok_or_else(|| wrong("an input does not exist"))?;
-        let is_own = inst.op == Op::Slot && inst.imm == u64::from(id.0) && inst.ty.is_value();
+        let is_own = inst.op == Op::Slot && inst.imm == u64::from(id.0) && inst.ty.has_tag();
         let is_first = header.inputs[..n].iter().all(|other| tree.inst(*other).aux != inst.aux);
         if !(is_own && is_first) {
             return Err(wrong("inputs are its own slots, each once"));
@@ -247,11 +247,11 @@ fn inst(tree: &Tree, id: SegmentId, r: Ref) -> Checked {
 fn result(inst: &Inst) -> Checked {
     let fits = match inst.op.result() {
         ResultType::Is(ty) => inst.ty == ty,
-        ResultType::Given => inst.ty.is_value(),
+        ResultType::Given => inst.ty.has_tag(),
         ResultType::OfField => inst.field().is_some_and(|field| field.ty() == inst.ty),
         ResultType::OfHelper => inst.helper().is_some_and(|helper| match helper.result() {
             Some(ty) => ty == inst.ty,
-            None => inst.ty.is_value(),
+            None => inst.ty.has_tag(),
         }),
     };
     ensure(fits, || format!("{} does not result in {}", inst.op.mnemonic(), inst.ty.name()))
@@ -332,7 +332,7 @@ enum Kind {
 
 impl Kind {
     fn takes(self, ty: Ty) -> bool {
-        let is_address = ty as u8 >= Ty::Light as u8 && ty != Ty::Void;
+        let is_address = ty as u8 >= Ty::Light as u8 && !matches!(ty, Ty::Void | Ty::Num);
         match self {
             Kind::Int => ty == Ty::Int,
             Kind::Float => ty == Ty::Float,
@@ -359,17 +359,21 @@ fn operands(inst: &Inst) -> Option<Vec<Kind>> {
         Op::FAdd | Op::FSub | Op::FMul | Op::FDiv | Op::FMax | Op::FMin => &[Float, Float],
         Op::FNeg | Op::FAbs | Op::FSqrt | Op::FFloor | Op::FCeil | Op::FToI => &[Float],
         Op::AsTable => &[Ptr],
+        Op::Num | Op::NToF => &[Int, Int],
+        Op::NSel => &[Int, Int, Float],
+        Op::AsFloat | Op::RawMixed => &[Int],
         Op::Eq | Op::Ne => &[Word, Word],
         Op::Lt | Op::Le | Op::Gt | Op::Ge | Op::Below | Op::NotBelow => &[Int, Int],
         Op::FEq | Op::FNe | Op::FLt | Op::FLe | Op::FNotLt | Op::FNotLe => &[Float, Float],
         Op::Fuel | Op::NoCollect | Op::PlaceAddr | Op::LoadPlace | Op::CallOut => &[],
-        Op::OffStack | Op::UpIsPlace | Op::CallFn => &[Ptr],
+        Op::OffStack | Op::OffWritten | Op::UpIsPlace | Op::CallFn => &[Ptr],
         Op::Returned => &[Int],
         Op::StorePlace => &[Value],
         Op::Load => &[owner(inst.field()?)],
         Op::StoreField => return Some(vec![owner(inst.field()?), Kind::Of(inst.field()?.ty())]),
-        Op::LoadProp | Op::HasProp | Op::LoadUp => &[Ptr],
-        Op::HasElem | Op::LoadElem | Op::LoadPacked => &[Ptr, Int],
+        Op::LoadProp | Op::HasProp | Op::TagProp | Op::RawProp | Op::LoadUp | Op::TagUp | Op::RawUp => &[Ptr],
+        Op::HasElem | Op::LoadElem | Op::TagElem | Op::RawElem | Op::LoadPacked => &[Ptr, Int],
+        Op::TagMixed => &[Ptr, Int, Table],
         Op::StoreProp | Op::StoreUp => &[Ptr, Value],
         Op::StoreElem | Op::StorePacked => &[Ptr, Int, Value],
         Op::Barrier => &[Table, Address],

@@ -142,11 +142,11 @@ const SLOTS_PER_CALL: u32 = 8;
 const HOST_ROOM: u64 = 256 << 10;
 
 /// Notes how much room there is for calls inside compiled code that is about to run from the current frame on, and makes
-/// more if it `calls`. What was noted before is returned, and goes to [`leave_room`].
+/// more if it `calls`. It writes no slot below the one with the number `unwritten`. What was noted before is returned, and goes to [`leave_room`].
 ///
 /// # Safety
 /// The current frame is a Lua frame, and [`make_room`] has made room for the code itself.
-pub unsafe fn enter_room(vm: *mut Vm, calls: bool) -> Room {
+pub unsafe fn enter_room(vm: *mut Vm, calls: bool, unwritten: u32) -> Room {
     // SAFETY: the caller's duty.
     unsafe {
         if calls {
@@ -159,6 +159,7 @@ pub unsafe fn enter_room(vm: *mut Vm, calls: bool) -> Room {
             let here = 0_u8;
             (*vm).room.host_end = (std::ptr::from_ref(&here).addr() as u64).saturating_sub(HOST_ROOM);
         }
+        (*vm).room.unwritten = u64::from(unwritten);
         measure_room(vm);
         before
     }
@@ -191,7 +192,9 @@ pub unsafe fn measure_room(vm: *mut Vm) {
         let frames = (*th).frames_limit.offset_from(frame).max(0) as usize;
         let by_frames = base.wrapping_add(frames);
         (*vm).room.slots_end = by_frames.min((*th).stack_limit).addr() as u64;
-        (*vm).room.base = base.addr() as u64;
+        let held = base.wrapping_sub(1);
+        (*vm).room.held = held.addr() as u64;
+        (*vm).room.written = held.wrapping_add((*vm).room.unwritten as usize).addr() as u64;
     }
 }
 

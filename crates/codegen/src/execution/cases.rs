@@ -448,7 +448,18 @@ snap 4 guard, pc 1, slots #2=%10, fuel 9
     m.set_slot(2, Val::int(0));
     cases.push(case("an upvalue", text, m.clone()));
     m.fields.insert((upvalue, Field::UpSlot, 0), m.place(2));
-    cases.push(case("an upvalue on the traced stack", text, m));
+    cases.push(case("an upvalue on the traced stack", text, m.clone()));
+    let reads = text.replace("offstack", "offwritten").replace("  %7 stup %3 %6\n", "  %7 stplace %6 #7\n");
+    for (name, slot) in [("an upvalue that only reads, unwritten", 1), ("an upvalue that only reads, written", 2)] {
+        m.fields.insert((upvalue, Field::UpSlot, 0), m.place(slot));
+        cases.push(case(
+            name,
+            &reads
+                .replace("ldup %3 int", if slot == 1 { "ldup %3 lfn" } else { "ldup %3 int" })
+                .replace("add %5 %1", "add %1 %1"),
+            m.clone(),
+        ));
+    }
 
     let text = "\
 header 0 pc 1, snap 0, inputs %0=#1:tab %1=#2:str %2=#3:int
@@ -477,6 +488,75 @@ snap 2 guard, pc 1, slots #3=%11, fuel 2
     m.set_slot(3, Val::int(0));
     cases.push(case("bytes of a string into a growing table", text, m));
     helpers(cases);
+}
+
+/// Numbers of either kind: every combination of an element of `x` and one of `y`, packed or not, through all operations.
+fn either(cases: &mut Vec<Case>) {
+    let text = "\
+header 0 pc 1, snap 0, inputs %0=#1:tab %1=#2:tab %2=#3:tab %3=#4:int
+segment 0 from header 0
+  %4 = load.len %0 int
+  %5 below %3 %4 -> snap 1
+  %6 = load.array %0 ptr
+  %7 = load.array %1 ptr
+  %8 = load.array %2 ptr
+  %9 = tagmixed %6 %3 %0 int -> snap 1
+  %10 = rawmixed %9 int -> snap 1
+  %11 = num %10 %9 num
+  %12 = tagelem %7 %3 int -> snap 1
+  %13 = rawelem %7 %3 int -> snap 1
+  %14 = ntof %10 %9 flt
+  %15 = ntof %13 %12 flt
+  %16 = fsub %14 %15 flt
+  %17 = sub %10 %13 int
+  %18 = imax %9 %12 int
+  %19 = nsel %18 %17 %16 int
+  %20 = num %19 %18 num
+  %21 = asflt %19 flt
+  %22 stelem %8 %3 %20
+  %23 stplace %11 #6
+  %24 = add %3 1 int
+  %25 lt %24 1000 -> snap 2
+  around header 0, snap 3
+snap 0 guard, pc 1
+snap 1 guard, pc 2
+snap 2 guard, segment 0, at 25, pc 9, slots #4=%24 #5=%20, fuel 1
+snap 3 guard, pc 1, slots #4=%24 #5=%20 #7=%21, fuel 3
+";
+    let number = |bits: u64, ty| Val { ty, bits };
+    let ints: Vec<Val> = INTS.iter().map(|n| Val::int(*n)).collect();
+    let floats: Vec<Val> = FLOATS.iter().map(|x| Val::float(*x)).collect();
+    let mixed: Vec<Val> = ints.iter().zip(&floats).flat_map(|(n, x)| [*n, *x]).collect();
+    for (name, left, kind) in
+        [("ints", &ints, 3), ("floats", &floats, 4), ("mixed", &mixed, 255), ("strings", &ints, 6)]
+    {
+        let pairs: Vec<(Val, Val)> = left.iter().flat_map(|x| mixed.iter().map(move |y| (*x, *y))).collect();
+        let (xs, ys): (Vec<Val>, Vec<Val>) = pairs.into_iter().unzip();
+        let mut m = model();
+        let x = if kind == 255 {
+            whole(&mut m, 0, &xs)
+        } else {
+            packed(&mut m, 0, &xs.iter().map(|x| x.bits).collect::<Vec<_>>())
+        };
+        m.fields.insert((object(0), Field::Kind, 0), kind);
+        m.set_slot(1, x);
+        let y = whole(&mut m, 4, &ys);
+        m.set_slot(2, y);
+        let results = whole(&mut m, 8, &vec![number(0, Ty::Nil); ys.len()]);
+        m.set_slot(3, results);
+        m.set_slot(4, Val::int(0));
+        cases.push(case(format!("numbers of either kind, {name}"), text, m));
+    }
+    // An element that is no number.
+    let mut m = model();
+    let x = whole(&mut m, 0, &[Val::int(1), Val::float(0.5), Val { ty: Ty::Str, bits: object(3) }]);
+    let y = whole(&mut m, 1, &[Val::float(2.5), Val::int(3), Val::int(4)]);
+    let results = whole(&mut m, 2, &[Val::NIL; 3]);
+    m.fields.insert((object(0), Field::Kind, 0), 255);
+    for (slot, value) in [(1, x), (2, y), (3, results), (4, Val::int(0))] {
+        m.set_slot(slot, value);
+    }
+    cases.push(case("numbers of either kind, then a string", text, m));
 }
 
 fn helpers(cases: &mut Vec<Case>) {
@@ -519,7 +599,7 @@ snap 3 end, pc 4, slots #1=%7 #2=%8, fuel 5
 pub(super) fn all() -> Vec<Case> {
     let mut cases = Vec::new();
     let families = [binary_ints, constant_ints, unary_ints, floats, guards, whole_values, properties, nested];
-    for add in families.into_iter().chain([alternatives, ranges, returns, others]) {
+    for add in families.into_iter().chain([alternatives, ranges, returns, others, either]) {
         add(&mut cases);
     }
     cases

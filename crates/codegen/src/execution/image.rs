@@ -9,7 +9,7 @@
 //! ```
 
 use perilune_trace::eval::{Model, VALUE, Val};
-use perilune_trace::ir::{Helper, Ty};
+use perilune_trace::ir::{Helper, Tree, Ty};
 
 use super::elf::{DATA, DATA_SIZE};
 use crate::handover::SlotWrite;
@@ -41,12 +41,13 @@ pub(super) const fn reply_of(helper: Helper) -> i32 {
 pub(super) struct Image(pub(super) Vec<u8>);
 
 impl Image {
-    pub(super) fn of(model: &Model) -> Image {
+    pub(super) fn of(model: &Model, tree: &Tree) -> Image {
         let mut image = Image(vec![0; DATA_SIZE]);
         image.set_vm(FUEL, model.fuel as u64);
         image.set_vm(HEAP_THRESHOLD, u64::from(!model.collects));
         image.set_vm(LOG_END, LOG);
-        image.set_vm(ROOM + layout::ROOM_BASE, STACK + VALUE);
+        image.set_vm(ROOM + layout::ROOM_HELD, STACK);
+        image.set_vm(ROOM + layout::ROOM_WRITTEN, STACK + u64::from(tree.first_written()) * VALUE);
         for (helper, reply) in &model.replies {
             image.set_vm(reply_of(*helper), reply.result);
             image.set_vm(reply_of(*helper) + 8, reply.scratch);

@@ -97,7 +97,7 @@ impl Workshop {
         assert!(start.len() <= stubs::ROOM);
         start.resize(stubs::ROOM, 0);
         start.extend(code);
-        self.execute(&elf::executable(self.arch, &start, &Image::of(model).0))
+        self.execute(&elf::executable(self.arch, &start, &Image::of(model, tree).0))
     }
 
     fn execute(&self, program: &[u8]) -> Image {

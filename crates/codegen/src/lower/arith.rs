@@ -1,8 +1,8 @@
 //! Numbers: Lua's arithmetic on 64-bit integers and floats.
 
 use cranelift_codegen::ir::condcodes::{FloatCC, IntCC};
-use cranelift_codegen::ir::{InstBuilder, Value, types};
-use perilune_trace::ir::{Inst, Op, Ref};
+use cranelift_codegen::ir::{InstBuilder, MemFlagsData, Value, types};
+use perilune_trace::ir::{Inst, Op, Ref, Ty};
 
 use super::Lowering;
 
@@ -29,6 +29,15 @@ impl Lowering<'_, '_, '_> {
         self.define(r, v);
     }
 
+    /// The payload of a number by its tag.
+    pub(super) fn select_payload(&mut self, r: Ref, inst: &Inst) {
+        let (tag, of_int, of_float) = (self.value(inst.a()), self.value(inst.b()), self.value(inst.c()));
+        let is_int = self.b.ins().icmp_imm_s(IntCC::Equal, tag, Ty::Int as i64);
+        let of_float = self.b.ins().bitcast(types::I64, MemFlagsData::new(), of_float);
+        let v = self.b.ins().select(is_int, of_int, of_float);
+        self.define(r, v);
+    }
+
     fn unary(&mut self, op: Op, a: Value) -> Value {
         match op {
             Op::Neg => self.b.ins().ineg(a),
@@ -40,6 +49,7 @@ impl Lowering<'_, '_, '_> {
             Op::FCeil => self.b.ins().ceil(a),
             Op::IToF => self.b.ins().fcvt_from_sint(types::F64, a),
             Op::AsTable => a,
+            Op::AsFloat => self.b.ins().bitcast(types::F64, MemFlagsData::new(), a),
             other => {
                 debug_assert!(false, "{other:?} has more operands");
                 a
@@ -65,6 +75,12 @@ impl Lowering<'_, '_, '_> {
             Op::Sar => self.b.ins().sshr(a, b),
             Op::IMax => self.b.ins().smax(a, b),
             Op::IMin => self.b.ins().smin(a, b),
+            Op::NToF => {
+                let is_int = self.b.ins().icmp_imm_s(IntCC::Equal, b, Ty::Int as i64);
+                let of_int = self.b.ins().fcvt_from_sint(types::F64, a);
+                let of_float = self.b.ins().bitcast(types::F64, MemFlagsData::new(), a);
+                self.b.ins().select(is_int, of_int, of_float)
+            }
             Op::FAdd => self.b.ins().fadd(a, b),
             Op::FSub => self.b.ins().fsub(a, b),
             Op::FMul => self.b.ins().fmul(a, b),

@@ -37,6 +37,11 @@ impl Lowering<'_, '_, '_> {
         let Some(helper) = inst.helper() else { return };
         let mut args = vec![self.vm];
         for (kind, operand) in helper.args().iter().zip(inst.args) {
+            if self.tree.ty(operand) == Ty::Num {
+                let (payload, tag) = self.parts(operand);
+                args.extend([payload, tag]);
+                continue;
+            }
             let v = self.value(operand);
             args.push(v);
             match kind {

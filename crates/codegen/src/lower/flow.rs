@@ -3,11 +3,11 @@
 use cranelift_codegen::ir::condcodes::{FloatCC, IntCC};
 use cranelift_codegen::ir::{Block, BlockArg, InstBuilder, Value, types};
 use cranelift_frontend::Switch;
-use perilune_trace::ir::{ExitKind, HeaderId, Inst, Op, Range, Ref, SegmentId, SnapId, SnapSlot, Start};
+use perilune_trace::ir::{ExitKind, HeaderId, Inst, Op, Range, Ref, SegmentId, SnapId, SnapSlot, Start, Ty};
 
 use super::{HeaderBlocks, Lowering, Place};
 use crate::layout::Callable;
-use crate::{ANY_VERSION, MISMATCH, handover};
+use crate::{ANY_VERSION, MISMATCH, handover, layout};
 
 impl Lowering<'_, '_, '_> {
     pub(super) fn declare_headers(&mut self) {
@@ -36,7 +36,7 @@ impl Lowering<'_, '_, '_> {
             let ready = (!header.hoisted.is_empty() && has_inner).then(|| {
                 for r in &header.hoisted {
                     let ty = self.tree.ty(*r);
-                    if !ty.is_primitive() && ty != perilune_trace::ir::Ty::Void {
+                    if !ty.is_primitive() && !matches!(ty, Ty::Void | Ty::Num) {
                         let variable = self.b.declare_var(Self::machine_type(ty));
                         self.places[r.index()] = Place::Variable(variable);
                     }
@@ -126,11 +126,7 @@ impl Lowering<'_, '_, '_> {
             let hoisted = self.tree.header(id).hoisted.clone();
             for r in hoisted {
                 if let Place::Variable(variable) = self.places[r.index()] {
-                    let absent = if self.tree.ty(r) == perilune_trace::ir::Ty::Float {
-                        self.b.ins().f64const(0.0)
-                    } else {
-                        self.int(0)
-                    };
+                    let absent = if self.tree.ty(r) == Ty::Float { self.b.ins().f64const(0.0) } else { self.int(0) };
                     self.b.def_var(variable, absent);
                 }
             }
@@ -445,12 +441,15 @@ impl Lowering<'_, '_, '_> {
         self.b.ins().return_(&[n]);
     }
 
-    /// Stores the payload of a slot's value, if the caller does not know it.
+    /// Stores the payload of a slot's value, if the caller does not know it; with the tag, if only the code knows that.
     fn store_payload(&mut self, slot: u32, value: Ref) {
         if self.tree.ty(value).is_primitive() || handover::constant(self.tree, value).is_some() {
             return;
         }
         let base = self.base();
+        if self.tree.ty(value) == Ty::Num {
+            return self.store_number(value, base, Self::slot_offset(slot));
+        }
         let v = self.value(value);
         self.store(v, base, Self::slot_offset(slot));
     }
@@ -517,7 +516,8 @@ impl Lowering<'_, '_, '_> {
                 let threshold = self.load(types::I64, vm, self.env.heap_threshold);
                 self.b.ins().icmp(IntCC::UnsignedLessThan, bytes, threshold)
             }
-            Op::OffStack => self.off_stack(inst),
+            Op::OffStack => self.off_stack(inst, layout::ROOM_HELD),
+            Op::OffWritten => self.off_stack(inst, layout::ROOM_WRITTEN),
             other => {
                 debug_assert!(false, "{other:?} is no guard");
                 return;
@@ -557,8 +557,9 @@ impl Lowering<'_, '_, '_> {
         self.b.ins().fcmp(condition, a, b)
     }
 
-    /// Whether an address is outside of the slots that the tree holds in registers.
-    fn off_stack(&mut self, inst: &Inst) -> Value {
+    /// Whether an address is outside of the slots that the tree holds in registers, or of those of which only registers know
+    /// the values, which begin where a field of [`Room`](perilune_runtime::stack::Room) says.
+    fn off_stack(&mut self, inst: &Inst, first: i32) -> Value {
         let slots = 1 + self
             .tree
             .insts
@@ -571,8 +572,7 @@ impl Lowering<'_, '_, '_> {
         let a = self.value(inst.a());
         let (base, vm) = (self.base(), self.vm);
         // The callers inside compiled code hold theirs too.
-        let outermost = self.load(types::I64, vm, self.env.room + crate::layout::ROOM_BASE);
-        let first = self.b.ins().iadd_imm_s(outermost, i64::from(Self::slot_offset(0)));
+        let first = self.load(types::I64, vm, self.env.room + first);
         let distance = self.b.ins().isub(a, first);
         let end = self.b.ins().iadd_imm_s(base, i64::from(Self::slot_offset(slots)));
         let bytes = self.b.ins().isub(end, first);

@@ -2,6 +2,7 @@
 
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{InstBuilder, Value, types};
+use perilune_runtime::object::ANY_ELEMENTS;
 use perilune_trace::ir::{Field, Inst, Op, Ref, Ty};
 
 use super::Lowering;
@@ -17,6 +18,25 @@ impl Lowering<'_, '_, '_> {
             Op::LoadElem => {
                 let (address, offset) = self.element(inst.a(), inst.b(), layout::VALUE);
                 self.load_checked(r, inst, address, offset);
+            }
+            Op::TagProp | Op::RawProp => {
+                let address = self.value(inst.a());
+                self.load_part(r, inst, address, inst.aux as i32 * layout::VALUE as i32);
+            }
+            Op::TagUp | Op::RawUp => {
+                let address = self.value(inst.a());
+                self.load_part(r, inst, address, 0);
+            }
+            Op::TagElem | Op::RawElem => {
+                let (address, offset) = self.element(inst.a(), inst.b(), layout::VALUE);
+                self.load_part(r, inst, address, offset);
+            }
+            Op::TagMixed => self.load_mixed(r, inst),
+            Op::RawMixed => {
+                // Right in front of it, the tag was loaded.
+                let address = self.elements.get(&inst.a()).copied().unwrap_or(self.vm);
+                let v = self.load(types::I64, address, 0);
+                self.define(r, v);
             }
             Op::LoadPacked => {
                 let (address, offset) = self.element(inst.a(), inst.b(), 8);
@@ -151,6 +171,47 @@ impl Lowering<'_, '_, '_> {
             let v = self.load(Self::machine_type(inst.ty), address, offset);
             self.define(r, v);
         }
+    }
+
+    /// Loads the tag of a number, which must be one, or the payload.
+    fn load_part(&mut self, r: Ref, inst: &Inst, address: Value, offset: i32) {
+        if matches!(inst.op, Op::RawProp | Op::RawUp | Op::RawElem) {
+            let v = self.load(types::I64, address, offset);
+            return self.define(r, v);
+        }
+        let tag = self.b.ins().uload8(types::I64, Self::flags(), address, offset + layout::TAG);
+        self.define_tag(r, inst, tag);
+    }
+
+    /// The tag of a number: leaves if it is that of anything else.
+    fn define_tag(&mut self, r: Ref, inst: &Inst, tag: Value) {
+        let beyond_int = self.b.ins().iadd_imm_s(tag, -(Ty::Int as i64));
+        let is_number = self.b.ins().icmp_imm_u(IntCC::UnsignedLessThan, beyond_int, 2);
+        self.leave_unless(is_number, Self::snap(inst));
+        self.define(r, tag);
+    }
+
+    /// Loads the tag of an element, from behind its payload or, if the elements are packed, from the element kind, which is
+    /// their tag. Elements of other sizes are none of numbers: they leave before anything is loaded.
+    fn load_mixed(&mut self, r: Ref, inst: &Inst) {
+        let (array, n, table) = (self.value(inst.a()), self.value(inst.b()), self.value(inst.c()));
+        let (kind_at, _) = layout::field(Field::Kind, 0);
+        let kind = self.b.ins().uload8(types::I64, Self::flags(), table, kind_at);
+        let is_whole = self.b.ins().icmp_imm_s(IntCC::Equal, kind, i64::from(ANY_ELEMENTS));
+        let beyond_int = self.b.ins().iadd_imm_s(kind, -(Ty::Int as i64));
+        let is_packed = self.b.ins().icmp_imm_u(IntCC::UnsignedLessThan, beyond_int, 2);
+        let fits = self.b.ins().bor(is_whole, is_packed);
+        self.leave_unless(fits, Self::snap(inst));
+        let wide = self.b.ins().uextend(types::I64, is_whole);
+        let shift = self.b.ins().iadd_imm_s(wide, 3);
+        let distance = self.b.ins().ishl(n, shift);
+        let element = self.b.ins().iadd(array, distance);
+        let behind = self.b.ins().iadd_imm_s(element, i64::from(layout::TAG));
+        let kind_place = self.b.ins().iadd_imm_s(table, i64::from(kind_at));
+        let place = self.b.ins().select(is_whole, behind, kind_place);
+        let tag = self.b.ins().uload8(types::I64, Self::flags(), place, 0);
+        self.elements.insert(r, element);
+        self.define_tag(r, inst, tag);
     }
 
     fn not_nil(&mut self, inst: &Inst, address: Value, offset: i32) {

@@ -109,6 +109,8 @@ struct Lowering<'a, 'b, 'f> {
     is_hoisted: Vec<bool>,
     /// Blocks that leave with these inputs of a header, for the exits that share them; see `flow`.
     shared_exits: HashMap<Vec<Ref>, Block>,
+    /// The addresses of elements of tables of any kind, by the load of their tags.
+    elements: HashMap<Ref, Value>,
     /// Exit blocks that are not filled yet.
     pending: VecDeque<SnapId>,
     /// The longest path.
@@ -148,6 +150,7 @@ impl<'a, 'b, 'f> Lowering<'a, 'b, 'f> {
             is_continued,
             is_hoisted: vec![false; tree.insts.len()],
             shared_exits: HashMap::new(),
+            elements: HashMap::new(),
             pending: VecDeque::new(),
             most_fuel: i64::from(tree.most_fuel()),
             preheader_of: None,
@@ -274,12 +277,30 @@ impl<'a, 'b, 'f> Lowering<'a, 'b, 'f> {
     /// Stores a value with its tag.
     fn store_value(&mut self, r: Ref, address: Value, offset: i32) {
         let ty = self.tree.ty(r);
+        if ty == Ty::Num {
+            return self.store_number(r, address, offset);
+        }
         if !ty.is_primitive() {
             let v = self.value(r);
             self.store(v, address, offset);
         }
         let tag = self.b.ins().iconst(types::I8, ty as i64);
         self.store(tag, address, offset + crate::layout::TAG);
+    }
+
+    /// Stores a number of either kind with its tag.
+    fn store_number(&mut self, r: Ref, address: Value, offset: i32) {
+        let (payload, tag) = self.parts(r);
+        self.store(payload, address, offset);
+        let tag = self.b.ins().ireduce(types::I8, tag);
+        self.store(tag, address, offset + crate::layout::TAG);
+    }
+
+    /// Payload and tag of a number of either kind.
+    fn parts(&mut self, r: Ref) -> (Value, Value) {
+        let inst = self.tree.inst(r);
+        debug_assert!(inst.op == Op::Num);
+        (self.value(inst.a()), self.value(inst.b()))
     }
 
     /// Stores a value into the place of a slot, on the path from a header. The tag is right already if the header has an
@@ -299,7 +320,10 @@ impl<'a, 'b, 'f> Lowering<'a, 'b, 'f> {
         let inst = *self.tree.inst(r);
         match inst.op.format() {
             Format::Const | Format::Slot => {}
+            // Whoever takes the number takes its parts.
+            Format::Binary if inst.op == Op::Num => {}
             Format::Unary | Format::Binary if inst.op.is_pure() && inst.op != Op::LoadByte => self.arith(r, &inst),
+            Format::Ternary => self.select_payload(r, &inst),
             Format::Unary | Format::Binary => self.memory(r, &inst),
             Format::Guard | Format::GuardUnary | Format::GuardNullary => self.guard(r, &inst),
             Format::Field
@@ -307,6 +331,7 @@ impl<'a, 'b, 'f> Lowering<'a, 'b, 'f> {
             | Format::Elem
             | Format::Packed
             | Format::Up
+            | Format::Mixed
             | Format::StoreProp
             | Format::StoreElem
             | Format::StoreUp

@@ -48,6 +48,11 @@ fn operator(op: Op) -> Option<Operator> {
 }
 
 impl Operator {
+    /// Whether operands may be numbers of either kind.
+    fn takes_either(self) -> bool {
+        matches!(self, Operator::Add | Operator::Sub | Operator::Mul | Operator::Div | Operator::Pow)
+    }
+
     fn event(self) -> Event {
         match self {
             Operator::Add => Event::Add,
@@ -66,19 +71,19 @@ impl Operator {
     }
 }
 
-fn is_number(ty: Ty) -> bool {
-    matches!(ty, Ty::Int | Ty::Float)
+pub(super) fn is_number(ty: Ty) -> bool {
+    matches!(ty, Ty::Int | Ty::Float | Ty::Num)
 }
 
 impl Recorder {
     pub(super) fn arith_registers(&mut self, view: &View<'_>, op: Op, i: Instr) -> Result<(), Abort> {
-        let (x, y) = (self.get(view, i.b())?, self.get(view, i.c())?);
+        let (x, y) = (self.get_number(view, i.b())?, self.get_number(view, i.c())?);
         let seen = (view.reg(i.b().into()), view.reg(i.c().into()));
         self.arith(view, op, i.a(), (x, y), seen)
     }
 
     pub(super) fn arith_constant(&mut self, view: &View<'_>, op: Op, i: Instr) -> Result<(), Abort> {
-        let x = self.get(view, i.b())?;
+        let x = self.get_number(view, i.b())?;
         let constant = view.constant(self.frame().proto, i.d() as usize);
         let y = self.constant_of(constant)?;
         let seen = view.reg(i.b().into());
@@ -90,7 +95,7 @@ impl Recorder {
     }
 
     pub(super) fn arith_immediate(&mut self, view: &View<'_>, op: Op, i: Instr) -> Result<(), Abort> {
-        let x = self.get(view, i.b())?;
+        let x = self.get_number(view, i.b())?;
         let constant = Value::int(i64::from(i.d()));
         let y = self.constant_of(constant)?;
         if !is_number(self.ty(x)) {
@@ -113,6 +118,7 @@ impl Recorder {
         if !is_number(self.ty(x)) || !is_number(self.ty(y)) {
             return self.binary_metamethod(view, operator.event(), operands, seen);
         }
+        let (x, y) = if operator.takes_either() { (x, y) } else { (self.typed(x, seen.0)?, self.typed(y, seen.1)?) };
         let result = self.number_op(operator, x, y)?;
         self.set(target, result);
         Ok(())
@@ -140,6 +146,9 @@ impl Recorder {
                 };
                 if both_int {
                     return Ok(self.builder.value(int, &[x, y]));
+                }
+                if self.ty(x) == Ty::Num || self.ty(y) == Ty::Num {
+                    return Ok(self.either_op(int, float, x, y));
                 }
                 let (x, y) = (self.float_of(x), self.float_of(y));
                 Ok(self.builder.value(float, &[x, y]))
@@ -182,7 +191,11 @@ impl Recorder {
 
     /// A number as a float.
     pub(super) fn float_of(&mut self, x: Ref) -> Ref {
-        if self.ty(x) == Ty::Int { self.builder.value(Ir::IToF, &[x]) } else { x }
+        match self.ty(x) {
+            Ty::Int => self.builder.value(Ir::IToF, &[x]),
+            Ty::Num => self.builder.number_as_float(x),
+            _ => x,
+        }
     }
 
     /// An integer as the language has it: a float where all numbers are floats.
@@ -203,8 +216,9 @@ impl Recorder {
     }
 
     pub(super) fn unm(&mut self, view: &View<'_>, i: Instr) -> Result<(), Abort> {
-        let x = self.get(view, i.b())?;
+        let x = self.get_number(view, i.b())?;
         let result = match self.ty(x) {
+            Ty::Num => self.builder.number_negated(x),
             Ty::Int => self.builder.value(Ir::Neg, &[x]),
             Ty::Float => self.builder.value(Ir::FNeg, &[x]),
             _ => {
@@ -229,7 +243,7 @@ impl Recorder {
     }
 
     pub(super) fn not(&mut self, view: &View<'_>, i: Instr) -> Result<(), Abort> {
-        let x = self.get(view, i.b())?;
+        let x = self.get_number(view, i.b())?;
         let result = self.boolean(matches!(self.ty(x), Ty::Nil | Ty::False));
         self.set(i.a(), result);
         Ok(())

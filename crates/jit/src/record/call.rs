@@ -303,7 +303,7 @@ impl Recorder {
         let mut values = Vec::new();
         for k in 0..n {
             let seen = self.seen(view, first + k);
-            values.push(self.slot(first + k, seen)?);
+            values.push(self.any_slot(first + k, seen)?);
         }
         if i.c() != 0 {
             let base = self.frame().base;

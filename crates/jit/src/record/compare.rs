@@ -7,6 +7,8 @@ use perilune_trace::ir::{Helper, Op as Ir, Ref, Ty};
 use perilune_vm::meta::Event;
 
 use super::Recorder;
+use super::arith::is_number;
+use super::loops::float_of;
 use crate::abort::Abort;
 use crate::view::View;
 
@@ -19,9 +21,6 @@ enum Order {
     Ge,
 }
 
-/// Integers up to this size are floats without loss.
-const EXACT: i64 = 1 << 53;
-
 impl Recorder {
     /// Goes the way that `outcome` says.
     fn branch(&mut self, i: Instr, outcome: bool) {
@@ -31,14 +30,14 @@ impl Recorder {
     }
 
     pub(super) fn test(&mut self, view: &View<'_>, i: Instr) -> Result<(), Abort> {
-        let x = self.get(view, i.a())?;
+        let x = self.get_number(view, i.a())?;
         // The type was checked when the value was loaded.
         self.branch(i, !matches!(self.ty(x), Ty::Nil | Ty::False));
         Ok(())
     }
 
     pub(super) fn test_set(&mut self, view: &View<'_>, i: Instr) -> Result<(), Abort> {
-        let x = self.get(view, i.b())?;
+        let x = self.get_number(view, i.b())?;
         let outcome = !matches!(self.ty(x), Ty::Nil | Ty::False);
         if outcome == i.cond() {
             self.set(i.a(), x);
@@ -48,7 +47,7 @@ impl Recorder {
     }
 
     pub(super) fn eq(&mut self, view: &View<'_>, i: Instr) -> Result<(), Abort> {
-        let (x, y) = (self.get(view, i.a())?, self.get(view, i.b())?);
+        let (x, y) = (self.get_number(view, i.a())?, self.get_number(view, i.b())?);
         let seen = (view.reg(i.a().into()), view.reg(i.b().into()));
         if let Some(outcome) = self.equality(view, x, y, seen, true)? {
             self.branch(i, outcome);
@@ -57,7 +56,7 @@ impl Recorder {
     }
 
     pub(super) fn eq_constant(&mut self, view: &View<'_>, op: Op, i: Instr) -> Result<(), Abort> {
-        let x = self.get(view, i.a())?;
+        let x = self.get_number(view, i.a())?;
         let constant = if op == Op::EqI {
             Value::int(i64::from(i.imm()))
         } else {
@@ -82,8 +81,8 @@ impl Recorder {
     ) -> Result<Option<bool>, Abort> {
         let outcome = seen.0.raw_equals(seen.1);
         let (tx, ty) = (self.ty(x), self.ty(y));
-        if tx != ty {
-            if matches!((tx, ty), (Ty::Int, Ty::Float) | (Ty::Float, Ty::Int)) {
+        if tx != ty || tx == Ty::Num {
+            if is_number(tx) && is_number(ty) {
                 self.mixed_equality(x, y, outcome)?;
             }
             return Ok(Some(outcome));
@@ -136,29 +135,20 @@ impl Recorder {
         self.decide(Ir::Eq, &[same, expected])
     }
 
-    /// An integer and a float: equal if the float, exactly an integer, is that one.
+    /// Numbers that are not of the same kind for sure: an integer equals the float that it is exactly.
     fn mixed_equality(&mut self, x: Ref, y: Ref, outcome: bool) -> Result<(), Abort> {
-        let (int, float) = if self.ty(x) == Ty::Int { (x, y) } else { (y, x) };
-        let float_of_int = self.exact_float(int)?;
-        self.decide(if outcome { Ir::FEq } else { Ir::FNe }, &[float_of_int, float])
-    }
-
-    /// An integer as a float without loss.
-    fn exact_float(&mut self, int: Ref) -> Result<Ref, Abort> {
-        let (half, whole) = (self.builder.int(EXACT), self.builder.int(2 * EXACT));
-        let moved = self.builder.value(Ir::Add, &[int, half]);
-        self.guard(Ir::Below, &[moved, whole])?;
-        Ok(self.builder.value(Ir::IToF, &[int]))
+        let (x, y) = (self.exact_float(x)?, self.exact_float(y)?);
+        self.decide(if outcome { Ir::FEq } else { Ir::FNe }, &[x, y])
     }
 
     pub(super) fn order_registers(&mut self, view: &View<'_>, op: Op, i: Instr) -> Result<(), Abort> {
-        let (x, y) = (self.get(view, i.a())?, self.get(view, i.b())?);
+        let (x, y) = (self.get_number(view, i.a())?, self.get_number(view, i.b())?);
         let order = if op == Op::Lt { Order::Lt } else { Order::Le };
         self.order(view, i, order, (x, y), (view.reg(i.a().into()), view.reg(i.b().into())))
     }
 
     pub(super) fn order_constant(&mut self, view: &View<'_>, op: Op, i: Instr) -> Result<(), Abort> {
-        let x = self.get(view, i.a())?;
+        let x = self.get_number(view, i.a())?;
         let (order, is_immediate) = match op {
             Op::LtI => (Order::Lt, true),
             Op::LeI => (Order::Le, true),
@@ -191,13 +181,9 @@ impl Recorder {
         let outcome = match (self.ty(x), self.ty(y)) {
             (Ty::Int, Ty::Int) => self.order_ints(order, x, y, (seen.0.raw_int(), seen.1.raw_int()))?,
             (Ty::Float, Ty::Float) => self.order_floats(order, x, y, (seen.0.raw_float(), seen.1.raw_float()))?,
-            (Ty::Int, Ty::Float) => {
-                let x = self.exact_float(x)?;
-                self.order_floats(order, x, y, (seen.0.raw_int() as f64, seen.1.raw_float()))?
-            }
-            (Ty::Float, Ty::Int) => {
-                let y = self.exact_float(y)?;
-                self.order_floats(order, x, y, (seen.0.raw_float(), seen.1.raw_int() as f64))?
+            (tx, ty) if is_number(tx) && is_number(ty) => {
+                let (x, y) = (self.exact_float(x)?, self.exact_float(y)?);
+                self.order_floats(order, x, y, (float_of(seen.0), float_of(seen.1)))?
             }
             (Ty::Str, Ty::Str) => {
                 let result = self.builder.call(Helper::StrCompare, &[x, y], Ty::Int, None);

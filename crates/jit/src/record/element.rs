@@ -10,6 +10,7 @@ use perilune_vm::meta::Event;
 use super::Recorder;
 use super::state::type_of;
 use crate::abort::Abort;
+use crate::numbers::Load;
 use crate::view::{TableView, View};
 
 impl Recorder {
@@ -85,12 +86,22 @@ impl Recorder {
         if index < table.len() {
             let one = self.builder.int(1);
             let n = self.builder.value(Ir::Sub, &[key, one]);
+            let load = self.load_as(ty, Some(table.kind()));
+            if load == Load::Mixed {
+                self.guard(Ir::Below, &[n, len])?;
+                let array = self.load(Field::Array, object);
+                let snap = self.snap();
+                return Ok(self.builder.number_mixed(array, n, object, snap));
+            }
             self.guard_kind(object, table)?;
             self.guard(Ir::Below, &[n, len])?;
             let array = self.load(Field::Array, object);
             if table.kind() == ANY_ELEMENTS {
                 let snap = self.snap();
-                return Ok(self.builder.load_elem(array, n, ty, snap)?);
+                return Ok(match load {
+                    Load::Typed => self.builder.load_elem(array, n, ty, snap)?,
+                    Load::Either | Load::Mixed => self.builder.number_elem(array, n, snap)?,
+                });
             }
             return Ok(self.builder.load_packed(array, n, ty)?);
         }
@@ -116,17 +127,23 @@ impl Recorder {
 
     pub(super) fn set_table(&mut self, view: &View<'_>, i: Instr) -> Result<(), Abort> {
         let (object, key) = (self.get(view, i.a())?, self.get(view, i.b())?);
-        let value = self.get(view, i.c())?;
         let seen = (view.reg(i.a().into()), view.reg(i.b().into()));
+        let value = self.element_value(view, seen.0, i.c())?;
         self.write(view, object, key, value, seen)
     }
 
     pub(super) fn set_int(&mut self, view: &View<'_>, i: Instr) -> Result<(), Abort> {
         let object = self.get(view, i.a())?;
-        let value = self.get(view, i.c())?;
         let key = self.builder.int(i64::from(i.d()));
         let seen = (view.reg(i.a().into()), Value::int(i64::from(i.d())));
+        let value = self.element_value(view, seen.0, i.c())?;
         self.write(view, object, key, value, seen)
+    }
+
+    /// The register that becomes an element of a table: where it must fit the element kind, its type is relied on.
+    fn element_value(&mut self, view: &View<'_>, table: Value, register: u8) -> Result<Ref, Abort> {
+        let takes_any = view.table(table).is_some_and(|table| table.kind() == ANY_ELEMENTS);
+        if takes_any { self.get_number(view, register) } else { self.get(view, register) }
     }
 
     /// `object[key] = value`.

@@ -13,6 +13,7 @@ use perilune_vm::meta::Event;
 use super::Recorder;
 use super::state::type_of;
 use crate::abort::Abort;
+use crate::numbers::Load;
 use crate::view::{Property, TableView, View};
 
 /// Longest chain of `__index` tables that is followed.
@@ -147,7 +148,10 @@ impl Recorder {
                 let ty = type_of(seen)?;
                 let slots = self.load(Field::Slots, object);
                 let snap = self.snap();
-                let value = self.builder.load_prop(slots, n, table.shape(), ty, snap)?;
+                let value = match self.load_as(ty, None) {
+                    Load::Typed => self.builder.load_prop(slots, n, table.shape(), ty, snap)?,
+                    Load::Either | Load::Mixed => self.builder.number_prop(slots, n, table.shape(), snap)?,
+                };
                 (!seen.is_nil()).then_some((value, seen))
             }
             Property::Absent => None,
@@ -191,14 +195,14 @@ impl Recorder {
 
     pub(super) fn set_field(&mut self, view: &View<'_>, i: Instr) -> Result<(), Abort> {
         let object = self.get(view, i.a())?;
-        let value = self.get(view, i.c())?;
+        let value = self.get_number(view, i.c())?;
         let key = view.cache_key(self.frame().proto, i.d() as usize);
         self.write_field(view, object, view.reg(i.a().into()), key, value)
     }
 
     pub(super) fn set_tab_up(&mut self, view: &View<'_>, i: Instr) -> Result<(), Abort> {
         let (object, seen) = self.upvalue(view, i.b())?;
-        let value = self.get(view, i.c())?;
+        let value = self.get_number(view, i.c())?;
         let key = view.cache_key(self.frame().proto, i.d() as usize);
         self.write_field(view, object, seen, key, value)
     }

@@ -42,6 +42,7 @@ impl Recorder {
             .collect();
         // The path's own header comes first: what it has hoisted holds.
         let own = self.builder.header().filter(|own| here.contains(own));
+        self.settle_numbers(view)?;
         for id in own.iter().chain(&here) {
             if self.alternative_of.is_none() && self.fits(view, *id)? {
                 self.join(view, *id);

@@ -30,7 +30,7 @@ pub(super) fn int_of(number: Value) -> Option<i64> {
 }
 
 /// The value of a number as a float.
-fn float_of(number: Value) -> f64 {
+pub(super) fn float_of(number: Value) -> f64 {
     if number.tag == Tag::Int { number.raw_int() as f64 } else { number.raw_float() }
 }
 

@@ -19,6 +19,7 @@
 //! | module | instructions |
 //! |---|---|
 //! | `arith` | arithmetic, bits, length, concatenation |
+//! | `number` | numbers that may be integers or floats |
 //! | `compare` | comparisons and tests |
 //! | `field` | fields of tables: shapes, metatables |
 //! | `element` | elements of tables, constructors |
@@ -42,6 +43,7 @@ mod function;
 mod headers;
 mod loops;
 mod native;
+mod number;
 mod state;
 mod unroll;
 mod upvalue;
@@ -56,6 +58,7 @@ use perilune_trace::ir::{End, ExitKind, HeaderId, InlinedFrame, Op as Ir, Ref, S
 use crate::abort::Abort;
 use crate::function::{Function, Functions};
 use crate::liveness::LivenessCache;
+use crate::numbers::Numbers;
 use crate::view::{ProtoAt, View};
 
 use state::{Active, Shadow};
@@ -152,6 +155,8 @@ pub struct Recorder {
     pending: Option<native::Pending>,
     /// Compiled functions.
     functions: Functions,
+    /// Where the program has mixed integers and floats.
+    numbers: Numbers,
     /// A call of one, which the interpreter runs at the moment.
     waiting: Option<function::Waiting>,
     /// The functions that have been called in the place of the root frame's.
@@ -178,6 +183,8 @@ pub struct Shared {
     pub liveness: LivenessCache,
     /// Compiled functions.
     pub functions: Functions,
+    /// Where the program has mixed integers and floats.
+    pub numbers: Numbers,
 }
 
 /// Complete segments: the tree with them, and what goes with the tree.
@@ -344,7 +351,7 @@ impl Recorder {
         let op = i.op().ok_or(Abort::Opcode)?;
         match op {
             Op::Move => {
-                let v = self.get(view, i.b())?;
+                let v = self.get_number(view, i.b())?;
                 self.set(i.a(), v);
                 Ok(())
             }
@@ -415,7 +422,7 @@ impl Recorder {
             Op::Return => self.return_many(view, i),
             Op::Return0 => self.return_values(&[]),
             Op::Return1 => {
-                let v = self.get(view, i.a())?;
+                let v = self.get_number(view, i.a())?;
                 self.return_values(&[v])
             }
             Op::Closure => self.closure(view, i),

@@ -67,6 +67,7 @@ impl Recorder {
             notes,
             liveness: shared.liveness,
             functions: shared.functions,
+            numbers: shared.numbers,
             waiting: None,
             replacing: Vec::new(),
             missed: None,
@@ -210,8 +211,19 @@ impl Recorder {
         }
     }
 
-    /// The value of a slot, whose value in the VM is `seen`.
+    /// The value of a slot, whose value in the VM is `seen`, and whose type is that of it from here on.
     pub(super) fn slot(&mut self, slot: u32, seen: Value) -> Result<Ref, Abort> {
+        let value = self.any_slot(slot, seen)?;
+        if self.ty(value) != Ty::Num {
+            return Ok(value);
+        }
+        let typed = self.typed(value, seen)?;
+        self.put(slot, typed);
+        Ok(typed)
+    }
+
+    /// As [`Recorder::slot`]; numbers may be of either kind.
+    pub(super) fn any_slot(&mut self, slot: u32, seen: Value) -> Result<Ref, Abort> {
         match self.shadow_at(slot) {
             Shadow::Value(r) => Ok(r),
             Shadow::Dead => Err(Abort::DeadRegister),

@@ -10,6 +10,7 @@ use perilune_trace::ir::{Field, Helper, Op as Ir, Ref, Ty};
 use super::Recorder;
 use super::state::type_of;
 use crate::abort::Abort;
+use crate::numbers::Load;
 use crate::view::{Upvalue, View};
 
 /// Where a recorded upvalue's variable is.
@@ -21,7 +22,9 @@ enum Variable {
 }
 
 impl Recorder {
-    fn variable(&mut self, view: &View<'_>, n: u8) -> Result<(Variable, Ref, Upvalue), Abort> {
+    /// Where an upvalue's variable is. One that the path writes must not be in a register of whoever has called this code; one
+    /// that it reads may be, if the place has the same value.
+    fn variable(&mut self, view: &View<'_>, n: u8, writes: bool) -> Result<(Variable, Ref, Upvalue), Abort> {
         let seen = view.upvalue(view.closure(0), n.into());
         let function = self.function(view)?;
         let upvalue = self.builder.load_numbered(Field::UpVal, function, n.into());
@@ -32,18 +35,21 @@ impl Recorder {
             return Ok((Variable::Slot(slot), upvalue, seen));
         }
         let place = self.load(Field::UpSlot, upvalue);
-        self.guard(Ir::OffStack, &[place])?;
+        self.guard(if writes { Ir::OffStack } else { Ir::OffWritten }, &[place])?;
         Ok((Variable::Elsewhere(place), upvalue, seen))
     }
 
     /// The value of an upvalue of the innermost frame's function.
     pub(super) fn upvalue(&mut self, view: &View<'_>, n: u8) -> Result<(Ref, Value), Abort> {
-        let (variable, _, seen) = self.variable(view, n)?;
+        let (variable, _, seen) = self.variable(view, n, false)?;
         let value = match variable {
-            Variable::Slot(slot) => self.slot(slot, seen.value)?,
+            Variable::Slot(slot) => self.any_slot(slot, seen.value)?,
             Variable::Elsewhere(place) => {
-                let snap = self.snap();
-                self.builder.load_up(place, type_of(seen.value)?, snap)?
+                let (ty, snap) = (type_of(seen.value)?, self.snap());
+                match self.load_as(ty, None) {
+                    Load::Typed => self.builder.load_up(place, ty, snap)?,
+                    Load::Either | Load::Mixed => self.builder.number_up(place, snap)?,
+                }
             }
         };
         Ok((value, seen.value))
@@ -56,8 +62,8 @@ impl Recorder {
     }
 
     pub(super) fn set_upval(&mut self, view: &View<'_>, i: Instr) -> Result<(), Abort> {
-        let value = self.get(view, i.a())?;
-        let (variable, upvalue, _) = self.variable(view, i.b())?;
+        let value = self.get_number(view, i.a())?;
+        let (variable, upvalue, _) = self.variable(view, i.b(), true)?;
         match variable {
             Variable::Slot(slot) => self.put(slot, value),
             Variable::Elsewhere(place) => {

@@ -24,6 +24,7 @@
 pub mod fold;
 mod memory;
 mod narrow;
+mod number;
 
 use std::collections::{HashMap, HashSet};
 
@@ -168,6 +169,9 @@ impl Builder {
                 if inst.op.is_pure() {
                     self.values.insert(key, r);
                 }
+                if inst.op == Op::Num && self.tree.inst(inst.a()).is_part() {
+                    self.memory.loaded(self.tree.inst(inst.a()), r);
+                }
             }
             // Whether a collector step is due changes with every allocation.
             Format::GuardNullary => {}
@@ -179,7 +183,12 @@ impl Builder {
                     self.memory.loaded(&inst, r);
                 }
             }
-            Format::Prop | Format::Elem | Format::Packed | Format::Up => self.memory.loaded(&inst, r),
+            Format::Ternary => drop(self.values.insert(key, r)),
+            Format::Prop | Format::Elem | Format::Packed | Format::Up | Format::Mixed => {
+                if !inst.is_part() {
+                    self.memory.loaded(&inst, r);
+                }
+            }
             Format::StoreProp | Format::StoreElem | Format::StoreUp | Format::StoreField => {
                 self.memory.stored(&self.tree, &inst);
             }
@@ -187,7 +196,7 @@ impl Builder {
                 let Some(helper) = inst.helper() else { return };
                 self.memory.clobbered(helper.effects());
                 if helper.effects() == Effects::Closes {
-                    self.values.retain(|key, _| !matches!(key.0, Op::UpIsPlace | Op::OffStack));
+                    self.values.retain(|key, _| !matches!(key.0, Op::UpIsPlace | Op::OffStack | Op::OffWritten));
                 }
                 if helper.effects() == Effects::Pure {
                     self.values.insert(key, r);
@@ -462,6 +471,10 @@ impl Builder {
     fn load_checked(&mut self, inst: Inst) -> Result<Ref, Contradiction> {
         match self.memory.known(&inst) {
             Some(r) if self.tree.ty(r) == inst.ty => Ok(r),
+            Some(r) if self.tree.ty(r) == Ty::Num && matches!(inst.ty, Ty::Int | Ty::Float) => match inst.snap {
+                Some(snap) => self.typed_number(r, inst.ty, snap),
+                None => Err(Contradiction),
+            },
             // All that is known is that it is not nil.
             Some(r) if self.tree.ty(r) == Ty::Void && inst.ty != Ty::Nil => Ok(self.push(inst)),
             Some(_) => Err(Contradiction),

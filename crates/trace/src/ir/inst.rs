@@ -5,7 +5,8 @@ use super::tree::SnapId;
 
 /// The type of an instruction's result.
 ///
-/// Every Lua value in a trace has a statically known tag: a load checks the tag that was seen when the trace was recorded.
+/// Every Lua value in a trace has a statically known tag: a load checks the tag that was seen when the trace was recorded. Only
+/// where a place has held integers and floats, the tag of a number is a value of its own ([`Ty::Num`]).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(u8)]
 pub enum Ty {
@@ -37,11 +38,13 @@ pub enum Ty {
     Ptr = 12,
     /// No result.
     Void = 13,
+    /// An integer or a float: [`Op::Num`] names payload and tag.
+    Num = 14,
 }
 
 impl Ty {
     /// All types in the order of their numbers.
-    pub const ALL: [Ty; 14] = [
+    pub const ALL: [Ty; 15] = [
         Ty::Nil,
         Ty::False,
         Ty::True,
@@ -56,6 +59,7 @@ impl Ty {
         Ty::Thread,
         Ty::Ptr,
         Ty::Void,
+        Ty::Num,
     ];
 
     /// The name in the text form.
@@ -76,18 +80,25 @@ impl Ty {
             Ty::Thread => "thr",
             Ty::Ptr => "ptr",
             Ty::Void => "-",
+            Ty::Num => "num",
         }
     }
 
     /// The type of Lua values with the tag number `tag`.
     #[must_use]
     pub fn of_tag(tag: u8) -> Option<Ty> {
-        Ty::ALL.get(tag as usize).copied().filter(|ty| ty.is_value())
+        Ty::ALL.get(tag as usize).copied().filter(|ty| ty.has_tag())
     }
 
-    /// Whether it is the type of Lua values; then its number is their tag.
+    /// Whether it is the type of Lua values.
     #[must_use]
     pub const fn is_value(self) -> bool {
+        self.has_tag() || matches!(self, Ty::Num)
+    }
+
+    /// Whether it is the type of Lua values that all have the same tag, which is its number then.
+    #[must_use]
+    pub const fn has_tag(self) -> bool {
         (self as u8) < Ty::Ptr as u8
     }
 
@@ -100,7 +111,7 @@ impl Ty {
     /// Whether values are heap objects.
     #[must_use]
     pub const fn is_object(self) -> bool {
-        self as u8 >= Ty::Str as u8 && self.is_value()
+        self as u8 >= Ty::Str as u8 && self.has_tag()
     }
 }
 
@@ -247,6 +258,8 @@ pub enum Format {
     Unary,
     /// `a`, `b`.
     Binary,
+    /// `a`, `b`, `c`.
+    Ternary,
     /// `a`, `b`, checked: execution leaves through `snap` unless it holds.
     Guard,
     /// `a`, checked.
@@ -263,6 +276,9 @@ pub enum Format {
     Packed,
     /// The value at `a`, of type `ty`, checked.
     Up,
+    /// Number `b` behind `a`, the array of table `c`, whatever its element kind, checked; or, of what was checked so by `a`,
+    /// the payload.
+    Mixed,
     /// Property `aux` behind `a` becomes `b`; `imm` is the shape of the table.
     StoreProp,
     /// Element `b` behind `a` becomes `c`.
@@ -353,6 +369,12 @@ macro_rules! for_each_trace_op {
             AsTable "astab" Unary Is(Ty::Table) "the table at the address `a`, which a guard has found not to be null";
             FToI "ftoi" GuardUnary Is(Ty::Int) "the float `a` as an integer; leaves unless it is one exactly";
 
+            // Numbers of either kind: a payload, which travels as an integer, and a tag.
+            Num "num" Binary Is(Ty::Num) "the number with the payload `a` and the tag `b`: no machine value of its own";
+            NToF "ntof" Binary Is(Ty::Float) "the number with the payload `a` and the tag `b` as a float";
+            NSel "nsel" Ternary Is(Ty::Int) "the payload of a number with the tag `a`: the integer `b` or the float `c`";
+            AsFloat "asflt" Unary Is(Ty::Float) "the float with the payload `a`";
+
             // Guards: execution goes on when the condition holds.
             Eq "eq" Guard Is(Ty::Void) "`a == b`: integers, addresses";
             Ne "ne" Guard Is(Ty::Void) "`a ~= b`: integers, addresses";
@@ -372,6 +394,7 @@ macro_rules! for_each_trace_op {
             NoCollect "nocoll" GuardNullary Is(Ty::Void) "no collector step is due";
             // The slots of the trace live in registers, so that it must not touch them through an upvalue.
             OffStack "offstack" GuardUnary Is(Ty::Void) "the address `a` is not in the part of the stack that the trace uses";
+            OffWritten "offwritten" GuardUnary Is(Ty::Void) "the address `a` is not in the part of the stack that it writes";
 
             // The stack. A slot's place is used for what helpers read or write, and after calls out of the tree.
             PlaceAddr "place" Place Is(Ty::Ptr) "the address of slot `aux`";
@@ -387,6 +410,14 @@ macro_rules! for_each_trace_op {
             LoadElem "ldelem" Elem Given "element `b` (from 0) behind the array pointer `a`";
             LoadPacked "ldpack" Packed Given "packed element `b` (from 0) behind the array pointer `a`";
             LoadUp "ldup" Up Given "the variable at address `a`";
+            TagProp "tagprop" Prop Is(Ty::Int) "the tag of property `aux` behind `a`, which is a number";
+            RawProp "rawprop" Prop Is(Ty::Int) "the payload of property `aux` behind `a`";
+            TagElem "tagelem" Elem Is(Ty::Int) "the tag of element `b` behind `a`, which is a number";
+            RawElem "rawelem" Elem Is(Ty::Int) "the payload of element `b` behind `a`";
+            TagUp "tagup" Up Is(Ty::Int) "the tag of the variable at `a`, which is a number";
+            RawUp "rawup" Up Is(Ty::Int) "the payload of the variable at `a`";
+            TagMixed "tagmixed" Mixed Is(Ty::Int) "the tag of element `b` behind `a`, the array of table `c`; it is a number";
+            RawMixed "rawmixed" Mixed Is(Ty::Int) "the payload of the element whose tag `a` is";
             StoreProp "stprop" StoreProp Is(Ty::Void) "property `aux` behind `a` = `b`";
             StoreElem "stelem" StoreElem Is(Ty::Void) "element `b` behind `a` = `c`";
             StorePacked "stpack" StoreElem Is(Ty::Void) "packed element `b` behind `a` = `c`";
@@ -449,11 +480,11 @@ impl Op {
     #[must_use]
     pub const fn is_pure(self) -> bool {
         match self.format() {
-            Format::Const | Format::Slot | Format::Unary => true,
+            Format::Const | Format::Slot | Format::Unary | Format::Ternary => true,
             // The bytes of a string never change.
             Format::Binary => !matches!(self, Op::Barrier | Op::BarrierUp),
             Format::Guard | Format::GuardUnary | Format::GuardNullary => false,
-            Format::Field | Format::Prop | Format::Elem | Format::Packed | Format::Up => false,
+            Format::Field | Format::Prop | Format::Elem | Format::Packed | Format::Up | Format::Mixed => false,
             Format::StoreProp | Format::StoreElem | Format::StoreUp | Format::StoreField | Format::Call => false,
             // An address of the stack is good until a call moves it.
             Format::Place | Format::GuardPlace | Format::LoadPlace | Format::StorePlace => false,
@@ -474,6 +505,7 @@ impl Op {
                 | Format::Prop
                 | Format::Elem
                 | Format::Up
+                | Format::Mixed
                 | Format::Returned
         )
     }
@@ -481,7 +513,10 @@ impl Op {
     /// Whether it reads memory that stores or helpers may change.
     #[must_use]
     pub const fn is_load(self) -> bool {
-        matches!(self.format(), Format::Field | Format::Prop | Format::Elem | Format::Packed | Format::Up)
+        matches!(
+            self.format(),
+            Format::Field | Format::Prop | Format::Elem | Format::Packed | Format::Up | Format::Mixed
+        )
     }
 
     /// Whether it writes memory (helpers apart).
@@ -548,6 +583,15 @@ impl Inst {
         }
     }
 
+    /// Whether it loads a part of a number, which is known as a whole when both parts are there.
+    #[must_use]
+    pub const fn is_part(&self) -> bool {
+        matches!(
+            self.op,
+            Op::TagProp | Op::RawProp | Op::TagElem | Op::RawElem | Op::TagUp | Op::RawUp | Op::TagMixed | Op::RawMixed
+        )
+    }
+
     /// The field of a load or store of one.
     #[must_use]
     pub fn field(&self) -> Option<Field> {
@@ -571,10 +615,13 @@ impl Inst {
             // A store's `ty` is void: its class is that of the element, which the tree knows; see `Tree::store_class`.
             Format::StoreElem => None,
             Format::Up | Format::StoreUp => Some(Class::Up),
+            // It depends on the element kind: such a load is never remembered, nor moved.
+            Format::Mixed => None,
             Format::Const
             | Format::Slot
             | Format::Unary
             | Format::Binary
+            | Format::Ternary
             | Format::Guard
             | Format::GuardUnary
             | Format::GuardNullary

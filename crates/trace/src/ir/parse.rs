@@ -359,7 +359,7 @@ impl Parser {
         let wrong = || format!("'{item}' is no input");
         let (number, slot) = item.split_once("=#").ok_or_else(wrong)?;
         let (slot, ty) = slot.split_once(':').ok_or_else(wrong)?;
-        let ty = ty_of(ty).filter(|ty| ty.is_value()).ok_or_else(wrong)?;
+        let ty = ty_of(ty).filter(|ty| ty.has_tag()).ok_or_else(wrong)?;
         let r = number_of(number)?;
         self.insert(r, Inst { aux: plain(slot)?, imm: u64::from(header), ..Inst::new(Op::Slot, ty) })?;
         Ok(r)

@@ -364,6 +364,13 @@ impl Tree {
         self.snapshots.iter().map(|snapshot| snapshot.fuel).max().unwrap_or(0)
     }
 
+    /// The first slot that a path writes: the places of those below hold what they held when the tree was entered.
+    #[must_use]
+    pub fn first_written(&self) -> u32 {
+        let written = self.snapshots.iter().flat_map(|snapshot| &snapshot.slots).map(|written| written.slot);
+        written.min().unwrap_or(u32::MAX)
+    }
+
     /// The constant integer behind a reference.
     #[must_use]
     pub fn const_int(&self, r: Ref) -> Option<i64> {

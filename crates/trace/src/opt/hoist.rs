@@ -125,7 +125,7 @@ impl<'a> Hoist<'a> {
             return false;
         }
         match inst.op.format() {
-            Format::Unary | Format::Guard | Format::GuardUnary => true,
+            Format::Unary | Format::Ternary | Format::Guard | Format::GuardUnary => true,
             Format::Binary => match inst.op {
                 Op::IDiv | Op::Mod => self.tree.const_int(inst.b()).is_some_and(|divisor| divisor != 0),
                 Op::LoadByte => !self.is_guarded(inst.a(), kept_guards),
@@ -142,6 +142,7 @@ impl<'a> Hoist<'a> {
             Format::GuardPlace => !self.inside.iter().any(|id| self.tree.segment(*id).calls_out || self.closes(*id)),
             Format::Const
             | Format::Slot
+            | Format::Mixed
             | Format::GuardNullary
             | Format::StoreProp
             | Format::StoreElem

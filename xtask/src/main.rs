@@ -41,7 +41,7 @@ usage: cargo xtask TASK [OPTIONS]
   bench [OPTIONS]            measure programs
       --programs GLOB        class/name, such as 'sorting/*' (default: all)
       --engines A,B,...      the first is the base of the ratios (default: puc54,perilune)
-      --runs N               timed runs of each (default: 5)
+      --runs N               timed runs of each, up to 3 N where they disagree (default: 5)
       --timeout SECONDS      of one run (default: 60)
       --json FILE            write every sample as JSON
       --against REV          this commit and REV, with peers; appends to perf-history/ and

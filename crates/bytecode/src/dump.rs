@@ -156,18 +156,18 @@ const SHARED_FROM: usize = 16;
 const MAX_COPIES: usize = 8;
 
 #[derive(Default)]
-struct Writer {
+struct Writer<'a> {
     out: Vec<u8>,
     strip: bool,
     /// Constant strings that were written, with their numbers.
-    shared: HashMap<Box<[u8]>, u32>,
+    shared: HashMap<&'a [u8], u32>,
     /// How many numbers were given.
     numbered: u32,
     /// Bytes of strings that were not written again.
     copied: usize,
 }
 
-impl Writer {
+impl<'a> Writer<'a> {
     fn u8(&mut self, value: u8) {
         self.out.push(value);
     }
@@ -197,7 +197,7 @@ impl Writer {
         }
     }
 
-    fn function(&mut self, proto: &Proto, enclosing_source: Option<&[u8]>) {
+    fn function(&mut self, proto: &'a Proto, enclosing_source: Option<&[u8]>) {
         let source: &[u8] = if self.strip { UNKNOWN_SOURCE } else { &proto.source };
         if enclosing_source == Some(source) {
             self.u8(0);
@@ -241,7 +241,7 @@ impl Writer {
         }
     }
 
-    fn constant(&mut self, constant: &Const) {
+    fn constant(&mut self, constant: &'a Const) {
         match constant {
             Const::Nil => self.u8(0),
             Const::Bool(false) => self.u8(1),
@@ -258,7 +258,7 @@ impl Writer {
         }
     }
 
-    fn constant_string(&mut self, bytes: &[u8]) {
+    fn constant_string(&mut self, bytes: &'a [u8]) {
         if bytes.len() >= SHARED_FROM {
             if let Some(&number) = self.shared.get(bytes)
                 && self.copied + bytes.len() <= MAX_COPIES * self.out.len()
@@ -268,7 +268,7 @@ impl Writer {
                 self.u32(number);
                 return;
             }
-            self.shared.insert(bytes.into(), self.numbered);
+            self.shared.insert(bytes, self.numbered);
             self.numbered += 1;
         }
         self.u8(5);

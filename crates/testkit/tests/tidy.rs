@@ -178,6 +178,25 @@ fn packages_are_named_for_their_folders() {
 }
 
 #[test]
+fn a_published_crate_depends_on_versions_and_not_only_on_paths() {
+    let workspace: toml::Table = read(&root().join("Cargo.toml")).parse().unwrap_or_else(|error| panic!("{error}"));
+    let version = workspace["workspace"]["package"]["version"].as_str();
+    let mut problems = Vec::new();
+    for (folder, manifest) in manifests() {
+        let package = &manifest["package"];
+        let is_published = package.get("publish").and_then(toml::Value::as_bool).unwrap_or(true);
+        let name = package["name"].as_str().unwrap_or_default();
+        let dependency = workspace["workspace"]["dependencies"].get(name);
+        let wanted = dependency.and_then(|dependency| dependency.get("version")?.as_str());
+        // Nothing depends on the command.
+        if is_published && dependency.is_some() && wanted != version {
+            problems.push(format!("Cargo.toml asks for {name} {wanted:?}, and crates/{folder} is {version:?}"));
+        }
+    }
+    report(&problems);
+}
+
+#[test]
 fn crates_that_are_to_be_safe_forbid_unsafe_code() {
     let mut problems = Vec::new();
     for role in SAFE {

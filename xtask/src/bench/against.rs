@@ -121,7 +121,8 @@ fn program_record(entry: &Measured, contestants: &[Contestant]) -> ProgramRecord
 fn reading(outcome: &Outcome) -> Reading {
     match outcome {
         Outcome::Measured(samples) => {
-            Reading::Ran { cpu: samples.cpu(), spread: samples.spread(), peak: samples.peak() as u64 }
+            let runs = samples.cpu.len() as u32;
+            Reading::Ran { cpu: samples.cpu(), spread: samples.spread(), peak: samples.peak() as u64, runs }
         }
         Outcome::Failed(reason) => Reading::Failed { failed: reason.clone() },
     }
@@ -162,7 +163,10 @@ fn show(record: &Record, measured: &[Measured], contestants: &[Contestant]) {
         short(&record.base.id),
         record.base.subject
     );
-    println!("{} interleaved runs; ratios to the head: above 1, the head is faster", record.runs);
+    println!(
+        "{} interleaved runs, more where they disagree; ratios to the head: above 1, the head is faster",
+        record.runs
+    );
     for line in tables::failures(measured, contestants) {
         println!("{line}");
     }

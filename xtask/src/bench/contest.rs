@@ -1,5 +1,9 @@
 //! The contest: engines run one program in turns (A B A B ...), so that a change in the machine's mood falls on all
 //! alike. Outputs must agree byte for byte with those of the first engine that ran.
+//!
+//! On a quiet machine the rounds that were asked for settle the medians. Where one is still uncertain by more than
+//! [`CERTAIN`], all engines go on in turns, until none is, or the program has had [`MOST`] times the rounds, or its
+//! [`SHARE`] of the time.
 
 use std::time::Duration;
 
@@ -42,6 +46,16 @@ pub enum Outcome {
     Failed(String),
 }
 
+impl Outcome {
+    /// Whether another run would tell nothing new.
+    fn is_settled(&self) -> bool {
+        match self {
+            Outcome::Measured(samples) => samples.uncertainty() <= CERTAIN,
+            Outcome::Failed(_) => true,
+        }
+    }
+}
+
 /// One program's outcomes, in the order of the engines.
 pub struct Measured {
     /// The program.
@@ -78,7 +92,17 @@ pub fn mean_ratio<'a>(
     geometric_mean(&ratios(entries, index, value))
 }
 
-/// Runs every program on every engine `runs` times.
+/// How uncertain a median may be, as [`Samples::uncertainty`] tells: two of them then differ by less than 3 %.
+const CERTAIN: f64 = 0.01;
+
+/// How many times the rounds that were asked for there are at most.
+const MOST: usize = 3;
+
+/// CPU time of a program on each engine, beyond which no rounds are added: all programs on three engines stay below
+/// twelve minutes.
+const SHARE: Duration = Duration::from_millis(2700);
+
+/// Runs every program on every engine `runs` times, and more often where the runs disagree.
 pub fn hold(programs: &[Program], contestants: &[Contestant], runs: usize, limit: Duration) -> Vec<Measured> {
     let mut progress = Progress::new(programs.len() * contestants.len() * runs);
     programs.iter().map(|program| measure_program(program, contestants, runs, limit, &mut progress)).collect()
@@ -100,9 +124,14 @@ fn measure_program(
         })
         .collect();
     let mut expected: Option<Vec<u8>> = None;
-    for _ in 0..runs {
+    let mut spent = Duration::ZERO;
+    let share = SHARE * contestants.len() as u32;
+    for round in 0..runs * MOST {
+        if round >= runs && (spent > share || outcomes.iter().all(Outcome::is_settled)) {
+            break;
+        }
         for (contestant, outcome) in contestants.iter().zip(&mut outcomes) {
-            progress.step(&program.name, &contestant.name);
+            progress.step(&program.name, &contestant.name, round < runs);
             let (Ok(engine), Outcome::Measured(samples)) = (&contestant.engine, &mut *outcome) else {
                 continue;
             };
@@ -110,6 +139,7 @@ fn measure_program(
             command.arg(&program.path);
             match judge(measure::run(&mut command, limit), &mut expected) {
                 Ok(run) => {
+                    spent += run.cpu;
                     samples.cpu.push(run.cpu.as_secs_f64());
                     samples.peak.push(run.peak as f64);
                 }

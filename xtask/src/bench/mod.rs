@@ -20,7 +20,7 @@ mod tables;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Context;
 
@@ -96,14 +96,22 @@ pub fn task(arguments: lexopt::Parser) -> anyhow::Result<ExitCode> {
         options.engines.iter().map(|name| Contestant::named(name, options.build)).collect();
     let versions: Vec<String> = contestants.iter().map(Contestant::version).collect();
 
+    let start = Instant::now();
     let measured = contest::hold(&programs, &contestants, options.runs, options.timeout);
+    let elapsed = start.elapsed().as_secs();
 
     println!("{}", tables::per_program(&measured, &contestants));
     println!("{}", tables::means(&measured, &contestants));
     for (contestant, version) in contestants.iter().zip(&versions) {
         println!("{}: {version}", contestant.name);
     }
-    println!("median of {} interleaved runs; ratios to {}; lower is better", options.runs, contestants[0].name);
+    println!(
+        "median of {} interleaved runs, more where they disagree; ratios to {}; lower is better; took {}:{:02}",
+        options.runs,
+        contestants[0].name,
+        elapsed / 60,
+        elapsed % 60
+    );
     for line in tables::failures(&measured, &contestants) {
         println!("{line}");
     }

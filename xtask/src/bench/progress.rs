@@ -21,14 +21,14 @@ impl Progress {
         Progress { total, done: 0, start: Instant::now(), is_shown: std::io::stderr().is_terminal() }
     }
 
-    /// The next step begins: `engine` runs `program`.
-    pub fn step(&mut self, program: &str, engine: &str) {
+    /// The next step begins: `engine` runs `program`. One that was not foreseen does not count.
+    pub fn step(&mut self, program: &str, engine: &str, was_foreseen: bool) {
         if self.is_shown {
             let line = line(self.done, self.total, self.start.elapsed());
             // A terminal that has gone away is no reason to stop measuring.
             let _ = write!(std::io::stderr(), "\r\x1b[K{line} {program} {engine}");
         }
-        self.done += 1;
+        self.done += usize::from(was_foreseen);
     }
 }
 

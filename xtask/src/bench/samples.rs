@@ -26,6 +26,19 @@ impl Samples {
         let most = self.cpu.iter().copied().fold(0.0, f64::max);
         (most - least) / self.cpu().max(f64::MIN_POSITIVE)
     }
+
+    /// The standard error of the median of CPU seconds, relative to it. It is taken from the median of the distances to
+    /// the median, which a few runs that were disturbed do not move.
+    pub fn uncertainty(&self) -> f64 {
+        /// The standard deviation of normal samples, by the median of their distances.
+        const DEVIATION: f64 = 1.4826;
+        /// The standard error of their median, by that of their mean.
+        const ERROR: f64 = 1.2533;
+        let middle = self.cpu();
+        let distances: Vec<f64> = self.cpu.iter().map(|sample| (sample - middle).abs()).collect();
+        let error = ERROR * DEVIATION * median(&distances) / (self.cpu.len() as f64).sqrt();
+        error / middle.max(f64::MIN_POSITIVE)
+    }
 }
 
 /// The middle of the samples; of an even number, the mean of the middle two.
@@ -63,6 +76,15 @@ mod tests {
         let mean = geometric_mean(&[0.5, 2.0]).expect("not empty");
         assert!((mean - 1.0).abs() < 1e-12);
         assert_eq!(geometric_mean(&[]), None);
+    }
+
+    #[test]
+    fn a_disturbed_run_makes_a_median_no_less_certain() {
+        let samples = |cpu: &[f64]| Samples { cpu: cpu.to_vec(), peak: vec![] };
+        assert!(samples(&[1.0, 1.001, 0.999, 1.0, 3.0]).uncertainty() < 0.01);
+        assert!(samples(&[1.0, 1.1, 0.9, 1.05, 0.95]).uncertainty() > 0.02);
+        let twice = [1.0, 1.1, 0.9, 1.05, 0.95].repeat(4);
+        assert!(samples(&twice).uncertainty() < samples(&[1.0, 1.1, 0.9, 1.05, 0.95]).uncertainty() / 1.9);
     }
 
     #[test]

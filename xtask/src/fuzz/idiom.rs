@@ -1,7 +1,7 @@
 //! Idioms: pieces of programs as people write them, with random parts.
 //!
-//! Random statements seldom make a class with an heir, a generator, or a sort with a comparator. So [`TEXT`] has one after
-//! the other:
+//! Random statements seldom make a class with an heir, a generator, or a sort with a comparator. So the files of
+//! [`SUBJECTS`] have one after the other:
 //!
 //! ```text
 //! == fill 60 5.3+            its name, how often its parts run, the first version that has what it needs
@@ -23,7 +23,21 @@ use perilune_base::dialect::LuaVersion;
 
 use super::program::{Context, Kind, Program, Variable};
 
-const TEXT: &str = include_str!("idioms.txt");
+/// The idioms by subject. Their order decides which one a seed means.
+const SUBJECTS: [&str; 12] = [
+    include_str!("idioms/arrays.txt"),
+    include_str!("idioms/objects.txt"),
+    include_str!("idioms/functions.txt"),
+    include_str!("idioms/errors.txt"),
+    include_str!("idioms/coroutines.txt"),
+    include_str!("idioms/strings.txt"),
+    include_str!("idioms/numbers.txt"),
+    include_str!("idioms/control.txt"),
+    include_str!("idioms/globals.txt"),
+    include_str!("idioms/lifetimes.txt"),
+    include_str!("idioms/environments.txt"),
+    include_str!("idioms/programs.txt"),
+];
 
 /// An idiom, as its text says.
 struct Idiom {
@@ -33,8 +47,9 @@ struct Idiom {
 }
 
 fn idioms() -> Vec<Idiom> {
-    let text = TEXT.strip_prefix("== ").unwrap_or(TEXT);
-    text.split("\n== ")
+    SUBJECTS
+        .iter()
+        .flat_map(|subject| subject.strip_prefix("== ").unwrap_or(subject).split("\n== "))
         .map(|text| {
             let mut lines = text.lines().filter(|line| !line.is_empty());
             let mut head = lines.next().unwrap_or_default().split(' ').skip(1);

@@ -133,7 +133,7 @@ mod tests {
 
     /// A record of one program and one scenario.
     pub fn record(ratio: f64, count: u64) -> Record {
-        let ran = |cpu| Reading::Ran { cpu, spread: 0.01, peak: 4096 };
+        let ran = |cpu| Reading::Ran { cpu, spread: 0.01, peak: 4096, runs: 5 };
         let mut record = Record {
             format: FORMAT,
             date: "2026-01-31T12:00:00Z".into(),

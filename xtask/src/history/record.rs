@@ -32,7 +32,7 @@ pub struct Record {
     pub machine: Machine,
     /// The command that measured.
     pub command: String,
-    /// Runs of each program on each engine, interleaved.
+    /// Runs that were asked for, of each program on each engine, interleaved.
     pub runs: u32,
     /// The engines and their versions; `head` and `base` are the two commits.
     pub engines: BTreeMap<String, String>,
@@ -104,6 +104,8 @@ pub enum Reading {
         spread: f64,
         /// Median of peak resident bytes.
         peak: u64,
+        /// How often: more often than was asked for where the runs disagreed.
+        runs: u32,
     },
     /// It did not, for this reason.
     Failed {
@@ -178,8 +180,8 @@ impl Record {
                 if !self.engines.contains_key(engine) {
                     return Some(format!("{} was run on {engine}, which is not among the engines", program.name));
                 }
-                if let Reading::Ran { cpu, spread, peak } = reading
-                    && !(*cpu > 0.0 && *spread >= 0.0 && *peak > 0)
+                if let Reading::Ran { cpu, spread, peak, runs } = reading
+                    && !(*cpu > 0.0 && *spread >= 0.0 && *peak > 0 && *runs > 0)
                 {
                     return Some(format!("{} on {engine} has impossible numbers", program.name));
                 }

@@ -68,6 +68,7 @@ impl Recorder {
             liveness: shared.liveness,
             functions: shared.functions,
             waiting: None,
+            resumes: false,
             replacing: Vec::new(),
             missed: None,
             has_returned: false,

@@ -5,7 +5,7 @@
 
 use std::mem::{offset_of, size_of};
 
-use perilune_runtime::object::{LuaClosure, NativeClosure, Str, Table, UpVal};
+use perilune_runtime::object::{LuaClosure, NativeClosure, Str, Table, Thread, UpVal};
 use perilune_runtime::stack::Room;
 use perilune_runtime::value::Value;
 use perilune_trace::ir::{Field, Helper};
@@ -100,6 +100,7 @@ pub(crate) fn field(field: Field, number: u32) -> (i32, Width) {
         Field::Proto => (offset_of!(LuaClosure, proto), Width::Word),
         Field::StrLen => (offset_of!(Str, len), Width::Word),
         Field::Known => (offset_of!(NativeClosure, intrinsic), Width::Half),
+        Field::Status => (offset_of!(Thread, status), Width::Byte),
     };
     (offset as i32, width)
 }

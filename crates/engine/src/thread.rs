@@ -73,7 +73,7 @@ impl Thread {
         let Some(co) = self.0.raw().as_thread() else {
             return ThreadStatus::Finished;
         };
-        self.0.lua().inner.with(|vm| match vm.coroutine_status(co) {
+        self.0.lua().inner.with(|vm| match perilune_vm::control::status_of(co) {
             "suspended" => ThreadStatus::Resumable,
             "running" => ThreadStatus::Running,
             "normal" => ThreadStatus::Normal,

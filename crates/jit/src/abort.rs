@@ -32,6 +32,7 @@ aborts! {
     OpenResults "a call with an open list of arguments or results";
     TooDeep "calls nested too deeply";
     Recursion "a recursive call";
+    Late "a call that takes too long to wait for";
     TooLong "a path that is too long";
     LeftLoop "a path that leaves the loop";
     Lost "control went where the recording did not expect it";

@@ -12,7 +12,8 @@ use perilune_bytecode::ops::{Instr, Op};
 use perilune_bytecode::proto::Proto as Plain;
 use perilune_runtime::heap::Marker;
 use perilune_runtime::object::{
-    ANY_ELEMENTS, Gc, LuaClosure, NativeClosure, Proto, ProtoInfo, StrRef, Table, TableRef, UpVal, cache_of, mark,
+    ANY_ELEMENTS, Gc, LuaClosure, NativeClosure, Proto, ProtoInfo, StrRef, Table, TableRef, ThreadRef, UpVal, cache_of,
+    mark,
 };
 use perilune_runtime::stack::Frame;
 use perilune_runtime::table::{FieldSlot, Shape, lookup_field, transition};
@@ -151,6 +152,13 @@ impl View<'_> {
         unsafe { compiled::watch_return(self.vm) }
     }
 
+    /// Marks the frame of a thread that has just resumed the running one, so that a recording goes on when that gives back.
+    /// False if it has not.
+    pub fn watch_resumer(&self, thread: u64) -> bool {
+        // SAFETY: the VM is ours.
+        unsafe { compiled::watch_resumer(self.vm, thread) }
+    }
+
     /// Reports a prototype that a tree refers to.
     pub fn mark_proto(proto: ProtoAt, marker: &mut Marker<'_>) {
         // SAFETY: a prototype that was reported in each cycle so far is alive.
@@ -284,6 +292,12 @@ impl View<'_> {
     pub fn control(&self, function: Value) -> Option<Control> {
         // SAFETY: as in `proto_of`.
         function.as_native_fn().and_then(|f| unsafe { Control::of((*f.as_ptr()).control) })
+    }
+
+    /// What a coroutine is doing, as a number.
+    pub fn status(&self, co: ThreadRef) -> i64 {
+        // SAFETY: a value in a register is alive.
+        unsafe { (*co.as_ptr()).status as i64 }
     }
 
     /// The first upvalue of a native function.

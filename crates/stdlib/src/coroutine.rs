@@ -4,19 +4,20 @@
 //! [`perilune_vm::control`] and are published here.
 
 use perilune_base::dialect::LuaVersion::{Lua51, Lua52, Lua53, Lua54};
-use perilune_runtime::object::ThreadRef;
+use perilune_runtime::heap::Heap;
+use perilune_runtime::object::{Direct, ThreadRef};
 use perilune_runtime::value::Value;
-use perilune_vm::control::Control;
-use perilune_vm::native::{NativeResult, Raised};
+use perilune_vm::control::{Control, status_of};
+use perilune_vm::native::{Intrinsic, NativeResult, Raised};
 use perilune_vm::vm::Vm;
 
-use crate::row::{Row, row};
+use crate::row::{Row, intrinsic, row};
 
 /// The plain functions of the library.
 pub const ROWS: &[Row] = &[
     row("create", create),
     row("wrap", wrap),
-    row("status", status),
+    intrinsic("status", status, Intrinsic::CoroutineStatus).direct(status_direct),
     row("running", running).since(Lua52),
     row("running", running_coroutine).until(Lua51),
     row("isyieldable", isyieldable).since(Lua53),
@@ -60,9 +61,15 @@ fn wrap(vm: &mut Vm) -> NativeResult {
 
 fn status(vm: &mut Vm) -> NativeResult {
     let co = coroutine_argument(vm, false)?;
-    let text = vm.coroutine_status(co);
-    let text = vm.string(text.as_bytes());
+    let text = vm.string(status_of(co).as_bytes());
     vm.ret(text)
+}
+
+fn status_direct(heap: &mut Heap, args: &[Value], _: i32) -> Direct {
+    match args.first().and_then(|v| v.as_thread()) {
+        Some(co) => Direct::One(Value::str(heap.new_str(status_of(co).as_bytes()))),
+        None => Direct::Unknown,
+    }
 }
 
 fn running(vm: &mut Vm) -> NativeResult {
@@ -95,7 +102,7 @@ fn close(vm: &mut Vm) -> NativeResult {
         }
     }
     if vm.is_active(co) {
-        let text = format!("cannot close a {} coroutine", vm.coroutine_status(co));
+        let text = format!("cannot close a {} coroutine", status_of(co));
         return Err(vm.error(&text));
     }
     match vm.close_coroutine(co)? {

@@ -400,6 +400,7 @@ fn operands(inst: &Inst) -> Option<Vec<Kind>> {
             Field::UpVal | Field::Proto => Function,
             Field::StrLen => Str,
             Field::Known => Kind::Of(Ty::NativeFn),
+            Field::Status => Kind::Of(Ty::Thread),
         }
     }
 }

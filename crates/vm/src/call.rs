@@ -15,6 +15,7 @@
 //! HANDLED                   forward           deliver the results as the native function's own
 //! HANDLED                   bottom            the coroutine is done, deliver to whoever resumed it
 //! WATCHED                   Lua               go on with its next instruction, recording
+//! NESTED                    Lua               leave the interpreter loop; compiled code goes on
 //! ```
 
 use std::ptr;
@@ -308,7 +309,7 @@ unsafe fn pop_frame(vm: *mut Vm, first: *mut Value, n: usize) -> Step {
             }
             (*th).top = func.add(wanted);
         }
-        if flags & (frame::FRESH | frame::HANDLED | frame::WATCHED) != 0 {
+        if flags & (frame::FRESH | frame::HANDLED | frame::WATCHED | frame::NESTED) != 0 {
             return after_return(vm, flags, func);
         }
         if ((*vm).heap.bytes >= (*vm).heap.threshold || (*vm).hooked) && (*f.sub(1)).kind == frame::LUA {
@@ -374,7 +375,7 @@ pub(crate) unsafe fn collect_in_lua(vm: *mut Vm) -> Step {
 pub(crate) unsafe fn after_return(vm: *mut Vm, flags: u16, func: *mut Value) -> Step {
     // SAFETY: see the table in the module's comment.
     unsafe {
-        if flags & frame::FRESH != 0 {
+        if flags & (frame::FRESH | frame::NESTED) != 0 {
             return Step::Exit;
         }
         if flags & frame::WATCHED != 0 {
@@ -570,6 +571,10 @@ pub(crate) unsafe fn unwind(vm: *mut Vm) -> Step {
                     (*f).flags = (*f).flags & !frame::FRESH | frame::ABANDONED;
                     return Step::Raise;
                 }
+                if (*f).flags & frame::NESTED != 0 {
+                    (*f).flags &= !frame::NESTED;
+                    return Step::Raise;
+                }
                 if kind == frame::BOTTOM {
                     match control::coroutine_failed(vm) {
                         Step::Raise => break,
@@ -582,11 +587,11 @@ pub(crate) unsafe fn unwind(vm: *mut Vm) -> Step {
     }
 }
 
-/// Runs interpreter loops until the frame that the host called returns.
+/// Runs interpreter loops until the frame returns that the host has called, or that compiled code waits with.
 ///
 /// # Safety
 /// The current frame is a Lua frame.
-unsafe fn run(vm: *mut Vm) -> Result<(), Raised> {
+pub(crate) unsafe fn run(vm: *mut Vm) -> Result<(), Raised> {
     // SAFETY: the caller's duty.
     unsafe {
         loop {

@@ -17,10 +17,11 @@ use perilune_runtime::object::{LuaClosure, NativeClosure, Proto, StrRef};
 use perilune_runtime::stack::{Frame, Room};
 use perilune_runtime::value::{Tag, Value};
 
-use crate::call::{self, Step};
+use crate::call::Step;
 use crate::frame;
 use crate::interp::{concat, pointer};
 use crate::native::{MIN_STACK, NativeFn, RETURN_CALL};
+use crate::switch;
 use crate::vm::Vm;
 
 /// The frame of a call that compiled code has followed. Slots are counted from the root frame's function.
@@ -245,6 +246,16 @@ pub unsafe fn add_flags(vm: *mut Vm, flags: u16) {
     unsafe { (*(*(*vm).thread).frame).flags |= flags }
 }
 
+/// Whether compiled code that runs may stay on the host's stack while a loop of the interpreter runs above it.
+///
+/// # Safety
+/// `vm` is exclusively the caller's.
+pub(crate) unsafe fn has_host_room(vm: *const Vm) -> bool {
+    let here = 0_u8;
+    // SAFETY: the caller's duty.
+    unsafe { std::ptr::from_ref(&here).addr() as u64 > (*vm).room.host_end + HOST_ROOM / 2 }
+}
+
 /// Compiled code has been left.
 ///
 /// # Safety
@@ -288,6 +299,22 @@ pub unsafe fn watch_return(vm: *mut Vm) {
     unsafe {
         let frame = (*(*vm).thread).frame;
         (*frame).flags |= frame::WATCHED;
+    }
+}
+
+/// Lets a recording wait until the coroutine gives back that the thread at an address has just resumed; false if it has not.
+///
+/// # Safety
+/// `vm` is exclusively the caller's.
+pub unsafe fn watch_resumer(vm: *mut Vm, thread: u64) -> bool {
+    // SAFETY: the thread that has resumed the running one is alive, and its current frame waits.
+    unsafe {
+        let resumer = (*(*vm).thread).resumer;
+        if resumer.is_null() || resumer.expose_provenance() as u64 != thread {
+            return false;
+        }
+        (*(*resumer).frame).flags |= frame::WATCHED;
+        true
     }
 }
 
@@ -340,12 +367,6 @@ pub unsafe fn push_frames(vm: *mut Vm, images: &[FrameImage], pc: u32, top: Opti
     }
 }
 
-/// How many frames the images stand for.
-fn count_frames(images: &[FrameImage]) -> usize {
-    let frames = images.iter().filter(|image| image.func != 0);
-    frames.map(|image| 1 + usize::from(image.protected.is_some())).sum()
-}
-
 /// Makes `f` the frame of a protected call with `pcall` in slot `func`, as `call_native` and `control` leave it.
 unsafe fn set_protected(f: *mut Frame, func: *mut Value, wanted: i32) {
     // SAFETY: the caller has room for the frame; the function that is called follows `pcall`.
@@ -381,16 +402,17 @@ unsafe fn set_pc(f: *mut Frame, pc: u32) {
 pub unsafe fn call_out(vm: *mut Vm, images: &[FrameImage], pc: u32, func: u32, nargs: u32, nresults: u32) -> bool {
     // SAFETY: the caller's duty.
     unsafe {
+        let th = (*vm).thread;
+        let depth = (*th).frame.offset_from((*th).frames);
+        let root = (*(*th).frame).base.sub(1);
         push_frames(vm, images, pc, None);
         let epoch = (*vm).epoch;
-        let th = (*vm).thread;
-        let root = (*(*th).frame.sub(count_frames(images))).base.sub(1);
         let func = root.add(func as usize);
         (*th).top = func.add(1 + nargs as usize);
-        let step = call::call_native(vm, func, nresults as i32, 0);
+        let step = switch::resume_inside(vm, func, nresults as i32);
         let goes_on = step == Step::Next && !(*vm).hooked && (*vm).epoch == epoch && ptr::eq((*vm).thread, th);
         if goes_on {
-            (*th).frame = (*th).frame.sub(count_frames(images));
+            (*th).frame = (*th).frames.offset(depth);
         } else {
             // A hook that was set meanwhile is seen in another instance of the loop.
             (*vm).left_over = if step == Step::Next { Step::Reload } else { step };

@@ -21,7 +21,7 @@ use crate::call::{self, ALL, Step};
 use crate::frame;
 use crate::interp::close::{self, Again};
 use crate::interp::pointer;
-use crate::native::Raised;
+use crate::native::{Intrinsic, Raised};
 use crate::vm::{Abort, Vm, new_thread};
 
 /// The functions of this module, by control number.
@@ -54,7 +54,9 @@ impl Control {
 impl Vm {
     /// A function value for one of the control functions.
     pub fn control_function(&mut self, control: Control, upvalues: &[Value]) -> Value {
-        Value::native_fn(self.heap.new_control(control as u32, upvalues))
+        // Wrapped functions are all different, and known by what they do.
+        let known = if control == Control::Wrapped { Intrinsic::Wrapped } else { Intrinsic::None };
+        Value::native_fn(self.heap.new_control(control as u32, known as u32, upvalues))
     }
 }
 
@@ -395,7 +397,7 @@ unsafe fn resume(vm: *mut Vm, co: *mut Thread, args: *mut Value, n: usize) -> St
 }
 
 /// Coroutines that may have resumed one another in a chain.
-const MAX_NESTED_RESUMES: u32 = perilune_base::limits::MAX_C_CALLS - 4;
+pub(crate) const MAX_NESTED_RESUMES: u32 = perilune_base::limits::MAX_C_CALLS - 4;
 
 /// A resume that cannot happen: an error value for `resume`, an error for a wrapped function.
 unsafe fn refuse_resume(vm: *mut Vm, message: &[u8]) -> Step {
@@ -572,6 +574,18 @@ pub(crate) unsafe fn coroutine_failed(vm: *mut Vm) -> Step {
     }
 }
 
+/// The status of a coroutine as `coroutine.status` names it.
+#[must_use]
+pub fn status_of(co: ThreadRef) -> &'static str {
+    // SAFETY: the thread is alive.
+    match unsafe { (*co.as_ptr()).status } {
+        ThreadStatus::Suspended => "suspended",
+        ThreadStatus::Running => "running",
+        ThreadStatus::Normal => "normal",
+        ThreadStatus::Dead => "dead",
+    }
+}
+
 impl Vm {
     /// A suspended coroutine that will run `f`, which is kept somewhere. **(safepoint)**
     pub fn new_coroutine(&mut self, f: Value) -> Result<ThreadRef, Raised> {
@@ -591,17 +605,6 @@ impl Vm {
             self.hooked_threads += u32::from((*maker).hook_mask != 0);
             self.inherit_globals(Gc::from_ptr(th))?;
             Ok(Gc::from_ptr(th))
-        }
-    }
-
-    /// The status as `coroutine.status` names it.
-    pub fn coroutine_status(&self, co: ThreadRef) -> &'static str {
-        // SAFETY: the thread is alive.
-        match unsafe { (*co.as_ptr()).status } {
-            ThreadStatus::Suspended => "suspended",
-            ThreadStatus::Running => "running",
-            ThreadStatus::Normal => "normal",
-            ThreadStatus::Dead => "dead",
         }
     }
 

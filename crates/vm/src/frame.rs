@@ -42,6 +42,8 @@ pub const CAUGHT: u16 = 32;
 pub const ABANDONED: u16 = 64;
 /// A recording waits for its return, and goes on in its caller.
 pub const WATCHED: u16 = 128;
+/// Compiled code has resumed a coroutine by it: its return ends the interpreter loop that runs the coroutine.
+pub const NESTED: u16 = 256;
 
 /// Above the flags: how many arguments `__call` has added.
 const EXTRA_SHIFT: u32 = 12;

@@ -10,6 +10,7 @@
 //! | `interp` | what each instruction does |
 //! | `call`, `frame` | how frames are pushed, popped and unwound |
 //! | [`control`] | how protected calls and coroutines move frames |
+//! | `switch` | how hot code switches coroutines |
 //! | [`native`] | what a library function may do |
 //! | [`meta`] | where a value's metamethods are |
 //! | `errors`, `names`, `traceback` | what an error says |
@@ -41,6 +42,7 @@ pub mod meta;
 mod names;
 pub mod native;
 pub mod sample;
+mod switch;
 pub mod tier;
 mod traceback;
 pub mod vm;

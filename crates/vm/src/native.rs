@@ -58,6 +58,7 @@ intrinsics! {
     MathAbs MathCeil MathFloor MathFmod MathMax MathMin MathSqrt MathSin MathCos MathTan MathExp MathLog MathModf MathToInteger MathType MathRandom MathUlt
     StringByte StringChar StringLen StringSub StringRep StringFind StringMatch StringGsub StringGmatch GmatchStep StringFormat StringUpper StringLower StringReverse
     BitAnd BitOr BitXor BitNot BitLshift BitRshift BitLrotate BitRrotate BitOther
+    Wrapped CoroutineStatus
 }
 
 impl Intrinsic {

@@ -7,6 +7,7 @@ use perilune_trace::ir::{Effects, ExitKind, Field, Helper, Op as Ir, Ref, Ty};
 use perilune_vm::control::Control;
 use perilune_vm::frame;
 use perilune_vm::meta::Event;
+use perilune_vm::native::Intrinsic;
 
 use super::state::Active;
 use super::{MAX_FRAMES, MAX_RECURSION, Recorder};
@@ -75,7 +76,7 @@ impl Recorder {
         if nargs == 0 || callee_seen.tag != Tag::LuaFn {
             return Err(Abort::Native);
         }
-        self.guard_native(function, seen)?;
+        self.guard_native(view, function, seen)?;
         let callee_function = self.slot(func + 1, callee_seen)?;
         self.put(func, function);
         self.reach(func + 24);
@@ -209,9 +210,16 @@ impl Recorder {
     }
 
     /// Relies on a native function.
-    pub(super) fn guard_native(&mut self, function: Ref, seen: Value) -> Result<(), Abort> {
+    pub(super) fn guard_native(&mut self, view: &View<'_>, function: Ref, seen: Value) -> Result<(), Abort> {
         if self.builder.tree().is_const(function) {
             return Ok(());
+        }
+        let known = Intrinsic::of(view.intrinsic(seen));
+        if matches!(known, Intrinsic::Wrapped | Intrinsic::GmatchStep) {
+            // Each of them is made anew: what it does is relied on.
+            let loaded = self.load(Field::Known, function);
+            let expected = self.builder.int(known as i64);
+            return self.guard(Ir::Eq, &[loaded, expected]);
         }
         let expected = self.constant_of(seen)?;
         self.guard(Ir::Eq, &[function, expected])
@@ -475,11 +483,18 @@ impl Recorder {
     ) -> Result<(), Abort> {
         let (func, nargs, nresults) = call;
         // Code that compiled code calls must not leave for the time of a call: its callers' frames do not exist.
-        if view.is_control(seen) || self.in_tail || self.is_function() {
+        let control = view.control(seen);
+        let is_control = match control {
+            // Compiled code waits for coroutines that it resumes, and so does the recording.
+            Some(Control::Resume | Control::Wrapped) => false,
+            Some(Control::PCall | Control::XPCall | Control::Yield | Control::HostXPCall) => true,
+            None => view.is_control(seen),
+        };
+        if is_control || self.in_tail || self.is_function() {
             return Err(Abort::Native);
         }
         let wanted = u32::try_from(nresults).map_err(|_| Abort::OpenResults)?;
-        self.guard_native(function, seen)?;
+        self.guard_native(view, function, seen)?;
         for n in 0..nargs {
             let seen = self.seen(view, func + 1 + n);
             let value = self.slot(func + 1 + n, seen)?;
@@ -501,6 +516,7 @@ impl Recorder {
         live.dedup();
         let snap = self.snapshot_of(ExitKind::Service, self.expected, slots, live);
         self.builder.call_out(func, nargs, wanted, snap);
+        self.resumes = control.is_some();
         self.shadow.clear();
         self.bury_above(func + wanted);
         self.reach(func + 1 + nargs + 24);

@@ -80,8 +80,12 @@ impl Recorder {
         Ok(())
     }
 
-    /// Lets the recording wait for a call of a compiled function, the first time that it is asked.
+    /// Lets the recording wait for a call of a compiled function, or for a coroutine, the first time that it is asked.
     pub(super) fn wait(&mut self, view: &View<'_>) -> Result<bool, Abort> {
+        if self.resumes && view.thread() != self.thread {
+            return if view.watch_resumer(self.thread) { Ok(true) } else { Err(Abort::Lost) };
+        }
+        self.resumes = false;
         let depth = self.depth() + 1;
         let Some(waiting) = &mut self.waiting else { return Ok(false) };
         if waiting.is_watched {

@@ -285,24 +285,28 @@ impl Recorder {
         if seen.tag == Tag::NativeFn && view.reg(u32::from(a) + 1).tag == Tag::Table {
             let known = view.intrinsic(seen);
             if known == Intrinsic::Next as u32 || known == Intrinsic::NextFloat as u32 {
-                self.guard_native(iterator, seen)?;
+                self.guard_native(view, iterator, seen)?;
                 return self.next_pair(view, i);
             }
             if known == Intrinsic::IpairsStep as u32 || known == Intrinsic::IpairsStepFloat as u32 {
-                self.guard_native(iterator, seen)?;
+                self.guard_native(view, iterator, seen)?;
                 return self.next_element(view, i);
             }
         }
         if view.intrinsic(seen) == Intrinsic::GmatchStep as u32 {
             return self.next_match(view, i, iterator);
         }
-        if seen.tag != Tag::LuaFn {
-            return Err(Abort::Native);
+        if !matches!(seen.tag, Tag::LuaFn | Tag::NativeFn) {
+            return Err(Abort::Callee);
         }
         let (state, control) = (self.get(view, a + 1)?, self.get(view, a + 2)?);
         let values = [iterator, state, control];
         for (n, value) in values.into_iter().enumerate() {
             self.set(a + 4 + n as u8, value);
+        }
+        if seen.tag == Tag::NativeFn {
+            let func = self.frame().base + u32::from(a) + 4;
+            return self.call_out(view, iterator, seen, (func, 2, i32::from(i.c())));
         }
         self.call_iterator(view, iterator, seen, i)
     }

@@ -159,6 +159,8 @@ pub struct Recorder {
     numbers: Numbers,
     /// A call of one, which the interpreter runs at the moment.
     waiting: Option<function::Waiting>,
+    /// Whether the last instruction may have resumed a coroutine, which the recording waits for.
+    resumes: bool,
     /// The functions that have been called in the place of the root frame's.
     replacing: Vec<ProtoAt>,
     /// A function that had to be compiled on its own.
@@ -293,9 +295,9 @@ impl Recorder {
         recorder
     }
 
-    /// Whether the recording waits for a function to return, and so sees nothing at the moment.
+    /// Whether the recording waits for a function to return, or for a coroutine, and so sees nothing at the moment.
     pub fn waits(&self) -> bool {
-        self.waiting.is_some()
+        self.waiting.is_some() || self.resumes
     }
 
     /// A function that had to be compiled on its own before this could be recorded.

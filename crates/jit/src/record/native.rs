@@ -49,6 +49,9 @@ pub(super) struct Pending {
     is_tail: bool,
 }
 
+/// Values that `table.unpack` is followed for.
+const MAX_UNPACKED: u64 = 8;
+
 /// How many results a function always has, if it must not run a second time: what is wrong with its results is seen only
 /// after it has run.
 fn count_of(intrinsic: Intrinsic) -> Option<i32> {
@@ -88,7 +91,7 @@ impl Recorder {
             args.refs.push(self.slot(func + 1 + n, value)?);
             args.seen.push(value);
         }
-        self.guard_native(function, seen)?;
+        self.guard_native(view, function, seen)?;
         if let Some(results) = self.replaced(view, intrinsic, seen, &args)? {
             self.fuel += 1;
             return Ok(Some(results));
@@ -188,6 +191,8 @@ impl Recorder {
             }
             Intrinsic::Pairs if args.len() == 1 => self.pairs(view, function, args),
             Intrinsic::SetMetatable if args.len() == 2 => self.set_metatable(view, args),
+            Intrinsic::CoroutineStatus => self.coroutine_status(view, args),
+            Intrinsic::Unpack if args.len() == 1 => self.unpack(view, args),
             Intrinsic::GetMetatable if args.len() == 1 => self.get_metatable(view, args),
             Intrinsic::TableInsert if args.len() == 2 => self.insert_last(view, args),
             Intrinsic::TableRemove | Intrinsic::TableRemoveOld if args.len() == 1 => self.remove_last(view, args),
@@ -493,6 +498,37 @@ impl Recorder {
         let expected = self.builder.int(index);
         self.guard(Ir::Eq, &[n, expected])?;
         Ok(Some(args.refs[first as usize..].to_vec()))
+    }
+
+    /// `table.unpack(t)` of a short list: how long it is is relied on.
+    fn unpack(&mut self, view: &View<'_>, args: &Args) -> Replaced {
+        let Some(table) = view.table(args.seen[0]) else { return Ok(None) };
+        if table.meta().is_some() || table.len() > MAX_UNPACKED {
+            return Ok(None);
+        }
+        let object = args.refs[0];
+        if !self.guard_plain(args, 0) {
+            return Ok(None);
+        }
+        let (len, seen) = (self.load(Field::Len, object), table.len() as i64);
+        let expected = self.builder.int(seen);
+        self.decide(Ir::Eq, &[len, expected])?;
+        let mut values = Vec::new();
+        for n in 1..=seen {
+            let key = self.builder.int(n);
+            values.push(self.int_element(object, table, key, n)?);
+        }
+        Ok(Some(values))
+    }
+
+    /// `coroutine.status`: what a coroutine is doing decides the way that the path goes.
+    fn coroutine_status(&mut self, view: &View<'_>, args: &Args) -> Replaced {
+        let Some(co) = args.seen.first().and_then(|seen| seen.as_thread()) else { return Ok(None) };
+        let status = self.load(Field::Status, args.refs[0]);
+        let expected = self.builder.int(view.status(co));
+        self.decide(Ir::Eq, &[status, expected])?;
+        let name = view.interned(perilune_vm::control::status_of(co).as_bytes());
+        Ok(Some(vec![self.constant_of(name)?]))
     }
 
     // Functions that are called as they are.

@@ -69,6 +69,7 @@ impl Recorder {
             functions: shared.functions,
             numbers: shared.numbers,
             waiting: None,
+            resumes: false,
             replacing: Vec::new(),
             missed: None,
             has_returned: false,

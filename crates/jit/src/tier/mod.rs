@@ -362,7 +362,7 @@ impl Jit {
         if is_late && let Some(recording) = inner.recording.take() {
             let place = recording.place;
             inner.liveness = recording.recorder.dismiss();
-            self.give_up(inner, place, Abort::Recursion, None);
+            self.give_up(inner, place, Abort::Late, None);
         }
     }
 

@@ -94,9 +94,9 @@ impl Heap {
     }
 
     /// A native function for which the interpreter switches frames or threads.
-    pub fn new_control(&mut self, control: u32, upvals: &[Value]) -> Gc<NativeClosure> {
+    pub fn new_control(&mut self, control: u32, intrinsic: u32, upvals: &[Value]) -> Gc<NativeClosure> {
         let header = self.header(Kind::NativeFn, upvals.len() as u32);
-        let closure = NativeClosure { header, code: ptr::null(), intrinsic: 0, control, direct: None };
+        let closure = NativeClosure { header, code: ptr::null(), intrinsic, control, direct: None };
         self.native(closure, upvals)
     }
 

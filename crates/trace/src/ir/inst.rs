@@ -166,11 +166,13 @@ pub enum Field {
     StrLen,
     /// Native function: the number of the intrinsic that it is. Never changes.
     Known,
+    /// Coroutine: what it is doing.
+    Status,
 }
 
 impl Field {
     /// All fields in the order of their numbers.
-    pub const ALL: [Field; 13] = [
+    pub const ALL: [Field; 14] = [
         Field::Shape,
         Field::Meta,
         Field::Slots,
@@ -184,6 +186,7 @@ impl Field {
         Field::Proto,
         Field::StrLen,
         Field::Known,
+        Field::Status,
     ];
 
     /// The name in the text form.
@@ -203,6 +206,7 @@ impl Field {
             Field::Proto => "proto",
             Field::StrLen => "strlen",
             Field::Known => "known",
+            Field::Status => "status",
         }
     }
 
@@ -210,7 +214,7 @@ impl Field {
     #[must_use]
     pub const fn ty(self) -> Ty {
         match self {
-            Field::Kind | Field::Len | Field::Cap | Field::StrLen | Field::Known => Ty::Int,
+            Field::Kind | Field::Len | Field::Cap | Field::StrLen | Field::Known | Field::Status => Ty::Int,
             Field::Shape
             | Field::Meta
             | Field::Slots

@@ -4,8 +4,10 @@
 //! |---|---|
 //! | a Lua function that takes no varargs, room on the stack | [`call_`], [`call_open`]: a frame, and on with its code |
 //! | a native function with a direct form | [`call_other`]: no frame; see [`DirectFn`](perilune_runtime::object::DirectFn) |
+//! | one that switches coroutines, with nothing else to do | [`call_control`]: see [`switch`] |
 //! | any other native function | [`call_native`] |
 //! | a Lua function that takes varargs | [`call_vararg`] |
+//! | a Lua function as the iterator of a loop | [`iterate`] |
 //! | the rest: `__call`, stack to be grown, fuel spent | [`call_slow`] |
 
 use std::ptr::{null, null_mut};
@@ -20,6 +22,7 @@ use super::super::{Exit, finish, pointer};
 use super::state::{a_of, again, b_of, c_of, handler, reg};
 use crate::call::{self, Step};
 use crate::frame;
+use crate::switch;
 use crate::tier;
 use crate::vm::Vm;
 
@@ -133,6 +136,35 @@ handler!(#[inline(never)] call_vararg(vm, pc, _base, _consts, frame) {
     next::<M>(vm, (*proto).code, base, (*proto).consts, callee)
 });
 
+// The call of a generic loop's iterator, a Lua function; it was copied to `R[a+4]`, and its two arguments behind.
+handler!(#[inline(never)] iterate(vm, pc, base, consts, frame) {
+    let func = reg(base, a_of(pc)).add(4);
+    let target = pointer::<LuaClosure>(*func);
+    let proto = (*target).proto;
+    let th = (*vm).thread;
+    let args = func.add(1);
+    let top = args.add((*proto).max_stack as usize);
+    let callee = frame.add(1);
+    let is_plain = !M::HOOKS && !(*proto).is_vararg && (*vm).fuel >= 1;
+    if !is_plain || top > (*th).stack_limit || callee > (*th).frames_limit {
+        return after::<M>(vm, consts, call::call_iterator(vm, again(pc)));
+    }
+    (*vm).fuel -= 1;
+    for n in 2..(*proto).num_params as usize {
+        *args.add(n) = Value::NIL;
+    }
+    (*callee).func = func;
+    (*callee).base = args;
+    (*callee).top = top;
+    (*callee).closure = target;
+    Frame::set_plain(callee, c_of(pc).into());
+    (*th).frame = callee;
+    if M::COUNTS && tier::counts_call(proto) {
+        return entered::<M>(vm, (*proto).code, args, (*proto).consts, callee);
+    }
+    next::<M>(vm, (*proto).code, args, (*proto).consts, callee)
+});
+
 // A call of anything but a Lua function.
 handler!(#[inline(never)] call_other(vm, pc, base, consts, frame) {
     let func = reg(base, a_of(pc));
@@ -141,7 +173,7 @@ handler!(#[inline(never)] call_other(vm, pc, base, consts, frame) {
     }
     let target = pointer::<NativeClosure>(*func);
     let Some(direct) = (*target).direct else {
-        return call_native::<M>(vm, pc, base, consts, frame);
+        return call_control::<M>(vm, pc, base, consts, frame);
     };
     if M::HOOKS || (*vm).fuel < 1 {
         return call_native::<M>(vm, pc, base, consts, frame);
@@ -165,6 +197,24 @@ handler!(#[inline(never)] call_other(vm, pc, base, consts, frame) {
         return collect::<M>(vm, pc, base, consts, frame);
     }
     next::<M>(vm, pc, base, consts, frame)
+});
+
+// A call of a native function that may be one of those which switch coroutines.
+handler!(#[inline(never)] call_control(vm, pc, base, consts, frame) {
+    let func = reg(base, a_of(pc));
+    if M::HOOKS || (*pointer::<NativeClosure>(*func)).control == 0 {
+        return call_native::<M>(vm, pc, base, consts, frame);
+    }
+    let nargs = match b_of(pc) {
+        0 => (*(*vm).thread).top.offset_from(func) as usize - 1,
+        b => b as usize - 1,
+    };
+    (*frame).pc = pc;
+    match switch::switch(vm, switch::Call { func, nargs, wanted: c_of(pc) as i32 - 1, flags: 0 }) {
+        None => call_native::<M>(vm, pc, base, consts, frame),
+        Some(Step::Reload) => reload::<M>(vm),
+        Some(step) => after::<M>(vm, consts, step),
+    }
 });
 
 /// Makes `n` results at `func`, none or one, those that are wanted.

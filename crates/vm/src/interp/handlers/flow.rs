@@ -5,11 +5,13 @@ use perilune_runtime::object::{NativeClosure, Str};
 use perilune_runtime::stack::Frame;
 use perilune_runtime::value::{Tag, Value};
 
-use super::super::dispatch::{Handlers, after, next, raise};
+use super::super::dispatch::{Handlers, after, next, raise, reload};
 use super::super::{Exit, close, compare, loops, pointer};
+use super::calls::iterate;
 use super::state::{a_of, again, b_of, back_edge, bc_of, branch, c_of, constant, d_of, handler, reg, to_float};
-use crate::call;
+use crate::call::{self, Step};
 use crate::native::Intrinsic;
+use crate::switch;
 use crate::vm::Vm;
 
 handler!(jump(vm, pc, base, consts, frame) {
@@ -252,6 +254,17 @@ handler!(#[inline(never)] t_for_call_cold(vm, pc, base, consts, frame) {
     let ra = reg(base, a_of(pc));
     for n in 0..3 {
         *ra.add(4 + n) = *ra.add(n);
+    }
+    if (*ra).tag == Tag::LuaFn {
+        return iterate::<M>(vm, pc, base, consts, frame);
+    }
+    if !M::HOOKS && (*ra).tag == Tag::NativeFn {
+        let call = switch::Call { func: ra.add(4), nargs: 2, wanted: c_of(pc).into(), flags: 0 };
+        match switch::switch(vm, call) {
+            None => {}
+            Some(Step::Reload) => return reload::<M>(vm),
+            Some(step) => return after::<M>(vm, consts, step),
+        }
     }
     after::<M>(vm, consts, call::call_iterator(vm, again(pc)))
 });

@@ -4,14 +4,19 @@ use perilune_bytecode::ops::Instr;
 use perilune_runtime::object::ANY_ELEMENTS;
 use perilune_runtime::table::EMPTY_ELEMENTS;
 use perilune_runtime::value::{Tag, Value};
-use perilune_trace::ir::{Field, Helper, Op as Ir, Ref, Ty};
+use perilune_trace::ir::{Field, Helper, Op as Ir, Ref, Start, Ty};
 use perilune_vm::meta::Event;
 
 use super::Recorder;
 use super::state::type_of;
 use crate::abort::Abort;
-use crate::numbers::Load;
+use crate::seen::Load;
 use crate::view::{TableView, View};
+
+/// The element kind of an array whose elements are of a type.
+fn element_kind(ty: Ty) -> u8 {
+    if matches!(ty, Ty::Int | Ty::Float | Ty::Str | Ty::Table) { ty as u8 } else { ANY_ELEMENTS }
+}
 
 impl Recorder {
     pub(super) fn get_table(&mut self, view: &View<'_>, i: Instr) -> Result<(), Abort> {
@@ -236,16 +241,35 @@ impl Recorder {
         if let Some(handler) = self.new_index(view, object, table, key, Value::int(seen))? {
             return self.call_new_index(view, handler, object, key, value);
         }
-        if index == table.len() && ty != Ty::Nil && table.has_room(ty as u8) {
-            return self.append(object, table, n, len, value);
+        if index == table.len() && ty != Ty::Nil {
+            if table.has_room(ty as u8) {
+                return self.append(object, table.kind(), n, len, value);
+            }
+            if let Some(kind) = self.kind_once_grown(object, table, ty) {
+                return self.append(object, kind, n, len, value);
+            }
         }
         self.store_with_helper(Helper::SetInt, &[object, key, value]);
         Ok(())
     }
 
+    /// Where the first way through a loop happens to see the array grow, it is recorded as most others will be: with room, and
+    /// with the element kind that the array has from here on. Nothing for what must be recorded as it is.
+    fn kind_once_grown(&self, object: Ref, table: TableView, ty: Ty) -> Option<u8> {
+        let tree = self.builder.tree();
+        let is_first_way = tree.segments.last().is_some_and(|segment| matches!(segment.start, Start::Header(_)));
+        if !is_first_way || table.has_hash() || self.is_new(object) {
+            return None;
+        }
+        let kind = if table.len() == 0 { element_kind(ty) } else { table.kind() };
+        (kind == ty as u8 || kind == ANY_ELEMENTS).then_some(kind)
+    }
+
     /// Appends with room, which makes nothing grow.
-    fn append(&mut self, object: Ref, table: TableView, n: Ref, len: Ref, value: Ref) -> Result<(), Abort> {
-        self.guard_kind(object, table)?;
+    fn append(&mut self, object: Ref, kind: u8, n: Ref, len: Ref, value: Ref) -> Result<(), Abort> {
+        let loaded = self.load(Field::Kind, object);
+        let expected = self.builder.int(i64::from(kind));
+        self.guard(Ir::Eq, &[loaded, expected])?;
         self.guard(Ir::Eq, &[n, len])?;
         let cap = self.load(Field::Cap, object);
         self.guard(Ir::Below, &[len, cap])?;
@@ -253,7 +277,7 @@ impl Recorder {
         let null = self.builder.pointer(0);
         self.guard(Ir::Eq, &[hash, null])?;
         let array = self.load(Field::Array, object);
-        if table.kind() == ANY_ELEMENTS {
+        if kind == ANY_ELEMENTS {
             self.builder.store_elem(array, n, value);
         } else {
             self.builder.store_packed(array, n, value);

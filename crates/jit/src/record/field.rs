@@ -13,7 +13,7 @@ use perilune_vm::meta::Event;
 use super::Recorder;
 use super::state::type_of;
 use crate::abort::Abort;
-use crate::numbers::Load;
+use crate::seen::Load;
 use crate::view::{Property, TableView, View};
 
 /// Longest chain of `__index` tables that is followed.
@@ -169,16 +169,18 @@ impl Recorder {
     }
 
     /// A table's metatable, relied on; `None` if it has none. One that several objects share is relied on as the object that
-    /// it is. Where each object has its own, another object comes with another one: there it is one with the same shape.
+    /// it is. Where each object has its own, or where the instruction has met another one before, it is one with the same
+    /// shape.
     pub(super) fn metatable(&mut self, object: Ref, table: TableView) -> Result<Option<(Ref, TableView)>, Abort> {
         let loaded = self.load(Field::Meta, object);
+        let site = (self.frame().proto, self.pc);
         match table.meta() {
             None => {
                 let null = self.builder.pointer(0);
                 self.guard(Ir::Eq, &[loaded, null])?;
                 Ok(None)
             }
-            Some(meta) if meta.is_shared() => {
+            Some(meta) if meta.is_shared() && self.met.metatable(site, table.shape(), meta.address()) => {
                 let expected = self.builder.pointer(meta.address());
                 self.guard(Ir::Eq, &[loaded, expected])?;
                 Ok(Some((self.constant_of(meta.value())?, meta)))
@@ -320,7 +322,7 @@ impl Recorder {
     }
 
     /// Whether an object was made on this path, with no collection since: it is white, and needs no barrier.
-    fn is_new(&self, object: Ref) -> bool {
+    pub(super) fn is_new(&self, object: Ref) -> bool {
         let inst = self.builder.tree().inst(object);
         // A call out of the tree may have collected.
         inst.helper().is_some_and(|helper| helper.effects() == Effects::Allocates) && !self.builder.calls_out()

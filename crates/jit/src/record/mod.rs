@@ -58,7 +58,7 @@ use perilune_trace::ir::{End, ExitKind, HeaderId, InlinedFrame, Op as Ir, Ref, S
 use crate::abort::Abort;
 use crate::function::{Function, Functions};
 use crate::liveness::LivenessCache;
-use crate::numbers::Numbers;
+use crate::seen::Seen;
 use crate::view::{ProtoAt, View};
 
 use state::{Active, Shadow};
@@ -155,8 +155,8 @@ pub struct Recorder {
     pending: Option<native::Pending>,
     /// Compiled functions.
     functions: Functions,
-    /// Where the program has mixed integers and floats.
-    numbers: Numbers,
+    /// What instructions have met so far.
+    met: Seen,
     /// A call of one, which the interpreter runs at the moment.
     waiting: Option<function::Waiting>,
     /// Whether the last instruction may have resumed a coroutine, which the recording waits for.
@@ -185,8 +185,8 @@ pub struct Shared {
     pub liveness: LivenessCache,
     /// Compiled functions.
     pub functions: Functions,
-    /// Where the program has mixed integers and floats.
-    pub numbers: Numbers,
+    /// What instructions have met so far.
+    pub met: Seen,
 }
 
 /// Complete segments: the tree with them, and what goes with the tree.

@@ -412,7 +412,8 @@ impl Recorder {
         let loaded = self.load(Field::Meta, object);
         let null = self.builder.pointer(0);
         self.guard(Ir::Eq, &[loaded, null])?;
-        if meta_view.is_shared() {
+        let site = (self.frame().proto, self.pc);
+        if meta_view.is_shared() && self.met.metatable(site, table.shape(), meta_view.address()) {
             // What follows will look for fields through this very metatable.
             let known = self.constant_of(args.seen[1])?;
             self.guard(Ir::Eq, &[meta, known])?;

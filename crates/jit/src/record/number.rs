@@ -9,7 +9,7 @@ use perilune_trace::ir::{ExitKind, Op as Ir, Ref, SnapId, Ty};
 use super::Recorder;
 use super::state::{Shadow, type_of};
 use crate::abort::Abort;
-use crate::numbers::Load;
+use crate::seen::Load;
 use crate::view::View;
 
 /// Integers up to this size are floats without loss.
@@ -21,7 +21,7 @@ impl Recorder {
         if !matches!(ty, Ty::Int | Ty::Float) {
             return Load::Typed;
         }
-        self.numbers.load(self.frame().proto, self.pc, ty, elements)
+        self.met.number((self.frame().proto, self.pc), ty, elements)
     }
 
     /// A register of the innermost frame, as it is.

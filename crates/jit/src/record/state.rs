@@ -67,7 +67,7 @@ impl Recorder {
             notes,
             liveness: shared.liveness,
             functions: shared.functions,
-            numbers: shared.numbers,
+            met: shared.met,
             waiting: None,
             resumes: false,
             replacing: Vec::new(),

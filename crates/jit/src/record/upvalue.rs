@@ -10,7 +10,7 @@ use perilune_trace::ir::{Field, Helper, Op as Ir, Ref, Ty};
 use super::Recorder;
 use super::state::type_of;
 use crate::abort::Abort;
-use crate::numbers::Load;
+use crate::seen::Load;
 use crate::view::{Upvalue, View};
 
 /// Where a recorded upvalue's variable is.

@@ -39,8 +39,8 @@ use crate::dump::{Dump, Phase};
 use crate::enter::{Compiled, Outcome};
 use crate::function::Functions;
 use crate::liveness::LivenessCache;
-use crate::numbers::Numbers;
 use crate::record::{Flow, Notes, Origin, Recorder, Shared};
+use crate::seen::Seen;
 use crate::stats::Stats;
 use crate::view::View;
 
@@ -173,7 +173,7 @@ struct Inner {
     recording: Option<Recording>,
     liveness: LivenessCache,
     functions: Functions,
-    numbers: Numbers,
+    met: Seen,
     stats: Stats,
     /// Instructions that were made code of so far, however often.
     compiled: u64,
@@ -198,7 +198,7 @@ impl Inner {
         self.recording = None;
         self.liveness.clear();
         self.functions.clear();
-        self.numbers.clear();
+        self.met.clear();
         self.stats.code_bytes = 0;
     }
 
@@ -231,7 +231,7 @@ impl Jit {
             recording: None,
             liveness: LivenessCache::default(),
             functions: Functions::default(),
-            numbers: Numbers::default(),
+            met: Seen::default(),
             stats: Stats::default(),
             compiled: 0,
             fuel_used: 0,
@@ -347,11 +347,11 @@ impl Jit {
     }
 
     /// The analyses made so far, for a recording.
-    fn share(&self, liveness: &mut LivenessCache, functions: &Functions, numbers: &Numbers) -> Shared {
+    fn share(&self, liveness: &mut LivenessCache, functions: &Functions, met: &Seen) -> Shared {
         if self.collects.take() {
             liveness.clear();
         }
-        Shared { liveness: std::mem::take(liveness), functions: functions.clone(), numbers: numbers.clone() }
+        Shared { liveness: std::mem::take(liveness), functions: functions.clone(), met: met.clone() }
     }
 
     /// A recording that waits for a function to return has waited long enough, or its frames are gone.
@@ -391,7 +391,7 @@ impl Jit {
             }
             tree = Some(door.tree);
         }
-        let shared = self.share(&mut inner.liveness, &inner.functions, &inner.numbers);
+        let shared = self.share(&mut inner.liveness, &inner.functions, &inner.met);
         let grown = tree.and_then(|at| inner.trees.get(at)).and_then(Option::as_ref);
         let recorder = match grown {
             Some(grown) if grown.notes.function.is_none_or(|f| f == view.closure(0)) => {

@@ -2,8 +2,9 @@
 //!
 //! # Which it is
 //! A new key that a constant-key store adds (`t.x = 1`) takes a shape transition. One that a dynamic-key store adds
-//! (`t[k] = 1`) turns the table into a dictionary if it has no properties yet, or already [`MAX_DYNAMIC_PROPS`]: a
-//! table whose first key is computed is a map, not a record. Long strings are never properties, and shapes are limited
+//! (`t[k] = 1`) turns the table into a dictionary if it has no properties yet, or already [`MAX_DYNAMIC_PROPS`] of that
+//! kind: a table whose first key is computed is a map, not a record. Where constant keys have made many properties, as of
+//! the table of globals, some more may come by computed ones. Long strings are never properties, and shapes are limited
 //! in number and size (see the module `shape`): what has no transition makes a dictionary too. There is no way back.
 //!
 //! # Invariants
@@ -20,8 +21,11 @@ use crate::heap::Heap;
 use crate::object::{StrRef, Table};
 use crate::value::{Tag, Value};
 
-/// Properties from which on a dynamic-key store adds no further one.
+/// Properties of dynamic-key stores from which on such a store adds no further one.
 const MAX_DYNAMIC_PROPS: u32 = 16;
+
+/// How many more there may be for each property of a constant-key store.
+const DYNAMIC_PER_CONSTANT: u32 = 2;
 
 /// What a table's own part says about a string key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -230,8 +234,14 @@ unsafe fn add(t: *mut Table, heap: &mut Heap, key: StrRef, value: Value, source:
     unsafe {
         let shape = (*t).shape;
         let count = (*shape).count;
-        let is_map = source == KeySource::Dynamic && (count == 0 || count >= MAX_DYNAMIC_PROPS);
+        let computed = (*shape).computed;
+        let most = MAX_DYNAMIC_PROPS + DYNAMIC_PER_CONSTANT * count.saturating_sub(computed);
+        let is_dynamic = source == KeySource::Dynamic;
+        let is_map = is_dynamic && (count == 0 || computed >= most);
         if !is_map && let Some(new_shape) = transition(heap, shape, key) {
+            if is_dynamic {
+                (*new_shape).computed = (*new_shape).computed.max(computed + 1);
+            }
             return add_field_slot(t, heap, new_shape, count, value);
         }
         convert_to_dict(t, heap)?;

@@ -49,6 +49,8 @@ pub(super) fn spread(bits: u64) -> u64 {
 pub struct Shape {
     /// Number of properties.
     pub count: u32,
+    /// How many of them computed keys have added, at most.
+    pub(super) computed: u32,
     /// Whether this is the dictionary shape.
     pub dict: bool,
     /// The keys of the lineage; the first `count` of them are the properties.
@@ -349,8 +351,11 @@ impl ShapeTree {
     }
 
     fn new_shape(&mut self, count: u32, dict: bool, keys: *const KeyTable, parent: *mut Shape) -> *mut Shape {
+        // SAFETY: the parent is null, or a shape of this tree.
+        let computed = if parent.is_null() { 0 } else { unsafe { (*parent).computed } };
         let shape = Box::into_raw(Box::new(Shape {
             count,
+            computed,
             dict,
             keys,
             parent,

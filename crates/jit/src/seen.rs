@@ -1,0 +1,106 @@
+//! What instructions have met in recordings so far, and which of it differs from one to the next.
+//!
+//! The first recording that passes an instruction relies on what it sees. Where a later one sees something else, recordings
+//! rely on less from then on. Otherwise a program that mixes integers and floats would need a path for each combination of
+//! them, and one that makes its classes anew for each task, a path for each task.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::rc::Rc;
+
+use perilune_runtime::object::ANY_ELEMENTS;
+use perilune_trace::ir::Ty;
+
+use crate::view::ProtoAt;
+
+/// How a load of numbers is recorded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Load {
+    /// All numbers were of one kind so far.
+    Typed,
+    /// They were of both kinds; see `perilune_trace::build`.
+    Either,
+    /// They were of both kinds, in arrays of several element kinds.
+    Mixed,
+}
+
+/// An instruction.
+type Site = (ProtoAt, u32);
+
+#[derive(Debug, Default)]
+struct Sites {
+    /// What an instruction was seen to load: a bit for each kind of number, and for each element kind of the tables.
+    numbers: HashMap<Site, u8>,
+    /// The metatable of tables with a shape; null once there was another one.
+    metatables: HashMap<(Site, u64), u64>,
+}
+
+/// What was seen, shared by the policy and the recorder.
+#[derive(Clone, Debug, Default)]
+pub struct Seen(Rc<RefCell<Sites>>);
+
+impl Seen {
+    /// An instruction loads a number of type `ty`, from an array with the element kind `elements`, if from one.
+    pub fn number(&self, site: Site, ty: Ty, elements: Option<u8>) -> Load {
+        let element_bit = match elements {
+            None => 0,
+            Some(ANY_ELEMENTS) => 4,
+            Some(_) => 8,
+        };
+        let mut sites = self.0.borrow_mut();
+        let kinds = sites.numbers.entry(site).or_default();
+        *kinds |= element_bit | if ty == Ty::Int { 1 } else { 2 };
+        match (*kinds & 3 == 3, *kinds & 8 != 0) {
+            (false, _) => Load::Typed,
+            (true, false) => Load::Either,
+            (true, true) => Load::Mixed,
+        }
+    }
+
+    /// An instruction looks into the metatable `meta` of a table with a shape: whether it was that one each time.
+    pub fn metatable(&self, site: Site, shape: u64, meta: u64) -> bool {
+        let mut sites = self.0.borrow_mut();
+        let known = sites.metatables.entry((site, shape)).or_insert(meta);
+        if *known != meta {
+            *known = 0;
+        }
+        *known == meta
+    }
+
+    /// Forgets everything: addresses may be used again.
+    pub fn clear(&self) {
+        *self.0.borrow_mut() = Sites::default();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Load, Seen};
+    use crate::view::ProtoAt;
+    use perilune_runtime::object::ANY_ELEMENTS;
+    use perilune_trace::ir::Ty;
+
+    #[test]
+    fn kinds_of_numbers_add_up() {
+        let seen = Seen::default();
+        let load = |pc, ty, elements| seen.number((ProtoAt(16), pc), ty, elements);
+        assert_eq!(load(1, Ty::Int, None), Load::Typed);
+        assert_eq!(load(1, Ty::Int, None), Load::Typed);
+        assert_eq!(load(1, Ty::Float, None), Load::Either);
+        assert_eq!(load(1, Ty::Int, None), Load::Either);
+        assert_eq!(load(2, Ty::Float, Some(ANY_ELEMENTS)), Load::Typed);
+        assert_eq!(load(2, Ty::Int, Some(ANY_ELEMENTS)), Load::Either);
+        assert_eq!(load(2, Ty::Int, Some(Ty::Int as u8)), Load::Mixed);
+        seen.clear();
+        assert_eq!(load(1, Ty::Float, None), Load::Typed);
+    }
+
+    #[test]
+    fn a_second_metatable_is_remembered() {
+        let seen = Seen::default();
+        let is_same = |shape, meta| seen.metatable((ProtoAt(16), 1), shape, meta);
+        assert!(is_same(8, 64) && is_same(8, 64));
+        assert!(is_same(24, 80), "tables of another shape");
+        assert!(!is_same(8, 96) && !is_same(8, 64));
+    }
+}

@@ -35,6 +35,12 @@ pub fn list(proto: &Proto) -> String {
     Listing(proto).to_string()
 }
 
+/// The instruction at `pc`, as a line of the listing shows it.
+#[must_use]
+pub fn instruction(proto: &Proto, pc: usize) -> impl fmt::Display + '_ {
+    InstrText { proto, pc, instr: proto.code[pc] }
+}
+
 /// Displays the listing of a prototype.
 #[derive(Clone, Copy, Debug)]
 pub struct Listing<'a>(pub &'a Proto);

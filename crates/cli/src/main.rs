@@ -23,6 +23,7 @@ use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
 
 use perilune_base::dialect::{Dialect, LuaVersion};
+use perilune_jit::Sink;
 
 use lines::Lines;
 use options::{Command, Request, Step, UsageError};
@@ -93,7 +94,15 @@ fn show(text: &str) -> ExitCode {
 
 /// Runs what the command line asks for, and ends the program.
 fn run(program: &str, command: &Command, arguments: &[OsString], profile: Option<&Profile>) -> ! {
-    let mut session = Session::new(command);
+    let dumps = match command.dump_to.as_ref().map(std::fs::File::create).transpose() {
+        Ok(file) => file.map_or_else(Sink::default, |file| Sink::new(io::LineWriter::new(file))),
+        Err(error) => {
+            // Nobody is left to tell that this failed.
+            let _ = io::stderr().write_all(format!("{program}: no dump: {error}\n").as_bytes());
+            std::process::exit(ERROR);
+        }
+    };
+    let mut session = Session::new(command, dumps);
     if let Some(profile) = profile {
         session.set_sampler(profile.sampler());
     }

@@ -7,6 +7,7 @@
 
 use std::ffi::OsString;
 use std::fmt::Write;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use lexopt::{Arg, Parser};
@@ -32,6 +33,7 @@ enum Id {
     JitOpt,
     JitMemory,
     PerfMap,
+    JitLibrary,
     LuaVersion,
     Strict,
     MaxInstructions,
@@ -115,8 +117,8 @@ const OPTIONS: &[Row] = &[
     Row {
         id: Id::Dump,
         name: Name::Long("dump"),
-        takes: Takes::Value("ir,opt,clif,asm"),
-        help: "show these phases of each compiled trace, on standard error",
+        takes: Takes::Value("bc,record,ir,opt,snap,clif,asm[:FILE]"),
+        help: "show these phases of each compiled trace, on standard error or in a file",
     },
     Row {
         id: Id::JitOpt,
@@ -135,6 +137,12 @@ const OPTIONS: &[Row] = &[
         name: Name::Long("perf-map"),
         takes: Takes::Nothing,
         help: "name compiled code for perf, in /tmp/perf-PID.map",
+    },
+    Row {
+        id: Id::JitLibrary,
+        name: Name::Long("jit-library"),
+        takes: Takes::Nothing,
+        help: "give scripts the library 'jit': on, off, flush, status",
     },
     Row {
         id: Id::LuaVersion,
@@ -247,12 +255,16 @@ pub struct Command {
     pub trace_log: bool,
     /// `--dump`
     pub dump: Dump,
+    /// Its file.
+    pub dump_to: Option<PathBuf>,
     /// `--jit-opt`: passes that are off.
     pub passes_off: Vec<String>,
     /// `--jit-memory`
     pub jit_memory: Option<usize>,
     /// `--perf-map`
     pub perf_map: bool,
+    /// `--jit-library`
+    pub jit_library: bool,
     /// `--max-instructions`
     pub max_instructions: Option<u64>,
     /// `--max-memory`
@@ -386,10 +398,17 @@ impl Command {
             Id::ExitEvery => self.exit_every = Some(text().parse().map_err(|_| invalid())?),
             Id::Stats => self.stats = true,
             Id::TraceLog => self.trace_log = true,
-            Id::Dump => self.dump = text().parse().map_err(|_| invalid())?,
+            Id::Dump => {
+                let text = text();
+                let (phases, file) =
+                    text.split_once(':').map_or((&text[..], None), |(phases, file)| (phases, Some(file)));
+                self.dump = phases.parse().map_err(|_| invalid())?;
+                self.dump_to = file.map(PathBuf::from);
+            }
             Id::JitOpt => self.passes_off.extend(passes_off(&text()).ok_or_else(invalid)?),
             Id::JitMemory => self.jit_memory = Some(parse_bytes(&text()).ok_or_else(invalid)?),
             Id::PerfMap => self.perf_map = true,
+            Id::JitLibrary => self.jit_library = true,
             Id::LuaVersion => {
                 self.version = text().parse().map_err(|unknown| UsageError(format!("{unknown}")))?;
             }
@@ -558,7 +577,11 @@ mod tests {
         assert_eq!(c.dump, Dump::default().with(perilune_jit::Phase::Ir).with(perilune_jit::Phase::Asm));
         assert_eq!(c.passes_off, ["hoist", "ranges"]);
         assert_eq!((c.jit_memory, c.perf_map, c.trace_log), (Some(1 << 20), true, true));
+        assert_eq!(c.dump_to, None);
         assert_eq!(complaint("--dump=frob"), "invalid value 'frob' for '--dump'");
+        let c = command("--dump=bc,record,snap:/tmp/dump.txt --jit-library x");
+        assert!(c.dump.has(perilune_jit::Phase::Record) && !c.dump.has(perilune_jit::Phase::Ir));
+        assert_eq!((c.dump_to, c.jit_library), (Some(PathBuf::from("/tmp/dump.txt")), true));
         // Exits rely on the pass `places`.
         assert_eq!(complaint("--jit-opt=-places"), "invalid value '-places' for '--jit-opt'");
     }

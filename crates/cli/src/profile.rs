@@ -314,7 +314,7 @@ mod tests {
     /// The folded stacks of a program.
     fn folded(settings: Settings) -> Vec<String> {
         let profile = Profile::new(settings);
-        let mut session = Session::new(&Command::default());
+        let mut session = Session::new(&Command::default(), perilune_jit::Sink::default());
         session.set_sampler(profile.sampler());
         let chunk = session.load(PROGRAM, b"=program").expect("well formed");
         session.call(chunk, &[]).expect("no error");

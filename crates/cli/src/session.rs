@@ -7,7 +7,7 @@ use std::sync::atomic::AtomicBool;
 
 use perilune_base::dialect::Dialect;
 use perilune_base::dialect::table::CommandErrors;
-use perilune_jit::{Jit, JitOptions};
+use perilune_jit::{Jit, JitOptions, Sink};
 use perilune_runtime::heap::Mode;
 use perilune_runtime::value::Value;
 use perilune_stdlib::Libraries;
@@ -56,10 +56,11 @@ pub enum Failure {
 pub type Chunk = Value;
 
 /// Attaches the trace compiler.
-fn attach_jit(vm: &mut Vm, command: &Command) -> Rc<Jit> {
+fn attach_jit(vm: &mut Vm, command: &Command, dumps: Sink) -> Rc<Jit> {
     let mut options = JitOptions {
         log: command.trace_log,
         dump: command.dump,
+        dump_to: dumps,
         passes_off: command.passes_off.clone(),
         perf_map: command.perf_map,
         ..JitOptions::default()
@@ -84,8 +85,8 @@ fn attach_jit(vm: &mut Vm, command: &Command) -> Rc<Jit> {
 }
 
 impl Session {
-    /// A VM as the options want it.
-    pub fn new(command: &Command) -> Session {
+    /// A VM as the options want it, with a place for the dumps that they ask for.
+    pub fn new(command: &Command, dumps: Sink) -> Session {
         let mut host: Box<dyn Host> = Box::new(SystemHost::for_command());
         if let Some(seed) = command.deterministic {
             host = Box::new(DeterministicHost::new(host, seed));
@@ -113,7 +114,10 @@ impl Session {
         if vm.dialect().generational_command {
             vm.heap_mut().set_mode(Mode::Generational);
         }
-        let jit = command.jit.then(|| attach_jit(&mut vm, command));
+        if command.jit_library {
+            perilune_stdlib::jit::open(&mut vm);
+        }
+        let jit = command.jit.then(|| attach_jit(&mut vm, command, dumps));
         Session { vm, is_memory_limited, jit, stats: command.stats }
     }
 

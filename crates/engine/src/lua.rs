@@ -96,6 +96,7 @@ pub struct LuaBuilder {
     limits: Limits,
     host: Option<Box<dyn Host>>,
     jit: bool,
+    jit_library: bool,
 }
 
 impl LuaBuilder {
@@ -164,6 +165,19 @@ impl LuaBuilder {
         self
     }
 
+    /// Whether scripts have the library `jit`, by which they switch the compiler on and off, as a whole or for a function,
+    /// let it forget its code, and ask what it has. They do not, if nothing is said.
+    ///
+    /// ```
+    /// let lua = perilune::Lua::builder().jit_library(true).build()?;
+    /// lua.load("jit.off(true) assert(not jit.status(true))").exec()?;
+    /// # Ok::<(), perilune::Error>(())
+    /// ```
+    pub fn jit_library(mut self, jit_library: bool) -> LuaBuilder {
+        self.jit_library = jit_library;
+        self
+    }
+
     /// Builds it.
     pub fn build(self) -> Result<Lua> {
         Ok(self.open())
@@ -180,6 +194,9 @@ impl LuaBuilder {
             Some(preset) => preset.open(vm, self.libraries),
             None => perilune_stdlib::open(vm, self.libraries),
         });
+        if self.jit_library {
+            lua.inner.with(perilune_stdlib::jit::open);
+        }
         if self.jit {
             lua.inner.with(attach_jit);
         }
@@ -214,6 +231,7 @@ impl Lua {
             limits: Limits::default(),
             host: None,
             jit: true,
+            jit_library: false,
         }
     }
 

@@ -27,6 +27,7 @@ macro_rules! aborts {
 aborts! {
     Opcode "an instruction that is not recorded";
     Native "a library function that is not recorded";
+    Off "a function that is not to be compiled";
     Callee "a call of something that is no function";
     Vararg "a call of a function with variable arguments";
     OpenResults "a call with an open list of arguments or results";

@@ -1,5 +1,9 @@
-//! What can be shown of a tree on its way to machine code: one row for each phase.
+//! What can be shown of a tree on its way to machine code: one row for each phase. And where it is shown.
 
+use std::cell::RefCell;
+use std::fmt;
+use std::io::Write;
+use std::rc::Rc;
 use std::str::FromStr;
 
 macro_rules! phases {
@@ -23,8 +27,11 @@ macro_rules! phases {
     };
 }
 phases! {
+    Bc "bc" "The bytecode of the functions that the tree runs through.";
+    Record "record" "Each instruction that the recorder has looked at, with the depth of calls, its place and its line.";
     Ir "ir" "The tree as it was recorded, snapshots included.";
     Opt "opt" "The tree after the passes.";
+    Snap "snap" "The snapshots after the passes, of which exits are made.";
     Clif "clif" "The function that Cranelift is given.";
     Asm "asm" "The machine code.";
 }
@@ -50,6 +57,33 @@ impl Dump {
     #[must_use]
     pub(crate) const fn explains(self) -> bool {
         self.has(Phase::Clif) || self.has(Phase::Asm)
+    }
+}
+
+/// Where dumps go: to the standard error, if nothing is said.
+#[derive(Clone, Default)]
+pub struct Sink(Option<Rc<RefCell<dyn Write>>>);
+
+impl Sink {
+    /// Dumps go there. What cannot be written is lost.
+    pub fn new(target: impl Write + 'static) -> Sink {
+        Sink(Some(Rc::new(RefCell::new(target))))
+    }
+
+    /// Writes a line.
+    pub(crate) fn line(&self, text: fmt::Arguments<'_>) {
+        match &self.0 {
+            Some(target) => {
+                let _ = writeln!(target.borrow_mut(), "{text}");
+            }
+            None => eprintln!("{text}"),
+        }
+    }
+}
+
+impl fmt::Debug for Sink {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.0.is_some() { "Sink(elsewhere)" } else { "Sink(standard error)" })
     }
 }
 

@@ -54,6 +54,7 @@ impl Exits {
                     extra: frame.extra,
                     lost: frame.lost,
                     protected: frame.protected,
+                    handled: frame.handled,
                     return_pc: frame.return_pc,
                     nresults: frame.nresults,
                     flags: frame.flags,
@@ -172,7 +173,50 @@ impl Compiled {
             let before = compiled::enter_room(vm, self.calls, self.first_written);
             let base = (*(*(*vm).current_thread()).frame).base;
             let code = std::mem::transmute::<*const u8, Code>(self.code.address());
-            let outcome = match code(vm, base, u64::from(header.0)) {
+            let outcome = self.outcome(vm, code(vm, base, u64::from(header.0)));
+            compiled::leave_room(vm, before);
+            outcome
+        }
+    }
+
+    /// Runs the code as that of the function in slot `func`, which host code calls. It gets a frame only when it leaves.
+    ///
+    /// # Safety
+    /// The code is that of the function, whose arguments are behind it. The VM is exclusively the caller's.
+    #[inline]
+    pub unsafe fn call(&self, vm: *mut Vm, func: *mut Value, nresults: i32) -> Outcome {
+        // SAFETY: the caller's duty; code of functions looks at the types of its arguments itself, and for room.
+        unsafe {
+            if self.calls || (*vm).fuel_left() <= self.most_fuel() {
+                return Outcome::NotEntered;
+            }
+            let before = compiled::enter_called(vm, func, self.slots, self.first_written);
+            let code = std::mem::transmute::<*const u8, Code>(self.code.address());
+            let status = code(vm, func.add(1), u64::from(ANY_VERSION));
+            let outcome = match status {
+                n if n <= RETURNED => Outcome::Returned((RETURNED - n) as u32),
+                MISMATCH => {
+                    compiled::refuse_called(vm);
+                    Outcome::NotEntered
+                }
+                status => {
+                    compiled::push_called(vm, func, nresults);
+                    self.outcome(vm, status)
+                }
+            };
+            compiled::leave_room(vm, before);
+            outcome
+        }
+    }
+
+    /// What a status of the code means. Where it has left, the VM gets to stand there.
+    ///
+    /// # Safety
+    /// The code has just returned the status.
+    unsafe fn outcome(&self, vm: *mut Vm, status: i64) -> Outcome {
+        // SAFETY: the state is as the snapshot tells, whose number the code has returned.
+        unsafe {
+            match status {
                 MISMATCH => Outcome::NotEntered,
                 CALLED => Outcome::LeftOver,
                 UNWOUND => make_unwound(vm),
@@ -188,9 +232,7 @@ impl Compiled {
                     compiled::push_frames(vm, &exit.frames, exit.pc, exit.top);
                     Outcome::Left(self.exits.tree, snap)
                 }
-            };
-            compiled::leave_room(vm, before);
-            outcome
+            }
         }
     }
 }

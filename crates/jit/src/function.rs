@@ -12,7 +12,7 @@ use perilune_runtime::value::Value;
 use perilune_vm::Vm;
 
 use crate::enter::{Compiled, Exits};
-use crate::view::ProtoAt;
+use crate::view::{ProtoAt, View};
 
 /// The cell of a function.
 #[derive(Debug)]
@@ -49,6 +49,12 @@ impl Function {
     pub fn set(&self, compiled: Option<Rc<Compiled>>) {
         self.code.set(compiled.as_ref().map_or(refuse as *const u8, |compiled| compiled.address()));
         *self.compiled.borrow_mut() = compiled;
+    }
+
+    /// What runs when host code calls it.
+    #[inline]
+    pub fn compiled(&self) -> Option<*const Compiled> {
+        self.compiled.borrow().as_ref().map(Rc::as_ptr)
     }
 
     /// The exits of its code.
@@ -99,6 +105,7 @@ impl Functions {
     pub fn grown(&self, proto: ProtoAt, code: Rc<Compiled>, segments: usize, calls: bool) {
         if let Some(known) = self.0.borrow_mut().get_mut(&proto) {
             known.cell.set(Some(code));
+            View::set_entry(proto, Rc::as_ptr(&known.cell).cast());
             known.segments = segments;
             known.calls = calls;
         }
@@ -109,11 +116,25 @@ impl Functions {
         self.0.borrow_mut().retain(|_, known| known.segments > 0);
     }
 
-    /// Forgets all of them.
-    pub fn clear(&self) {
-        for known in self.0.borrow().values() {
-            known.cell.set(None);
+    /// Forgets the function with a prototype.
+    pub fn remove(&self, proto: ProtoAt) {
+        if let Some(known) = self.0.borrow_mut().remove(&proto) {
+            forget(proto, &known);
         }
-        self.0.borrow_mut().clear();
+    }
+
+    /// Forgets all of them, before the prototypes of those that have code may die.
+    pub fn clear(&self) {
+        for (proto, known) in self.0.borrow_mut().drain() {
+            forget(proto, &known);
+        }
+    }
+}
+
+/// Takes the code of a function away.
+fn forget(proto: ProtoAt, known: &Known) {
+    known.cell.set(None);
+    if known.segments > 0 {
+        View::set_entry(proto, std::ptr::null());
     }
 }

@@ -37,7 +37,7 @@ mod stats;
 mod tier;
 mod view;
 
-pub use dump::{Dump, Phase, UnknownPhase};
+pub use dump::{Dump, Phase, Sink, UnknownPhase};
 pub use stats::Stats;
 pub use tier::{Jit, JitOptions};
 

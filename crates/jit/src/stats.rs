@@ -33,6 +33,8 @@ pub struct Stats {
     pub returns: u64,
     /// Calls that did not come back.
     pub left_over: u64,
+    /// Calls of compiled functions by host code.
+    pub callbacks: u64,
     /// Time spent on passes and machine code.
     pub compile_time: Duration,
     /// The exits that were taken most: tree, snapshot, source line, times.
@@ -71,6 +73,9 @@ impl fmt::Display for Stats {
             self.returns,
             self.left_over
         )?;
+        if self.callbacks > 0 {
+            writeln!(f, "jit: {} calls of compiled functions by the library", self.callbacks)?;
+        }
         let mut aborts: Vec<(&&str, &u64)> = self.aborts.iter().collect();
         aborts.sort_by(|x, y| y.1.cmp(x.1));
         for (why, count) in aborts {

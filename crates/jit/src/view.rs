@@ -121,6 +121,11 @@ impl View<'_> {
         &Self::info(proto).plain
     }
 
+    /// The bytecode of a prototype, without that of the functions inside of it.
+    pub fn listing(proto: ProtoAt) -> String {
+        perilune_bytecode::listing::list(&Self::info(proto).plain)
+    }
+
     /// An instruction of a prototype.
     pub fn instr(&self, proto: ProtoAt, pc: u32) -> Instr {
         self.plain(proto).code[pc as usize]
@@ -144,6 +149,23 @@ impl View<'_> {
             (*Self::raw(proto)).counts_calls = true;
             tier::set_calls(Self::raw(proto), 1);
         }
+    }
+
+    /// A prototype, as the recorder names it.
+    pub fn proto_at(proto: *mut Proto) -> ProtoAt {
+        ProtoAt(proto.expose_provenance() as u64)
+    }
+
+    /// Whether no code may be made of a function.
+    pub fn is_never_compiled(proto: ProtoAt) -> bool {
+        // SAFETY: as in `plain`.
+        unsafe { (*Self::raw(proto)).is_never_compiled }
+    }
+
+    /// Sets what runs when host code calls a function that has been compiled.
+    pub fn set_entry(proto: ProtoAt, entry: *const ()) {
+        // SAFETY: as in `mark_proto`: the function's tree refers to its prototype.
+        unsafe { tier::set_entry(Self::raw(proto), entry) }
     }
 
     /// Marks the current frame, so that a recording goes on when it returns.

@@ -429,8 +429,13 @@ pub struct Proto {
     pub max_stack: u8,
     /// Whether calls are counted: they are from the first one on.
     pub counts_calls: bool,
+    /// Whether no compiler tier may make code of it.
+    pub is_never_compiled: bool,
     /// Calls until a compiler tier is told that the function is called often; see `perilune_vm::tier`.
     pub calls_left: u32,
+    /// What a compiler tier runs when host code calls the function, as the tier knows it; null for nothing. See
+    /// `perilune_vm::tier`.
+    pub entry: *const (),
     /// What is needed less often.
     pub info: Box<ProtoInfo>,
 }

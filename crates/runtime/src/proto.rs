@@ -110,8 +110,10 @@ impl Heap {
                 is_vararg: info.plain.is_vararg,
                 max_stack: info.plain.max_stack,
                 counts_calls: false,
+                is_never_compiled: false,
                 // The first call asks for a count.
                 calls_left: 1,
+                entry: ptr::null(),
                 info,
             });
             let info = &mut *(*p).info;

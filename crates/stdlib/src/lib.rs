@@ -18,6 +18,7 @@ pub mod bits;
 pub mod coroutine;
 pub mod debug;
 pub mod io;
+pub mod jit;
 pub mod math;
 mod numbers;
 pub mod os;

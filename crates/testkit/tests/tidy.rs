@@ -43,6 +43,7 @@ const UNSAFE: &[&str] = &[
     "crates/vm/src/call.rs",
     "crates/vm/src/collect.rs",
     "crates/vm/src/compiled.rs",
+    "crates/vm/src/compiling.rs",
     "crates/vm/src/switch.rs",
     "crates/vm/src/control.rs",
     "crates/vm/src/debug.rs",

@@ -31,7 +31,7 @@ use crate::frame;
 use crate::interp::{self, Exit, close, finish, pointer};
 use crate::meta;
 use crate::native::{MIN_STACK, NativeFn, RETURN_CALL, Raised};
-use crate::tier::{Counting, Hooked, Plain, Recording};
+use crate::tier::{self, Called, Counting, Hooked, Plain, Recording};
 use crate::vm::Vm;
 
 /// How the interpreter goes on after a step.
@@ -629,11 +629,24 @@ impl Vm {
         // SAFETY: function and arguments were pushed, so they lie below `top`. A native frame has MIN_STACK slots above its
         // arguments for the results that are wanted.
         unsafe {
-            self.enter_host_call()?;
-            (*th).non_yieldable += 1;
             let func = (*th).top.sub(nargs + 1);
             let depth = self.frame_depth();
-            let result = match call_value(vm, func, nresults, flags | frame::FRESH) {
+            let is_plain = (*func).tag == Tag::LuaFn && flags == 0;
+            self.enter_host_call()?;
+            let called = if is_plain { tier::call(vm, func, nargs, nresults) } else { Called::Refused };
+            if matches!(called, Called::Returned(_)) {
+                (*vm).host_depth -= 1;
+                return Ok(());
+            }
+            (*th).non_yieldable += 1;
+            let step = match called {
+                Called::Left(after) => tier::go_on(vm, after),
+                Called::Refused | Called::Returned(_) => match call_value(vm, func, nresults, flags | frame::FRESH) {
+                    Step::Reload if is_plain => tier::called(vm),
+                    step => step,
+                },
+            };
+            let result = match step {
                 Step::Exit => Ok(()),
                 // Nothing was pushed: the error is not that of a frame, so no frame of ours is passed.
                 Step::Raise if ptr::eq((*vm).thread, th) && self.frame_depth() == depth => Err(Raised(())),

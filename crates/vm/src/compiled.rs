@@ -37,6 +37,8 @@ pub struct FrameImage {
     pub lost: u32,
     /// If a protected call has called it, whose frame is directly below: how many results that one wants.
     pub protected: Option<i32>,
+    /// Whether the protected call has a message handler, in the slot below the function.
+    pub handled: bool,
     /// Where its caller goes on.
     pub return_pc: u32,
     /// Results that its caller wants; -1 for all.
@@ -177,6 +179,68 @@ pub unsafe fn left_calls(vm: *mut Vm, depth: u32) {
         if depth >= DEEP {
             (*vm).call_frames = ((*vm).call_frames * 2).min(MAX_CALL_FRAMES);
         }
+    }
+}
+
+/// As [`enter_room`], for a function in slot `func` that host code calls, and that gets a frame only when it leaves. It looks for
+/// room by slots alone, each of which stands for a frame that may be made, so that `slots` frames are made room for.
+///
+/// # Safety
+/// The current frame is that of the native function which calls.
+pub unsafe fn enter_called(vm: *mut Vm, func: *mut Value, slots: u32, unwritten: u32) -> Room {
+    // SAFETY: the caller's duty. One of the frames that there is room for is the function's own.
+    unsafe {
+        let before = (*vm).room;
+        if before.host_end == 0 {
+            let here = 0_u8;
+            (*vm).room.host_end = (std::ptr::from_ref(&here).addr() as u64).saturating_sub(HOST_ROOM);
+        }
+        let th = (*vm).thread;
+        let frames = slots as usize + 1;
+        if (*th).frame.add(frames) > (*th).frames_limit && (*vm).heap.may_grow_frames(th, frames) {
+            // Where there is no memory, the code finds no room.
+            let _ = (*vm).heap.grow_frames(th);
+        }
+        let base = func.add(1);
+        let frames = ((*th).frames_limit.offset_from((*th).frame) - 1).max(0) as usize;
+        (*vm).room.slots_end = base.wrapping_add(frames).min((*th).stack_limit).addr() as u64;
+        (*vm).room.unwritten = u64::from(unwritten);
+        (*vm).room.held = func.addr() as u64;
+        (*vm).room.written = func.wrapping_add(unwritten as usize).addr() as u64;
+        (*vm).fuel -= 1;
+        before
+    }
+}
+
+/// The call was not begun: it is not charged.
+///
+/// # Safety
+/// `vm` is exclusively the caller's.
+pub unsafe fn refuse_called(vm: *mut Vm) {
+    // SAFETY: the caller's duty.
+    unsafe { (*vm).fuel += 1 }
+}
+
+/// Makes the frame of a function in slot `func` that host code has called, and whose code has left.
+///
+/// # Safety
+/// The code has found room, see [`enter_called`].
+pub unsafe fn push_called(vm: *mut Vm, func: *mut Value, nresults: i32) {
+    // SAFETY: the caller's duty; the function is in its slot, and takes no varargs.
+    unsafe {
+        let th = (*vm).thread;
+        let closure = pointer::<LuaClosure>(*func);
+        let f = (*th).frame.add(1);
+        (*f).func = func;
+        (*f).base = func.add(1);
+        (*f).top = (*f).base.add((*(*closure).proto).max_stack as usize);
+        (*f).closure = closure;
+        (*f).pc = (*(*closure).proto).code;
+        Frame::set_plain(f, nresults);
+        (*f).flags = frame::FRESH;
+        (*f).extra = 0;
+        (*th).frame = f;
+        (*th).top = (*f).top;
     }
 }
 
@@ -340,7 +404,7 @@ pub unsafe fn push_frames(vm: *mut Vm, images: &[FrameImage], pc: u32, top: Opti
             set_pc(f, image.return_pc);
             if let Some(wanted) = image.protected {
                 f = f.add(1);
-                set_protected(f, root.add(image.func as usize - 1), wanted);
+                set_protected(f, root.add(image.func as usize), image.handled, wanted);
             } else if image.flags & frame::HANDLED != 0 {
                 // Handlers of concatenations are followed for two operands only, and those of comparisons where what
                 // they return is the outcome.
@@ -367,18 +431,20 @@ pub unsafe fn push_frames(vm: *mut Vm, images: &[FrameImage], pc: u32, top: Opti
     }
 }
 
-/// Makes `f` the frame of a protected call with `pcall` in slot `func`, as `call_native` and `control` leave it.
-unsafe fn set_protected(f: *mut Frame, func: *mut Value, wanted: i32) {
-    // SAFETY: the caller has room for the frame; the function that is called follows `pcall`.
+/// Makes `f` the frame of a protected call of the function in slot `callee`, as `call_native` and `control` leave it: `pcall` or
+/// `xpcall` is below the function, with the handler between them.
+unsafe fn set_protected(f: *mut Frame, callee: *mut Value, handled: bool, wanted: i32) {
+    // SAFETY: the caller has room for the frame.
     unsafe {
+        let func = callee.sub(1 + usize::from(handled));
         debug_assert!((*func).tag == Tag::NativeFn);
         (*f).func = func;
         (*f).base = func.add(1);
-        (*f).top = func.add(2 + MIN_STACK);
+        (*f).top = callee.add(1 + MIN_STACK);
         (*f).closure = ptr::null_mut();
         (*f).pc = ptr::null();
         (*f).nresults = wanted;
-        (*f).kind = frame::PCALL;
+        (*f).kind = if handled { frame::XPCALL } else { frame::PCALL };
         (*f).resume = 0;
         (*f).flags = 0;
         (*f).extra = 0;

@@ -21,10 +21,12 @@
 //! | [`host`] | how the outside world is reached |
 //! | [`host_call`] | how a host calls in |
 //! | [`tier`] | how a compiler tier attaches |
+//! | `compiling` | what scripts may say about it |
 
 mod call;
 mod collect;
 pub mod compiled;
+mod compiling;
 pub mod control;
 pub mod debug;
 mod display;

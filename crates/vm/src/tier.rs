@@ -1,10 +1,11 @@
 //! What a compiler tier is to the interpreter, and what an observer of the interpreter's loop is.
 //!
-//! The VM owns these traits and never knows who implements them. A tier is reached in three ways:
+//! The VM owns these traits and never knows who implements them. A tier is reached in four ways:
 //!
 //! * at a hot back-edge ([`Tier::hot`]), when a counter in [`HotCounters`] has run down: it may run compiled code, or ask
 //!   to see the instructions that follow;
 //! * at the entry of a function that is called often ([`Tier::entered`]), when the counter of its prototype has run down;
+//! * when host code calls a function for which it has something to run ([`Tier::call`]);
 //! * while it records ([`Tier::record`]), before each instruction, from an instance of the interpreter's loop made for
 //!   that. The plain loop knows nothing of it.
 
@@ -12,10 +13,12 @@ use std::rc::Rc;
 
 use perilune_bytecode::ops::Instr;
 use perilune_runtime::heap::Marker;
-use perilune_runtime::object::{Proto, Thread};
+use perilune_runtime::object::{LuaClosure, Proto, Thread};
 use perilune_runtime::stack::Frame;
+use perilune_runtime::value::Value;
 
 use crate::call::Step;
+use crate::interp::pointer;
 use crate::vm::Vm;
 
 /// How the interpreter goes on after a tier has had control.
@@ -31,6 +34,28 @@ pub enum After {
     LeftOver,
     /// Behind the return of the current frame's function, which has that many results: they stand at its slot.
     Return(u32),
+}
+
+/// What became of a call by host code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Called {
+    /// Nothing has happened.
+    Refused,
+    /// It has returned so many results, which begin at its slot.
+    Returned(u32),
+    /// Its frame was made, and the interpreter goes on.
+    Left(After),
+}
+
+/// What a tier has and does, for people and scripts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TierState {
+    /// Whether it compiles, and runs what it has compiled.
+    pub is_on: bool,
+    /// Pieces of code.
+    pub pieces: usize,
+    /// Bytes of code.
+    pub bytes: usize,
 }
 
 /// A compiler tier: it is told about hot places.
@@ -60,6 +85,13 @@ pub trait Tier {
     /// As [`Tier::hot`].
     unsafe fn entered(&self, vm: *mut Vm) -> After;
 
+    /// Host code calls the function in slot `func`, for which the tier has something to run: the `entry` of its prototype, see
+    /// [`set_entry`]. All arguments that it takes are there.
+    ///
+    /// # Safety
+    /// `vm` is exclusively the tier's for the call, and has no hook.
+    unsafe fn call(&self, vm: *mut Vm, entry: *const (), func: *mut Value, nresults: i32) -> Called;
+
     /// The current frame's instruction at `pc` is about to run. False ends the recording, or interrupts it until a frame
     /// with the flag [`WATCHED`](crate::frame::WATCHED) returns.
     ///
@@ -69,6 +101,18 @@ pub trait Tier {
 
     /// Something has changed that compiled code relies on without looking: it must not be entered any more.
     fn flush(&self);
+
+    /// As [`Tier::flush`], for the code in which a prototype has a part.
+    fn forget(&self, proto: *mut Proto);
+
+    /// Switches it on or off. Off, it compiles nothing; whoever switches it off flushes it.
+    fn switch(&self, on: bool);
+
+    /// What it has and does.
+    fn state(&self) -> TierState;
+
+    /// Whether there is code that begins in a prototype.
+    fn has_code(&self, proto: *mut Proto) -> bool;
 
     /// Reports the objects that compiled code refers to, the prototypes that it stands for among them.
     fn trace(&self, marker: &mut Marker<'_>);
@@ -99,11 +143,27 @@ impl Tier for NullTier {
         After::Interpret
     }
 
+    unsafe fn call(&self, _vm: *mut Vm, _entry: *const (), _func: *mut Value, _nresults: i32) -> Called {
+        Called::Refused
+    }
+
     unsafe fn record(&self, _vm: *mut Vm) -> bool {
         false
     }
 
     fn flush(&self) {}
+
+    fn forget(&self, _proto: *mut Proto) {}
+
+    fn switch(&self, _on: bool) {}
+
+    fn state(&self) -> TierState {
+        TierState::default()
+    }
+
+    fn has_code(&self, _proto: *mut Proto) -> bool {
+        false
+    }
 
     fn trace(&self, _marker: &mut Marker<'_>) {}
 }
@@ -179,9 +239,9 @@ pub const VM_OFFSETS: VmOffsets = VmOffsets {
 };
 
 impl Vm {
-    /// Attaches a compiler tier, in place of the one before.
+    /// Attaches a compiler tier, in place of the one before, which forgets its code.
     pub fn set_tier(&mut self, tier: Rc<dyn Tier>) {
-        self.tier = tier;
+        std::mem::replace(&mut self.tier, tier).flush();
     }
 
     /// The running coroutine, for a tier.
@@ -273,6 +333,45 @@ pub(crate) unsafe fn entered(vm: *mut Vm) -> Step {
     }
 }
 
+/// Calls the function in slot `func` for host code, if there is compiled code for it that returns. The results are where the
+/// host wants them, then, and no frame was made.
+///
+/// # Safety
+/// `func` holds a Lua function, its `nargs` arguments are behind it up to the thread's top.
+#[inline]
+pub(crate) unsafe fn call(vm: *mut Vm, func: *mut Value, nargs: usize, nresults: i32) -> Called {
+    // SAFETY: the caller's duty. Nobody replaces the tier while compiled code runs that host code has called: it calls
+    // nothing that could.
+    unsafe {
+        let proto = (*pointer::<LuaClosure>(*func)).proto;
+        if (*proto).entry.is_null() || (*vm).hooked || (*vm).recording || nargs < (*proto).num_params as usize {
+            return Called::Refused;
+        }
+        let tier = Rc::as_ptr(&(*vm).tier);
+        let called = (*tier).call(vm, (*proto).entry, func, nresults);
+        if let Called::Returned(count) = called {
+            let wanted = usize::try_from(nresults).unwrap_or(count as usize);
+            crate::compiled::settle(func, count as usize, wanted);
+            (*(*vm).thread).top = func.add(wanted);
+        }
+        called
+    }
+}
+
+/// Host code has called a Lua function, whose frame was pushed: counts the call, and says how the host's loop goes on.
+///
+/// # Safety
+/// The current frame is that of the function, marked [`FRESH`](crate::frame::FRESH).
+#[inline]
+pub(crate) unsafe fn called(vm: *mut Vm) -> Step {
+    // SAFETY: the caller's duty.
+    unsafe {
+        let proto = proto_of((*(*vm).thread).frame);
+        let is_watched = (*vm).hooked || (*vm).recording;
+        if !is_watched && counts_call(proto) && (*vm).tier.counts() { entered(vm) } else { Step::Reload }
+    }
+}
+
 /// Counts a call of a function: whether it is the one that was waited for.
 ///
 /// # Safety
@@ -295,9 +394,18 @@ pub unsafe fn set_calls(proto: *mut Proto, calls: u32) {
     unsafe { (*proto).calls_left = calls }
 }
 
+/// Sets what [`Tier::call`] gets when host code calls a function.
+///
+/// # Safety
+/// `proto` is alive.
+pub unsafe fn set_entry(proto: *mut Proto, entry: *const ()) {
+    // SAFETY: the caller's duty.
+    unsafe { (*proto).entry = entry }
+}
+
 /// # Safety
 /// `after` is a tier's answer for the current frame.
-unsafe fn go_on(vm: *mut Vm, after: After) -> Step {
+pub(crate) unsafe fn go_on(vm: *mut Vm, after: After) -> Step {
     // SAFETY: the caller's duty.
     unsafe {
         match after {

@@ -24,8 +24,10 @@ pub(super) struct Callee {
     pub flags: u16,
     /// Calls that tail calls have replaced.
     pub lost: u32,
-    /// Whether `pcall` has called it, which wants its results; see [`InlinedFrame`](perilune_trace::ir::InlinedFrame).
+    /// Whether `pcall` or `xpcall` has called it, which wants its results; see [`InlinedFrame`](perilune_trace::ir::InlinedFrame).
     pub protected: Option<i32>,
+    /// Whether it is `xpcall` that has called it.
+    pub handled: bool,
     pub return_pc: u32,
 }
 
@@ -43,10 +45,10 @@ impl Recorder {
                     view,
                     function,
                     seen,
-                    Callee { func, nargs, nresults, flags: 0, lost: 0, protected: None, return_pc },
+                    Callee { func, nargs, nresults, flags: 0, lost: 0, protected: None, handled: false, return_pc },
                 )
             }
-            Tag::NativeFn if view.control(seen) == Some(Control::PCall) => {
+            Tag::NativeFn if matches!(view.control(seen), Some(Control::PCall | Control::XPCall)) => {
                 self.protected_call(view, function, seen, func, nargs, nresults)
             }
             Tag::NativeFn => {
@@ -61,8 +63,8 @@ impl Recorder {
         }
     }
 
-    /// `pcall` of a Lua function: goes on in its code. Errors are the interpreter's, which finds the frame of the protected
-    /// call below that of the function.
+    /// `pcall` or `xpcall` of a Lua function: goes on in its code. Errors are the interpreter's, which finds the frame of the
+    /// protected call below that of the function.
     fn protected_call(
         &mut self,
         view: &View<'_>,
@@ -72,26 +74,65 @@ impl Recorder {
         nargs: u32,
         nresults: i32,
     ) -> Result<(), Abort> {
+        let handled = view.control(seen) == Some(Control::XPCall);
         let callee_seen = self.seen(view, func + 1);
-        if nargs == 0 || callee_seen.tag != Tag::LuaFn {
+        if nargs <= u32::from(handled) || callee_seen.tag != Tag::LuaFn {
             return Err(Abort::Native);
         }
         self.guard_native(view, function, seen)?;
         let callee_function = self.slot(func + 1, callee_seen)?;
+        let passed = if handled { self.handler_first(view, func, nargs)? } else { nargs - 1 };
         self.put(func, function);
         self.reach(func + 24);
         let callee = Callee {
-            func: func + 1,
-            nargs: nargs - 1,
+            func: func + 1 + u32::from(handled),
+            nargs: passed,
             nresults: -1,
             flags: frame::HANDLED,
             lost: 0,
             protected: Some(nresults),
+            handled,
             return_pc: self.expected,
         };
-        self.enter(view, callee_function, callee_seen, callee)?;
+        let entered = self.enter(view, callee_function, callee_seen, callee);
+        if entered.is_err() && handled {
+            self.swap(func);
+        }
+        entered?;
         self.fuel += 1;
         Ok(())
+    }
+
+    /// Lets the function of an `xpcall` and its handler change places, as the interpreter does: how many arguments the function
+    /// gets.
+    fn handler_first(&mut self, view: &View<'_>, func: u32, nargs: u32) -> Result<u32, Abort> {
+        let seen = self.seen(view, func + 2);
+        if !seen.is_function() {
+            // Some versions look at it before the call.
+            return Err(Abort::Callee);
+        }
+        let passed = if view.dialect().xpcall_arguments { nargs - 2 } else { 0 };
+        let callee = self.seen(view, func + 1);
+        let (function, handler) = (self.slot(func + 1, callee)?, self.slot(func + 2, seen)?);
+        self.put(func + 1, function);
+        self.put(func + 2, handler);
+        // What may leave in front of the call, or refuse it, comes before they change places.
+        let proto = view.proto_of(callee).ok_or(Abort::Callee)?;
+        self.guard_function(function, callee, proto)?;
+        self.may_enter(view, proto, passed)?;
+        self.snap();
+        self.swap(func);
+        Ok(passed)
+    }
+
+    /// Lets the values of the two slots behind `func` change places.
+    fn swap(&mut self, func: u32) {
+        let (first, second) = (self.shadow_at(func + 1), self.shadow_at(func + 2));
+        for (slot, shadow) in [(func + 1, second), (func + 2, first)] {
+            if let super::Shadow::Value(value) = shadow {
+                self.put(slot, value);
+            }
+        }
     }
 
     /// Calls the iterator of a generic loop, which stands with its arguments behind the loop's registers.
@@ -103,7 +144,7 @@ impl Recorder {
             view,
             iterator,
             seen,
-            Callee { func, nargs: 2, nresults, flags: 0, lost: 0, protected: None, return_pc },
+            Callee { func, nargs: 2, nresults, flags: 0, lost: 0, protected: None, handled: false, return_pc },
         )
     }
 
@@ -167,12 +208,15 @@ impl Recorder {
             extra,
             lost: callee.lost,
             protected: callee.protected,
+            handled: callee.handled,
             always: None,
             return_pc: callee.return_pc,
             nresults: callee.nresults,
             flags: callee.flags,
         });
         self.liveness_of(view, proto);
+        // It has a part in the tree, even if no snapshot lies in its code.
+        self.proto_id(proto);
         self.reach(base + max_stack + 4);
         self.expected = 0;
         Ok(())
@@ -180,6 +224,9 @@ impl Recorder {
 
     /// Whether the code of a function may be followed inside the frames that are there.
     fn may_enter(&mut self, view: &View<'_>, proto: ProtoAt, nargs: u32) -> Result<(), Abort> {
+        if View::is_never_compiled(proto) {
+            return Err(Abort::Off);
+        }
         if self.frames.len() > MAX_FRAMES {
             return Err(Abort::TooDeep);
         }
@@ -291,6 +338,7 @@ impl Recorder {
                     flags: frame.flags | frame::TAIL,
                     lost: if view.dialect().counts_tail_calls { frame.lost + 1 } else { 0 },
                     protected: frame.protected,
+                    handled: frame.handled,
                     return_pc: frame.return_pc,
                 };
                 // Whatever can be refused is refused before the frame is gone.
@@ -341,7 +389,7 @@ impl Recorder {
         if let Some(wanted) = frame.protected {
             let succeeded = self.boolean(true);
             let results: Vec<Ref> = std::iter::once(succeeded).chain(values.iter().copied()).collect();
-            self.deliver(frame.func - 1, &results, wanted);
+            self.deliver(frame.first(), &results, wanted);
             return Ok(());
         }
         if frame.flags & frame::HANDLED != 0 {
@@ -476,6 +524,7 @@ impl Recorder {
             flags: frame::HANDLED,
             lost: 0,
             protected: None,
+            handled: false,
             return_pc: self.expected,
         };
         self.enter(view, function, handler, callee)

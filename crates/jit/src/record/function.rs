@@ -64,6 +64,7 @@ impl Recorder {
             extra: 0,
             lost: 0,
             protected: None,
+            handled: false,
             always: None,
             return_pc: callee.return_pc,
             nresults: callee.nresults,
@@ -228,6 +229,7 @@ impl Recorder {
             flags: frame::TAIL,
             lost,
             protected: None,
+            handled: false,
             return_pc: 0,
         };
         self.follow(view, function, seen, callee)

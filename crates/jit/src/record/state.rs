@@ -34,8 +34,10 @@ pub(super) struct Active {
     pub extra: u32,
     /// Calls that tail calls have replaced, where the language counts them.
     pub lost: u32,
-    /// How many results `pcall` wants, which has called it.
+    /// How many results `pcall` or `xpcall` wants, which has called it.
     pub protected: Option<i32>,
+    /// Whether it is `xpcall`.
+    pub handled: bool,
     /// The function, where it is always the same.
     pub always: Option<u64>,
     /// For inlined calls: where the caller goes on, and how many results it wants.
@@ -45,9 +47,9 @@ pub(super) struct Active {
 }
 
 impl Active {
-    /// The first slot of the call: that of the function, or of `pcall`, which has called it.
-    fn first(&self) -> u32 {
-        self.func - u32::from(self.protected.is_some())
+    /// The first slot of the call: that of the function, or of `pcall` or `xpcall`, which has called it.
+    pub fn first(&self) -> u32 {
+        self.func - u32::from(self.protected.is_some()) - u32::from(self.handled)
     }
 }
 
@@ -84,6 +86,7 @@ impl Recorder {
                 extra: 0,
                 lost: 0,
                 protected: None,
+                handled: false,
                 // The function of a vararg frame is not in slot 0.
                 always: is_vararg.then(|| view.closure(inlined)),
                 return_pc: 0,
@@ -133,6 +136,7 @@ impl Recorder {
                 extra: frame.extra,
                 lost: frame.lost,
                 protected: frame.protected,
+                handled: frame.handled,
                 always: None,
                 return_pc: frame.return_pc,
                 nresults: frame.nresults,
@@ -351,6 +355,7 @@ impl Recorder {
                 extra: active.extra,
                 lost: active.lost,
                 protected: active.protected,
+                handled: active.handled,
                 flags: active.flags,
                 proto: self.proto_id(active.proto),
                 return_pc: active.return_pc,

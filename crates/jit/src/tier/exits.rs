@@ -5,6 +5,7 @@ use perilune_vm::Vm;
 use perilune_vm::tier::After;
 
 use super::{Grown, Inner, Jit, JitOptions, Recording};
+use crate::dump::Phase;
 use crate::record::Recorder;
 use crate::view::View;
 
@@ -101,6 +102,7 @@ impl Jit {
             Some(header) => Recorder::alternative(&view, shared, grown.origin, tree, notes, header),
             None => Recorder::side(&view, shared, grown.origin, tree, notes, snap),
         };
+        self.dump(Phase::Record, at, &format_args!("from exit {}", snap.0));
         // SAFETY: the VM is ours.
         inner.fuel_used = unsafe { (*vm).fuel_used() };
         let fuel_used = inner.fuel_used;

@@ -53,6 +53,10 @@ impl Jit {
             let (segments, instructions) = (grown.segments.len(), grown.insts.len());
             format!("jit: tree {at}, {from}: {segments} segments, {instructions} instructions{end}")
         });
+        let listed = inner.trees[at].as_ref().map_or(0, |known| known.notes.protos.len());
+        for proto in &notes.protos[listed..] {
+            self.dump(Phase::Bc, at, &View::listing(*proto));
+        }
         if let Some(Some(known)) = inner.trees.get_mut(at) {
             // Nothing new: what was recorded for these types before has no code yet.
             let segments = known.tree.segments.len();
@@ -129,6 +133,7 @@ impl Jit {
             check(tree, pass.name);
         }
         self.dump(Phase::Opt, at, tree);
+        self.dump(Phase::Snap, at, &tree.snapshots_text());
         let exits = Exits::of(at, tree);
         let is_function = origin.pc == 0 && inner.functions.get(origin.proto).is_some();
         let callable = is_function.then_some(Callable { slots: notes.slots });

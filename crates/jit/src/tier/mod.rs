@@ -27,22 +27,25 @@ use std::collections::HashMap;
 use std::hash::BuildHasherDefault;
 use std::rc::Rc;
 
+use perilune_bytecode::listing;
 use perilune_bytecode::ops::Instr;
 use perilune_codegen::Machine;
 use perilune_runtime::heap::Marker;
+use perilune_runtime::object::Proto;
+use perilune_runtime::value::Value;
 use perilune_trace::ir::{ExitKind, SnapId, Tree};
 use perilune_vm::Vm;
-use perilune_vm::tier::{self, After, Tier};
+use perilune_vm::tier::{self, After, Called, Tier, TierState};
 
 use crate::abort::Abort;
-use crate::dump::{Dump, Phase};
+use crate::dump::{Dump, Phase, Sink};
 use crate::enter::{Compiled, Outcome};
-use crate::function::Functions;
+use crate::function::{Function, Functions};
 use crate::liveness::LivenessCache;
 use crate::record::{Flow, Notes, Origin, Recorder, Shared};
 use crate::seen::Seen;
 use crate::stats::Stats;
-use crate::view::View;
+use crate::view::{ProtoAt, View};
 
 use place::{Place, PlaceHasher};
 
@@ -63,8 +66,10 @@ pub struct JitOptions {
     pub exit_every: u32,
     /// Whether to print a line for each recording and each abort to standard error.
     pub log: bool,
-    /// Phases of each compilation to print to standard error.
+    /// Phases of each compilation to print.
     pub dump: Dump,
+    /// Where they go.
+    pub dump_to: Sink,
     /// Passes that do not run, by their names; those that others rely on run anyway.
     pub passes_off: Vec<String>,
     /// Whether to name code for `perf`.
@@ -82,6 +87,7 @@ impl Default for JitOptions {
             exit_every: 0,
             log: false,
             dump: Dump::default(),
+            dump_to: Sink::default(),
             passes_off: Vec::new(),
             perf_map: false,
         }
@@ -110,6 +116,9 @@ const CALLS_PER_ROUND: u32 = 16;
 
 /// Fuel that a recording waits for a function to return.
 const MAX_WAIT: u64 = 100_000;
+
+/// Arrivals until the next look at a place, while nothing is compiled.
+const PATIENCE_WHEN_OFF: u32 = 10_000;
 
 /// Most headers of one place that are tried.
 const MAX_VERSIONS: usize = 4;
@@ -163,6 +172,10 @@ pub struct Jit {
     /// Whether the collector has run since the last recording began: prototypes may have died, and their addresses may be
     /// those of others by now.
     collects: Cell<bool>,
+    /// Calls of compiled functions by host code.
+    callbacks: Cell<u64>,
+    /// Whether anything is compiled.
+    is_on: Cell<bool>,
     options: JitOptions,
 }
 
@@ -202,6 +215,23 @@ impl Inner {
         self.stats.code_bytes = 0;
     }
 
+    /// As [`Inner::flush`], for the trees that a prototype has a part in.
+    fn forget(&mut self, proto: ProtoAt) {
+        let has_part = |grown: &Grown| grown.notes.protos.contains(&proto);
+        let gone: Vec<usize> =
+            (0..self.trees.len()).filter(|at| self.trees[*at].as_ref().is_some_and(has_part)).collect();
+        for at in &gone {
+            if let Some(grown) = self.trees[*at].take()
+                && grown.origin.pc == 0
+            {
+                self.functions.remove(grown.origin.proto);
+            }
+        }
+        self.places.retain(|_, place| !matches!(place, Place::Compiled { door, .. } if gone.contains(&door.tree)));
+        // It may be about to grow one of them.
+        self.recording = None;
+    }
+
     /// Whether the program has run long enough for code of so many instructions: compiling must stay a small part of the
     /// whole. Fuel is the clock, so that the answer is the same on every run.
     fn affords(&self, instructions: usize) -> bool {
@@ -237,14 +267,20 @@ impl Jit {
             fuel_used: 0,
             free_insts: options.free_insts,
         };
-        Rc::new(Jit { inner: RefCell::new(inner), collects: Cell::new(false), options })
+        Rc::new(Jit {
+            inner: RefCell::new(inner),
+            collects: Cell::new(false),
+            callbacks: Cell::new(0),
+            is_on: Cell::new(true),
+            options,
+        })
     }
 
     /// What happened so far.
     #[must_use]
     pub fn stats(&self) -> Stats {
         let inner = self.inner.borrow();
-        let mut stats = inner.stats.clone();
+        let mut stats = Stats { callbacks: self.callbacks.get(), ..inner.stats.clone() };
         for (at, grown) in inner.trees.iter().enumerate() {
             let Some(grown) = grown else { continue };
             stats.instructions += grown.tree.insts.len();
@@ -270,7 +306,16 @@ impl Jit {
     /// Shows a phase of a tree.
     fn dump(&self, phase: Phase, at: usize, text: &dyn std::fmt::Display) {
         if self.options.dump.has(phase) {
-            eprintln!("== tree {at}, {}\n{text}", phase.word());
+            self.options.dump_to.line(format_args!("== tree {at}, {}\n{text}", phase.word()));
+        }
+    }
+
+    /// Shows the instruction that the recorder is about to look at.
+    fn dump_step(&self, view: &View<'_>) {
+        if self.options.dump.has(Phase::Record) {
+            let (depth, proto, pc) = (view.depth(), view.proto(0), view.pc(0));
+            let (line, text) = (View::line(proto, pc), listing::instruction(view.plain(proto), pc as usize));
+            self.options.dump_to.line(format_args!("  {depth}: {pc} [{line}] {text}"));
         }
     }
 
@@ -323,25 +368,34 @@ impl Jit {
             if !pays && !self.grows(&mut inner, door.tree) {
                 inner.places.insert(place, Place::Blacklisted);
             }
-            match outcome {
-                Outcome::NotEntered => {
-                    inner.stats.mismatches += 1;
-                    Entry::Refused
-                }
-                Outcome::Left(tree, snap) if inner.is_call(tree, snap) => {
-                    inner.stats.service_exits += 1;
-                    Entry::AtCall
-                }
-                Outcome::Replaced => Entry::AtCall,
-                Outcome::Left(tree, snap) => Entry::Left(self.left(&mut inner, vm, tree, snap)),
-                Outcome::Returned(count) => {
-                    inner.stats.returns += 1;
-                    Entry::Left(After::Return(count))
-                }
-                Outcome::LeftOver => {
-                    inner.stats.left_over += 1;
-                    Entry::Left(After::LeftOver)
-                }
+            self.conclude(&mut inner, vm, outcome)
+        }
+    }
+
+    /// What follows from a run of compiled code.
+    ///
+    /// # Safety
+    /// The VM is ours, and stands where the outcome says.
+    unsafe fn conclude(&self, inner: &mut Inner, vm: *mut Vm, outcome: Outcome) -> Entry {
+        match outcome {
+            Outcome::NotEntered => {
+                inner.stats.mismatches += 1;
+                Entry::Refused
+            }
+            Outcome::Left(tree, snap) if inner.is_call(tree, snap) => {
+                inner.stats.service_exits += 1;
+                Entry::AtCall
+            }
+            Outcome::Replaced => Entry::AtCall,
+            // SAFETY: the caller's duty.
+            Outcome::Left(tree, snap) => Entry::Left(unsafe { self.left(inner, vm, tree, snap) }),
+            Outcome::Returned(count) => {
+                inner.stats.returns += 1;
+                Entry::Left(After::Return(count))
+            }
+            Outcome::LeftOver => {
+                inner.stats.left_over += 1;
+                Entry::Left(After::LeftOver)
             }
         }
     }
@@ -382,6 +436,9 @@ impl Jit {
         }
         // SAFETY: the caller's duty.
         let view = unsafe { View::new(vm) };
+        if !self.is_on.get() || View::is_never_compiled(view.proto(0)) {
+            return After::Interpret;
+        }
         let mut tree = None;
         if let Some(Place::Compiled { door, mismatches }) = inner.places.get_mut(&place) {
             *mismatches += 1;
@@ -405,12 +462,17 @@ impl Jit {
                 Recorder::root(&view, shared)
             }
         };
+        let at = tree.unwrap_or(inner.trees.len());
+        self.dump(Phase::Record, at, &format_args!("from line {}", View::line(view.proto(0), view.pc(0))));
         inner.recording = Some(Recording { recorder, tree, place, start: None, fuel_used: inner.fuel_used });
         After::Record
     }
 
     /// Arrivals until the next look at a place.
     fn patience_of(&self, place: *const Instr, way: Way) -> u32 {
+        if !self.is_on.get() {
+            return PATIENCE_WHEN_OFF;
+        }
         // Loops come first: most functions are better followed from there.
         let hot = self.options.hot.max(1).saturating_mul(if way == Way::Call { CALLS_PER_ROUND } else { 1 });
         match self.inner.borrow().places.get(&place) {
@@ -457,12 +519,40 @@ impl Tier for Jit {
         }
     }
 
+    unsafe fn call(&self, vm: *mut Vm, entry: *const (), func: *mut Value, nresults: i32) -> Called {
+        let function: *const Function = entry.cast();
+        // SAFETY: an entry is the cell of a function, which is kept as long as it is one. Its code stays while it runs: code of
+        // functions never calls out, so that nobody can replace it meanwhile. The function and its arguments are the caller's
+        // duty.
+        let outcome = unsafe {
+            match (*function).compiled() {
+                Some(compiled) => (*compiled).call(vm, func, nresults),
+                None => Outcome::NotEntered,
+            }
+        };
+        match outcome {
+            Outcome::NotEntered => return Called::Refused,
+            Outcome::Returned(count) => {
+                self.callbacks.set(self.callbacks.get() + 1);
+                return Called::Returned(count);
+            }
+            Outcome::Left(..) | Outcome::Replaced | Outcome::LeftOver => {}
+        }
+        let mut inner = self.inner.borrow_mut();
+        // SAFETY: the VM stands where the outcome says.
+        Called::Left(match unsafe { self.conclude(&mut inner, vm, outcome) } {
+            Entry::Left(after) => after,
+            Entry::Refused | Entry::AtCall => After::Interpret,
+        })
+    }
+
     unsafe fn record(&self, vm: *mut Vm) -> bool {
         let mut inner = self.inner.borrow_mut();
         let inner = &mut *inner;
         let Some(mut recording) = inner.recording.take() else { return false };
         // SAFETY: the caller's duty: the current frame is a Lua frame with `pc` stored, and nothing runs meanwhile.
         let view = unsafe { View::new(vm) };
+        self.dump_step(&view);
         match recording.recorder.step(&view) {
             Ok(Flow::On) => {
                 inner.recording = Some(recording);
@@ -490,6 +580,25 @@ impl Tier for Jit {
 
     fn flush(&self) {
         self.inner.borrow_mut().flush();
+    }
+
+    fn forget(&self, proto: *mut Proto) {
+        self.inner.borrow_mut().forget(View::proto_at(proto));
+    }
+
+    fn switch(&self, on: bool) {
+        self.is_on.set(on);
+    }
+
+    fn state(&self) -> TierState {
+        let inner = self.inner.borrow();
+        let pieces = inner.trees.iter().flatten().count();
+        TierState { is_on: self.is_on.get() && inner.machine.is_some(), pieces, bytes: inner.stats.code_bytes }
+    }
+
+    fn has_code(&self, proto: *mut Proto) -> bool {
+        let proto = View::proto_at(proto);
+        self.inner.borrow().trees.iter().flatten().any(|grown| grown.origin.proto == proto)
     }
 
     fn trace(&self, marker: &mut Marker<'_>) {

@@ -623,6 +623,7 @@ fn frame(text: &str) -> Parsed<InlinedFrame> {
         lost: 0,
         flags: 0,
         protected: None,
+        handled: false,
         proto: ProtoId(0),
         return_pc: 0,
         nresults: 0,
@@ -636,7 +637,8 @@ fn frame(text: &str) -> Parsed<InlinedFrame> {
             "extra" => frame.extra = plain(value)?,
             "lost" => frame.lost = plain(value)?,
             "flags" => frame.flags = value.parse().map_err(|_| "flags are a number")?,
-            "protected" => {
+            "protected" | "handled" => {
+                frame.handled = *word == "handled";
                 frame.protected = Some(value.parse().map_err(|_| "results are a number")?);
             }
             "proto" => frame.proto = ProtoId(plain(value)?),

@@ -34,6 +34,12 @@ impl Tree {
         Text { tree: self, addresses: true }
     }
 
+    /// The snapshots alone.
+    #[must_use]
+    pub fn snapshots_text(&self) -> impl fmt::Display + '_ {
+        Snapshots(self)
+    }
+
     /// How a constant is spelt as an operand; `%n` for what is none.
     pub(crate) fn operand_text(&self, r: Ref) -> String {
         let Some(inst) = self.insts.get(r.index()) else { return "%none".to_owned() };
@@ -65,10 +71,16 @@ impl fmt::Display for Text<'_> {
         for id in tree.segment_ids() {
             self.segment(f, id)?;
         }
-        for (n, snapshot) in tree.snapshots.iter().enumerate() {
-            self.snapshot(f, n, snapshot)?;
-        }
-        Ok(())
+        Snapshots(tree).fmt(f)
+    }
+}
+
+struct Snapshots<'a>(&'a Tree);
+
+impl fmt::Display for Snapshots<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = Text { tree: self.0, addresses: false };
+        self.0.snapshots.iter().enumerate().try_for_each(|(n, snapshot)| text.snapshot(f, n, snapshot))
     }
 }
 
@@ -236,10 +248,10 @@ fn numbers(f: &mut fmt::Formatter<'_>, what: &str, numbers: &[u32]) -> fmt::Resu
 
 fn frames(f: &mut fmt::Formatter<'_>, frames: &[InlinedFrame]) -> fmt::Result {
     for frame in frames {
-        let InlinedFrame { func, base, extra, lost, flags, protected, proto, return_pc, nresults } = frame;
+        let InlinedFrame { func, base, extra, lost, flags, protected, handled, proto, return_pc, nresults } = frame;
         write!(f, "  frame func {func} base {base} extra {extra} lost {lost} flags {flags} proto {}", proto.0)?;
         if let Some(wanted) = protected {
-            write!(f, " protected {wanted}")?;
+            write!(f, " {} {wanted}", if *handled { "handled" } else { "protected" })?;
         }
         writeln!(f, " return {return_pc} results {nresults}")?;
     }

@@ -58,8 +58,10 @@ pub struct InlinedFrame {
     pub lost: u32,
     /// The flags of its frame, as the interpreter means them.
     pub flags: u16,
-    /// If `pcall`, whose own frame is directly below, has called it: how many results that one wants.
+    /// If `pcall` or `xpcall`, whose own frame is directly below, has called it: how many results that one wants.
     pub protected: Option<i32>,
+    /// Whether it is `xpcall`, whose message handler is in the slot below the function.
+    pub handled: bool,
     /// The function's prototype.
     pub proto: ProtoId,
     /// Where its caller goes on.

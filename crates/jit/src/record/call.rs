@@ -118,7 +118,7 @@ impl Recorder {
         self.put(func + 2, handler);
         // What may leave in front of the call, or refuse it, comes before they change places.
         let proto = view.proto_of(callee).ok_or(Abort::Callee)?;
-        self.guard_function(function, callee, proto)?;
+        self.guard_function(view, function, callee, proto)?;
         self.may_enter(view, proto, passed)?;
         self.snap();
         self.swap(func);

@@ -33,6 +33,8 @@ struct Sites {
     numbers: HashMap<Site, u8>,
     /// The metatable of tables with a shape; null once there was another one.
     metatables: HashMap<(Site, u64), u64>,
+    /// The closure of a prototype that is called; null once there was another one.
+    closures: HashMap<(Site, ProtoAt), u64>,
 }
 
 /// What was seen, shared by the policy and the recorder.
@@ -59,18 +61,26 @@ impl Seen {
 
     /// An instruction looks into the metatable `meta` of a table with a shape: whether it was that one each time.
     pub fn metatable(&self, site: Site, shape: u64, meta: u64) -> bool {
-        let mut sites = self.0.borrow_mut();
-        let known = sites.metatables.entry((site, shape)).or_insert(meta);
-        if *known != meta {
-            *known = 0;
-        }
-        *known == meta
+        is_same(self.0.borrow_mut().metatables.entry((site, shape)).or_insert(meta), meta)
+    }
+
+    /// An instruction calls a closure of a prototype: whether it was that one each time.
+    pub fn closure(&self, site: Site, proto: ProtoAt, closure: u64) -> bool {
+        is_same(self.0.borrow_mut().closures.entry((site, proto)).or_insert(closure), closure)
     }
 
     /// Forgets everything: addresses may be used again.
     pub fn clear(&self) {
         *self.0.borrow_mut() = Sites::default();
     }
+}
+
+/// Whether an object is the one that is known; if not, none is from then on.
+fn is_same(known: &mut u64, object: u64) -> bool {
+    if *known != object {
+        *known = 0;
+    }
+    *known == object
 }
 
 #[cfg(test)]
@@ -102,5 +112,7 @@ mod tests {
         assert!(is_same(8, 64) && is_same(8, 64));
         assert!(is_same(24, 80), "tables of another shape");
         assert!(!is_same(8, 96) && !is_same(8, 64));
+        let calls = |closure| seen.closure((ProtoAt(16), 1), ProtoAt(32), closure);
+        assert!(calls(64) && calls(64) && !calls(80) && !calls(64));
     }
 }

@@ -261,12 +261,6 @@ impl View<'_> {
         function.as_lua_fn().map(|f| unsafe { ProtoAt((*f.as_ptr()).proto.expose_provenance() as u64) })
     }
 
-    /// Whether several closures of a prototype were made.
-    pub fn has_many_closures(&self, proto: ProtoAt) -> bool {
-        // SAFETY: recorded prototypes are alive.
-        unsafe { (*Self::raw(proto)).header.flags == Proto::MANY_CLOSURES }
-    }
-
     /// What a native function is known as; 0 for nothing.
     pub fn intrinsic(&self, function: Value) -> u32 {
         // SAFETY: as in `proto_of`.

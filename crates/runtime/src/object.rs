@@ -79,8 +79,7 @@ pub struct GcHeader {
     pub kind: Kind,
     /// Colour, collector flags, and what a table is used for: see [`mark`].
     pub mark: u8,
-    /// Kind-specific. Table: cached absence of metamethods, bit per event. String: see [`Str`]. Prototype: see
-    /// [`Proto::MANY_CLOSURES`]. Thread: unused.
+    /// Kind-specific. Table: cached absence of metamethods, bit per event. String: see [`Str`]. Thread: unused.
     pub flags: u8,
     /// Kind-specific. Table: element kind of the array part. Native function: unused.
     pub aux: u8,
@@ -438,11 +437,6 @@ pub struct Proto {
     pub entry: *const (),
     /// What is needed less often.
     pub info: Box<ProtoInfo>,
-}
-
-impl Proto {
-    /// The flags in the header when two closures or more were made: with the first one, the lower bit alone is set.
-    pub const MANY_CLOSURES: u8 = 3;
 }
 
 /// The parts of a prototype that running code does not touch. The buffers own what the pointers of [`Proto`] point to.

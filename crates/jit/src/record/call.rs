@@ -118,7 +118,7 @@ impl Recorder {
         self.put(func + 2, handler);
         // What may leave in front of the call, or refuse it, comes before they change places.
         let proto = view.proto_of(callee).ok_or(Abort::Callee)?;
-        self.guard_function(view, function, callee, proto)?;
+        self.guard_function(function, callee, proto)?;
         self.may_enter(view, proto, passed)?;
         self.snap();
         self.swap(func);
@@ -179,7 +179,7 @@ impl Recorder {
     pub(super) fn follow(&mut self, view: &View<'_>, function: Ref, seen: Value, callee: Callee) -> Result<(), Abort> {
         let proto = view.proto_of(seen).ok_or(Abort::Callee)?;
         self.may_enter(view, proto, callee.nargs)?;
-        self.guard_function(view, function, seen, proto)?;
+        self.guard_function(function, seen, proto)?;
         self.fuel += 1;
         self.open = None;
         let plain = view.plain(proto);
@@ -237,25 +237,16 @@ impl Recorder {
         Ok(())
     }
 
-    /// Relies on what is called: on the very function, or, where several were made of its code or functions differ from round
-    /// to round, on its code.
-    pub(super) fn guard_function(
-        &mut self,
-        view: &View<'_>,
-        function: Ref,
-        seen: Value,
-        proto: ProtoAt,
-    ) -> Result<(), Abort> {
+    /// Relies on what is called: on the very function, or, where functions are made on the way or differ from time to time, on
+    /// its code.
+    pub(super) fn guard_function(&mut self, function: Ref, seen: Value, proto: ProtoAt) -> Result<(), Abort> {
         let inst = *self.builder.tree().inst(function);
         if self.builder.tree().is_const(function) {
             return Ok(());
         }
+        let is_same = self.met.closure((self.frame().proto, self.pc), proto, seen.payload);
         let is_made_here = inst.helper().is_some_and(|helper| helper.effects() == Effects::Allocates);
-        if is_made_here
-            || view.has_many_closures(proto)
-            || self.is_side
-            || matches!(inst.op, Ir::Slot | Ir::LoadElem | Ir::LoadPlace)
-        {
+        if is_made_here || !is_same || self.is_side || matches!(inst.op, Ir::Slot | Ir::LoadElem | Ir::LoadPlace) {
             let code = self.load(Field::Proto, function);
             let expected = self.builder.pointer(proto.0);
             self.proto_id(proto);
@@ -349,7 +340,7 @@ impl Recorder {
                 };
                 self.frames.push(frame);
                 allowed?;
-                self.guard_function(view, function, seen, proto)?;
+                self.guard_function(function, seen, proto)?;
                 self.frames.pop();
                 for (n, value) in moved.iter().enumerate() {
                     self.put(frame.func + n as u32, *value);
@@ -512,7 +503,7 @@ impl Recorder {
         let func = frame.base + u32::from(view.plain(frame.proto).max_stack);
         // Whatever can be refused is refused before the shadow of the stack changes.
         let proto = view.proto_of(handler).ok_or(Abort::Callee)?;
-        self.guard_function(view, function, handler, proto)?;
+        self.guard_function(function, handler, proto)?;
         self.put(func, function);
         for (n, arg) in args.iter().enumerate() {
             self.put(func + 1 + n as u32, *arg);

@@ -44,16 +44,13 @@ impl Heap {
     /// A Lua function with `n` upvalues, which the caller sets before the next safepoint.
     ///
     /// # Safety
-    /// `proto` is live, or null where no code runs.
+    /// `proto` is live.
     #[inline]
     pub unsafe fn new_lua_closure(&mut self, proto: *mut Proto, n: u32) -> Gc<LuaClosure> {
         let size = size_of::<LuaClosure>() + n as usize * size_of::<*mut UpVal>();
         let p: *mut LuaClosure = self.alloc_cell(size).cast();
-        // SAFETY: the cell is new and has room for the struct and `n` pointers; the prototype is the caller's duty.
+        // SAFETY: the cell is new and has room for the struct and `n` pointers.
         unsafe {
-            if !proto.is_null() {
-                (*proto).header.flags = ((*proto).header.flags << 1 | 1) & Proto::MANY_CLOSURES;
-            }
             p.write(LuaClosure { header: self.header(Kind::LuaFn, n), proto });
             for i in 0..n as usize {
                 LuaClosure::upvals(p).add(i).write(ptr::null_mut());

@@ -219,7 +219,7 @@ const SPECIAL: [(&str, &str); 2] = [("--", "stop handling options"), ("-", "stop
 #[derive(Debug, PartialEq)]
 pub enum Request {
     /// Run Lua code.
-    Run(Command),
+    Run(Box<Command>),
     /// Print the help.
     Help,
     /// Print the reference page.
@@ -316,11 +316,11 @@ pub fn parse(arguments: &[OsString]) -> Result<Request, UsageError> {
     loop {
         let argument = next_argument(&mut parser);
         let name = match parser.next() {
-            Ok(None) => return Ok(Request::Run(command)),
+            Ok(None) => return Ok(Request::Run(Box::new(command))),
             Ok(Some(Arg::Value(_))) => {
                 let rest = parser.raw_args().map_or(0, |rest| rest.as_slice().len());
                 command.script = Some(arguments.len() - rest - 1);
-                return Ok(Request::Run(command));
+                return Ok(Request::Run(Box::new(command)));
             }
             Ok(Some(Arg::Short(letter))) => OPTIONS.iter().find(|row| row.name == Name::Short(letter)),
             Ok(Some(Arg::Long(name))) => OPTIONS.iter().find(|row| matches!(row.name, Name::Long(n) if n == name)),
@@ -511,7 +511,7 @@ mod tests {
 
     fn command(line: &str) -> Command {
         match request(line) {
-            Ok(Request::Run(command)) => command,
+            Ok(Request::Run(command)) => *command,
             other => panic!("{line}: {other:?}"),
         }
     }

@@ -5,7 +5,7 @@
 
 use std::mem::{offset_of, size_of};
 
-use perilune_runtime::object::{LuaClosure, NativeClosure, Str, Table, Thread, UpVal};
+use perilune_runtime::object::{LuaClosure, NativeClosure, Str, Table, Thread, UpVal, UserData};
 use perilune_runtime::stack::Room;
 use perilune_runtime::value::Value;
 use perilune_trace::ir::{Field, Helper};
@@ -101,6 +101,7 @@ pub(crate) fn field(field: Field, number: u32) -> (i32, Width) {
         Field::StrLen => (offset_of!(Str, len), Width::Word),
         Field::Known => (offset_of!(NativeClosure, intrinsic), Width::Half),
         Field::Status => (offset_of!(Thread, status), Width::Byte),
+        Field::UserMeta => (offset_of!(UserData, meta), Width::Word),
     };
     (offset as i32, width)
 }

@@ -140,6 +140,11 @@ unsafe extern "C" fn set_list(vm: *mut Vm, t: *mut Table, first: *const Value, n
     }
 }
 
+unsafe extern "C" fn var_arg(vm: *mut Vm, target: *mut Value, wanted: u64) -> i64 {
+    // SAFETY: code that asks for variable arguments has been entered in the frame that has them, and has reached so far.
+    unsafe { compiled::var_args(vm, target, wanted as usize) as i64 }
+}
+
 unsafe extern "C" fn next_pair(_: *mut Vm, _table: *mut Table, ra: *mut Value, wanted: u64) -> i64 {
     // SAFETY: see the module; the table is in the place behind `ra`.
     unsafe { compiled::next_pair(ra, wanted as u8, wanted & FLOAT_KEYS != 0) }
@@ -309,6 +314,7 @@ fn address(helper: Helper) -> *const () {
         Helper::AddProp => add_prop as *const (),
         Helper::SetList => set_list as *const (),
         Helper::NextPair => next_pair as *const (),
+        Helper::VarArg => var_arg as *const (),
         Helper::StrSub => str_sub as *const (),
         Helper::StrChar => str_char as *const (),
         Helper::StrCat => str_cat as *const (),

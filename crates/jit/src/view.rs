@@ -278,6 +278,11 @@ impl View<'_> {
         meta::metatable(self.vm(), Value::str(self.event_name(Event::Index))).map(TableView)
     }
 
+    /// The metatable of a userdata.
+    pub fn userdata_metatable(&self, value: Value) -> Option<TableView> {
+        meta::metatable(self.vm(), value).map(TableView)
+    }
+
     /// The interned name of an event.
     pub fn event_name(&self, event: Event) -> StrRef {
         self.vm().event_name(event)
@@ -295,6 +300,16 @@ impl View<'_> {
         unsafe {
             let th = self.vm().current_thread();
             (*th).top.offset_from((*th).stack.add(offset)).max(0) as u32
+        }
+    }
+
+    /// The variable arguments of the current frame.
+    pub fn var_args(&self) -> Vec<Value> {
+        // SAFETY: the current frame is a Lua frame; its extra arguments are directly below its base.
+        unsafe {
+            let frame = (*self.vm().current_thread()).frame;
+            let count = (*frame).extra as u32 as usize;
+            std::slice::from_raw_parts((*frame).base.sub(count), count).to_vec()
         }
     }
 

@@ -401,6 +401,7 @@ fn operands(inst: &Inst) -> Option<Vec<Kind>> {
             Field::StrLen => Str,
             Field::Known => Kind::Of(Ty::NativeFn),
             Field::Status => Kind::Of(Ty::Thread),
+            Field::UserMeta => Kind::Of(Ty::UserData),
         }
     }
 }

@@ -472,17 +472,21 @@ pub unsafe fn call_out(vm: *mut Vm, images: &[FrameImage], pc: u32, func: u32, n
         let depth = (*th).frame.offset_from((*th).frames);
         let root = (*(*th).frame).base.sub(1);
         push_frames(vm, images, pc, None);
+        let caller = (*th).frame.offset_from((*th).frames);
         let epoch = (*vm).epoch;
         let func = root.add(func as usize);
         (*th).top = func.add(1 + nargs as usize);
         let step = switch::resume_inside(vm, func, nresults as i32);
-        let goes_on = step == Step::Next && !(*vm).hooked && (*vm).epoch == epoch && ptr::eq((*vm).thread, th);
+        // A protected call that is done has its caller's frame reloaded.
+        let is_back = ptr::eq((*vm).thread, th) && (*th).frame.offset_from((*th).frames) == caller;
+        let is_done = step == Step::Next || step == Step::Reload && is_back;
+        let goes_on = is_done && is_back && !(*vm).hooked && (*vm).epoch == epoch;
         if goes_on {
             (*th).frame = (*th).frames.offset(depth);
         } else {
             // A hook that was set meanwhile is seen in another instance of the loop.
-            (*vm).left_over = if step == Step::Next { Step::Reload } else { step };
-            if (*vm).hooked && step == Step::Next {
+            (*vm).left_over = if is_done { Step::Reload } else { step };
+            if (*vm).hooked && is_done {
                 (*vm).left_over = Step::Switch;
             }
         }
@@ -624,6 +628,23 @@ pub unsafe fn next_pair(ra: *mut Value, wanted: u8, with_floats: bool) -> i64 {
         Advance::More => 1,
         Advance::Done => 0,
         Advance::Unknown => 2,
+    }
+}
+
+/// Copies `wanted` variable arguments of the current frame, or nil for what it lacks: how many it has.
+///
+/// # Safety
+/// The current frame is that of a Lua function that takes varargs; there are `wanted` slots at `target`, above its base.
+pub unsafe fn var_args(vm: *mut Vm, target: *mut Value, wanted: usize) -> usize {
+    // SAFETY: the caller's duty: the extra arguments are directly below the base.
+    unsafe {
+        let frame = (*(*vm).thread).frame;
+        let extra = frame::varargs(frame);
+        let first = (*frame).base.sub(extra);
+        for n in 0..wanted {
+            *target.add(n) = if n < extra { *first.add(n) } else { Value::NIL };
+        }
+        extra
     }
 }
 

@@ -14,6 +14,9 @@ use super::{MAX_FRAMES, MAX_RECURSION, Recorder};
 use crate::abort::Abort;
 use crate::view::{ProtoAt, View};
 
+/// Variable arguments of the root frame that are followed.
+const MAX_VARARGS: u32 = 32;
+
 /// A call that is about to be made.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Callee {
@@ -76,6 +79,9 @@ impl Recorder {
     ) -> Result<(), Abort> {
         let handled = view.control(seen) == Some(Control::XPCall);
         let callee_seen = self.seen(view, func + 1);
+        if nargs > 0 && !handled && callee_seen.tag == Tag::NativeFn {
+            return self.call_out(view, function, seen, (func, nargs, nresults));
+        }
         if nargs <= u32::from(handled) || callee_seen.tag != Tag::LuaFn {
             return Err(Abort::Native);
         }
@@ -537,7 +543,9 @@ impl Recorder {
         let is_control = match control {
             // Compiled code waits for coroutines that it resumes, and so does the recording.
             Some(Control::Resume | Control::Wrapped) => false,
-            Some(Control::PCall | Control::XPCall | Control::Yield | Control::HostXPCall) => true,
+            // So is what a protected call of a native function does done when it returns.
+            Some(Control::PCall) => view.is_control(self.seen(view, func + 1)),
+            Some(Control::XPCall | Control::Yield | Control::HostXPCall) => true,
             None => view.is_control(seen),
         };
         if is_control || self.in_tail || self.is_function() {
@@ -566,7 +574,7 @@ impl Recorder {
         live.dedup();
         let snap = self.snapshot_of(ExitKind::Service, self.expected, slots, live);
         self.builder.call_out(func, nargs, wanted, snap);
-        self.resumes = control.is_some();
+        self.resumes = matches!(control, Some(Control::Resume | Control::Wrapped));
         self.shadow.clear();
         self.bury_above(func + wanted);
         self.reach(func + 1 + nargs + 24);
@@ -588,10 +596,10 @@ impl Recorder {
 
     pub(super) fn vararg(&mut self, view: &View<'_>, i: Instr) -> Result<(), Abort> {
         let frame = self.frame();
-        if self.frames.len() == 1 {
-            return Err(Abort::Vararg);
-        }
         let target = frame.base + u32::from(i.a());
+        if self.frames.len() == 1 {
+            return self.vararg_of_root(view, i.c(), target);
+        }
         let wanted = if i.c() == 0 { frame.extra } else { u32::from(i.c()) - 1 };
         let mut values = Vec::new();
         for n in 0..wanted.min(frame.extra) {
@@ -607,6 +615,34 @@ impl Recorder {
         if i.c() == 0 {
             self.open = Some(target + wanted);
             self.bury(target + wanted);
+        }
+        Ok(())
+    }
+
+    /// Variable arguments of the root frame, which are below all slots of the trace: a helper fetches them. Where all are wanted,
+    /// how many there are is relied on.
+    fn vararg_of_root(&mut self, view: &View<'_>, c: u8, target: u32) -> Result<(), Abort> {
+        let seen = view.var_args();
+        let count = if c == 0 { seen.len() as u32 } else { u32::from(c) - 1 };
+        if count > MAX_VARARGS {
+            return Err(Abort::Vararg);
+        }
+        let snap = self.own_snap();
+        self.reach(target + count + 1);
+        let (place, wanted) = (self.builder.place(target), self.builder.int(i64::from(count)));
+        let there = self.builder.call(Helper::VarArg, &[place, wanted], Ty::Int, None);
+        if c == 0 {
+            let expected = self.builder.int(i64::from(count));
+            self.builder.guard(Ir::Eq, &[there, expected], snap)?;
+        }
+        for n in 0..count {
+            let ty = super::state::type_of(seen.get(n as usize).copied().unwrap_or(Value::NIL))?;
+            let value = self.builder.load_place(target + n, ty, snap);
+            self.put(target + n, value);
+        }
+        if c == 0 {
+            self.open = Some(target + count);
+            self.bury(target + count);
         }
         Ok(())
     }

@@ -77,8 +77,24 @@ impl Recorder {
         if Self::is_string(seen) {
             return self.find_string_method(view, object, key);
         }
+        if seen.tag == Tag::UserData {
+            return self.find_userdata_method(view, object, seen, key);
+        }
         let table = view.table(seen).ok_or(Abort::Metamethod)?;
         self.find_in_table(view, object, table, key)
+    }
+
+    /// What a userdata's metatable has in its `__index`, a table: methods of files, and of what hosts hand out.
+    fn find_userdata_method(&mut self, view: &View<'_>, object: Ref, seen: Value, key: StrRef) -> Result<Found, Abort> {
+        let meta = view.userdata_metatable(seen).ok_or(Abort::Metamethod)?;
+        let loaded = self.load(Field::UserMeta, object);
+        let expected = self.builder.pointer(meta.address());
+        self.guard(Ir::Eq, &[loaded, expected])?;
+        let meta_ref = self.constant_of(meta.value())?;
+        let index = self.own_field(view, meta_ref, meta, view.event_name(Event::Index))?;
+        let Some((index, seen)) = index else { return Err(Abort::Metamethod) };
+        let table = view.table(seen).ok_or(Abort::Metamethod)?;
+        self.find_in_table(view, index, table, key)
     }
 
     fn find_in_table(

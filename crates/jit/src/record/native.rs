@@ -491,6 +491,10 @@ impl Recorder {
         if self.ty(n) != Ty::Int {
             return Ok(None);
         }
+        if self.frames.len() == 1 && self.frame().always.is_some() && !self.builder.tree().is_const(n) {
+            // A loop over the root frame's variable arguments: each round has another index.
+            return Ok(None);
+        }
         let index = seen.raw_int();
         let first = if index < 0 { count.saturating_add(index) } else { index.min(count) };
         if first < 1 {
@@ -580,6 +584,7 @@ impl Recorder {
                 Some(Helper::CallPure)
             }
             Intrinsic::StringGsub | Intrinsic::StringGmatch if all_plain => Some(Helper::CallPure),
+            Intrinsic::Select => Some(Helper::CallPure),
             Intrinsic::MathRandom if all_plain => Some(Helper::CallPure),
             Intrinsic::Next | Intrinsic::NextFloat if ty(0) == Some(Ty::Table) => Some(Helper::CallPure),
             Intrinsic::TableConcat | Intrinsic::Unpack if is_plain_table(0) => {

@@ -122,6 +122,7 @@ macro_rules! for_each_trace_helper {
             NewClosure "newclosure" (Address, Address, Address) OrNull(Ty::LuaFn) Allocates "a function of this prototype";
             SameClosure "sameclosure" (Address, Address, Address) OrNull(Ty::LuaFn) Allocates "as `newclosure`, or the last one if it has the same upvalues";
             Close "close" (Address) Success Closes "the upvalues from a place up are closed";
+            VarArg "vararg" (Address, Int) Plain(Ty::Int) WritesPlaces "that many variable arguments of the root frame, or nil, in consecutive places: how many there are";
             // The function is in the first of consecutive places; the second operand holds the numbers of arguments and of
             // results, see `calls`. -1 if it failed, or wanted to run Lua code: then nothing has happened.
             CallPure "callpure" (Address, Int) Plain(Ty::Int) WritesPlaces "the number of results of a native function without effects";

@@ -168,11 +168,13 @@ pub enum Field {
     Known,
     /// Coroutine: what it is doing.
     Status,
+    /// Userdata: its metatable or null.
+    UserMeta,
 }
 
 impl Field {
     /// All fields in the order of their numbers.
-    pub const ALL: [Field; 14] = [
+    pub const ALL: [Field; 15] = [
         Field::Shape,
         Field::Meta,
         Field::Slots,
@@ -187,6 +189,7 @@ impl Field {
         Field::StrLen,
         Field::Known,
         Field::Status,
+        Field::UserMeta,
     ];
 
     /// The name in the text form.
@@ -207,6 +210,7 @@ impl Field {
             Field::StrLen => "strlen",
             Field::Known => "known",
             Field::Status => "status",
+            Field::UserMeta => "usermeta",
         }
     }
 
@@ -220,6 +224,7 @@ impl Field {
             | Field::Slots
             | Field::Array
             | Field::Hash
+            | Field::UserMeta
             | Field::UpSlot
             | Field::UpVal
             | Field::Proto => Ty::Ptr,

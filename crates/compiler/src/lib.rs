@@ -81,7 +81,20 @@ fn try_compile(chunk: &Chunk, source: &[u8], chunk_name: &[u8], dialect: &Dialec
 ///
 /// What the parser or [`compile`] reports.
 pub fn compile_source(source: &[u8], chunk_name: &[u8], dialect: &Dialect) -> Result<Proto, SyntaxError> {
-    match perilune_syntax::parse_until_error(source, chunk_name, dialect) {
+    compile_source_at(0, source, chunk_name, dialect)
+}
+
+/// As [`compile_source`], for a source that may nest its constructs less deeply by `depth` levels.
+///
+/// # Errors
+/// As [`compile_source`].
+pub fn compile_source_at(
+    depth: u32,
+    source: &[u8],
+    chunk_name: &[u8],
+    dialect: &Dialect,
+) -> Result<Proto, SyntaxError> {
+    match perilune_syntax::parse_until_error(source, chunk_name, dialect, depth) {
         Ok(chunk) => compile(&chunk, source, chunk_name, dialect),
         Err(broken) => Err(first_error(*broken, source, chunk_name, dialect)),
     }
@@ -90,7 +103,7 @@ pub fn compile_source(source: &[u8], chunk_name: &[u8], dialect: &Dialect) -> Re
 /// Whether a source violates the grammar already with these bytes, whatever may follow them.
 #[must_use]
 pub fn is_hopeless(beginning: &[u8], dialect: &Dialect) -> bool {
-    match perilune_syntax::parse_until_error(beginning, b"", dialect) {
+    match perilune_syntax::parse_until_error(beginning, b"", dialect, 0) {
         Ok(_) => false,
         // A token that the bytes end with may go on.
         Err(broken) => !broken.error.is_incomplete() && (broken.end as usize) < beginning.len(),

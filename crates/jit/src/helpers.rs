@@ -49,8 +49,9 @@ unsafe extern "C" fn pow(_: *mut Vm, a: f64, b: f64) -> f64 {
     arith::pow(a, b)
 }
 
-unsafe extern "C" fn fmod(_: *mut Vm, a: f64, b: f64) -> f64 {
-    arith::float_mod(a, b)
+unsafe extern "C" fn fmod(vm: *mut Vm, a: f64, b: f64) -> f64 {
+    // SAFETY: helpers have the VM to themselves.
+    arith::float_mod_in(unsafe { (*vm).dialect() }, a, b)
 }
 
 unsafe extern "C" fn frem(_: *mut Vm, a: f64, b: f64) -> f64 {

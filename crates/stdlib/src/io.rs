@@ -6,6 +6,7 @@
 mod handle;
 pub(crate) mod outcome;
 mod read;
+mod scan;
 
 use std::io::SeekFrom;
 
@@ -315,7 +316,10 @@ fn read_format(vm: &mut Vm, file: UserDataRef, i: usize) -> Result<HostResult<Va
     match letter {
         Some(b'n') => {
             let dialect = vm.dialect();
-            let number = handle::with_stream(vm, file, |stream| read::read_number(stream, dialect))?;
+            let number = handle::with_stream(vm, file, |stream| match dialect.scanned_numbers {
+                true => scan::scan_number(stream, dialect),
+                false => read::read_number(stream, dialect),
+            })?;
             Ok(number.map(|number| match number {
                 Some(Num::Int(int)) => Value::int(int),
                 Some(Num::Float(float)) => Value::float(float),
@@ -398,7 +402,12 @@ fn file_lines(vm: &mut Vm) -> NativeResult {
 
 fn io_lines(vm: &mut Vm) -> NativeResult {
     if vm.arg(1).is_nil() {
-        let file = open_default_or_raise(vm)?;
+        // With C's modes the default file stands behind the arguments, of which the first one is then looked at.
+        let file = if vm.dialect().c_modes && vm.nargs() > 0 {
+            handle::check_open(vm, 1)?
+        } else {
+            open_default_or_raise(vm)?
+        };
         let iterator = new_iterator(vm, file, false)?;
         return vm.ret(iterator);
     }

@@ -76,3 +76,16 @@ fn limits_are_worded_by_the_version() {
     assert_eq!(v52, "c:1: too many C levels (limit is 200) in main function near '('");
     assert_eq!(v54, "C stack overflow");
 }
+
+#[test]
+fn strict_dialects_reserve_global() {
+    let message = |source: &str| match parse(source.as_bytes(), b"=c", Dialect::of(LuaVersion::Lua55, true)) {
+        Ok(_) => String::new(),
+        Err(error) => error.to_string(),
+    };
+    assert_eq!(message("global x; x = 1 global * global function f() end"), "");
+    assert_eq!(message("local global = 1"), "c:1: <name> expected near 'global'");
+    assert_eq!(message("global = 1"), "c:1: <name> expected near '='");
+    assert_eq!(message("x = a.global"), "c:1: <name> expected near 'global'");
+    assert_eq!(message("x = global"), "c:1: unexpected symbol near 'global'");
+}

@@ -280,6 +280,7 @@ impl<'s> Lexer<'s> {
         let word = &rest[..len];
         match Token::reserved(word) {
             Some(Token::Goto) if !self.dialect.goto => Token::Name(self.names.intern(word)),
+            Some(Token::Global) if !self.dialect.global_reserved => Token::Name(self.names.intern(word)),
             Some(token) => token,
             None => Token::Name(self.names.intern(word)),
         }
@@ -386,6 +387,9 @@ impl<'s> Lexer<'s> {
             let rest = &self.source[self.pos..];
             let run = rest.iter().position(|byte| matches!(byte, b']' | b'\n' | b'\r'));
             let run = run.unwrap_or(rest.len());
+            if level == 0 && self.dialect.nested_brackets_refused && rest[..run].windows(2).any(|pair| pair == b"[[") {
+                return Err(self.error_near(b"nesting of [[...]] is deprecated", Token::Char(b'[')));
+            }
             take(&rest[..run]);
             self.pos += run;
             match self.peek() {

@@ -13,9 +13,7 @@ mod lexer;
 mod parser;
 #[cfg(test)]
 mod recorded_errors;
-mod shebang;
 mod token;
 
 pub use error::SyntaxError;
 pub use parser::{Broken, limit_text, parse, parse_until_error};
-pub use shebang::skip_shebang;

@@ -454,17 +454,17 @@ unsafe fn switch_to_resumer(vm: *mut Vm, first: *mut Value, n: usize) -> Step {
 
 /// Whether a coroutine is not in Lua functions only that call one another, or is the main one.
 unsafe fn has_boundary(co: *mut Thread) -> bool {
-    // SAFETY: the frames of a live thread are active; the topmost one is that of `yield`.
+    // SAFETY: the topmost frame is that of `yield`, the lowest one the thread's bottom frame. The `pc` of a Lua frame that
+    // waits for another one is behind an instruction of its code.
     unsafe {
-        let is_call = |f: *mut Frame| {
-            let (plain, _, pc) = crate::names::code_of(f);
-            matches!(plain.code.get(pc).and_then(|i| i.op()), Some(Op::Call | Op::TailCall))
-        };
-        (*co).non_yieldable > 0
-            || call::frames_down(co)
-                .skip(1)
-                .take_while(|&f| (*f).kind != frame::BOTTOM)
-                .any(|f| (*f).kind != frame::LUA || !is_call(f))
+        if (*co).non_yieldable > 0 {
+            return true;
+        }
+        let mut f = (*co).frame.sub(1);
+        while (*f).kind == frame::LUA && matches!((*(*f).pc.sub(1)).op(), Some(Op::Call | Op::TailCall)) {
+            f = f.sub(1);
+        }
+        (*f).kind != frame::BOTTOM
     }
 }
 

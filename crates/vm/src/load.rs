@@ -78,7 +78,8 @@ impl Vm {
     }
 
     fn compile(&mut self, source: &[u8], name: &[u8]) -> Result<Plain, Value> {
-        match perilune_compiler::compile_source(source, name, self.dialect) {
+        // Calls by the host and nested constructs have one limit.
+        match perilune_compiler::compile_source_at(self.host_depth, source, name, self.dialect) {
             Ok(plain) => {
                 debug_assert!(verify::verify(&plain).is_ok(), "our own code must pass: {:?}", verify::verify(&plain));
                 Ok(plain)

@@ -277,6 +277,9 @@ dialects! {
     strict_loops, "numbers": bool = [false, false, false, true, true];
     /// Of the constants 0 and -0 of a function, the first one stands for both.
     merged_zeros, "numbers": bool = [true, false, false, false, false];
+    /// `%` on floats looks at the sign of a product to see whether a remainder has the sign of the divisor, and so misses
+    /// remainders for which the product is too small to have one.
+    modulo_by_product, "numbers": bool = [false, false, true, false, false];
     /// Texts become numbers as by C's `strtod`: they end at a zero byte, and may spell `inf` and `nan`.
     c_numerals, "numbers": bool = [true, false, false, false, false];
     /// `x - 0` is `x + 0`, which makes a negative zero positive.
@@ -294,6 +297,10 @@ dialects! {
     vararg_table, "syntax": bool = [true, false, false, false, false];
     /// A label may have the name of one in a block around it, and the second one of a name in a block is at fault.
     nested_labels, "syntax": bool = [false, true, true, false, false];
+    /// `[[` inside of `[[...]]` is an error, in comments too.
+    nested_brackets_refused, "syntax": bool = [true, false, false, false, false];
+    /// Levels that constructs of a source may be nested, and calls by the host around the one that loads it.
+    max_levels, "syntax": u32 = [199, 199, 199, 198, 198];
     /// Upvalues of a function.
     max_upvalues, "syntax": usize = [60, 255, 255, 255, 255];
     /// How long names of chunks are shown.
@@ -401,6 +408,8 @@ dialects! {
         SharedHandlers::Either,
         SharedHandlers::Either,
     ];
+    /// `__len` gets its operand twice, as other unary operators do; else nil is its second argument.
+    len_gets_operand_twice, "metamethods": bool = [false, true, true, true, true];
     /// `#t` of a table calls `__len`.
     len_of_tables, "metamethods": bool = [false, true, true, true, true];
     /// Tables with `__gc` are finalized; else only userdata are.
@@ -577,6 +586,12 @@ dialects! {
     c_modes, "library": bool = [true, false, false, false, false];
     /// The mode of `io.popen` is left to C.
     c_pipe_modes, "library": bool = [true, true, false, false, false];
+    /// A file that can be opened but not read is an error that says why; else it says only that.
+    read_errors_have_reasons, "library": bool = [true, true, true, true, false];
+    /// Loading a file skips a byte order mark.
+    byte_order_marks, "library": bool = [false, true, true, true, true];
+    /// `read("*n")` takes what C's `fscanf` takes, infinities and NaN among it, and its longest prefix that is a numeral counts.
+    scanned_numbers, "library": bool = [true, true, false, false, false];
     /// The formats of `read` begin with `*`.
     starred_formats, "library": bool = [true, true, false, false, false];
     /// The methods of files are in a table of their own; else in their metatable.

@@ -94,17 +94,33 @@ pub fn arith(op: ArithOp, a: Num, b: Num) -> Option<Num> {
 #[inline]
 #[must_use]
 pub fn arith_in(dialect: &Dialect, op: ArithOp, a: Num, b: Num) -> Option<Num> {
-    if op == ArithOp::Mod && !dialect.integers {
-        return Some(Num::Float(float_mod_by_floor(a.to_float(), b.to_float())));
+    match (op, a, b) {
+        (ArithOp::Mod, ..) if !dialect.integers => Some(Num::Float(float_mod_by_floor(a.to_float(), b.to_float()))),
+        (ArithOp::Mod, Num::Int(_), Num::Int(_)) => arith(op, a, b),
+        (ArithOp::Mod, ..) => Some(Num::Float(float_mod_in(dialect, a.to_float(), b.to_float()))),
+        _ => arith(op, a, b),
     }
-    arith(op, a, b)
 }
 
 /// `a % b` where all numbers are floats: `a - floor(a / b) * b`, not exact for large quotients.
 #[inline]
 #[must_use]
 pub fn float_mod_by_floor(a: f64, b: f64) -> f64 {
-    a - (a / b).floor() * b
+    a - floor(a / b) * b
+}
+
+/// The largest integral float not above `x`. Quotients are seldom so large that they have no fraction; smaller ones are
+/// rounded here, because the processors that we compile for by default need a function call for it.
+#[inline]
+fn floor(x: f64) -> f64 {
+    const WHOLE: f64 = (1i64 << 52) as f64;
+    if x.abs() < WHOLE {
+        let towards_zero = x as i64 as f64;
+        // Of zero the sign matters: `-0.0 % 5` is `0 - -0 * 5`.
+        if towards_zero > x { towards_zero - 1.0 } else { towards_zero.copysign(x) }
+    } else {
+        x.floor()
+    }
 }
 
 #[inline]
@@ -179,6 +195,25 @@ pub fn float_mod(a: f64, b: f64) -> f64 {
     if has_wrong_sign { remainder + b } else { remainder }
 }
 
+/// [`float_mod`] in a dialect with integers.
+#[inline]
+#[must_use]
+pub fn float_mod_in(dialect: &Dialect, a: f64, b: f64) -> f64 {
+    if !dialect.modulo_by_product {
+        return float_mod(a, b);
+    }
+    let remainder = fmod(a, b);
+    if remainder * b < 0.0 { remainder + b } else { remainder }
+}
+
+/// Whether `a % b` on floats is the same in all dialects with integers.
+#[inline]
+#[must_use]
+pub fn float_mod_is_common(a: f64, b: f64) -> bool {
+    let remainder = fmod(a, b);
+    remainder == 0.0 || remainder * b != 0.0
+}
+
 /// `a ^ b`.
 #[inline]
 #[must_use]
@@ -209,6 +244,7 @@ pub const fn shift_right(a: i64, b: i64) -> i64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::dialect::LuaVersion;
 
     #[test]
     fn integer_division_rounds_down() {
@@ -245,6 +281,29 @@ mod tests {
         assert_eq!(float_mod(-1.0, f64::NEG_INFINITY), -1.0);
         assert!(float_mod(1.0, 0.0).is_nan());
         assert!(float_mod(-6.0, 2.0).is_sign_negative());
+    }
+
+    #[test]
+    fn floors_are_those_of_the_standard_library() {
+        let whole = (1i64 << 52) as f64;
+        for x in [0.0, 0.5, 1.0, 1.5, 5e-324, 1e300, whole, whole - 0.5, whole + 1.0, f64::INFINITY] {
+            for x in [x, -x] {
+                assert_eq!(floor(x).to_bits(), x.floor().to_bits(), "{x}");
+            }
+        }
+        assert!(floor(f64::NAN).is_nan());
+    }
+
+    #[test]
+    fn products_that_vanish_tell_no_signs() {
+        let (old, new) = (Dialect::of(LuaVersion::Lua53, false), Dialect::of(LuaVersion::Lua54, false));
+        assert_eq!(float_mod_in(new, -3e-200, 2e-200), 1e-200);
+        assert_eq!(float_mod_in(old, -3e-200, 2e-200), -1e-200);
+        assert!(!float_mod_is_common(-3e-200, 2e-200));
+        for (a, b) in [(-5.5, 2.0), (6.0, -4.0), (-6.0, 2.0), (-1.0, f64::INFINITY), (1e-200, 3.0)] {
+            assert_eq!(float_mod_in(old, a, b).to_bits(), float_mod_in(new, a, b).to_bits());
+            assert!(float_mod_is_common(a, b));
+        }
     }
 
     #[test]

@@ -394,7 +394,15 @@ impl Recorder {
             self.go_round(view, false);
             return Ok(());
         }
-        let n = self.number_of(view, n);
+        let n = match self.ty(control) {
+            // From float to float, so that no round waits for the conversions of the one before; of integers the sum is
+            // the same.
+            Ty::Float => {
+                let one = self.builder.float(1.0);
+                self.builder.value(Ir::FAdd, &[control, one])
+            }
+            _ => self.number_of(view, n),
+        };
         for k in 0..i.c().max(1) {
             let value = match k {
                 0 => n,

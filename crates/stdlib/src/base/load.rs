@@ -210,8 +210,12 @@ pub fn load_file(
         None => (b"=stdin".to_vec(), read_all(vm.host().stream(StandardStream::Input))),
     };
     match text {
-        Ok(text) => load_chunk(vm, without_first_line(&text), &name, mode.unwrap_or(ANY_MODE), environment),
-        Err(error) => Err(file_error(vm, "read", &name[1..], &error)),
+        Ok(text) => {
+            let text = if vm.dialect().byte_order_marks { without_mark(&text) } else { &text };
+            load_chunk(vm, without_first_line(text), &name, mode.unwrap_or(ANY_MODE), environment)
+        }
+        Err(error) if vm.dialect().read_errors_have_reasons => Err(file_error(vm, "read", &name[1..], &error)),
+        Err(_) => Err(vm.string(&[b"cannot read ", &name[1..]].concat())),
     }
 }
 
@@ -228,10 +232,14 @@ fn file_error(vm: &mut Vm, action: &str, path: &[u8], error: &HostError) -> Valu
     vm.string(&message)
 }
 
-/// A file without its byte order mark and without its first line if that begins with `#`. The end of that line stays, so
-/// that lines keep their numbers, except before a binary chunk.
+/// A file without its byte order mark.
+fn without_mark(text: &[u8]) -> &[u8] {
+    text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text)
+}
+
+/// A file without its first line if that begins with `#`. The end of that line stays, so that lines keep their numbers,
+/// except before a binary chunk.
 fn without_first_line(text: &[u8]) -> &[u8] {
-    let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
     if text.first() != Some(&b'#') {
         return text;
     }
@@ -244,7 +252,7 @@ fn without_first_line(text: &[u8]) -> &[u8] {
 
 #[cfg(test)]
 mod tests {
-    use super::without_first_line;
+    use super::{without_first_line, without_mark};
 
     #[test]
     fn marks_and_first_lines_are_no_part_of_a_chunk() {
@@ -258,7 +266,7 @@ mod tests {
             (b"#x\n\x1bLua", b"\x1bLua"),
             (b"", b""),
         ] {
-            assert_eq!(without_first_line(text), chunk);
+            assert_eq!(without_first_line(without_mark(text)), chunk);
         }
     }
 }

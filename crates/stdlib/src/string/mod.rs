@@ -267,7 +267,9 @@ fn rep(vm: &mut Vm) -> NativeResult {
         let empty = vm.string(b"");
         return vm.ret(empty);
     };
-    if unit > max_size(vm) / count {
+    // Where sizes are wide, the buffer of the result needs a byte more than the result.
+    let is_too_large = |size| vm.dialect().wide_sizes && size >= max_size(vm);
+    if unit > max_size(vm) / count || is_too_large(count * unit - separator.len()) {
         return Err(vm.error("resulting string too large"));
     }
     let result = string_with(vm, count * unit - separator.len(), |out| {

@@ -32,7 +32,7 @@ type Result<T> = std::result::Result<T, SyntaxError>;
 ///
 /// The first violation of the grammar.
 pub fn parse(source: &[u8], chunk_name: &[u8], dialect: &Dialect) -> std::result::Result<Chunk, SyntaxError> {
-    parse_until_error(source, chunk_name, dialect).map_err(|broken| broken.error)
+    parse_until_error(source, chunk_name, dialect, 0).map_err(|broken| broken.error)
 }
 
 /// A source that violates the grammar.
@@ -49,7 +49,7 @@ pub struct Broken {
 }
 
 /// As [`parse`], but what stands before an error is not lost: the reference compiles while it parses, so that errors in the
-/// meaning of it come before the error itself.
+/// meaning of it come before the error itself. `depth` levels of nesting count as used up.
 ///
 /// # Errors
 ///
@@ -58,9 +58,11 @@ pub fn parse_until_error(
     source: &[u8],
     chunk_name: &[u8],
     dialect: &Dialect,
+    depth: u32,
 ) -> std::result::Result<Chunk, Box<Broken>> {
     let is_too_long = source.len() > MAX_SOURCE;
     let mut parser = Parser::new(if is_too_long { &[] } else { source }, chunk_name, dialect);
+    parser.level = depth;
     if is_too_long {
         parser.fail(SyntaxError::new(chunk_name, dialect, 1, "chunk is too long"));
     }
@@ -80,9 +82,6 @@ pub fn limit_text(dialect: &Dialect, what: &str, limit: usize, line: u32) -> Str
         format!("{place} has more than {limit} {what}")
     }
 }
-
-/// The last nesting level that is not an error: the host call that runs the parser counts as one.
-const DEEPEST_LEVEL: u32 = MAX_C_CALLS - 2;
 
 /// A token read ahead of the current one, and where it ends.
 #[derive(Clone, Copy)]
@@ -107,7 +106,7 @@ struct Parser<'s> {
     last_line: u32,
     /// The offset behind the last token consumed.
     last_end: u32,
-    /// Nested constructs around the current token.
+    /// Nested constructs around the current token, and what counts as such.
     level: u32,
     /// Whether the innermost function has a variable number of arguments.
     is_vararg: bool,
@@ -334,7 +333,7 @@ impl<'s> Parser<'s> {
     /// Counts a nesting level, which must be left by [`Parser::leave_level`].
     #[inline]
     fn enter_level(&mut self) -> Result<()> {
-        if self.level >= DEEPEST_LEVEL {
+        if self.level >= self.dialect.max_levels {
             return Err(self.too_deep());
         }
         self.level += 1;

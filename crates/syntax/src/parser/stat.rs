@@ -32,7 +32,7 @@ impl Parser<'_> {
                 self.advance();
                 Some(if self.accept(Token::Function) { self.local_function()? } else { self.local_statement()? })
             }
-            Token::Name(_) if is_global => {
+            Token::Name(_) | Token::Global if is_global => {
                 self.advance();
                 Some(if self.accept(Token::Function) { self.global_function()? } else { self.global_statement()? })
             }
@@ -192,11 +192,11 @@ impl Parser<'_> {
     /// Whether the current token begins a declaration of globals.
     fn begins_global(&mut self) -> Result<bool> {
         match self.token {
+            Token::Global => return Ok(true),
             Token::Name(name) if self.dialect.global_declarations && self.lexer.names.name(name) == b"global" => {}
             _ => return Ok(false),
         }
-        let next = self.look_ahead();
-        Ok(matches!(next, Token::Name(_) | Token::Char(b'<' | b'*') | Token::Function) || self.dialect.global_reserved)
+        Ok(matches!(self.look_ahead(), Token::Name(_) | Token::Char(b'<' | b'*') | Token::Function))
     }
 
     fn global_function(&mut self) -> Result<StatKind> {

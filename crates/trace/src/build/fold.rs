@@ -108,7 +108,9 @@ fn fold_floats(tree: &Tree, inst: &Inst) -> Folded {
         Op::FMax => Folded::Float(if a < b { b } else { a }),
         Op::FMin => Folded::Float(if b < a { b } else { a }),
         Op::Call if inst.helper() == Some(Helper::Pow) => Folded::Float(arith::pow(a, b)),
-        Op::Call if inst.helper() == Some(Helper::FMod) => Folded::Float(arith::float_mod(a, b)),
+        Op::Call if inst.helper() == Some(Helper::FMod) && arith::float_mod_is_common(a, b) => {
+            Folded::Float(arith::float_mod(a, b))
+        }
         _ => Folded::No,
     }
 }

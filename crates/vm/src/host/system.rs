@@ -124,7 +124,12 @@ impl Host for SystemHost {
             Purpose::Write => options.write(true).create(true).truncate(true).read(mode.update),
             Purpose::Append => options.append(true).create(true).read(mode.update),
         };
-        Ok(Box::new(SystemFile(options.open(os_str(path))?)))
+        let mut file = options.open(os_str(path))?;
+        if matches!(mode.purpose, Purpose::Append) && !mode.update {
+            // As C does, so that the position is the end before anything is written. What cannot be sought has none.
+            _ = file.seek(SeekFrom::End(0));
+        }
+        Ok(Box::new(SystemFile(file)))
     }
 
     fn remove(&mut self, path: &[u8]) -> HostResult<()> {
@@ -194,6 +199,9 @@ const SHELL: &str = "/bin/sh";
 fn shell(command: &[u8]) -> Command {
     let (program, option) = if cfg!(windows) { ("cmd", "/C") } else { (SHELL, "-c") };
     let mut shell = Command::new(program);
+    // C calls it so, and it calls itself so when it complains.
+    #[cfg(unix)]
+    std::os::unix::process::CommandExt::arg0(&mut shell, "sh");
     shell.arg(option).arg(os_str(command));
     shell
 }

@@ -1,5 +1,6 @@
 //! Table access: inline caches, `__index` and `__newindex`, constructors, length.
 
+use perilune_base::dialect::Dialect;
 use perilune_bytecode::ops::Instr;
 use perilune_runtime::object::{ANY_ELEMENTS, Cache, Gc, Table, mark};
 use perilune_runtime::table::{SetError, Shape, add_field_slot};
@@ -464,7 +465,7 @@ pub(crate) unsafe fn len(vm: *mut Vm, i: Instr, x: Value) -> Step {
                 *(*(*(*vm).thread).frame).base.add(i.a() as usize) = v;
                 Step::Next
             }
-            Ok(Found::Handler(h, _)) => finish::call_handler(vm, h, &[x, x], 1),
+            Ok(Found::Handler(h, x)) => finish::call_handler(vm, h, &length_arguments((*vm).dialect, x), 1),
             Err(_) => Step::Raise,
         }
     }
@@ -483,6 +484,11 @@ fn length(vm: &mut Vm, x: Value) -> Result<Found, Raised> {
         Some(t) => Ok(Found::Value(vm.int_value(t.length()))),
         None => Err(crate::errors::operand(vm, "get length of", x)),
     }
+}
+
+/// What the handler of `__len` is called with.
+fn length_arguments(dialect: &Dialect, x: Value) -> [Value; 2] {
+    [x, if dialect.len_gets_operand_twice { x } else { Value::NIL }]
 }
 
 impl Vm {
@@ -532,7 +538,7 @@ impl Vm {
     pub fn len(&mut self, v: Value) -> Result<Value, Raised> {
         match length(self, v)? {
             Found::Value(v) => Ok(v),
-            Found::Handler(h, x) => self.call_value(h, &[x, x]),
+            Found::Handler(h, x) => self.call_value(h, &length_arguments(self.dialect, x)),
         }
     }
 

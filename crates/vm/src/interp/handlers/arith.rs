@@ -2,6 +2,7 @@
 //!
 //! Tags are compared where they are before payloads are read: then a handler needs no register that it would have to save.
 
+use perilune_base::dialect::Dialect;
 use perilune_base::num::arith as num;
 use perilune_bytecode::ops::Instr;
 use perilune_runtime::stack::Frame;
@@ -144,7 +145,7 @@ float_only! {
 
 /// Integer division and modulo, whose integer form fails for a zero divisor.
 macro_rules! division {
-    ($($name:ident $cold:ident $right:ident $int:path, $float:path, $slow:path;)*) => {
+    ($($name:ident $cold:ident $right:ident $int:path, $float:expr, $slow:path;)*) => {
         $(
             handler!($name(vm, pc, base, consts, frame) {
                 let (x, y) = (reg(base, b_of(pc)), right!($right, base, consts, pc));
@@ -161,7 +162,8 @@ macro_rules! division {
                 (*frame).pc = pc;
                 let (x, y) = (*reg(base, b_of(pc)), *right!($right, base, consts, pc));
                 if x.tag == Tag::Float && y.tag == Tag::Float {
-                    *reg(base, a_of(pc)) = Value::float($float(x.raw_float(), y.raw_float()));
+                    let operate: fn(&Dialect, f64, f64) -> f64 = $float;
+                    *reg(base, a_of(pc)) = Value::float(operate((*vm).dialect, x.raw_float(), y.raw_float()));
                     return next::<M>(vm, pc, base, consts, frame);
                 }
                 after::<M>(vm, consts, $slow(vm, again(pc), x, y))
@@ -170,10 +172,10 @@ macro_rules! division {
     };
 }
 division! {
-    modulo modulo_cold register num::int_mod, num::float_mod, arith::modulo;
-    mod_k mod_k_cold constant num::int_mod, num::float_mod, arith::modulo;
-    idiv idiv_cold register num::int_idiv, num::float_idiv, arith::idiv;
-    idiv_k idiv_k_cold constant num::int_idiv, num::float_idiv, arith::idiv;
+    modulo modulo_cold register num::int_mod, num::float_mod_in, arith::modulo;
+    mod_k mod_k_cold constant num::int_mod, num::float_mod_in, arith::modulo;
+    idiv idiv_cold register num::int_idiv, |_, x, y| num::float_idiv(x, y), arith::idiv;
+    idiv_k idiv_k_cold constant num::int_idiv, |_, x, y| num::float_idiv(x, y), arith::idiv;
 }
 
 /// Operators on integers.

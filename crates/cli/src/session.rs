@@ -66,12 +66,12 @@ fn attach_jit(vm: &mut Vm, command: &Command, dumps: Sink) -> Rc<Jit> {
         ..JitOptions::default()
     };
     if let Some(hot) = command.hot {
+        if hot == 1 {
+            let JitOptions { waits_per_inst, free_insts, .. } = JitOptions::eager();
+            (options.waits_per_inst, options.free_insts) = (waits_per_inst, free_insts);
+        }
         options.hot = hot;
         options.hot_exit = options.hot_exit.min(hot);
-        if hot == 1 {
-            // Tests are short, and want much code.
-            options.free_insts *= 5;
-        }
     }
     if let Some(bytes) = command.jit_memory {
         options.max_code = bytes;

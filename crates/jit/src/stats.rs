@@ -17,6 +17,8 @@ pub struct Stats {
     pub segments: u64,
     /// Times that code was made.
     pub compilations: u64,
+    /// Instructions that it was made of, each time anew.
+    pub compiled_instructions: u64,
     /// Bytes of code memory in use.
     pub code_bytes: usize,
     /// Times that code was entered.
@@ -54,11 +56,13 @@ impl fmt::Display for Stats {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(
             f,
-            "jit: {} trees, {} instructions, {} segments, compiled {} times in {:.1} ms, {} KiB of code",
+            "jit: {} trees, {} instructions, {} segments, compiled {} times ({} instructions) in {:.1} ms, \
+             {} KiB of code",
             self.trees,
             self.instructions,
             self.segments,
             self.compilations,
+            self.compiled_instructions,
             self.compile_time.as_secs_f64() * 1e3,
             self.code_bytes / 1024
         )?;

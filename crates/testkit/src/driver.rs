@@ -146,7 +146,7 @@ fn prepare(request: &Request) -> Box<Vm> {
         Mode::Plain => {}
         Mode::Stress => vm.heap_mut().set_stress(true),
         Mode::Hooked => hook_a_thread_that_never_runs(&mut vm),
-        Mode::Jit => vm.set_tier(Jit::new(JitOptions::default())),
+        Mode::Jit => vm.set_tier(Jit::new(JitOptions { hot: 120, free_insts: 3_000, ..JitOptions::default() })),
         Mode::Hot => vm.set_tier(Jit::new(hot())),
         Mode::Exits => vm.set_tier(Jit::new(JitOptions { exit_every: 3, ..hot() })),
         Mode::HotStress => {
@@ -159,7 +159,7 @@ fn prepare(request: &Request) -> Box<Vm> {
 
 /// Each loop and each exit is hot at once.
 fn hot() -> JitOptions {
-    JitOptions { hot: 1, hot_exit: 1, ..JitOptions::default() }
+    JitOptions { free_insts: 3_000, ..JitOptions::eager() }
 }
 
 /// Any thread with a hook makes the interpreter look for hooks everywhere. Scripts cannot see this one.

@@ -103,7 +103,7 @@ const OLD_PROGRAMS: &[(&str, &str)] = &[
 
 /// Settings of the compiler that must make no difference.
 fn settings() -> [JitOptions; 3] {
-    let hot = JitOptions { hot: 1, hot_exit: 1, ..JitOptions::default() };
+    let hot = JitOptions { free_insts: 3_000, ..JitOptions::eager() };
     [JitOptions::default(), hot.clone(), JitOptions { exit_every: 3, ..hot }]
 }
 

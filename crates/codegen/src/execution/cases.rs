@@ -596,10 +596,45 @@ snap 3 end, pc 4, slots #1=%7 #2=%8, fuel 5
     cases.push(case("a helper that fails", &text, m));
 }
 
+/// A path whose exits store more and more of the same, and one of them another value for a slot that the others agree on.
+/// Each exit is taken once, and so is the way through the loop.
+fn exits_in_common(cases: &mut Vec<Case>) {
+    let text = "\
+header 0 pc 1, snap 0, inputs %0=#1:int %1=#2:flt %2=#3:int
+segment 0 from header 0
+  %3 = add %0 1 int
+  %4 = mul %3 %3 int
+  %5 ne %4 4 -> snap 1
+  %6 = fadd %1 0.5 flt
+  %7 = xor %4 21 int
+  %8 ne %3 3 -> snap 2
+  %9 = sub %7 %0 int
+  %10 ne %3 5 -> snap 3
+  %11 = mul %9 3 int
+  %12 ne %3 7 -> snap 4
+  %13 lt %3 %2 -> snap 5
+  around header 0, snap 6
+snap 0 guard, pc 1
+snap 1 guard, pc 2, slots #1=%3 #4=%4, fuel 1
+snap 2 guard, pc 3, slots #1=%3 #2=%6 #4=%4 #5=%7, fuel 2
+snap 3 guard, pc 4, slots #1=%3 #2=%6 #4=%4 #5=%7 #6=%9 #7=7, fuel 3
+snap 4 guard, pc 5, slots #1=%3 #2=%6 #4=%4 #5=%9 #6=%11 #7=%7, fuel 4
+snap 5 guard, pc 6, slots #1=%3 #2=%6 #4=%4 #5=%7 #6=%9 #8=%0, fuel 5
+snap 6 guard, pc 1, slots #1=%3 #2=%6, fuel 6
+";
+    for (start, fuel) in [(1, 100), (2, 100), (4, 100), (6, 100), (7, 100), (7, 14)] {
+        let mut m = Model { fuel, ..model() };
+        m.set_slot(1, Val::int(start));
+        m.set_slot(2, Val::float(0.25));
+        m.set_slot(3, Val::int(20));
+        cases.push(case(format!("exits in common from {start} with fuel {fuel}"), text, m));
+    }
+}
+
 pub(super) fn all() -> Vec<Case> {
     let mut cases = Vec::new();
     let families = [binary_ints, constant_ints, unary_ints, floats, guards, whole_values, properties, nested];
-    for add in families.into_iter().chain([alternatives, ranges, returns, others, either]) {
+    for add in families.into_iter().chain([alternatives, ranges, returns, exits_in_common, others, either]) {
         add(&mut cases);
     }
     cases

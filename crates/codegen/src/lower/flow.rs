@@ -1,4 +1,4 @@
-//! Headers, edges, exits, guards: how control goes.
+//! Headers, edges, guards: how control goes.
 
 use cranelift_codegen::ir::condcodes::{FloatCC, IntCC};
 use cranelift_codegen::ir::{Block, BlockArg, InstBuilder, Value, types};
@@ -179,7 +179,7 @@ impl Lowering<'_, '_, '_> {
     }
 
     /// Lets the places of a header's inputs be the parameters of one of its blocks.
-    fn take_inputs(&mut self, id: HeaderId, block: Block) {
+    pub(super) fn take_inputs(&mut self, id: HeaderId, block: Block) {
         let params = self.inputs_of(id, block);
         for (input, param) in self.tree.header(id).inputs.iter().zip(params) {
             self.places[input.index()] = Place::Value(param);
@@ -261,7 +261,7 @@ impl Lowering<'_, '_, '_> {
     pub(super) fn failed(&mut self, id: HeaderId) {
         let HeaderBlocks { preheader, failed, .. } = self.headers[id.index()];
         self.b.switch_to_block(failed);
-        let Some(to) = self.tree.header(id).alternative else { return self.leave_from(id, preheader) };
+        let Some(to) = self.tree.header(id).alternative else { return self.leave_from_preheader(id) };
         let params = self.inputs_of(id, preheader);
         let mut args = Vec::new();
         let mut refused = None;
@@ -271,7 +271,7 @@ impl Lowering<'_, '_, '_> {
             match carried {
                 Some(n) if self.tree.ty(self.tree.header(id).inputs[n]) == inst.ty => args.push(params[n]),
                 Some(_) => {
-                    self.leave_from(id, preheader);
+                    self.leave_from_preheader(id);
                     return self.refuse(id, refused);
                 }
                 None => {
@@ -296,7 +296,7 @@ impl Lowering<'_, '_, '_> {
         if let Some(block) = refused {
             self.b.set_cold_block(block);
             self.b.switch_to_block(block);
-            self.leave_from(id, self.headers[id.index()].preheader);
+            self.leave_from_preheader(id);
         }
     }
 
@@ -362,111 +362,6 @@ impl Lowering<'_, '_, '_> {
         }
         // A call out has had all slots in their places, and may have changed them there.
         if calls_out { None } else { self.tree.input(from, slot) }
-    }
-
-    // Exits.
-
-    /// The block that execution leaves through a snapshot by.
-    pub(super) fn exit_of(&mut self, snap: SnapId) -> Block {
-        if let Some(block) = self.exits[snap.index()] {
-            return block;
-        }
-        let block = self.b.create_block();
-        self.exits[snap.index()] = Some(block);
-        if !self.is_continued[snap.index()] {
-            self.b.set_cold_block(block);
-            self.pending.push_back(snap);
-        }
-        block
-    }
-
-    pub(super) fn exit_block(&mut self, snap: SnapId) {
-        let Some(block) = self.exits[snap.index()] else { return };
-        self.b.switch_to_block(block);
-        self.leave(snap);
-    }
-
-    /// Puts the state of a snapshot into memory, and pays the path's fuel.
-    pub(super) fn materialize(&mut self, snap: SnapId) {
-        let header = self.tree.header_of(self.tree.snapshot(snap).segment);
-        let base = self.base();
-        for slot in &self.tree.snapshot(snap).slots {
-            self.store_slot(header, slot.slot, slot.value, base);
-        }
-        for input in handover::carried_inputs(self.tree, snap) {
-            self.store_slot(header, self.tree.inst(input).aux, input, base);
-        }
-        self.pay(-i64::from(self.tree.snapshot(snap).fuel));
-    }
-
-    /// Leaves through a snapshot. What many exits of a loop have in common is in a block that they share.
-    fn leave(&mut self, snap: SnapId) {
-        self.store_written(snap);
-        let carried = handover::carried_inputs(self.tree, snap);
-        let n = self.int(i64::from(snap.0));
-        if let Some(shared) = self.shared_exits.get(&carried) {
-            self.b.ins().jump(*shared, &[BlockArg::Value(n)]);
-            return;
-        }
-        let shared = self.b.create_block();
-        self.b.set_cold_block(shared);
-        self.b.append_block_param(shared, types::I64);
-        self.b.ins().jump(shared, &[BlockArg::Value(n)]);
-        self.b.switch_to_block(shared);
-        let n = self.b.block_params(shared)[0];
-        self.leave_with(&carried, n);
-        self.shared_exits.insert(carried, shared);
-    }
-
-    /// Stores what only the code knows of the state of a snapshot. The caller does the rest: see [`handover`].
-    pub(super) fn store_payloads(&mut self, snap: SnapId) {
-        self.store_written(snap);
-        for input in handover::carried_inputs(self.tree, snap) {
-            self.store_payload(self.tree.inst(input).aux, input);
-        }
-    }
-
-    fn store_written(&mut self, snap: SnapId) {
-        for slot in &self.tree.snapshot(snap).slots {
-            self.store_payload(slot.slot, slot.value);
-        }
-    }
-
-    /// Leaves with the number of a snapshot, when these inputs are stored. The caller does the rest: see [`handover`].
-    fn leave_with(&mut self, carried: &[Ref], n: Value) {
-        for input in carried {
-            self.store_payload(self.tree.inst(*input).aux, *input);
-        }
-        self.pay(0);
-        self.b.ins().return_(&[n]);
-    }
-
-    /// Stores the payload of a slot's value, if the caller does not know it; with the tag, if only the code knows that.
-    fn store_payload(&mut self, slot: u32, value: Ref) {
-        if self.tree.ty(value).is_primitive() || handover::constant(self.tree, value).is_some() {
-            return;
-        }
-        let base = self.base();
-        if self.tree.ty(value) == Ty::Num {
-            return self.store_number(value, base, Self::slot_offset(slot));
-        }
-        let v = self.value(value);
-        self.store(v, base, Self::slot_offset(slot));
-    }
-
-    /// The block that leaves at a header, in front of its loop.
-    pub(super) fn header_exit(&mut self, id: HeaderId) {
-        let HeaderBlocks { body, exit, .. } = self.headers[id.index()];
-        self.b.switch_to_block(exit);
-        self.leave_from(id, body);
-    }
-
-    /// Leaves at a header, with the parameters of one of its blocks for inputs.
-    fn leave_from(&mut self, id: HeaderId, block: Block) {
-        self.take_inputs(id, block);
-        let snap = self.tree.header(id).snap;
-        let n = self.int(i64::from(snap.0));
-        self.leave_with(&handover::carried_inputs(self.tree, snap), n);
     }
 
     /// Goes on only if `holds`; otherwise leaves through a snapshot.

@@ -22,17 +22,19 @@
 //!
 //! | module | operations |
 //! |---|---|
-//! | `flow` | headers, edges, exits, guards |
+//! | `flow` | headers, edges, guards |
+//! | `exits` | what is stored at the ways out |
 //! | `arith` | numbers |
 //! | `memory` | loads, stores, barriers |
 //! | `calls` | helpers, calls out of the tree |
 
 mod arith;
 mod calls;
+mod exits;
 mod flow;
 mod memory;
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{
@@ -107,12 +109,10 @@ struct Lowering<'a, 'b, 'f> {
     is_continued: Vec<bool>,
     /// By instruction: whether a preheader has it.
     is_hoisted: Vec<bool>,
-    /// Blocks that leave with these inputs of a header, for the exits that share them; see `flow`.
-    shared_exits: HashMap<Vec<Ref>, Block>,
     /// The addresses of elements of tables of any kind, by the load of their tags.
     elements: HashMap<Ref, Value>,
-    /// Exit blocks that are not filled yet.
-    pending: VecDeque<SnapId>,
+    /// Exits whose blocks are not filled yet.
+    pending: Vec<(Block, SnapId)>,
     /// The longest path.
     most_fuel: i64,
     /// The header to leave at when a guard fails, while a preheader is filled.
@@ -149,9 +149,8 @@ impl<'a, 'b, 'f> Lowering<'a, 'b, 'f> {
             exits: vec![None; tree.snapshots.len()],
             is_continued,
             is_hoisted: vec![false; tree.insts.len()],
-            shared_exits: HashMap::new(),
             elements: HashMap::new(),
-            pending: VecDeque::new(),
+            pending: Vec::new(),
             most_fuel: i64::from(tree.most_fuel()),
             preheader_of: None,
             guards: 0,
@@ -165,12 +164,9 @@ impl<'a, 'b, 'f> Lowering<'a, 'b, 'f> {
         for id in self.tree.segment_ids() {
             self.segment(id);
         }
-        while let Some(snap) = self.pending.pop_front() {
-            self.exit_block(snap);
-        }
+        self.leave_all();
         for id in self.tree.header_ids() {
             self.failed(id);
-            self.header_exit(id);
         }
     }
 

@@ -15,9 +15,6 @@ const MAX_HOISTED_EXITS: u32 = 8;
 /// Instructions of a tree for which an exit must be taken once more before it is followed.
 const INSTS_PER_EXIT: u32 = 8;
 
-/// Exits that a segment may wait for its code, for each instruction of the tree.
-const WAITS_PER_INST: usize = 32;
-
 /// What an exit in front of a loop counts for, whose rounds are all interpreted then.
 const WAITS_PER_LOOP: usize = 64;
 
@@ -60,19 +57,15 @@ impl Jit {
         let fuel = unsafe { (*vm).fuel_left() };
         let next = match grown.exits[snap.index()].role {
             Role::Header(_) if fuel < grown.code.most_fuel() => Next::Interpret,
-            Role::Header(header) => grown.left_at_header(header, snap, inner.recording.is_some()),
-            Role::Continued => grown.left_continued(),
+            Role::Header(header) => grown.left_at_header(header, snap, &self.options, inner.recording.is_some()),
+            // A segment for the exit waits for its code.
+            Role::Continued => grown.compile_after(1, &self.options),
             Role::Guard => grown.left_through_guard(snap, &self.options, inner.recording.is_some()),
         };
         match next {
             Next::Interpret => After::Interpret,
             Next::Compile => {
-                self.compile(inner, at);
-                After::Interpret
-            }
-            Next::CompileIfAfforded => {
-                let size = inner.trees[at].as_ref().map_or(0, |grown| grown.tree.insts.len());
-                if inner.affords(size) {
+                if inner.affords_tree(at) {
                     self.compile(inner, at);
                 }
                 After::Interpret
@@ -134,10 +127,8 @@ enum Role {
 /// What follows from an exit.
 enum Next {
     Interpret,
-    /// Make the tree's code anew: a header has changed.
+    /// Make the tree's code anew, if the program has run long enough.
     Compile,
-    /// Make code of segments that wait for it, if the program has run long enough.
-    CompileIfAfforded,
     /// Record another way through the loop of a header, whose hoisted guards fail.
     Alternative(HeaderId),
     /// Record a side segment.
@@ -170,7 +161,7 @@ impl Grown {
     }
 
     /// A hoisted guard has failed, or a bounds check of all rounds.
-    fn left_at_header(&mut self, id: HeaderId, snap: SnapId, is_recording: bool) -> Next {
+    fn left_at_header(&mut self, id: HeaderId, snap: SnapId, options: &JitOptions, is_recording: bool) -> Next {
         let count = &mut self.exits[snap.index()].count;
         if *count < MAX_HOISTED_EXITS || is_recording {
             return Next::Interpret;
@@ -178,34 +169,28 @@ impl Grown {
         *count = 0;
         let place = (self.tree.header(id).pc, &self.tree.header(id).frames);
         let copies = self.tree.headers.iter().filter(|header| (header.pc, &header.frames) == place).count();
-        let waits = self.pending() > 0;
+        let is_pending = self.pending() > 0;
         let header = &mut self.tree.headers[id.index()];
-        if header.is_pinned {
-            Next::Interpret
-        } else if header.alternative.is_some() && waits {
-            // It may be the one that has no code yet. Without it, whole loops are interpreted.
-            self.waits += MAX_HOISTED_EXITS as usize * WAITS_PER_LOOP;
-            self.compile_if_waited_for()
+        if self.is_stale || header.alternative.is_some() && is_pending {
+            // It may be this header that has changed, or its alternative that has no code yet.
+        } else if header.is_pinned {
+            return Next::Interpret;
         } else if !header.ranges.is_empty() && !header.has_no_ranges {
             header.has_no_ranges = true;
-            Next::Compile
+            self.is_stale = true;
         } else if header.alternative.is_some() || copies >= MAX_COPIES {
             header.is_pinned = true;
-            Next::Compile
+            self.is_stale = true;
         } else {
-            Next::Alternative(id)
+            return Next::Alternative(id);
         }
-    }
-
-    /// A segment for the exit waits for its code.
-    fn left_continued(&mut self) -> Next {
-        self.waits += 1;
-        self.compile_if_waited_for()
+        // Each time, the rounds of a whole loop are interpreted.
+        self.compile_after(MAX_HOISTED_EXITS as usize * WAITS_PER_LOOP, options)
     }
 
     /// The code is made anew when the exits that it would save have cost as much as making it does.
-    fn compile_if_waited_for(&self) -> Next {
-        if self.waits > self.tree.insts.len() * WAITS_PER_INST { Next::CompileIfAfforded } else { Next::Interpret }
+    fn compile_after(&mut self, exits: usize, options: &JitOptions) -> Next {
+        if self.has_waited(exits, options.waits_per_inst) { Next::Compile } else { Next::Interpret }
     }
 
     fn left_through_guard(&mut self, snap: SnapId, options: &JitOptions, is_recording: bool) -> Next {

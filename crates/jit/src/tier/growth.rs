@@ -74,7 +74,16 @@ impl Jit {
             Ok(code) => {
                 let exits = Grown::exits_of(&grown);
                 let compiled_segments = grown.segments.len();
-                inner.trees[at] = Some(Grown { tree: grown, notes, origin, code, exits, compiled_segments, waits: 0 });
+                inner.trees[at] = Some(Grown {
+                    tree: grown,
+                    notes,
+                    origin,
+                    code,
+                    exits,
+                    compiled_segments,
+                    is_stale: false,
+                    waits: 0,
+                });
                 self.register(inner, at);
             }
             Err(why) => self.give_up(inner, place, why, None),
@@ -106,6 +115,7 @@ impl Jit {
                 function: grown.notes.function,
                 entries: Cell::new(0),
                 spent: Cell::new(0),
+                poor: Cell::new(0),
             });
             inner.places.insert(place, Place::Compiled { door, mismatches });
         }
@@ -121,7 +131,7 @@ impl Jit {
         origin: Origin,
     ) -> Result<Rc<Compiled>, Abort> {
         let begun = now();
-        inner.compiled += tree.insts.len() as u64;
+        inner.stats.compiled_instructions += tree.insts.len() as u64;
         opt::reset(tree);
         check(tree, "recording");
         self.dump(Phase::Ir, at, tree);
@@ -171,27 +181,29 @@ impl Jit {
         match self.generate(inner, at, &mut grown.tree, &grown.notes, grown.origin) {
             Ok(code) => {
                 grown.code = code;
-                grown.waits = 0;
+                grown.is_stale = false;
                 grown.compiled_segments = grown.tree.segments.len();
             }
             // The code that is there is still right: exits that have a continuation leave as before.
             Err(why) => inner.stats.aborted(why),
         }
+        // Where there was no room for it, the next try waits as long.
+        grown.waits = 0;
         inner.trees[at] = Some(grown);
         self.register(inner, at);
     }
 
-    /// Entries of a tree's code are not worth it. Whether that may change: the paths that leave so soon may have segments
-    /// that wait for their code, which they get as soon as the program has run long enough.
-    pub(super) fn grows(&self, inner: &mut Inner, at: usize) -> bool {
-        let Some(Some(grown)) = inner.trees.get(at) else { return false };
-        if grown.pending() == 0 {
-            return false;
+    /// Entries by a door were not worth it. That may change: the paths that leave so soon may have segments that wait for
+    /// their code. Without any, nobody tries for ever.
+    pub(super) fn poor(&self, inner: &mut Inner, place: *const Instr, door: &Door, arrivals: u32) {
+        let Some(Some(grown)) = inner.trees.get_mut(door.tree) else { return };
+        if grown.is_behind() {
+            if grown.has_waited(arrivals as usize, self.options.waits_per_inst) && inner.affords_tree(door.tree) {
+                self.compile(inner, door.tree);
+            }
+        } else if door.is_hopeless() {
+            inner.places.insert(place, Place::Blacklisted);
         }
-        if inner.affords(grown.tree.insts.len()) {
-            self.compile(inner, at);
-        }
-        true
     }
 
     /// A recording, or the making of code, has failed.
@@ -224,6 +236,17 @@ impl Grown {
     /// Segments that wait for their code.
     pub(super) fn pending(&self) -> usize {
         self.tree.segments.len() - self.compiled_segments
+    }
+
+    /// Whether making the code anew would change it.
+    pub(super) fn is_behind(&self) -> bool {
+        self.is_stale || self.pending() > 0
+    }
+
+    /// Counts exits that other code would save: whether they have cost as much by now as making it does.
+    pub(super) fn has_waited(&mut self, exits: usize, waits_per_inst: u32) -> bool {
+        self.waits += exits;
+        self.waits > self.tree.insts.len() * waits_per_inst as usize
     }
 
     /// Whether enough of them have come together, which is the sooner the sooner an exit is hot.

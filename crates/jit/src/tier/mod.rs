@@ -47,7 +47,7 @@ use crate::seen::Seen;
 use crate::stats::Stats;
 use crate::view::{ProtoAt, View};
 
-use place::{Place, PlaceHasher};
+use place::{Place, PlaceHasher, Verdict};
 
 /// Settings of the trace compiler.
 #[derive(Clone, Debug)]
@@ -56,6 +56,8 @@ pub struct JitOptions {
     pub hot: u32,
     /// Exits through a guard before a side segment is recorded.
     pub hot_exit: u32,
+    /// Exits that code which would save them may be waited for, for each instruction that it would be made of.
+    pub waits_per_inst: u32,
     /// Instructions that are made code of without asking how long the program has run.
     pub free_insts: u64,
     /// Most segments of a tree.
@@ -79,9 +81,10 @@ pub struct JitOptions {
 impl Default for JitOptions {
     fn default() -> Self {
         JitOptions {
-            hot: 120,
+            hot: 500,
             hot_exit: 12,
-            free_insts: 3_000,
+            waits_per_inst: 32,
+            free_insts: 600,
             max_segments: 160,
             max_code: 32 << 20,
             exit_every: 0,
@@ -91,6 +94,14 @@ impl Default for JitOptions {
             passes_off: Vec::new(),
             perf_map: false,
         }
+    }
+}
+
+impl JitOptions {
+    /// Everything is hot at once, as tests want it, which are short.
+    #[must_use]
+    pub fn eager() -> JitOptions {
+        JitOptions { hot: 1, hot_exit: 1, waits_per_inst: 8, free_insts: 15_000, ..JitOptions::default() }
     }
 }
 
@@ -108,11 +119,11 @@ const FUEL_PER_INST: u64 = 12_000;
 
 /// Fuel for the time that it takes to enter code and to leave it. Where that happens often, what the exits have cost so far
 /// may be spent on code that has fewer of them.
-const FUEL_PER_ENTRY: u64 = 400;
+const FUEL_PER_ENTRY: u64 = 100;
 
 /// Calls of a function that count as a round of a loop. Those that must be compiled on their own, because they call
 /// themselves, are known from what was recorded elsewhere: see `Recorder::missed`.
-const CALLS_PER_ROUND: u32 = 16;
+const CALLS_PER_ROUND: u32 = 4;
 
 /// Fuel that a recording waits for a function to return.
 const MAX_WAIT: u64 = 100_000;
@@ -150,7 +161,9 @@ struct Grown {
     exits: Vec<exits::Exit>,
     /// Segments that the code has.
     compiled_segments: usize,
-    /// Exits taken although there is a segment for them, which has no code yet.
+    /// Whether the code lacks what was decided about headers since.
+    is_stale: bool,
+    /// Exits taken that other code would have saved: there is a segment for them, which has no code yet.
     waits: usize,
 }
 
@@ -188,8 +201,6 @@ struct Inner {
     functions: Functions,
     met: Seen,
     stats: Stats,
-    /// Instructions that were made code of so far, however often.
-    compiled: u64,
     /// Fuel that the program has spent so far.
     fuel_used: u64,
     /// [`JitOptions::free_insts`].
@@ -236,7 +247,14 @@ impl Inner {
     /// whole. Fuel is the clock, so that the answer is the same on every run.
     fn affords(&self, instructions: usize) -> bool {
         let clock = self.fuel_used + self.stats.entries * FUEL_PER_ENTRY;
-        self.compiled + instructions as u64 <= self.free_insts + clock / FUEL_PER_INST
+        self.stats.compiled_instructions + instructions as u64 <= self.free_insts + clock / FUEL_PER_INST
+    }
+}
+
+impl Inner {
+    /// Whether it has run long enough for making the code of a tree anew.
+    fn affords_tree(&self, at: usize) -> bool {
+        self.trees.get(at).and_then(Option::as_ref).is_some_and(|grown| self.affords(grown.tree.insts.len()))
     }
 }
 
@@ -263,7 +281,6 @@ impl Jit {
             functions: Functions::default(),
             met: Seen::default(),
             stats: Stats::default(),
-            compiled: 0,
             fuel_used: 0,
             free_insts: options.free_insts,
         };
@@ -320,39 +337,44 @@ impl Jit {
     }
 
     /// Enters the code of the place where the VM stands. Where that leaves in front of a function's first instruction, goes on
-    /// there. What has no code, or not for these types, may be recorded.
-    unsafe fn enter(&self, vm: *mut Vm, mut way: Way) -> After {
-        loop {
-            // SAFETY: the caller's duty; after a call the current frame stands at the function's first instruction.
-            unsafe {
-                let place = (*(*(*vm).current_thread()).frame).pc;
-                match self.enter_once(vm, place) {
-                    Entry::Refused => return self.begin(vm, place, way),
-                    Entry::Left(after) => return after,
-                    Entry::AtCall => way = Way::Call,
+    /// there. What has no code, or not for these types, may be recorded. Says also when to look at the place again.
+    unsafe fn enter(&self, vm: *mut Vm, place: *const Instr, way: Way) -> (After, u32) {
+        // SAFETY: the caller's duty; after a call the current frame stands at the function's first instruction.
+        unsafe {
+            let (mut entry, rest) = self.enter_once(vm, place);
+            let (mut at, mut by) = (place, way);
+            let after = loop {
+                match entry {
+                    Entry::Refused => break self.begin(vm, at, by),
+                    Entry::Left(after) => break after,
+                    Entry::AtCall => {}
                 }
-                let place = (*(*(*vm).current_thread()).frame).pc;
-                if !matches!(self.inner.borrow().places.get(&place), Some(Place::Compiled { .. })) {
-                    return After::Interpret;
+                (at, by) = ((*(*(*vm).current_thread()).frame).pc, Way::Call);
+                if !matches!(self.inner.borrow().places.get(&at), Some(Place::Compiled { .. })) {
+                    break After::Interpret;
                 }
-            }
+                (entry, _) = self.enter_once(vm, at);
+            };
+            (after, rest.unwrap_or_else(|| self.patience_of(place, way)))
         }
     }
 
-    unsafe fn enter_once(&self, vm: *mut Vm, place: *const Instr) -> Entry {
+    /// Enters the code of a place, if it has any. Says also how many arrivals it rests then, unless something has become
+    /// known of the place.
+    unsafe fn enter_once(&self, vm: *mut Vm, place: *const Instr) -> (Entry, Option<u32>) {
         let door = match self.inner.borrow().places.get(&place) {
             Some(Place::Compiled { door, .. }) => door.clone(),
-            Some(Place::Cold { .. } | Place::Blacklisted) | None => return Entry::Refused,
+            Some(Place::Cold { .. } | Place::Blacklisted) | None => return (Entry::Refused, None),
         };
         // SAFETY: the caller's duty: the current frame stands at the place, which is the headers' own.
         unsafe {
             let closure = View::new(vm).closure(0);
             if door.function.is_some_and(|function| function != closure) {
-                return Entry::Refused;
+                return (Entry::Refused, None);
             }
             let before = (*vm).fuel_left();
             if before < door.code.most_fuel() {
-                return Entry::Left(After::Interpret);
+                return (Entry::Left(After::Interpret), Some(1));
             }
             let mut outcome = Outcome::NotEntered;
             for header in &door.headers {
@@ -361,14 +383,19 @@ impl Jit {
                     break;
                 }
             }
-            let pays = door.pays(before - (*vm).fuel_left());
+            let verdict = door.account(before - (*vm).fuel_left());
             let mut inner = self.inner.borrow_mut();
             inner.fuel_used = (*vm).fuel_used();
             inner.stats.entries += 1;
-            if !pays && !self.grows(&mut inner, door.tree) {
-                inner.places.insert(place, Place::Blacklisted);
+            let mut rest = Some(door.rest());
+            if let Verdict::Poor(arrivals) = verdict {
+                self.poor(&mut inner, place, &door, arrivals);
+                rest = None;
             }
-            self.conclude(&mut inner, vm, outcome)
+            if outcome == Outcome::NotEntered {
+                rest = None;
+            }
+            (self.conclude(&mut inner, vm, outcome), rest)
         }
     }
 
@@ -478,7 +505,7 @@ impl Jit {
         match self.inner.borrow().places.get(&place) {
             None => hot,
             Some(Place::Cold { tries }) => hot.saturating_mul(1 << (*tries).min(16)),
-            Some(Place::Compiled { .. }) => 1,
+            Some(Place::Compiled { door, .. }) => door.rest(),
             Some(Place::Blacklisted) => u32::MAX,
         }
     }
@@ -501,8 +528,7 @@ impl Tier for Jit {
         // SAFETY: the caller's duty: the current frame is a Lua frame with `pc` stored, and the VM is ours.
         unsafe {
             let place = (*(*(*vm).current_thread()).frame).pc;
-            let after = self.enter(vm, Way::Loop);
-            let patience = self.patience_of(place, Way::Loop);
+            let (after, patience) = self.enter(vm, place, Way::Loop);
             (*vm).hot_counters().set(place, patience);
             after
         }
@@ -513,8 +539,8 @@ impl Tier for Jit {
         unsafe {
             let frame = (*(*vm).current_thread()).frame;
             let (proto, place) = (tier::proto_of(frame), (*frame).pc);
-            let after = self.enter(vm, Way::Call);
-            tier::set_calls(proto, self.patience_of(place, Way::Call));
+            let (after, patience) = self.enter(vm, place, Way::Call);
+            tier::set_calls(proto, patience);
             after
         }
     }

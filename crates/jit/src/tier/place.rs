@@ -31,28 +31,54 @@ pub(super) struct Door {
     /// Entries since the last account, and the fuel that was spent in the code.
     pub(super) entries: Cell<u32>,
     pub(super) spent: Cell<i64>,
+    /// Accounts in a row that have shown that entering is not worth it.
+    pub(super) poor: Cell<u32>,
 }
 
 /// Entries after which a door is judged.
-const ACCOUNTED: u32 = 1024;
+const ACCOUNTED: u32 = 256;
 
 /// Fuel that an entry must be worth on the average: about so many instructions does the interpreter run in the time that
 /// it takes to enter and to leave.
 const WORTH: i64 = 20;
 
+/// The most arrivals between two entries, as a power of two.
+const MAX_REST: u32 = 10;
+
+/// What the accounts of a door say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// Nothing new.
+    Open,
+    /// Entering was not worth it at so many arrivals, those that went by included.
+    Poor(u32),
+}
+
 impl Door {
-    /// Notes an entry that has spent so much fuel: whether entering is worth it.
-    pub(super) fn pays(&self, spent: i64) -> bool {
+    /// Notes an entry that has spent so much fuel.
+    pub(super) fn account(&self, spent: i64) -> Verdict {
         // The counter may have been filled up meanwhile, by a call.
         self.spent.set(self.spent.get() + if spent < 0 { WORTH } else { spent });
         self.entries.set(self.entries.get() + 1);
         if self.entries.get() < ACCOUNTED {
-            return true;
+            return Verdict::Open;
         }
         let pays = self.spent.get() >= i64::from(ACCOUNTED) * WORTH;
         self.entries.set(0);
         self.spent.set(0);
-        pays
+        let arrivals = ACCOUNTED * self.rest();
+        self.poor.set(if pays { 0 } else { self.poor.get() + 1 });
+        if pays { Verdict::Open } else { Verdict::Poor(arrivals) }
+    }
+
+    /// Whether entering has not been worth it for so long that it is given up, unless the code grows.
+    pub(super) fn is_hopeless(&self) -> bool {
+        self.poor.get() >= MAX_REST
+    }
+
+    /// Arrivals until the next entry: the less entering is worth, the more.
+    pub(super) fn rest(&self) -> u32 {
+        1 << self.poor.get().min(MAX_REST)
     }
 }
 

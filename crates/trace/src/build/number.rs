@@ -133,7 +133,7 @@ mod tests {
         assert_eq!(b.number_prop(slots, 0, 9, snap), Ok(x));
         let float = b.load_prop(slots, 0, 9, Ty::Float, snap).expect("no contradiction");
         assert_eq!((b.ty(x), b.ty(float)), (Ty::Num, Ty::Float));
-        assert!(b.load_prop(slots, 0, 9, Ty::Int, snap).is_err(), "it is a float by now");
+        assert!(b.load_prop(slots, 0, 9, Ty::Str, snap).is_err(), "it is a number");
         assert_eq!((count(&b, Op::TagProp), count(&b, Op::RawProp), count(&b, Op::LoadProp)), (1, 1, 0));
     }
 

@@ -52,6 +52,7 @@ const ENDLESS: &[(&str, &str)] = &[
     ("next on a growing table", "local t = {} while true do t[#t % 100 + 1] = 1 for k in pairs(t) do end end"),
     ("recursion", "local function f(n) return n < 2 and n or f(n - 1) + f(n - 2) end f(60)"),
     ("tail calls", "local function f() return f() end f()"),
+    ("calls with ever more arguments", "local function f(...) return f(1, ...) end f(table.unpack({}, 1, 3000))"),
     ("mutual tail calls through pcall", "local function f() return pcall(f) end while true do f() end"),
     ("pcall in a loop", "while true do pcall(function() while true do end end) end"),
     ("pcall of error", "while true do pcall(error) end"),

@@ -1,6 +1,7 @@
 //! Calls and returns. Lua functions are followed into their code: their frames exist in snapshots only.
 
 use perilune_base::dialect::table::SharedHandlers;
+use perilune_base::limits::MAX_REGISTERS;
 use perilune_bytecode::ops::{Instr, Op};
 use perilune_runtime::value::{Tag, Value};
 use perilune_trace::ir::{Effects, ExitKind, Field, Helper, Op as Ir, Ref, Ty};
@@ -602,6 +603,10 @@ impl Recorder {
         let target = frame.base + u32::from(i.a());
         if self.frames.len() == 1 {
             return self.vararg_of_root(view, i.c(), target);
+        }
+        // A longer list is charged for; see `vm::interp::varargs`.
+        if frame.extra as usize > MAX_REGISTERS {
+            return Err(Abort::Vararg);
         }
         let wanted = if i.c() == 0 { frame.extra } else { u32::from(i.c()) - 1 };
         let mut values = Vec::new();

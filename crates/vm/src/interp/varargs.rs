@@ -1,5 +1,6 @@
 //! The extra arguments of vararg functions.
 
+use perilune_base::limits::MAX_REGISTERS;
 use perilune_base::num::convert::float_to_int;
 use perilune_bytecode::ops::Instr;
 use perilune_runtime::stack::Frame;
@@ -12,6 +13,15 @@ use crate::vm::Vm;
 
 /// The most extra arguments that a table may claim to have.
 const MAX_COUNT: i64 = (i32::MAX / 2) as i64;
+
+/// Values copied for a unit of fuel, of lists that are longer than a function has registers. Shorter ones, which are all
+/// that compiled code copies, come with the instruction.
+const COPIED_FOR_A_UNIT: usize = 16;
+
+/// Charges for a list whose length is the program's choice: `f(1, ...)` that calls itself copies more each time.
+fn charge_list(vm: &mut Vm, wanted: usize) -> Result<(), Raised> {
+    if wanted > MAX_REGISTERS { vm.charge((wanted / COPIED_FOR_A_UNIT) as u64) } else { Ok(()) }
+}
 
 /// `VarArg`.
 ///
@@ -29,7 +39,7 @@ pub(crate) unsafe fn spread(vm: *mut Vm, i: Instr) -> Step {
             i.c() as usize - 1
         } else {
             (*th).top = (*f).base.add(a);
-            if (*vm).ensure_stack(have).is_err() {
+            if charge_list(&mut *vm, have).is_err() || (*vm).ensure_stack(have).is_err() {
                 return Step::Raise;
             }
             have
@@ -96,7 +106,7 @@ pub(crate) unsafe fn spread_table(vm: *mut Vm, i: Instr) -> Step {
         let wanted = if i.c() != 0 { i.c() as usize - 1 } else { have };
         if i.c() == 0 {
             (*th).top = (*f).base.add(a);
-            if (*vm).ensure_stack(have).is_err() {
+            if charge_list(&mut *vm, have).is_err() || (*vm).ensure_stack(have).is_err() {
                 return Step::Raise;
             }
         }

@@ -1,5 +1,6 @@
 //! Moves, constants, upvalues, closures and scopes.
 
+use perilune_base::limits::MAX_REGISTERS;
 use perilune_bytecode::ops::Instr;
 use perilune_runtime::object::{LuaClosure, UpVal, mark};
 use perilune_runtime::stack::Frame;
@@ -94,9 +95,9 @@ handler!(var_arg(vm, pc, base, consts, frame) {
         0 => have,
         c => c as usize - 1,
     };
-    // Registers are there; an open list may need room for more.
+    // Registers are there; an open list may need room for more, and a long one is charged for.
     if c_of(pc) == 0 {
-        if to.add(have) > (*(*vm).thread).stack_limit {
+        if have > MAX_REGISTERS || to.add(have) > (*(*vm).thread).stack_limit {
             return var_arg_slow::<M>(vm, pc, base, consts, frame);
         }
         (*(*vm).thread).top = to.add(have);

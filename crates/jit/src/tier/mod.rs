@@ -81,10 +81,10 @@ pub struct JitOptions {
 impl Default for JitOptions {
     fn default() -> Self {
         JitOptions {
-            hot: 500,
+            hot: 120,
             hot_exit: 12,
             waits_per_inst: 32,
-            free_insts: 600,
+            free_insts: 1_500,
             max_segments: 160,
             max_code: 32 << 20,
             exit_every: 0,
@@ -119,11 +119,11 @@ const FUEL_PER_INST: u64 = 12_000;
 
 /// Fuel for the time that it takes to enter code and to leave it. Where that happens often, what the exits have cost so far
 /// may be spent on code that has fewer of them.
-const FUEL_PER_ENTRY: u64 = 100;
+const FUEL_PER_ENTRY: u64 = 150;
 
 /// Calls of a function that count as a round of a loop. Those that must be compiled on their own, because they call
 /// themselves, are known from what was recorded elsewhere: see `Recorder::missed`.
-const CALLS_PER_ROUND: u32 = 4;
+const CALLS_PER_ROUND: u32 = 16;
 
 /// Fuel that a recording waits for a function to return.
 const MAX_WAIT: u64 = 100_000;

@@ -373,8 +373,10 @@ impl Recorder {
             values.push(self.any_slot(first + k, seen)?);
         }
         if i.c() != 0 {
-            let base = self.frame().base;
-            self.close_from(view, base, first + n)?;
+            // What is returned may be a variable, with others that were captured above it.
+            let Active { base, proto, .. } = self.frame();
+            let end = base + u32::from(view.plain(proto).max_stack);
+            self.close_from(view, base, end.max(first + n))?;
         }
         self.open = None;
         self.return_values(&values)

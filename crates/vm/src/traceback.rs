@@ -69,7 +69,8 @@ pub(crate) unsafe fn short_source(dialect: &Dialect, proto: *mut Proto) -> Vec<u
     }
 }
 
-/// The name under which a loaded module holds a function: `string.rep`, or `print` for a global.
+/// The name under which a loaded module holds a function: `string.rep`, or `print` for a global. A function that is a module
+/// has the module's name.
 pub(crate) fn global_name(vm: &mut Vm, function: Value) -> Option<Vec<u8>> {
     let registry = vm.registry;
     let loaded = vm.get_field(registry, "_LOADED").as_table()?;
@@ -77,7 +78,11 @@ pub(crate) fn global_name(vm: &mut Vm, function: Value) -> Option<Vec<u8>> {
     let mut key = Value::NIL;
     while let Ok(Some((k, module))) = loaded.next(key) {
         key = k;
-        let (Some(module_name), Some(module)) = (k.as_str(), module.as_table()) else { continue };
+        let Some(module_name) = k.as_str() else { continue };
+        if module.raw_equals(function) {
+            best.get_or_insert_with(|| names::shown(module_name.as_bytes()).to_vec());
+        }
+        let Some(module) = module.as_table() else { continue };
         let mut field = Value::NIL;
         while let Ok(Some((name, v))) = module.next(field) {
             field = name;

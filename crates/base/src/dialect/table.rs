@@ -647,6 +647,8 @@ dialects! {
     warnings_on, "library": bool = [false, false, false, false, true];
     /// A coroutine may close itself, and `coroutine.close` without an argument does that.
     closes_itself, "coroutines": bool = [false, false, false, false, true];
+    /// The alignment that `!` without a number stands for in formats of `string.pack`.
+    native_alignment, "library": i64 = [8, 8, 8, 8, 16];
     /// Sizes of strings are bounded by the integers; else by C's `int`.
     wide_sizes, "library": bool = [false, false, false, false, true];
     /// `string.unpack` begins with the first byte if its position lies before that; else that is an error.

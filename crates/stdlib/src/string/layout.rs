@@ -3,9 +3,6 @@
 /// Largest integer that can be packed, in bytes.
 const MAX_INT_SIZE: i64 = 16;
 
-/// Alignment that `!` without a number stands for: the largest of C's basic types.
-const NATIVE_ALIGNMENT: i64 = 8;
-
 /// What to pack.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
@@ -58,16 +55,24 @@ pub(super) struct Layout<'a> {
     rest: &'a [u8],
     is_little: bool,
     max_align: i64,
+    /// What `!` without a number stands for.
+    native_alignment: i64,
     /// The largest size that can be asked for.
     max_size: i64,
 }
 
 impl<'a> Layout<'a> {
     /// A format, which ends at its first zero byte.
-    pub(super) fn new(format: &'a [u8], max_size: usize) -> Layout<'a> {
+    pub(super) fn new(format: &'a [u8], max_size: usize, native_alignment: i64) -> Layout<'a> {
         let len = format.iter().position(|&byte| byte == 0).unwrap_or(format.len());
         let max_size = i64::try_from(max_size).unwrap_or(i64::MAX);
-        Layout { rest: &format[..len], is_little: cfg!(target_endian = "little"), max_align: 1, max_size }
+        Layout {
+            rest: &format[..len],
+            is_little: cfg!(target_endian = "little"),
+            max_align: 1,
+            native_alignment,
+            max_size,
+        }
     }
 
     /// The next item, to be put behind `total` bytes.
@@ -131,7 +136,7 @@ impl<'a> Layout<'a> {
                 nothing
             }
             b'!' => {
-                self.max_align = self.limited_number(NATIVE_ALIGNMENT)?;
+                self.max_align = self.limited_number(self.native_alignment)?;
                 nothing
             }
             _ => return Err(Malformed::Error([&b"invalid format option '"[..], &[option], b"'"].concat())),
@@ -170,7 +175,7 @@ mod tests {
     use super::*;
 
     fn items(format: &str) -> Result<Vec<(Kind, usize, usize)>, Malformed> {
-        let mut layout = Layout::new(format.as_bytes(), i32::MAX as usize);
+        let mut layout = Layout::new(format.as_bytes(), i32::MAX as usize, 8);
         let (mut total, mut items) = (0, Vec::new());
         while let Some(item) = layout.next(total)? {
             total += item.padding + item.size;

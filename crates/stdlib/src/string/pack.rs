@@ -14,7 +14,7 @@ const INT_SIZE: usize = size_of::<i64>();
 
 pub(super) fn pack(vm: &mut Vm) -> NativeResult {
     let format = vm.check_str(1)?;
-    let mut layout = Layout::new(format.as_bytes(), max_size(vm));
+    let mut layout = Layout::new(format.as_bytes(), max_size(vm), vm.dialect().native_alignment);
     let mut out = vm.take_buffer();
     // The first missing argument is nil, as where the reference has a mark behind the arguments.
     vm.push(Value::NIL);
@@ -95,7 +95,7 @@ fn pack_argument(vm: &mut Vm, out: &mut Vec<u8>, item: Item, arg: usize) -> Resu
 
 pub(super) fn packsize(vm: &mut Vm) -> NativeResult {
     let format = vm.check_str(1)?;
-    let mut layout = Layout::new(format.as_bytes(), max_size(vm));
+    let mut layout = Layout::new(format.as_bytes(), max_size(vm), vm.dialect().native_alignment);
     let mut total = 0;
     while let Some(item) = next_item(vm, &mut layout, total)? {
         let is_fixed = !matches!(item.kind, Kind::Sized | Kind::Zero);
@@ -117,7 +117,7 @@ pub(super) fn unpack(vm: &mut Vm) -> NativeResult {
     check(vm, !is_before || vm.dialect().unpacks_from_first, 3, "initial position out of string")?;
     let mut at = position::start(from, data.len()) - 1;
     check(vm, at <= data.len(), 3, "initial position out of string")?;
-    let mut layout = Layout::new(format.as_bytes(), max_size(vm));
+    let mut layout = Layout::new(format.as_bytes(), max_size(vm), vm.dialect().native_alignment);
     let mut count = 0;
     while let Some(item) = next_item(vm, &mut layout, at)? {
         check(vm, at + item.padding + item.size <= data.len(), 2, TOO_SHORT)?;

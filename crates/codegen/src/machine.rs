@@ -143,6 +143,10 @@ impl Machine {
 /// Tells Cranelift which instructions this processor has beyond the least.
 #[cfg(target_arch = "x86_64")]
 fn host_features(builder: &mut isa::Builder) -> Result<(), CodegenError> {
+    // Floats are rounded by an instruction: without it Cranelift would call a function that the code has no way to name.
+    if !std::is_x86_feature_detected!("sse4.1") {
+        return Err(CodegenError::Machine("the processor lacks SSE4.1".to_owned()));
+    }
     let features = [
         ("has_sse3", std::is_x86_feature_detected!("sse3")),
         ("has_ssse3", std::is_x86_feature_detected!("ssse3")),

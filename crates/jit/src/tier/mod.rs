@@ -119,7 +119,7 @@ const FUEL_PER_INST: u64 = 12_000;
 
 /// Fuel for the time that it takes to enter code and to leave it. Where that happens often, what the exits have cost so far
 /// may be spent on code that has fewer of them.
-const FUEL_PER_ENTRY: u64 = 150;
+const FUEL_PER_ENTRY: u64 = 300;
 
 /// Calls of a function that count as a round of a loop. Those that must be compiled on their own, because they call
 /// themselves, are known from what was recorded elsewhere: see `Recorder::missed`.

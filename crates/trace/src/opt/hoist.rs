@@ -63,13 +63,29 @@ fn loop_of(tree: &Tree, header: HeaderId) -> Vec<SegmentId> {
             Start::Snapshot(snap) => open.push(tree.snapshot(snap).segment),
             Start::Header(at) if at == header => {}
             // An inner loop, with all that leads to it: the bytecode nests.
-            Start::Header(at) => open.extend(tree.segment_ids().filter(|id| {
-                let end = tree.segment(*id).end;
-                end == End::Around(at) || end == End::Enter(at)
-            })),
+            Start::Header(at) => {
+                let ways = ways_to(tree, at);
+                open.extend(tree.segment_ids().filter(|id| match tree.segment(*id).end {
+                    End::Around(to) | End::Enter(to) => ways.contains(&to),
+                    End::Open | End::Exit(_) | End::Return(..) | End::Tail(..) => false,
+                }));
+            }
         }
     }
     tree.segment_ids().filter(|id| is_inside[id.index()]).collect()
+}
+
+/// The headers whose arrivals may go on at `at`: itself, and those that it is an alternative of.
+fn ways_to(tree: &Tree, at: HeaderId) -> Vec<HeaderId> {
+    let mut ways = vec![at];
+    let mut next = 0;
+    while let Some(to) = ways.get(next).copied() {
+        next += 1;
+        let others = tree.header_ids().filter(|id| tree.header(*id).alternative == Some(to));
+        let new: Vec<HeaderId> = others.filter(|id| !ways.contains(id)).collect();
+        ways.extend(new);
+    }
+    ways
 }
 
 impl<'a> Hoist<'a> {
@@ -79,7 +95,9 @@ impl<'a> Hoist<'a> {
 
     fn collect(mut self) -> Vec<Ref> {
         let tree = self.tree;
-        let Some(own) = tree.starting(Start::Header(self.header)).filter(|_| !self.inside.is_empty()) else {
+        // Where no way leads from the header's own segment back to it, its instructions are no part of the loop: nothing is
+        // known of what they may pass.
+        let Some(own) = tree.starting(Start::Header(self.header)).filter(|own| self.inside.contains(own)) else {
             return Vec::new();
         };
         for at in 0..tree.insts.len() {
@@ -278,5 +296,44 @@ snap 5 guard, pc 1, slots #2=%12
     fn inner_loops_are_part_of_the_outer_one() {
         assert_eq!(hoisted(NESTED, 0), "%5");
         assert_eq!(hoisted(NESTED, 1), "%11");
+    }
+
+    /// The outer loop stores to what it loads. It comes back through a copy of the inner loop (header 2), to which no segment
+    /// leads: execution begins there, or a guard of header 1 fails.
+    const COPIED: &str = "\
+header 0 pc 1, snap 0, inputs %0=#1:tab %1=#2:int
+header 1 pc 5, snap 1, inputs %8=#1:tab %9=#2:int
+header 2 pc 5, snap 2, inputs %12=#1:tab %13=#2:int
+segment 0 from header 0
+  %2 = load.kind %0 int
+  %3 = load.len %0 int
+  %4 = add %3 1 int
+  %5 stfield.len %0 %4
+  enter header 1, snap 3
+segment 1 from header 1
+  %10 = load.kind %8 int
+  %11 eq %10 3 -> snap 1
+  around header 1, snap 4
+segment 2 from header 2
+  %14 = add %13 1 int
+  around header 0, snap 5
+snap 0 guard, pc 1
+snap 1 guard, pc 5
+snap 2 guard, pc 5
+snap 3 guard, pc 5
+snap 4 guard, pc 5
+snap 5 guard, pc 1, slots #2=%14
+";
+
+    #[test]
+    fn a_way_back_past_the_headers_own_segment_is_no_loop_of_it() {
+        assert_eq!(hoisted(COPIED, 0), "");
+        assert_eq!(hoisted(COPIED, 1), "%10 %11");
+    }
+
+    #[test]
+    fn alternatives_are_ways_on() {
+        let text = COPIED.replace("%9=#2:int", "%9=#2:int, alternative 2");
+        assert_eq!(hoisted(&text, 0), "%2");
     }
 }

@@ -38,7 +38,7 @@ pub(super) fn is_at_end(stream: &mut Stream) -> HostResult<bool> {
 /// in the stream; what could have begun one is gone.
 pub(super) fn read_number(stream: &mut Stream, dialect: &Dialect) -> HostResult<Option<Num>> {
     let mut text = Numeral { stream, text: Vec::new(), is_too_long: false };
-    text.skip_space()?;
+    skip_space(text.stream)?;
     text.accept(b"+-")?;
     let mut is_hex = false;
     let mut digits = 0;
@@ -60,6 +60,19 @@ pub(super) fn read_number(stream: &mut Stream, dialect: &Dialect) -> HostResult<
     Ok(if text.is_too_long { None } else { text_to_number(&text.text, dialect) })
 }
 
+/// The next byte, which stays in the stream.
+pub(super) fn peek(stream: &mut Stream) -> HostResult<Option<u8>> {
+    Ok(stream.fill()?.first().copied())
+}
+
+/// Takes white space.
+pub(super) fn skip_space(stream: &mut Stream) -> HostResult<()> {
+    while let Some(b' ' | b'\t'..=b'\r') = peek(stream)? {
+        stream.consume(1);
+    }
+    Ok(())
+}
+
 /// The beginning of a numeral, and the stream where it goes on.
 struct Numeral<'s> {
     stream: &'s mut Stream,
@@ -69,17 +82,6 @@ struct Numeral<'s> {
 }
 
 impl Numeral<'_> {
-    fn peek(&mut self) -> HostResult<Option<u8>> {
-        Ok(self.stream.fill()?.first().copied())
-    }
-
-    fn skip_space(&mut self) -> HostResult<()> {
-        while let Some(b' ' | b'\t'..=b'\r') = self.peek()? {
-            self.stream.consume(1);
-        }
-        Ok(())
-    }
-
     fn accept(&mut self, set: &[u8]) -> HostResult<bool> {
         self.accept_if(|b| set.contains(&b))
     }
@@ -93,7 +95,7 @@ impl Numeral<'_> {
     }
 
     fn accept_if(&mut self, is_wanted: impl Fn(u8) -> bool) -> HostResult<bool> {
-        match self.peek()? {
+        match peek(self.stream)? {
             Some(byte) if is_wanted(byte) => {
                 if self.text.len() >= MAX_NUMERAL {
                     self.is_too_long = true;

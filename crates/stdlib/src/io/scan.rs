@@ -8,12 +8,14 @@ use perilune_base::num::Num;
 use perilune_base::num::parse::text_to_number;
 use perilune_vm::host::{HostResult, Stream};
 
+use super::read::{peek, skip_space};
+
 /// Takes a number from a stream; `None` if there is none.
 pub(super) fn scan_number(stream: &mut Stream, dialect: &Dialect) -> HostResult<Option<Num>> {
     let mut scan = Scan { stream, text: Vec::new() };
-    scan.skip_space()?;
+    skip_space(scan.stream)?;
     scan.accept(|b| matches!(b, b'+' | b'-'))?;
-    let float = match scan.peek()?.map(|b| b.to_ascii_lowercase()) {
+    let float = match peek(scan.stream)?.map(|b| b.to_ascii_lowercase()) {
         Some(b'n') => scan.word(b"nan")?.then_some(f64::NAN),
         Some(b'i') => (scan.word(b"inf")? && scan.rest_of_infinity()?).then_some(f64::INFINITY),
         _ => {
@@ -40,19 +42,8 @@ struct Scan<'s> {
 }
 
 impl Scan<'_> {
-    fn peek(&mut self) -> HostResult<Option<u8>> {
-        Ok(self.stream.fill()?.first().copied())
-    }
-
-    fn skip_space(&mut self) -> HostResult<()> {
-        while let Some(b' ' | b'\t'..=b'\r') = self.peek()? {
-            self.stream.consume(1);
-        }
-        Ok(())
-    }
-
     fn accept(&mut self, is_wanted: impl Fn(u8) -> bool) -> HostResult<bool> {
-        let Some(byte) = self.peek()?.filter(|byte| is_wanted(*byte)) else { return Ok(false) };
+        let Some(byte) = peek(self.stream)?.filter(|byte| is_wanted(*byte)) else { return Ok(false) };
         self.text.push(byte);
         self.stream.consume(1);
         Ok(true)
@@ -62,7 +53,7 @@ impl Scan<'_> {
     fn word(&mut self, word: &[u8]) -> HostResult<bool> {
         for wanted in word {
             if !self.accept(|b| b.eq_ignore_ascii_case(wanted))? {
-                if self.peek()?.is_some() {
+                if peek(self.stream)?.is_some() {
                     self.stream.consume(1);
                 }
                 return Ok(false);
@@ -73,7 +64,7 @@ impl Scan<'_> {
 
     /// Behind `inf`: all of `inity`, if its first letter is there.
     fn rest_of_infinity(&mut self) -> HostResult<bool> {
-        match self.peek()? {
+        match peek(self.stream)? {
             Some(b'i' | b'I') => self.word(b"inity"),
             _ => Ok(true),
         }

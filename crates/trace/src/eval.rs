@@ -441,9 +441,7 @@ impl Eval<'_> {
                 return self.check(inst, r, at == self.model.place(inst.aux));
             }
             Op::OffStack | Op::OffWritten => {
-                let slots = self.tree.insts.iter().filter(|i| i.op == Op::Slot).map(|i| i.aux);
-                let written = self.tree.snapshots.iter().flat_map(|s| s.slots.iter().map(|slot| slot.slot));
-                let end = self.model.place(1 + slots.chain(written).max().unwrap_or(0));
+                let end = self.model.place(self.tree.slots_end());
                 let first = if inst.op == Op::OffStack { 0 } else { self.tree.first_written() };
                 return self.check(inst, r, !(self.model.place(first)..end).contains(&a));
             }

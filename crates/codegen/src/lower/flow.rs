@@ -455,21 +455,12 @@ impl Lowering<'_, '_, '_> {
     /// Whether an address is outside of the slots that the tree holds in registers, or of those of which only registers know
     /// the values, which begin where a field of [`Room`](perilune_runtime::stack::Room) says.
     fn off_stack(&mut self, inst: &Inst, first: i32) -> Value {
-        let slots = 1 + self
-            .tree
-            .insts
-            .iter()
-            .filter(|inst| matches!(inst.op, Op::Slot))
-            .map(|inst| inst.aux)
-            .chain(self.tree.snapshots.iter().flat_map(|s| s.slots.iter().map(|slot| slot.slot)))
-            .max()
-            .unwrap_or(0);
         let a = self.value(inst.a());
         let (base, vm) = (self.base(), self.vm);
         // The callers inside compiled code hold theirs too.
         let first = self.load(types::I64, vm, self.env.room + first);
         let distance = self.b.ins().isub(a, first);
-        let end = self.b.ins().iadd_imm_s(base, i64::from(Self::slot_offset(slots)));
+        let end = self.b.ins().iadd_imm_s(base, i64::from(Self::slot_offset(self.slots_end)));
         let bytes = self.b.ins().isub(end, first);
         self.b.ins().icmp(IntCC::UnsignedGreaterThanOrEqual, distance, bytes)
     }

@@ -115,6 +115,8 @@ struct Lowering<'a, 'b, 'f> {
     pending: Vec<(Block, SnapId)>,
     /// The longest path.
     most_fuel: i64,
+    /// See [`Tree::slots_end`].
+    slots_end: u32,
     /// The header to leave at when a guard fails, while a preheader is filled.
     preheader_of: Option<HeaderId>,
     /// Guards so far, for [`Environment::exit_every`].
@@ -152,6 +154,7 @@ impl<'a, 'b, 'f> Lowering<'a, 'b, 'f> {
             elements: HashMap::new(),
             pending: Vec::new(),
             most_fuel: i64::from(tree.most_fuel()),
+            slots_end: tree.slots_end(),
             preheader_of: None,
             guards: 0,
             signatures: Vec::new(),

@@ -373,6 +373,14 @@ impl Tree {
         written.min().unwrap_or(u32::MAX)
     }
 
+    /// The slot behind the last one that the tree may hold in a register.
+    #[must_use]
+    pub fn slots_end(&self) -> u32 {
+        let inputs = self.insts.iter().filter(|inst| inst.op == Op::Slot).map(|inst| inst.aux);
+        let written = self.snapshots.iter().flat_map(|snapshot| &snapshot.slots).map(|written| written.slot);
+        1 + inputs.chain(written).max().unwrap_or(0)
+    }
+
     /// The constant integer behind a reference.
     #[must_use]
     pub fn const_int(&self, r: Ref) -> Option<i64> {

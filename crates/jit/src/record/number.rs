@@ -12,9 +12,6 @@ use crate::abort::Abort;
 use crate::seen::Load;
 use crate::view::View;
 
-/// Integers up to this size are floats without loss.
-pub(super) const EXACT: i64 = 1 << 53;
-
 impl Recorder {
     /// How the current instruction loads a value of type `ty`, from an array with the element kind `elements`, if from one.
     pub(super) fn load_as(&self, ty: Ty, elements: Option<u8>) -> Load {
@@ -83,12 +80,6 @@ impl Recorder {
             return Ok(x);
         }
         let snap = self.snap();
-        if self.ty(x) == Ty::Num {
-            return Ok(self.builder.number_as_exact_float(x, EXACT, snap)?);
-        }
-        let (half, whole) = (self.builder.int(EXACT), self.builder.int(2 * EXACT));
-        let moved = self.builder.value(Ir::Add, &[x, half]);
-        self.builder.guard(Ir::Below, &[moved, whole], snap)?;
-        Ok(self.builder.value(Ir::IToF, &[x]))
+        Ok(self.builder.number_as_exact_float(x, snap)?)
     }
 }

@@ -249,9 +249,7 @@ impl Inner {
         let clock = self.fuel_used + self.stats.entries * FUEL_PER_ENTRY;
         self.stats.compiled_instructions + instructions as u64 <= self.free_insts + clock / FUEL_PER_INST
     }
-}
 
-impl Inner {
     /// Whether it has run long enough for making the code of a tree anew.
     fn affords_tree(&self, at: usize) -> bool {
         self.trees.get(at).and_then(Option::as_ref).is_some_and(|grown| self.affords(grown.tree.insts.len()))

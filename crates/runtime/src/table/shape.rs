@@ -351,7 +351,7 @@ impl ShapeTree {
     }
 
     fn new_shape(&mut self, count: u32, dict: bool, keys: *const KeyTable, parent: *mut Shape) -> *mut Shape {
-        // SAFETY: the parent is null, or a shape of this tree.
+        // SAFETY: the callers, all in this file, pass null or a shape of this tree, which lives as long as the tree does.
         let computed = if parent.is_null() { 0 } else { unsafe { (*parent).computed } };
         let shape = Box::into_raw(Box::new(Shape {
             count,

@@ -7,6 +7,9 @@
 use super::{Builder, Contradiction};
 use crate::ir::{Inst, Op, Ref, SnapId, Ty};
 
+/// Integers up to this size are floats without loss.
+const EXACT: i64 = 1 << 53;
+
 impl Builder {
     /// A number: property `n` behind the slots pointer of a table with a shape.
     pub fn number_prop(&mut self, slots: Ref, n: u32, shape: u64, snap: SnapId) -> Result<Ref, Contradiction> {
@@ -71,13 +74,13 @@ impl Builder {
     }
 
     /// As [`Builder::number_as_float`], for comparisons: leaves if it is an integer that is no float.
-    pub fn number_as_exact_float(&mut self, x: Ref, exact: i64, snap: SnapId) -> Result<Ref, Contradiction> {
+    pub fn number_as_exact_float(&mut self, x: Ref, snap: SnapId) -> Result<Ref, Contradiction> {
         let (raw, tag) = self.parts(x);
         // All bits if it is an integer, none if it is a float, whose payload says nothing.
         let float = self.int(Ty::Float as i64);
         let mask = self.value(Op::Sub, &[tag, float]);
         let int = self.value(Op::And, &[raw, mask]);
-        let (half, whole) = (self.int(exact), self.int(2 * exact));
+        let (half, whole) = (self.int(EXACT), self.int(2 * EXACT));
         let moved = self.value(Op::Add, &[int, half]);
         self.guard(Op::Below, &[moved, whole], snap)?;
         Ok(self.number_as_float(x))

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use lexopt::{Arg, Parser};
 use perilune_base::dialect::LuaVersion;
-use perilune_jit::Dump;
+use perilune_jit::{Dump, Effort};
 use perilune_stdlib::sandbox::Sandbox;
 
 /// What an option is.
@@ -31,6 +31,7 @@ enum Id {
     TraceLog,
     Dump,
     JitOpt,
+    Code,
     JitMemory,
     PerfMap,
     JitLibrary,
@@ -125,6 +126,12 @@ const OPTIONS: &[Row] = &[
         name: Name::Long("jit-opt"),
         takes: Takes::Value("-PASS,..."),
         help: "switch passes of the trace compiler off",
+    },
+    Row {
+        id: Id::Code,
+        name: Name::Long("code"),
+        takes: Takes::Value("quick|full"),
+        help: "put little work into all code, or all into all, rather than as it proves its worth",
     },
     Row {
         id: Id::JitMemory,
@@ -247,6 +254,8 @@ pub struct Command {
     pub jit: bool,
     /// `--hot`
     pub hot: Option<u32>,
+    /// `--code`
+    pub effort: Option<Effort>,
     /// `--exit-every`
     pub exit_every: Option<u32>,
     /// `--stats`
@@ -405,6 +414,7 @@ impl Command {
                 self.dump = phases.parse().map_err(|_| invalid())?;
                 self.dump_to = file.map(PathBuf::from);
             }
+            Id::Code => self.effort = Some(effort(&text()).ok_or_else(invalid)?),
             Id::JitOpt => self.passes_off.extend(passes_off(&text()).ok_or_else(invalid)?),
             Id::JitMemory => self.jit_memory = Some(parse_bytes(&text()).ok_or_else(invalid)?),
             Id::PerfMap => self.perf_map = true,
@@ -440,6 +450,15 @@ fn version_of_program(name: Option<&OsString>) -> Option<LuaVersion> {
     let stem = std::path::Path::new(name?).file_name()?.to_str()?;
     let stem = stem.strip_suffix(std::env::consts::EXE_SUFFIX).unwrap_or(stem);
     if stem.starts_with("lua") { stem.parse().ok() } else { None }
+}
+
+/// `quick` or `full`
+fn effort(text: &str) -> Option<Effort> {
+    match text {
+        "quick" => Some(Effort::Quick),
+        "full" => Some(Effort::Full),
+        _ => None,
+    }
 }
 
 /// `-hoist,-ranges`: names of passes that can be switched off.

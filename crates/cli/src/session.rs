@@ -63,6 +63,7 @@ fn attach_jit(vm: &mut Vm, command: &Command, dumps: Sink) -> Rc<Jit> {
         dump_to: dumps,
         passes_off: command.passes_off.clone(),
         perf_map: command.perf_map,
+        effort: command.effort,
         ..JitOptions::default()
     };
     if let Some(hot) = command.hot {

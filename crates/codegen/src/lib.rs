@@ -25,10 +25,11 @@ mod handover;
 mod layout;
 mod lower;
 mod machine;
+mod quick;
 
 pub use handover::{SlotWrite, entry_types, exit_writes};
 pub use layout::{Callable, Calls, Environment};
-pub use machine::{Code, CodegenError, Machine};
+pub use machine::{Code, CodegenError, Effort, Machine};
 
 /// The returned number of a function that compiled code has called with other types than it knows, or without room on the
 /// stack: nothing has run.

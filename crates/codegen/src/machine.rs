@@ -8,10 +8,10 @@ use cranelift_codegen::isa::{self, CallConv, OwnedTargetIsa};
 use cranelift_codegen::settings::{self, Configurable};
 use cranelift_frontend::FunctionBuilderContext;
 use perilune_trace::ir::Tree;
-use target_lexicon::Triple;
+use target_lexicon::{Architecture, Triple};
 
 use crate::layout::Environment;
-use crate::lower;
+use crate::{lower, quick};
 
 /// Why there is no code.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,6 +36,16 @@ impl fmt::Display for CodegenError {
 
 impl std::error::Error for CodegenError {}
 
+/// How much work is put into code.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Effort {
+    /// Little: the code is there in about a tenth of the time. Where that is not known how to do, as with [`Effort::Full`].
+    Quick,
+    /// All of Cranelift's.
+    #[default]
+    Full,
+}
+
 /// Code of a tree: position independent, without relocations.
 #[derive(Clone, Debug)]
 pub struct Code {
@@ -43,6 +53,8 @@ pub struct Code {
     pub bytes: Vec<u8>,
     /// The alignment that the first byte needs.
     pub align: usize,
+    /// How much work was put into it.
+    pub effort: Effort,
     /// The function in Cranelift's form, if it was asked for.
     pub clif: Option<String>,
     /// The listing of the machine code, if it was asked for.
@@ -116,11 +128,17 @@ impl Machine {
     ///
     /// # Errors
     /// [`CodegenError::Function`] is a bug here or there; the tree can still be interpreted.
-    pub fn compile(&mut self, tree: &Tree, env: &Environment) -> Result<Code, CodegenError> {
+    pub fn compile(&mut self, tree: &Tree, env: &Environment, effort: Effort) -> Result<Code, CodegenError> {
         self.context.clear();
         self.context.func.signature = lower::signature(self.call_conv());
         lower::lower(tree, env, &mut self.context.func, &mut self.frontend, self.isa.frontend_config());
         let clif = self.explain.then(|| self.context.func.display().to_string());
+        if effort == Effort::Quick && self.isa.triple().architecture == Architecture::X86_64 {
+            match quick::compile(&mut self.context.func, self.explain) {
+                Ok((bytes, listing)) => return Ok(Code { bytes, align: 16, effort, clif, listing }),
+                Err(unknown) => debug_assert!(false, "{unknown:?}"),
+            }
+        }
         self.context.set_disasm(self.explain);
         let compiled = self
             .context
@@ -130,6 +148,7 @@ impl Machine {
         Ok(Code {
             bytes: compiled.code_buffer().to_vec(),
             align: compiled.buffer.alignment.max(16) as usize,
+            effort: Effort::Full,
             clif,
             listing: compiled.vcode.clone(),
         })

@@ -1,5 +1,6 @@
 //! Running compiled trees: the way in, the calls out, and what is left behind at an exit.
 
+use std::cell::Cell;
 use std::pin::Pin;
 
 use perilune_codegen::{
@@ -79,7 +80,12 @@ pub struct Compiled {
     /// Whether it calls compiled functions.
     calls: bool,
     first_written: u32,
+    /// The fuel that it spends until all work is worth being put into it; none if that is done.
+    until_worth_more: Cell<Option<i64>>,
 }
+
+/// Fuel until the next try to put more work into code.
+const RETRY: i64 = 1_000_000;
 
 /// What a header expects.
 type Entry = Box<[(u32, u8)]>;
@@ -123,8 +129,15 @@ pub fn environment(exits: &Pin<Box<Exits>>, callable: Option<Callable>, exit_eve
 }
 
 impl Compiled {
-    /// Code that was made with the environment of `exits`.
-    pub fn new(code: CodeBlock, exits: Pin<Box<Exits>>, tree: &Tree, notes: &Notes, calls: bool) -> Compiled {
+    /// Code that was made with the environment of `exits`. More work is worth being put into it when it has spent some fuel.
+    pub fn new(
+        code: CodeBlock,
+        exits: Pin<Box<Exits>>,
+        tree: &Tree,
+        notes: &Notes,
+        calls: bool,
+        until_worth_more: Option<i64>,
+    ) -> Compiled {
         let types = |id| entry_types(tree, id).into_iter().map(|(slot, ty)| (slot, ty as u8)).collect();
         let entries = tree.header_ids().map(types).collect();
         Compiled {
@@ -137,7 +150,23 @@ impl Compiled {
             calls,
             // Where nothing is written, what lies above the tree's slots is none of its own.
             first_written: tree.first_written().min(notes.slots),
+            until_worth_more: Cell::new(until_worth_more),
         }
+    }
+
+    /// Notes that it has spent fuel: whether it has spent so much by now that more work is worth being put into it. If that
+    /// cannot be done, the same is asked after some more.
+    pub fn has_proved_itself(&self, spent: i64) -> bool {
+        let Some(left) = self.until_worth_more.get() else { return false };
+        // The counter may have been filled up meanwhile, by a call.
+        let left = left - spent.max(0);
+        self.until_worth_more.set(Some(if left > 0 { left } else { RETRY }));
+        left <= 0
+    }
+
+    /// Whether more work can be put into it.
+    pub fn is_quick(&self) -> bool {
+        self.until_worth_more.get().is_some()
     }
 
     /// Where the code begins.

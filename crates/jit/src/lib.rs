@@ -37,6 +37,8 @@ mod stats;
 mod tier;
 mod view;
 
+pub use perilune_codegen::Effort;
+
 pub use dump::{Dump, Phase, Sink, UnknownPhase};
 pub use stats::Stats;
 pub use tier::{Jit, JitOptions};

@@ -18,7 +18,7 @@ use perilune_base::dialect::table::CommandErrors;
 use perilune_base::dialect::{Dialect, LuaVersion};
 use perilune_fixtures::Fixture;
 use perilune_fixtures::normal::PROGRAM;
-use perilune_jit::{Jit, JitOptions};
+use perilune_jit::{Effort, Jit, JitOptions};
 use perilune_runtime::heap::Mode as Collector;
 use perilune_runtime::value::Value;
 use perilune_vm::control::Control;
@@ -147,19 +147,20 @@ fn prepare(request: &Request) -> Box<Vm> {
         Mode::Stress => vm.heap_mut().set_stress(true),
         Mode::Hooked => hook_a_thread_that_never_runs(&mut vm),
         Mode::Jit => vm.set_tier(Jit::new(JitOptions { hot: 120, free_insts: 3_000, ..JitOptions::default() })),
-        Mode::Hot => vm.set_tier(Jit::new(hot())),
-        Mode::Exits => vm.set_tier(Jit::new(JitOptions { exit_every: 3, ..hot() })),
+        Mode::Hot => vm.set_tier(Jit::new(hot(Effort::Quick))),
+        Mode::Exits => vm.set_tier(Jit::new(JitOptions { exit_every: 3, ..hot(Effort::Full) })),
         Mode::HotStress => {
-            vm.set_tier(Jit::new(hot()));
+            vm.set_tier(Jit::new(hot(Effort::Full)));
             vm.heap_mut().set_stress(true);
         }
     }
     vm
 }
 
-/// Each loop and each exit is hot at once.
-fn hot() -> JitOptions {
-    JitOptions { free_insts: 3_000, ..JitOptions::eager() }
+/// Each loop and each exit is hot at once. Fixtures are too short for code to prove itself: so some modes make quick code, and
+/// some have Cranelift make all of it.
+fn hot(effort: Effort) -> JitOptions {
+    JitOptions { free_insts: 3_000, effort: Some(effort), ..JitOptions::eager() }
 }
 
 /// Any thread with a hook makes the interpreter look for hooks everywhere. Scripts cannot see this one.

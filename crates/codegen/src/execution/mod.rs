@@ -30,7 +30,7 @@ use perilune_trace::verify::verify;
 use self::cases::Case;
 use self::elf::{Arch, CODE, DATA};
 use self::image::{Image, RESULT, STACK};
-use crate::{Environment, Machine, entry_types, exit_writes};
+use crate::{Effort, Environment, Machine, entry_types, exit_writes};
 
 /// Traces that must have run at least.
 const LEAST: usize = 60;
@@ -59,17 +59,18 @@ struct Workshop {
     arch: Arch,
     emulator: Option<&'static str>,
     machine: Machine,
+    effort: Effort,
     stubs: stubs::Stubs,
     path: PathBuf,
 }
 
 impl Workshop {
-    fn new(arch: Arch, emulator: Option<&'static str>) -> Workshop {
-        let path = std::env::temp_dir().join(format!("perilune-trace-{}-{arch:?}", std::process::id()));
+    fn new(arch: Arch, emulator: Option<&'static str>, effort: Effort) -> Workshop {
+        let path = std::env::temp_dir().join(format!("perilune-trace-{}-{arch:?}-{effort:?}", std::process::id()));
         // As it is used: the least of the x86-64 processors has no instructions that round.
         let machine = if emulator.is_none() { Machine::host() } else { Machine::of_triple(arch.triple()) };
         let machine = machine.expect("a back end");
-        Workshop { arch, emulator, machine, stubs: stubs::Stubs::new(arch), path }
+        Workshop { arch, emulator, machine, effort, stubs: stubs::Stubs::new(arch), path }
     }
 
     /// The program's memory after it has run the tree on a model.
@@ -91,7 +92,9 @@ impl Workshop {
             exits: 0,
         };
         let trace = CODE + (stubs::ROOM + code.len()) as u64;
-        code.extend(self.machine.compile(tree, &env).expect("code").bytes);
+        let made = self.machine.compile(tree, &env, self.effort).expect("code");
+        assert_eq!(made.effort, self.effort);
+        code.extend(made.bytes);
         let registers = STACK + eval::VALUE;
         let mut start = self.arch.start(trace, [DATA, registers, 0], DATA + RESULT as u64);
         assert!(start.len() <= stubs::ROOM);
@@ -202,12 +205,12 @@ fn passes_keep(case: &Case, tree: &Tree, outcome: Outcome, expected: &Model, arr
     vec![format!("without passes: {plain_outcome:?} {plain:?}; with them: {outcome:?} {expected:?}")]
 }
 
-fn run_all(arch: Arch) {
+fn run_all(arch: Arch, effort: Effort) {
     let Some(emulator) = runner(arch) else {
         println!("skipped: nothing runs programs for {arch:?} here ({EMULATOR}, in Debian's package qemu-user, would)");
         return;
     };
-    let mut workshop = Workshop::new(arch, emulator);
+    let mut workshop = Workshop::new(arch, emulator, effort);
     let cases = cases::all();
     let mut failures = Vec::new();
     for case in &cases {
@@ -216,17 +219,22 @@ fn run_all(arch: Arch) {
             failures.push(format!("{}:\n{}", case.name, wrong.join("\n")));
         }
     }
-    println!("traces run for {arch:?}: {}", cases.len());
+    println!("traces run for {arch:?}, {effort:?}: {}", cases.len());
     assert!(failures.is_empty(), "{} of {} traces failed\n{}", failures.len(), cases.len(), failures.join("\n\n"));
     assert!(cases.len() >= LEAST, "only {} traces ran", cases.len());
 }
 
 #[test]
 fn traces_run_on_x86_64() {
-    run_all(Arch::X86);
+    run_all(Arch::X86, Effort::Full);
+}
+
+#[test]
+fn traces_run_on_x86_64_in_quick_code() {
+    run_all(Arch::X86, Effort::Quick);
 }
 
 #[test]
 fn traces_run_on_aarch64() {
-    run_all(Arch::Arm);
+    run_all(Arch::Arm, Effort::Full);
 }

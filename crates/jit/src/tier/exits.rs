@@ -57,16 +57,17 @@ impl Jit {
         let fuel = unsafe { (*vm).fuel_left() };
         let next = match grown.exits[snap.index()].role {
             Role::Header(_) if fuel < grown.code.most_fuel() => Next::Interpret,
-            Role::Header(header) => grown.left_at_header(header, snap, &self.options, inner.recording.is_some()),
+            Role::Header(header) => grown.left_at_header(header, snap, self, inner.recording.is_some()),
             // A segment for the exit waits for its code.
-            Role::Continued => grown.compile_after(1, &self.options),
+            Role::Continued => grown.compile_after(1, self),
             Role::Guard => grown.left_through_guard(snap, &self.options, inner.recording.is_some()),
         };
         match next {
             Next::Interpret => After::Interpret,
             Next::Compile => {
-                if inner.affords_tree(at) {
-                    self.compile(inner, at);
+                let effort = self.first_effort();
+                if inner.affords_tree(at, effort) {
+                    self.compile(inner, at, effort);
                 }
                 After::Interpret
             }
@@ -161,7 +162,7 @@ impl Grown {
     }
 
     /// A hoisted guard has failed, or a bounds check of all rounds.
-    fn left_at_header(&mut self, id: HeaderId, snap: SnapId, options: &JitOptions, is_recording: bool) -> Next {
+    fn left_at_header(&mut self, id: HeaderId, snap: SnapId, jit: &Jit, is_recording: bool) -> Next {
         let count = &mut self.exits[snap.index()].count;
         if *count < MAX_HOISTED_EXITS || is_recording {
             return Next::Interpret;
@@ -185,12 +186,16 @@ impl Grown {
             return Next::Alternative(id);
         }
         // Each time, the rounds of a whole loop are interpreted.
-        self.compile_after(MAX_HOISTED_EXITS as usize * WAITS_PER_LOOP, options)
+        self.compile_after(MAX_HOISTED_EXITS as usize * WAITS_PER_LOOP, jit)
     }
 
     /// The code is made anew when the exits that it would save have cost as much as making it does.
-    fn compile_after(&mut self, exits: usize, options: &JitOptions) -> Next {
-        if self.has_waited(exits, options.waits_per_inst) { Next::Compile } else { Next::Interpret }
+    fn compile_after(&mut self, exits: usize, jit: &Jit) -> Next {
+        if self.has_waited(exits, jit.options.waits_per_inst, jit.first_effort()) {
+            Next::Compile
+        } else {
+            Next::Interpret
+        }
     }
 
     fn left_through_guard(&mut self, snap: SnapId, options: &JitOptions, is_recording: bool) -> Next {

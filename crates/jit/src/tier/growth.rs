@@ -9,16 +9,17 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use perilune_bytecode::ops::Instr;
-use perilune_codegen::Callable;
+use perilune_codegen::{Callable, Effort};
 use perilune_trace::ir::{HeaderId, Tree};
 use perilune_trace::opt::{self, PASSES};
 
 use super::place::{Door, Place};
-use super::{Grown, Inner, Jit, MAX_TRIES, Recording};
+use super::{FUEL_PER_UPGRADE, Grown, Inner, Jit, MAX_TRIES, Recording};
 use crate::abort::Abort;
 use crate::code::CodeBlock;
 use crate::dump::Phase;
 use crate::enter::{Compiled, Exits, environment};
+use crate::function::Function;
 use crate::perf;
 use crate::record::{Notes, Origin, Recorded};
 use crate::view::{ProtoAt, View};
@@ -54,7 +55,7 @@ impl Jit {
             format!("jit: tree {at}, {from}: {segments} segments, {instructions} instructions{end}")
         });
         let listed = inner.trees[at].as_ref().map_or(0, |known| known.notes.protos.len());
-        for proto in &notes.protos[listed..] {
+        for proto in notes.protos[listed..].iter().filter(|_| self.options.dump.has(Phase::Bc)) {
             self.dump(Phase::Bc, at, &View::listing(*proto));
         }
         if let Some(Some(known)) = inner.trees.get_mut(at) {
@@ -65,12 +66,13 @@ impl Jit {
             let has_grown = known.tree.segments.len() > segments;
             let is_due = if has_grown { known.is_due(self.options.hot_exit) } else { known.pending() > 0 };
             let size = known.tree.insts.len();
-            if is_due && inner.affords(size) {
-                self.compile(inner, at);
+            let effort = self.first_effort();
+            if is_due && inner.affords(size, effort) {
+                self.compile(inner, at, effort);
             }
             return;
         }
-        match self.generate(inner, at, &mut grown, &notes, origin) {
+        match self.generate(inner, at, &mut grown, &notes, origin, self.first_effort()) {
             Ok(code) => {
                 let exits = Grown::exits_of(&grown);
                 let compiled_segments = grown.segments.len();
@@ -129,9 +131,11 @@ impl Jit {
         tree: &mut Tree,
         notes: &Notes,
         origin: Origin,
+        effort: Effort,
     ) -> Result<Rc<Compiled>, Abort> {
         let begun = now();
         inner.stats.compiled_instructions += tree.insts.len() as u64;
+        inner.work += super::work(tree.insts.len(), effort);
         opt::reset(tree);
         check(tree, "recording");
         self.dump(Phase::Ir, at, tree);
@@ -148,7 +152,8 @@ impl Jit {
         let is_function = origin.pc == 0 && inner.functions.get(origin.proto).is_some();
         let callable = is_function.then_some(Callable { slots: notes.slots });
         let machine = inner.machine.as_mut().ok_or(Abort::Code)?;
-        let code = machine.compile(tree, &environment(&exits, callable, self.options.exit_every)).map_err(|why| {
+        let environment = environment(&exits, callable, self.options.exit_every);
+        let code = machine.compile(tree, &environment, effort).map_err(|why| {
             self.log(|| format!("jit: {why}"));
             Abort::Code
         })?;
@@ -168,17 +173,49 @@ impl Jit {
         inner.stats.code_bytes += block.bytes();
         inner.stats.compile_time += begun.elapsed();
         let calls = !notes.functions.is_empty();
-        let compiled = Rc::new(Compiled::new(block, exits, tree, notes, calls));
+        let compiled = Rc::new(Compiled::new(block, exits, tree, notes, calls, self.upgrade_after(tree, code.effort)));
         if is_function {
             inner.functions.grown(origin.proto, compiled.clone(), tree.segments.len(), calls);
         }
         Ok(compiled)
     }
 
+    /// The work that is put into code that has proved nothing yet.
+    pub(super) fn first_effort(&self) -> Effort {
+        self.options.effort.unwrap_or(Effort::Quick)
+    }
+
+    /// The fuel after which all work is put into the code of a tree; none if that was done.
+    fn upgrade_after(&self, tree: &Tree, effort: Effort) -> Option<i64> {
+        let is_last = effort == Effort::Full || self.options.effort.is_some();
+        (!is_last).then_some(tree.insts.len() as i64 * FUEL_PER_UPGRADE)
+    }
+
+    /// Puts all work into the code of a tree, which runs long enough for that, and of the functions that it calls.
+    pub(super) fn upgrade(&self, inner: &mut Inner, at: usize) {
+        if !inner.affords_tree(at, Effort::Full) {
+            return;
+        }
+        self.compile(inner, at, Effort::Full);
+        let Some(Some(grown)) = inner.trees.get(at) else { return };
+        let called: Vec<*const Function> = grown.notes.functions.iter().map(Rc::as_ptr).collect();
+        for at in 0..inner.trees.len() {
+            let Some(Some(grown)) = inner.trees.get(at) else { continue };
+            let is_called = grown.origin.pc == 0
+                && inner
+                    .functions
+                    .get(grown.origin.proto)
+                    .is_some_and(|known| called.contains(&Rc::as_ptr(&known.cell)));
+            if is_called && grown.code.is_quick() && inner.affords_tree(at, Effort::Full) {
+                self.compile(inner, at, Effort::Full);
+            }
+        }
+    }
+
     /// Makes the code of a tree anew.
-    pub(super) fn compile(&self, inner: &mut Inner, at: usize) {
+    pub(super) fn compile(&self, inner: &mut Inner, at: usize, effort: Effort) {
         let Some(mut grown) = inner.trees.get_mut(at).and_then(Option::take) else { return };
-        match self.generate(inner, at, &mut grown.tree, &grown.notes, grown.origin) {
+        match self.generate(inner, at, &mut grown.tree, &grown.notes, grown.origin, effort) {
             Ok(code) => {
                 grown.code = code;
                 grown.is_stale = false;
@@ -198,8 +235,10 @@ impl Jit {
     pub(super) fn poor(&self, inner: &mut Inner, place: *const Instr, door: &Door, arrivals: u32) {
         let Some(Some(grown)) = inner.trees.get_mut(door.tree) else { return };
         if grown.is_behind() {
-            if grown.has_waited(arrivals as usize, self.options.waits_per_inst) && inner.affords_tree(door.tree) {
-                self.compile(inner, door.tree);
+            let effort = self.first_effort();
+            let has_waited = grown.has_waited(arrivals as usize, self.options.waits_per_inst, effort);
+            if has_waited && inner.affords_tree(door.tree, effort) {
+                self.compile(inner, door.tree, effort);
             }
         } else if door.is_hopeless() {
             inner.places.insert(place, Place::Blacklisted);
@@ -244,9 +283,10 @@ impl Grown {
     }
 
     /// Counts exits that other code would save: whether they have cost as much by now as making it does.
-    pub(super) fn has_waited(&mut self, exits: usize, waits_per_inst: u32) -> bool {
+    pub(super) fn has_waited(&mut self, exits: usize, waits_per_inst: u32, effort: Effort) -> bool {
         self.waits += exits;
-        self.waits > self.tree.insts.len() * waits_per_inst as usize
+        let cost = super::work(self.tree.insts.len(), effort) * u64::from(waits_per_inst);
+        self.waits as u64 > cost / super::WORK_OF_FULL
     }
 
     /// Whether enough of them have come together, which is the sooner the sooner an exit is hot.

@@ -29,7 +29,7 @@ use std::rc::Rc;
 
 use perilune_bytecode::listing;
 use perilune_bytecode::ops::Instr;
-use perilune_codegen::Machine;
+use perilune_codegen::{Effort, Machine};
 use perilune_runtime::heap::Marker;
 use perilune_runtime::object::Proto;
 use perilune_runtime::value::Value;
@@ -56,9 +56,12 @@ pub struct JitOptions {
     pub hot: u32,
     /// Exits through a guard before a side segment is recorded.
     pub hot_exit: u32,
-    /// Exits that code which would save them may be waited for, for each instruction that it would be made of.
+    /// How much work is put into code; if nothing is said, little at first, and all when the code has proved its worth.
+    pub effort: Option<Effort>,
+    /// Exits that code which would save them may be waited for, for each instruction that it would be made of with all work.
     pub waits_per_inst: u32,
-    /// Instructions that are made code of without asking how long the program has run.
+    /// Instructions that are made code of with all work, or ten times as many with little, without asking how long the
+    /// program has run.
     pub free_insts: u64,
     /// Most segments of a tree.
     pub max_segments: usize,
@@ -83,6 +86,7 @@ impl Default for JitOptions {
         JitOptions {
             hot: 120,
             hot_exit: 12,
+            effort: None,
             waits_per_inst: 32,
             free_insts: 1_500,
             max_segments: 160,
@@ -114,8 +118,12 @@ const MAX_MISMATCHES: u32 = 3;
 /// Trees at which all code is forgotten.
 const MAX_TREES: usize = 500;
 
-/// Fuel that must have been spent for each instruction that is made code of: the time for about ten times as long.
-const FUEL_PER_INST: u64 = 12_000;
+/// Fuel that must have been spent for each instruction that is made code of with little work: the time for about ten times as
+/// long.
+const FUEL_PER_INST: u64 = 1_200;
+
+/// Fuel that quick code must have spent for each of its instructions until all work is put into it: about as long as that takes.
+const FUEL_PER_UPGRADE: i64 = 6_000;
 
 /// Fuel for the time that it takes to enter code and to leave it. Where that happens often, what the exits have cost so far
 /// may be spent on code that has fewer of them.
@@ -179,6 +187,18 @@ struct Recording {
     fuel_used: u64,
 }
 
+/// How many times as long all work takes as little.
+const WORK_OF_FULL: u64 = 10;
+
+/// The work that code of so many instructions takes.
+fn work(instructions: usize, effort: Effort) -> u64 {
+    instructions as u64
+        * match effort {
+            Effort::Quick => 1,
+            Effort::Full => WORK_OF_FULL,
+        }
+}
+
 /// The trace compiler of one VM.
 pub struct Jit {
     inner: RefCell<Inner>,
@@ -203,6 +223,8 @@ struct Inner {
     stats: Stats,
     /// Fuel that the program has spent so far.
     fuel_used: u64,
+    /// The work that was put into code so far.
+    work: u64,
     /// [`JitOptions::free_insts`].
     free_insts: u64,
 }
@@ -245,14 +267,14 @@ impl Inner {
 
     /// Whether the program has run long enough for code of so many instructions: compiling must stay a small part of the
     /// whole. Fuel is the clock, so that the answer is the same on every run.
-    fn affords(&self, instructions: usize) -> bool {
+    fn affords(&self, instructions: usize, effort: Effort) -> bool {
         let clock = self.fuel_used + self.stats.entries * FUEL_PER_ENTRY;
-        self.stats.compiled_instructions + instructions as u64 <= self.free_insts + clock / FUEL_PER_INST
+        self.work + work(instructions, effort) <= self.free_insts * WORK_OF_FULL + clock / FUEL_PER_INST
     }
 
     /// Whether it has run long enough for making the code of a tree anew.
-    fn affords_tree(&self, at: usize) -> bool {
-        self.trees.get(at).and_then(Option::as_ref).is_some_and(|grown| self.affords(grown.tree.insts.len()))
+    fn affords_tree(&self, at: usize, effort: Effort) -> bool {
+        self.trees.get(at).and_then(Option::as_ref).is_some_and(|grown| self.affords(grown.tree.insts.len(), effort))
     }
 }
 
@@ -280,6 +302,7 @@ impl Jit {
             met: Seen::default(),
             stats: Stats::default(),
             fuel_used: 0,
+            work: 0,
             free_insts: options.free_insts,
         };
         Rc::new(Jit {
@@ -381,10 +404,14 @@ impl Jit {
                     break;
                 }
             }
-            let verdict = door.account(before - (*vm).fuel_left());
+            let spent = before - (*vm).fuel_left();
+            let verdict = door.account(spent);
             let mut inner = self.inner.borrow_mut();
             inner.fuel_used = (*vm).fuel_used();
             inner.stats.entries += 1;
+            if door.code.has_proved_itself(spent) {
+                self.upgrade(&mut inner, door.tree);
+            }
             let mut rest = Some(door.rest());
             if let Verdict::Poor(arrivals) = verdict {
                 self.poor(&mut inner, place, &door, arrivals);
@@ -452,7 +479,7 @@ impl Jit {
         // SAFETY: the caller's duty.
         inner.fuel_used = unsafe { (*vm).fuel_used() };
         self.drop_waiting(inner);
-        if inner.recording.is_some() || inner.machine.is_none() || !inner.affords(0) {
+        if inner.recording.is_some() || inner.machine.is_none() || !inner.affords(0, Effort::Quick) {
             return After::Interpret;
         }
         if inner.trees.len() >= MAX_TREES || inner.stats.code_bytes >= self.options.max_code {

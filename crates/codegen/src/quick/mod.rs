@@ -1,0 +1,57 @@
+//! Machine code in a tenth of the time: what a tree gets before it has shown that it is worth Cranelift's work.
+//!
+//! Trees of branchy programs grow by dozens of side segments, and each growth makes the code of the whole tree anew.
+//! Cranelift takes about two microseconds for each of its instructions, most of them for register allocation over the many
+//! small blocks that guards make. So the same function that [`crate::lower`] has filled is translated here as it stands:
+//!
+//! ```text
+//! lower ──> Cranelift's IR ──┬──> Cranelift: legalize, select, regalloc2, emit       Effort::Full
+//!                            └──> plan ──> alloc ──> emit                            Effort::Quick
+//! ```
+//!
+//! | module | question it answers |
+//! |---|---|
+//! | `plan` | in which order do blocks stand, from where to where is each value needed, what is computed only where it is used |
+//! | `alloc` | in which register or stack slot is each value, from its making to its last use |
+//! | `asm` | what are the bytes, and where do jumps go |
+//! | `moves` | how do several values change places at once |
+//! | `emit` | which instructions are there for each operation |
+//!
+//! What makes it quick is what it does not do: an interval is never split, so that no edge needs repair beyond the moves of
+//! block parameters; no operation is matched with more than its operand; nothing is done twice.
+//!
+//! It knows x86-64 with the System V convention, and the operations that `lower` uses. Whatever else it is given, it
+//! refuses: then Cranelift makes the code.
+
+mod alloc;
+mod asm;
+mod emit;
+mod moves;
+mod plan;
+
+use cranelift_codegen::ir::Function;
+use cranelift_codegen::isa::CallConv;
+
+/// An operation, type or convention that is not known here.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Unknown(String);
+
+impl Unknown {
+    fn new(what: impl std::fmt::Debug) -> Unknown {
+        Unknown(format!("{what:?}"))
+    }
+}
+
+/// The code of a function for x86-64, and its listing if that is asked for.
+///
+/// # Errors
+/// [`Unknown`] if the function has something that only Cranelift knows.
+pub(crate) fn compile(func: &mut Function, explain: bool) -> Result<(Vec<u8>, Option<String>), Unknown> {
+    if func.signature.call_conv != CallConv::SystemV {
+        return Err(Unknown::new(func.signature.call_conv));
+    }
+    func.dfg.resolve_all_aliases();
+    let plan = plan::Plan::of(func)?;
+    let places = alloc::allocate(func, &plan);
+    emit::emit(func, &plan, &places, explain)
+}

@@ -1,0 +1,502 @@
+//! What must be known of a function before registers are given out: an order of its blocks, where each value lives, and
+//! which operations are done only where their result is used.
+//!
+//! **Order.** Instructions are numbered in the order of the blocks, in which a cold block follows the last block that jumps
+//! to it, though its code stands behind all others: an exit needs what its guard has seen, and numbering it at the end would
+//! keep that alive for the rest of the function. An instruction reads at an even number, and writes at the odd one behind it.
+//!
+//! **Intervals.** A value is alive from where it is made to its last use, and in all blocks from which control can come to
+//! a use without passing where it is made. The interval is the smallest that has all of that: values have one place for
+//! all of it (see [`super::alloc`]), so that being too large is never wrong.
+//!
+//! **Deferred.** A comparison whose only use is the branch or selection behind it is made there, in the flags. So is the load
+//! of a tag or word that only such a comparison looks at. Constants are made wherever they are used.
+
+use cranelift_codegen::ir::condcodes::{FloatCC, IntCC};
+use cranelift_codegen::ir::{Block, Function, Inst, InstructionData, Opcode, Type, Value, ValueDef, types};
+
+use super::Unknown;
+
+/// What becomes of a value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// Nobody needs it.
+    Unused,
+    Int(i64),
+    Float(u64),
+    /// Made where it is used, which is one place.
+    Deferred,
+    /// Needs a place.
+    Placed,
+}
+
+/// Where a value lives.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Interval {
+    pub(super) start: u32,
+    pub(super) end: u32,
+    /// What having it in a register is worth: its uses, those in loops many times.
+    pub(super) weight: f32,
+    /// A value whose place would save a move.
+    pub(super) friend: Option<Value>,
+}
+
+/// A constant's use in a cold block, or in no loop.
+const COLD_WEIGHT: f32 = 0.05;
+
+/// How many times as much a use in a loop counts.
+const LOOP_WEIGHT: f32 = 8.0;
+
+/// Loops around a use that are counted.
+const MAX_DEPTH: i32 = 4;
+
+pub(super) struct Plan {
+    /// The blocks in the order of their code: those that can be reached, the cold ones last.
+    pub(super) code_order: Vec<Block>,
+    /// By value.
+    pub(super) kinds: Vec<Kind>,
+    pub(super) intervals: Vec<Interval>,
+    /// The numbers of the calls, in ascending order, with whether they are in cold blocks.
+    pub(super) calls: Vec<(u32, bool)>,
+    /// By instruction: its number.
+    pub(super) numbers: Vec<u32>,
+}
+
+impl Plan {
+    pub(super) fn of(func: &Function) -> Result<Plan, Unknown> {
+        let blocks = Blocks::of(func);
+        let mut planner = Planner::new(func, &blocks);
+        planner.number();
+        planner.count_uses();
+        planner.scan()?;
+        planner.spread();
+        Ok(Plan {
+            code_order: blocks.code_order(func),
+            kinds: planner.kinds,
+            intervals: planner.intervals,
+            calls: planner.calls,
+            numbers: planner.numbers,
+        })
+    }
+
+    pub(super) fn kind(&self, v: Value) -> Kind {
+        self.kinds[index(v)]
+    }
+
+    pub(super) fn interval(&self, v: Value) -> Interval {
+        self.intervals[index(v)]
+    }
+
+    pub(super) fn number(&self, inst: Inst) -> u32 {
+        self.numbers[inst.as_u32() as usize]
+    }
+}
+
+pub(super) fn index(v: Value) -> usize {
+    v.as_u32() as usize
+}
+
+/// The blocks that can be reached.
+struct Blocks {
+    /// In the order of numbering.
+    order: Vec<Block>,
+    /// By block: its place in `order`, if it can be reached.
+    ranks: Vec<Option<u32>>,
+    /// The blocks that jump to a block, for each block those in a row.
+    predecessors: Vec<Block>,
+    /// By block: where its row begins. It ends where the next one begins.
+    rows: Vec<u32>,
+    /// By rank: the number of loops around it.
+    depths: Vec<i32>,
+}
+
+fn successors(func: &Function, block: Block) -> impl Iterator<Item = Block> + '_ {
+    let last = func.layout.last_inst(block);
+    let branches = last.map_or(&[][..], |last| {
+        func.dfg.insts[last].branch_destination(&func.dfg.jump_tables, &func.dfg.exception_tables)
+    });
+    branches.iter().map(|call| call.block(&func.dfg.value_lists))
+}
+
+impl Blocks {
+    fn of(func: &Function) -> Blocks {
+        let count = func.dfg.num_blocks();
+        let mut blocks = Blocks {
+            order: Vec::new(),
+            ranks: vec![None; count],
+            predecessors: Vec::new(),
+            rows: vec![0; count + 1],
+            depths: Vec::new(),
+        };
+        let reached = blocks.reach(func);
+        blocks.put_in_order(func, &reached);
+        blocks.find_loops(func);
+        blocks
+    }
+
+    /// Marks what control can come to, and notes from where.
+    fn reach(&mut self, func: &Function) -> Vec<bool> {
+        let mut reached = vec![false; self.ranks.len()];
+        let mut todo: Vec<Block> = func.layout.entry_block().into_iter().collect();
+        for block in &todo {
+            reached[block.as_u32() as usize] = true;
+        }
+        let mut jumps = Vec::new();
+        while let Some(block) = todo.pop() {
+            for to in successors(func, block) {
+                jumps.push((to, block));
+                if !std::mem::replace(&mut reached[to.as_u32() as usize], true) {
+                    todo.push(to);
+                }
+            }
+        }
+        jumps.sort_unstable_by_key(|(to, _)| *to);
+        for (to, _) in &jumps {
+            self.rows[to.as_u32() as usize + 1] += 1;
+        }
+        let mut begin = 0;
+        for row in &mut self.rows {
+            begin += *row;
+            *row = begin;
+        }
+        self.predecessors = jumps.into_iter().map(|(_, from)| from).collect();
+        reached
+    }
+
+    fn predecessors(&self, block: Block) -> &[Block] {
+        let n = block.as_u32() as usize;
+        &self.predecessors[self.rows[n] as usize..self.rows[n + 1] as usize]
+    }
+
+    /// Each cold block behind the last one that jumps to it.
+    fn put_in_order(&mut self, func: &Function, reached: &[bool]) {
+        let is_reached = |block: &Block| reached[block.as_u32() as usize];
+        let (cold, hot): (Vec<Block>, Vec<Block>) =
+            func.layout.blocks().filter(is_reached).partition(|block| func.layout.is_cold(*block));
+        let mut after = vec![0u32; self.ranks.len()];
+        for (n, block) in hot.iter().enumerate() {
+            after[block.as_u32() as usize] = n as u32;
+        }
+        // Cold blocks jump to one another, in chains.
+        let mut todo = cold.clone();
+        while let Some(block) = todo.pop() {
+            let last =
+                self.predecessors(block).iter().map(|from| after[from.as_u32() as usize]).max();
+            let known = &mut after[block.as_u32() as usize];
+            if last.is_some_and(|last| last > *known) {
+                *known = last.unwrap_or(*known);
+                todo.extend(successors(func, block).filter(|to| func.layout.is_cold(*to)));
+            }
+        }
+        let mut cold = cold;
+        cold.sort_by_key(|block| after[block.as_u32() as usize]);
+        let mut cold = cold.into_iter().peekable();
+        for (n, block) in hot.into_iter().enumerate() {
+            self.order.push(block);
+            while let Some(next) = cold.next_if(|next| after[next.as_u32() as usize] == n as u32) {
+                self.order.push(next);
+            }
+        }
+        for (rank, block) in self.order.iter().enumerate() {
+            self.ranks[block.as_u32() as usize] = Some(rank as u32);
+        }
+    }
+
+    /// A jump back makes a loop of all blocks between.
+    fn find_loops(&mut self, func: &Function) {
+        let mut change = vec![0i32; self.order.len() + 1];
+        for (rank, block) in self.order.iter().enumerate() {
+            let last = self.predecessors(*block).iter().filter(|from| !func.layout.is_cold(**from));
+            let last = last.filter_map(|from| self.rank(*from)).max();
+            if let Some(last) = last.filter(|last| *last >= rank) {
+                change[rank] += 1;
+                change[last + 1] -= 1;
+            }
+        }
+        let mut depth = 0;
+        self.depths = change
+            .iter()
+            .map(|change| {
+                depth += change;
+                depth
+            })
+            .collect();
+    }
+
+    fn rank(&self, block: Block) -> Option<usize> {
+        self.ranks[block.as_u32() as usize].map(|rank| rank as usize)
+    }
+
+    fn code_order(&self, func: &Function) -> Vec<Block> {
+        let (cold, mut hot): (Vec<Block>, Vec<Block>) =
+            self.order.iter().partition(|block| func.layout.is_cold(**block));
+        hot.extend(cold);
+        hot
+    }
+}
+
+struct Planner<'a> {
+    func: &'a Function,
+    blocks: &'a Blocks,
+    numbers: Vec<u32>,
+    /// By block: the numbers of its beginning and of its end.
+    spans: Vec<(u32, u32)>,
+    kinds: Vec<Kind>,
+    uses: Vec<u32>,
+    intervals: Vec<Interval>,
+    calls: Vec<(u32, bool)>,
+    /// By value: the block where it is made.
+    homes: Vec<Option<Block>>,
+    /// Values that are used in blocks other than where they are made, with these.
+    far: Vec<(Value, Block)>,
+}
+
+impl<'a> Planner<'a> {
+    fn new(func: &'a Function, blocks: &'a Blocks) -> Planner<'a> {
+        let values = func.dfg.num_values();
+        let nowhere = Interval { start: u32::MAX, end: 0, weight: 0.0, friend: None };
+        Planner {
+            func,
+            blocks,
+            numbers: vec![0; func.dfg.num_insts()],
+            spans: vec![(0, 0); func.dfg.num_blocks()],
+            kinds: vec![Kind::Unused; values],
+            uses: vec![0; values],
+            intervals: vec![nowhere; values],
+            calls: Vec::new(),
+            homes: vec![None; values],
+            far: Vec::new(),
+        }
+    }
+
+    /// Gives out the numbers, and says where values are made.
+    fn number(&mut self) {
+        let mut n = 0;
+        for block in &self.blocks.order {
+            let start = n;
+            for param in self.func.dfg.block_params(*block) {
+                self.homes[index(*param)] = Some(*block);
+                self.intervals[index(*param)].start = start;
+            }
+            n += 2;
+            for inst in self.func.layout.block_insts(*block) {
+                self.numbers[inst.as_u32() as usize] = n;
+                for result in self.func.dfg.inst_results(inst) {
+                    self.homes[index(*result)] = Some(*block);
+                    self.intervals[index(*result)].start = n + 1;
+                }
+                if self.func.dfg.insts[inst].opcode().is_call() {
+                    self.calls.push((n, self.func.layout.is_cold(*block)));
+                }
+                n += 2;
+            }
+            self.spans[block.as_u32() as usize] = (start, n - 1);
+        }
+    }
+
+    fn count_uses(&mut self) {
+        for block in &self.blocks.order {
+            for inst in self.func.layout.block_insts(*block) {
+                for v in self.func.dfg.inst_values(inst) {
+                    self.uses[index(v)] += 1;
+                }
+            }
+        }
+    }
+
+    /// Decides what becomes of each value, from its uses backwards.
+    fn scan(&mut self) -> Result<(), Unknown> {
+        for n in (0..self.blocks.order.len()).rev() {
+            let block = self.blocks.order[n];
+            let is_cold = self.func.layout.is_cold(block);
+            let depth = self.blocks.depths[n].min(MAX_DEPTH);
+            let weight = if is_cold { COLD_WEIGHT } else { LOOP_WEIGHT.powi(depth) };
+            let mut next = self.func.layout.last_inst(block);
+            while let Some(inst) = next {
+                next = self.func.layout.prev_inst(inst);
+                self.look_at(inst, block, weight)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn look_at(&mut self, inst: Inst, block: Block, weight: f32) -> Result<(), Unknown> {
+        let dfg = &self.func.dfg;
+        let results = dfg.inst_results(inst);
+        if let Some(ty) = results.iter().map(|result| dfg.value_type(*result)).find(|ty| !is_known(*ty)) {
+            return Err(Unknown::new(ty));
+        }
+        let is_deferred = results.iter().any(|result| self.kinds[index(*result)] == Kind::Deferred);
+        let has_effect = {
+            let opcode = dfg.insts[inst].opcode();
+            opcode.can_store() || opcode.is_call() || opcode.is_terminator()
+        };
+        let is_needed = has_effect || results.iter().any(|result| self.uses[index(*result)] > 0);
+        if is_deferred || !is_needed {
+            // A deferred operation's operands are used where it is: see `use_of`.
+            return Ok(());
+        }
+        let number = self.numbers[inst.as_u32() as usize];
+        if let Some(flag) = flag_of(&dfg.insts[inst])
+            && self.is_deferrable(flag, inst, block)
+        {
+            self.kinds[index(flag)] = Kind::Deferred;
+        }
+        for v in dfg.inst_values(inst) {
+            self.use_of(v, number, block, weight);
+        }
+        let friends = dfg.inst_args(inst).first().zip(results.first());
+        if let Some((operand, result)) = friends {
+            self.befriend(*result, *operand);
+        }
+        for call in dfg.insts[inst].branch_destination(&dfg.jump_tables, &dfg.exception_tables) {
+            let params = dfg.block_params(call.block(&dfg.value_lists));
+            for (param, arg) in params.iter().zip(call.args(&dfg.value_lists)) {
+                let arg = arg.as_value().ok_or_else(|| Unknown::new(arg))?;
+                self.befriend(*param, arg);
+                self.befriend(arg, *param);
+            }
+        }
+        for result in results {
+            let interval = &mut self.intervals[index(*result)];
+            interval.weight += weight;
+            interval.end = interval.end.max(interval.start);
+        }
+        Ok(())
+    }
+
+    fn befriend(&mut self, v: Value, other: Value) {
+        self.intervals[index(v)].friend.get_or_insert(other);
+    }
+
+    /// Whether the flag that `user` looks at, which is the next instruction with an effect, can be made there.
+    fn is_deferrable(&mut self, flag: Value, user: Inst, block: Block) -> bool {
+        let ValueDef::Result(compare, _) = self.func.dfg.value_def(flag) else { return false };
+        if self.uses[index(flag)] != 1 || self.homes[index(flag)] != Some(block) {
+            return false;
+        }
+        match self.func.dfg.insts[compare] {
+            InstructionData::IntCompare { args, .. } => {
+                if self.is_load_deferrable(compare, args, user, block) {
+                    self.kinds[index(args[0])] = Kind::Deferred;
+                }
+                true
+            }
+            // Equality of floats takes two flags, which only a branch can look at one after the other.
+            InstructionData::FloatCompare { cond, .. } => {
+                let is_branch = self.func.dfg.insts[user].opcode() == Opcode::Brif;
+                is_branch || !matches!(cond, FloatCC::Equal | FloatCC::NotEqual)
+            }
+            _ => false,
+        }
+    }
+
+    /// Whether the first operand of a comparison is a load that only it looks at, with no store in between.
+    fn is_load_deferrable(&self, compare: Inst, args: [Value; 2], user: Inst, block: Block) -> bool {
+        let dfg = &self.func.dfg;
+        let ValueDef::Result(load, _) = dfg.value_def(args[0]) else { return false };
+        if args[0] == args[1] || self.uses[index(args[0])] != 1 || self.homes[index(args[0])] != Some(block) {
+            return false;
+        }
+        let fits = match (&dfg.insts[load], &dfg.insts[compare]) {
+            // A byte is compared with a constant alone, and as it is unsigned for equality alone.
+            (InstructionData::Load { opcode: Opcode::Uload8, .. }, InstructionData::IntCompare { cond, .. }) => {
+                let is_byte = constant(self.func, args[1]).is_some_and(|n| (0..128).contains(&n));
+                is_byte && matches!(cond, IntCC::Equal | IntCC::NotEqual)
+            }
+            (InstructionData::Load { opcode: Opcode::Load, .. }, _) => dfg.value_type(args[0]) == types::I64,
+            _ => false,
+        };
+        let mut next = Some(load);
+        while fits && let Some(inst) = next.filter(|inst| *inst != user) {
+            let opcode = dfg.insts[inst].opcode();
+            if opcode.can_store() || opcode.is_call() {
+                return false;
+            }
+            next = self.func.layout.next_inst(inst);
+        }
+        fits
+    }
+
+    /// A value is used by the instruction with a number.
+    fn use_of(&mut self, v: Value, number: u32, block: Block, weight: f32) {
+        if self.kinds[index(v)] == Kind::Deferred {
+            let ValueDef::Result(inst, _) = self.func.dfg.value_def(v) else { return };
+            let func = self.func;
+            for operand in func.dfg.inst_args(inst) {
+                self.use_of(*operand, number, block, weight);
+            }
+            return;
+        }
+        match self.func.dfg.value_def(v) {
+            ValueDef::Result(inst, _) => match self.func.dfg.insts[inst] {
+                InstructionData::UnaryImm { imm, .. } => {
+                    self.kinds[index(v)] = Kind::Int(imm.bits());
+                    return;
+                }
+                InstructionData::UnaryIeee64 { imm, .. } => {
+                    self.kinds[index(v)] = Kind::Float(imm.bits());
+                    return;
+                }
+                _ => {}
+            },
+            ValueDef::Param(..) | ValueDef::Union(..) => {}
+        }
+        self.kinds[index(v)] = Kind::Placed;
+        let interval = &mut self.intervals[index(v)];
+        interval.weight += weight;
+        interval.end = interval.end.max(number);
+        if self.homes[index(v)] != Some(block) {
+            interval.start = interval.start.min(self.spans[block.as_u32() as usize].0);
+            self.far.push((v, block));
+        }
+    }
+
+    /// Makes intervals as large as the paths from where values are made to their uses.
+    fn spread(&mut self) {
+        let mut far = std::mem::take(&mut self.far);
+        far.sort_unstable_by_key(|(v, _)| *v);
+        let mut seen_for = vec![None; self.spans.len()];
+        let mut todo = Vec::new();
+        for (v, block) in far {
+            todo.push(block);
+            while let Some(block) = todo.pop() {
+                if seen_for[block.as_u32() as usize].replace(v) == Some(v) {
+                    continue;
+                }
+                // It comes into the block from in front.
+                let interval = &mut self.intervals[index(v)];
+                interval.start = interval.start.min(self.spans[block.as_u32() as usize].0);
+                for from in self.blocks.predecessors(block) {
+                    interval.end = interval.end.max(self.spans[from.as_u32() as usize].1);
+                    if self.homes[index(v)] != Some(*from) {
+                        todo.push(*from);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Types that have registers here.
+fn is_known(ty: Type) -> bool {
+    matches!(ty, types::I64 | types::I32 | types::I8 | types::F64)
+}
+
+/// The constant behind a value.
+pub(super) fn constant(func: &Function, v: Value) -> Option<i64> {
+    let ValueDef::Result(inst, _) = func.dfg.value_def(v) else { return None };
+    match func.dfg.insts[inst] {
+        InstructionData::UnaryImm { imm, .. } => Some(imm.bits()),
+        _ => None,
+    }
+}
+
+/// The flag that an instruction can take from a comparison right in front of it.
+fn flag_of(inst: &InstructionData) -> Option<Value> {
+    match inst {
+        InstructionData::Brif { arg, .. } => Some(*arg),
+        InstructionData::Ternary { opcode: Opcode::Select, args } => Some(args[0]),
+        _ => None,
+    }
+}

@@ -57,9 +57,12 @@ pub(crate) fn carried_inputs(tree: &Tree, snap: SnapId) -> Vec<Ref> {
         return Vec::new();
     }
     let header = tree.header(tree.header_of(snapshot.segment));
+    if header.stale.is_empty() {
+        return Vec::new();
+    }
     let is_carried = |slot: u32| {
-        let is_named = snapshot.slots.iter().any(|named| named.slot == slot) || snapshot.in_place.contains(&slot);
-        !is_named && snapshot.live.binary_search(&slot).is_ok() && header.stale.binary_search(&slot).is_ok()
+        let is_named = || snapshot.slots.iter().any(|named| named.slot == slot) || snapshot.in_place.contains(&slot);
+        header.stale.binary_search(&slot).is_ok() && snapshot.live.binary_search(&slot).is_ok() && !is_named()
     };
     header.inputs.iter().copied().filter(|input| is_carried(tree.inst(*input).aux)).collect()
 }

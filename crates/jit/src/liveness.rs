@@ -237,7 +237,12 @@ impl LivenessCache {
         self.known.get(&address).cloned()
     }
 
-    /// Forgets everything: addresses may be used again.
+    /// Forgets those at other addresses: they may be used again.
+    pub fn keep(&mut self, is_kept: impl Fn(u64) -> bool) {
+        self.known.retain(|address, _| is_kept(*address));
+    }
+
+    /// Forgets everything.
     pub fn clear(&mut self) {
         self.known.clear();
     }

@@ -245,8 +245,10 @@ impl Lowering<'_, '_, '_> {
 
     /// The VM gets the fuel that is left when the path so far is paid.
     pub(super) fn pay(&mut self, cost: i64) {
-        let fuel = self.b.use_var(self.fuel);
-        let left = self.b.ins().iadd_imm_s(fuel, cost);
+        let mut left = self.b.use_var(self.fuel);
+        if cost != 0 {
+            left = self.b.ins().iadd_imm_s(left, cost);
+        }
         let vm = self.vm;
         self.store(left, vm, self.env.fuel);
     }

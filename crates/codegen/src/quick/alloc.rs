@@ -83,9 +83,10 @@ struct Scan<'a> {
     alive: Vec<Value>,
 }
 
-/// Gives a place to each value that needs one.
+/// Gives a place to each web, and to each value of its own, that needs one.
 pub(super) fn allocate(func: &Function, plan: &Plan) -> Places {
-    let mut order: Vec<Value> = func.dfg.values().filter(|v| plan.kind(*v) == Kind::Placed).collect();
+    let needs_place = |v: &Value| plan.kind(*v) == Kind::Placed && plan.leader(*v) == *v;
+    let mut order: Vec<Value> = func.dfg.values().filter(needs_place).collect();
     order.sort_by_key(|v| plan.interval(*v).start);
     let none = || Registers { held: [None; 16] };
     let mut scan = Scan {
@@ -119,7 +120,7 @@ impl Scan<'_> {
 
     fn place(&mut self, v: Value, is_float: bool) {
         let interval = self.plan.interval(v);
-        let friend = interval.friend.and_then(|friend| self.places[index(friend)]);
+        let friend = interval.friend.and_then(|friend| self.places[index(self.plan.leader(friend))]);
         if is_float {
             self.xmms.expire(interval.start);
             let wanted = friend.and_then(|place| if let Place::Xmm(r) = place { Some(r) } else { None });
@@ -195,8 +196,9 @@ impl Scan<'_> {
                 saves[index(*v)] = Some(slot);
             }
         }
+        let of_leader = |leader: &Value| self.places[index(*leader)];
         Places {
-            places: self.places,
+            places: self.plan.leaders.iter().map(of_leader).collect(),
             saves,
             calls: self.calls,
             alive: self.alive,

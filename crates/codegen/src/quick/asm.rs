@@ -105,7 +105,7 @@ impl Buffer {
     /// Notes an instruction for the listing, which is made before its bytes.
     pub(super) fn note(&mut self, instruction: impl fmt::Display) {
         if let Some(listing) = &mut self.listing {
-            *listing += &format!("  {instruction}\n");
+            *listing += &format!("{:6x}  {instruction}\n", self.bytes.len());
         }
     }
 

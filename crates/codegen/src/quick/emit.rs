@@ -950,14 +950,17 @@ impl Emitter<'_> {
         moves.push(Move { to: Place::Gpr(RAX), from: address });
         self.moves(moves);
         put!(self, callq_m, RAX);
-        if let Some(result) = self.func.dfg.inst_results(inst).first() {
+        let result = self.func.dfg.inst_results(inst).first();
+        if let Some(result) = result {
             if self.ty(*result) == types::F64 {
                 self.give_float(*result, 0);
             } else {
                 self.give(*result, RAX);
             }
         }
-        for (place, slot) in self.places.saved(number) {
+        // The result may be one of a web that has the place on both sides of the call.
+        let of_result = result.and_then(|result| self.places.of(*result));
+        for (place, slot) in self.places.saved(number).filter(|(place, _)| Some(*place) != of_result) {
             match place {
                 Place::Gpr(register) => put!(self, movq_rm, register, at(RBP, slot)),
                 Place::Xmm(register) => put!(self, movsd_a_m, register, at(RBP, slot)),

@@ -12,6 +12,7 @@
 //! | module | question it answers |
 //! |---|---|
 //! | `plan` | in which order do blocks stand, from where to where is each value needed, what is computed only where it is used |
+//! | `webs` | which values share a place, so that edges need no moves |
 //! | `alloc` | in which register or stack slot is each value, from its making to its last use |
 //! | `asm` | what are the bytes, and where do jumps go |
 //! | `moves` | how do several values change places at once |
@@ -28,6 +29,7 @@ mod asm;
 mod emit;
 mod moves;
 mod plan;
+mod webs;
 
 use cranelift_codegen::ir::Function;
 use cranelift_codegen::isa::CallConv;

@@ -9,13 +9,17 @@
 //! a use without passing where it is made. The interval is the smallest that has all of that: values have one place for
 //! all of it (see [`super::alloc`]), so that being too large is never wrong.
 //!
+//! **Webs.** A block parameter and its arguments want one place: then there is nothing to move. Those whose intervals do not meet
+//! get it, on the hottest edges first; the web has the interval that spans all of theirs. So what loops do not change stays where
+//! it is, and what they count is counted in its place.
+//!
 //! **Deferred.** A comparison whose only use is the branch or selection behind it is made there, in the flags. So is the load
 //! of a tag or word that only such a comparison looks at. Constants are made wherever they are used.
 
 use cranelift_codegen::ir::condcodes::{FloatCC, IntCC};
 use cranelift_codegen::ir::{Block, Function, Inst, InstructionData, Opcode, Type, Value, ValueDef, types};
 
-use super::Unknown;
+use super::{Unknown, webs};
 
 /// What becomes of a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,7 +59,10 @@ pub(super) struct Plan {
     pub(super) code_order: Vec<Block>,
     /// By value.
     pub(super) kinds: Vec<Kind>,
+    /// By value; that of a web is its leader's.
     pub(super) intervals: Vec<Interval>,
+    /// By value: the value whose place it has, itself for most.
+    pub(super) leaders: Vec<Value>,
     /// The numbers of the calls, in ascending order, with whether they are in cold blocks.
     pub(super) calls: Vec<(u32, bool)>,
     /// By instruction: its number.
@@ -70,10 +77,14 @@ impl Plan {
         planner.count_uses();
         planner.scan()?;
         planner.spread();
+        let needs_place = |v: Value| planner.kinds[index(v)] == Kind::Placed;
+        planner.pairs.retain(|pair| needs_place(pair.param) && needs_place(pair.arg));
+        let leaders = webs::join(&mut planner.intervals, planner.pairs);
         Ok(Plan {
             code_order: blocks.code_order(func),
             kinds: planner.kinds,
             intervals: planner.intervals,
+            leaders,
             calls: planner.calls,
             numbers: planner.numbers,
         })
@@ -85,6 +96,10 @@ impl Plan {
 
     pub(super) fn interval(&self, v: Value) -> Interval {
         self.intervals[index(v)]
+    }
+
+    pub(super) fn leader(&self, v: Value) -> Value {
+        self.leaders[index(v)]
     }
 
     pub(super) fn number(&self, inst: Inst) -> u32 {
@@ -168,11 +183,25 @@ impl Blocks {
         &self.predecessors[self.rows[n] as usize..self.rows[n + 1] as usize]
     }
 
+    /// Puts blocks that belong to the same header side by side, though side segments were recorded long after one another:
+    /// values of a header are alive in its region alone, and there is less that is alive at once. A block belongs to where all
+    /// jumps to it come from, if they come from one region in front of it.
+    fn by_region(&self, hot: &mut [Block]) {
+        let mut regions = vec![u32::MAX; self.ranks.len()];
+        for (n, block) in hot.iter().enumerate() {
+            let mut from = self.predecessors(*block).iter().map(|from| regions[from.as_u32() as usize]);
+            let first = from.next().filter(|first| *first != u32::MAX && from.all(|other| other == *first));
+            regions[block.as_u32() as usize] = first.unwrap_or(n as u32);
+        }
+        hot.sort_by_key(|block| regions[block.as_u32() as usize]);
+    }
+
     /// Each cold block behind the last one that jumps to it.
     fn put_in_order(&mut self, func: &Function, reached: &[bool]) {
         let is_reached = |block: &Block| reached[block.as_u32() as usize];
-        let (cold, hot): (Vec<Block>, Vec<Block>) =
+        let (cold, mut hot): (Vec<Block>, Vec<Block>) =
             func.layout.blocks().filter(is_reached).partition(|block| func.layout.is_cold(*block));
+        self.by_region(&mut hot);
         let mut after = vec![0u32; self.ranks.len()];
         for (n, block) in hot.iter().enumerate() {
             after[block.as_u32() as usize] = n as u32;
@@ -180,8 +209,7 @@ impl Blocks {
         // Cold blocks jump to one another, in chains.
         let mut todo = cold.clone();
         while let Some(block) = todo.pop() {
-            let last =
-                self.predecessors(block).iter().map(|from| after[from.as_u32() as usize]).max();
+            let last = self.predecessors(block).iter().map(|from| after[from.as_u32() as usize]).max();
             let known = &mut after[block.as_u32() as usize];
             if last.is_some_and(|last| last > *known) {
                 *known = last.unwrap_or(*known);
@@ -249,6 +277,8 @@ struct Planner<'a> {
     homes: Vec<Option<Block>>,
     /// Values that are used in blocks other than where they are made, with these.
     far: Vec<(Value, Block)>,
+    /// Block parameters with their arguments.
+    pairs: Vec<webs::Pair>,
 }
 
 impl<'a> Planner<'a> {
@@ -266,6 +296,7 @@ impl<'a> Planner<'a> {
             calls: Vec::new(),
             homes: vec![None; values],
             far: Vec::new(),
+            pairs: Vec::new(),
         }
     }
 
@@ -345,16 +376,14 @@ impl<'a> Planner<'a> {
         for v in dfg.inst_values(inst) {
             self.use_of(v, number, block, weight);
         }
-        let friends = dfg.inst_args(inst).first().zip(results.first());
-        if let Some((operand, result)) = friends {
-            self.befriend(*result, *operand);
+        if let Some((operand, result)) = dfg.inst_args(inst).first().zip(results.first()) {
+            self.intervals[index(*result)].friend = Some(*operand);
         }
         for call in dfg.insts[inst].branch_destination(&dfg.jump_tables, &dfg.exception_tables) {
             let params = dfg.block_params(call.block(&dfg.value_lists));
             for (param, arg) in params.iter().zip(call.args(&dfg.value_lists)) {
                 let arg = arg.as_value().ok_or_else(|| Unknown::new(arg))?;
-                self.befriend(*param, arg);
-                self.befriend(arg, *param);
+                self.pairs.push(webs::Pair { param: *param, arg, weight });
             }
         }
         for result in results {
@@ -363,10 +392,6 @@ impl<'a> Planner<'a> {
             interval.end = interval.end.max(interval.start);
         }
         Ok(())
-    }
-
-    fn befriend(&mut self, v: Value, other: Value) {
-        self.intervals[index(v)].friend.get_or_insert(other);
     }
 
     /// Whether the flag that `user` looks at, which is the next instruction with an effect, can be made there.
@@ -447,27 +472,29 @@ impl<'a> Planner<'a> {
         interval.weight += weight;
         interval.end = interval.end.max(number);
         if self.homes[index(v)] != Some(block) {
-            interval.start = interval.start.min(self.spans[block.as_u32() as usize].0);
             self.far.push((v, block));
         }
     }
 
     /// Makes intervals as large as the paths from where values are made to their uses.
     fn spread(&mut self) {
+        let chains = Chains::of(self.blocks);
         let mut far = std::mem::take(&mut self.far);
         far.sort_unstable_by_key(|(v, _)| *v);
         let mut seen_for = vec![None; self.spans.len()];
         let mut todo = Vec::new();
         for (v, block) in far {
+            let home = self.homes[index(v)].map(|home| chains.top(home));
+            let interval = &mut self.intervals[index(v)];
             todo.push(block);
             while let Some(block) = todo.pop() {
-                if seen_for[block.as_u32() as usize].replace(v) == Some(v) {
+                let top = chains.top(block);
+                // A value is made in front of its uses: on the chain, or in front of all of it.
+                if home == Some(top) || seen_for[top.as_u32() as usize].replace(v) == Some(v) {
                     continue;
                 }
-                // It comes into the block from in front.
-                let interval = &mut self.intervals[index(v)];
-                interval.start = interval.start.min(self.spans[block.as_u32() as usize].0);
-                for from in self.blocks.predecessors(block) {
+                interval.start = interval.start.min(self.spans[top.as_u32() as usize].0);
+                for from in self.blocks.predecessors(top) {
                     interval.end = interval.end.max(self.spans[from.as_u32() as usize].1);
                     if self.homes[index(v)] != Some(*from) {
                         todo.push(*from);
@@ -475,6 +502,32 @@ impl<'a> Planner<'a> {
                 }
             }
         }
+    }
+}
+
+/// Guards make many small blocks, most of which only one other jumps to, which stands in front of them: such blocks are a chain.
+/// What is alive at the end of a chain is alive from its beginning on, or from where it is made, and numbers grow along it: so
+/// paths are followed from chain to chain.
+struct Chains {
+    /// By block: the first block of its chain.
+    tops: Vec<Block>,
+}
+
+impl Chains {
+    fn of(blocks: &Blocks) -> Chains {
+        let mut tops: Vec<Block> = (0..blocks.ranks.len()).map(|n| Block::from_u32(n as u32)).collect();
+        for (rank, block) in blocks.order.iter().enumerate() {
+            if let [from] = blocks.predecessors(*block)
+                && blocks.rank(*from).is_some_and(|before| before < rank)
+            {
+                tops[block.as_u32() as usize] = tops[from.as_u32() as usize];
+            }
+        }
+        Chains { tops }
+    }
+
+    fn top(&self, block: Block) -> Block {
+        self.tops[block.as_u32() as usize]
     }
 }
 

@@ -87,10 +87,10 @@ impl Jit {
         snap: SnapId,
         header: Option<HeaderId>,
     ) -> After {
+        let shared = self.share(inner);
         let Some(Some(grown)) = inner.trees.get(at) else { return After::Interpret };
         // SAFETY: the caller's duty: the VM stands at the snapshot, frames and all.
         let view = unsafe { View::new(vm) };
-        let shared = self.share(&mut inner.liveness, &inner.functions, &inner.met);
         let (tree, notes) = (grown.tree.clone(), grown.notes.clone());
         let recorder = match header {
             Some(header) => Recorder::alternative(&view, shared, grown.origin, tree, notes, header),

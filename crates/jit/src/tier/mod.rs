@@ -23,7 +23,7 @@ mod growth;
 mod place;
 
 use std::cell::{Cell, RefCell};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::hash::BuildHasherDefault;
 use std::rc::Rc;
 
@@ -60,7 +60,7 @@ pub struct JitOptions {
     pub effort: Option<Effort>,
     /// Exits that code which would save them may be waited for, for each instruction that it would be made of with all work.
     pub waits_per_inst: u32,
-    /// Instructions that are made code of with all work, or ten times as many with little, without asking how long the
+    /// Instructions that are made code of with all work, or four times as many with little, without asking how long the
     /// program has run.
     pub free_insts: u64,
     /// Most segments of a tree.
@@ -120,7 +120,7 @@ const MAX_TREES: usize = 500;
 
 /// Fuel that must have been spent for each instruction that is made code of with little work: the time for about ten times as
 /// long.
-const FUEL_PER_INST: u64 = 1_200;
+const FUEL_PER_INST: u64 = 3_000;
 
 /// Fuel that quick code must have spent for each of its instructions until all work is put into it: about as long as that takes.
 const FUEL_PER_UPGRADE: i64 = 6_000;
@@ -188,7 +188,7 @@ struct Recording {
 }
 
 /// How many times as long all work takes as little.
-const WORK_OF_FULL: u64 = 10;
+const WORK_OF_FULL: u64 = 4;
 
 /// The work that code of so many instructions takes.
 fn work(instructions: usize, effort: Effort) -> u64 {
@@ -453,11 +453,15 @@ impl Jit {
     }
 
     /// The analyses made so far, for a recording.
-    fn share(&self, liveness: &mut LivenessCache, functions: &Functions, met: &Seen) -> Shared {
+    fn share(&self, inner: &mut Inner) -> Shared {
         if self.collects.take() {
-            liveness.clear();
+            // What the trees run through is kept alive.
+            let protos = inner.trees.iter().flatten().flat_map(|grown| &grown.notes.protos);
+            let alive: HashSet<u64> = protos.map(|proto| proto.0).collect();
+            inner.liveness.keep(|address| alive.contains(&address));
         }
-        Shared { liveness: std::mem::take(liveness), functions: functions.clone(), met: met.clone() }
+        let liveness = std::mem::take(&mut inner.liveness);
+        Shared { liveness, functions: inner.functions.clone(), met: inner.met.clone() }
     }
 
     /// A recording that waits for a function to return has waited long enough, or its frames are gone.
@@ -500,7 +504,7 @@ impl Jit {
             }
             tree = Some(door.tree);
         }
-        let shared = self.share(&mut inner.liveness, &inner.functions, &inner.met);
+        let shared = self.share(inner);
         let grown = tree.and_then(|at| inner.trees.get(at)).and_then(Option::as_ref);
         let recorder = match grown {
             Some(grown) if grown.notes.function.is_none_or(|f| f == view.closure(0)) => {

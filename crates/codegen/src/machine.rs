@@ -131,10 +131,10 @@ impl Machine {
     pub fn compile(&mut self, tree: &Tree, env: &Environment, effort: Effort) -> Result<Code, CodegenError> {
         self.context.clear();
         self.context.func.signature = lower::signature(self.call_conv());
-        lower::lower(tree, env, &mut self.context.func, &mut self.frontend, self.isa.frontend_config());
+        let headers = lower::lower(tree, env, &mut self.context.func, &mut self.frontend, self.isa.frontend_config());
         let clif = self.explain.then(|| self.context.func.display().to_string());
         if effort == Effort::Quick && self.isa.triple().architecture == Architecture::X86_64 {
-            match quick::compile(&mut self.context.func, self.explain) {
+            match quick::compile(&mut self.context.func, &headers, self.explain) {
                 Ok((bytes, listing)) => return Ok(Code { bytes, align: 16, effort, clif, listing }),
                 Err(unknown) => debug_assert!(false, "{unknown:?}"),
             }

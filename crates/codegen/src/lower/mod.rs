@@ -54,20 +54,22 @@ pub(crate) fn signature(call_conv: CallConv) -> Signature {
     signature
 }
 
-/// Fills `func`, which has the signature of [`signature`].
+/// Fills `func`, which has the signature of [`signature`]. Gives the blocks of the headers.
 pub(crate) fn lower(
     tree: &Tree,
     env: &Environment,
     func: &mut Function,
     context: &mut FunctionBuilderContext,
     target: TargetFrontendConfig,
-) {
+) -> Vec<Block> {
     let call_conv = func.signature.call_conv;
     let mut builder = FunctionBuilder::new(func, context);
     let mut lowering = Lowering::new(tree, env, &mut builder, call_conv);
     lowering.run();
+    let headers = lowering.headers.iter().flat_map(|blocks| [blocks.preheader, blocks.body]).collect();
     builder.seal_all_blocks();
     builder.finalize(target);
+    headers
 }
 
 /// The blocks of a header.

@@ -31,7 +31,7 @@ mod moves;
 mod plan;
 mod webs;
 
-use cranelift_codegen::ir::Function;
+use cranelift_codegen::ir::{Block, Function};
 use cranelift_codegen::isa::CallConv;
 
 /// An operation, type or convention that is not known here.
@@ -44,16 +44,20 @@ impl Unknown {
     }
 }
 
-/// The code of a function for x86-64, and its listing if that is asked for.
+/// The code of a function for x86-64, and its listing if that is asked for. `headers` are the blocks of the tree's headers.
 ///
 /// # Errors
 /// [`Unknown`] if the function has something that only Cranelift knows.
-pub(crate) fn compile(func: &mut Function, explain: bool) -> Result<(Vec<u8>, Option<String>), Unknown> {
+pub(crate) fn compile(
+    func: &mut Function,
+    headers: &[Block],
+    explain: bool,
+) -> Result<(Vec<u8>, Option<String>), Unknown> {
     if func.signature.call_conv != CallConv::SystemV {
         return Err(Unknown::new(func.signature.call_conv));
     }
     func.dfg.resolve_all_aliases();
-    let plan = plan::Plan::of(func)?;
+    let plan = plan::Plan::of(func, headers)?;
     let places = alloc::allocate(func, &plan);
     emit::emit(func, &plan, &places, explain)
 }

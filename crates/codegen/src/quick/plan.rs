@@ -1,7 +1,7 @@
 //! What must be known of a function before registers are given out: an order of its blocks, where each value lives, and
 //! which operations are done only where their result is used.
 //!
-//! **Order.** Instructions are numbered in the order of the blocks, in which a cold block follows the last block that jumps
+//! **Order.** Instructions are numbered in the order of the blocks, in which those of a header stand together, and a cold block follows the last block that jumps
 //! to it, though its code stands behind all others: an exit needs what its guard has seen, and numbering it at the end would
 //! keep that alive for the rest of the function. An instruction reads at an even number, and writes at the odd one behind it.
 //!
@@ -70,8 +70,8 @@ pub(super) struct Plan {
 }
 
 impl Plan {
-    pub(super) fn of(func: &Function) -> Result<Plan, Unknown> {
-        let blocks = Blocks::of(func);
+    pub(super) fn of(func: &Function, headers: &[Block]) -> Result<Plan, Unknown> {
+        let blocks = Blocks::of(func, headers);
         let mut planner = Planner::new(func, &blocks);
         planner.number();
         planner.count_uses();
@@ -134,7 +134,7 @@ fn successors(func: &Function, block: Block) -> impl Iterator<Item = Block> + '_
 }
 
 impl Blocks {
-    fn of(func: &Function) -> Blocks {
+    fn of(func: &Function, firsts: &[Block]) -> Blocks {
         let count = func.dfg.num_blocks();
         let mut blocks = Blocks {
             order: Vec::new(),
@@ -144,27 +144,33 @@ impl Blocks {
             depths: Vec::new(),
         };
         let reached = blocks.reach(func);
-        blocks.put_in_order(func, &reached);
+        blocks.put_in_order(func, &reached, firsts);
         blocks.find_loops(func);
         blocks
     }
 
-    /// Marks what control can come to, and notes from where.
-    fn reach(&mut self, func: &Function) -> Vec<bool> {
+    /// Finds what control can come to, and notes from where. Gives the blocks in an order in which a block comes behind all that
+    /// jump to it, but for jumps back.
+    fn reach(&mut self, func: &Function) -> Vec<Block> {
         let mut reached = vec![false; self.ranks.len()];
-        let mut todo: Vec<Block> = func.layout.entry_block().into_iter().collect();
-        for block in &todo {
-            reached[block.as_u32() as usize] = true;
-        }
+        let mut order = Vec::new();
         let mut jumps = Vec::new();
-        while let Some(block) = todo.pop() {
+        let mut todo: Vec<(Block, bool)> = func.layout.entry_block().map(|entry| (entry, false)).into_iter().collect();
+        while let Some((block, is_done)) = todo.pop() {
+            if is_done {
+                order.push(block);
+                continue;
+            }
+            if std::mem::replace(&mut reached[block.as_u32() as usize], true) {
+                continue;
+            }
+            todo.push((block, true));
             for to in successors(func, block) {
                 jumps.push((to, block));
-                if !std::mem::replace(&mut reached[to.as_u32() as usize], true) {
-                    todo.push(to);
-                }
+                todo.push((to, false));
             }
         }
+        order.reverse();
         jumps.sort_unstable_by_key(|(to, _)| *to);
         for (to, _) in &jumps {
             self.rows[to.as_u32() as usize + 1] += 1;
@@ -175,7 +181,7 @@ impl Blocks {
             *row = begin;
         }
         self.predecessors = jumps.into_iter().map(|(_, from)| from).collect();
-        reached
+        order
     }
 
     fn predecessors(&self, block: Block) -> &[Block] {
@@ -183,25 +189,38 @@ impl Blocks {
         &self.predecessors[self.rows[n] as usize..self.rows[n + 1] as usize]
     }
 
-    /// Puts blocks that belong to the same header side by side, though side segments were recorded long after one another:
-    /// values of a header are alive in its region alone, and there is less that is alive at once. A block belongs to where all
-    /// jumps to it come from, if they come from one region in front of it.
-    fn by_region(&self, hot: &mut [Block]) {
-        let mut regions = vec![u32::MAX; self.ranks.len()];
-        for (n, block) in hot.iter().enumerate() {
-            let mut from = self.predecessors(*block).iter().map(|from| regions[from.as_u32() as usize]);
-            let first = from.next().filter(|first| *first != u32::MAX && from.all(|other| other == *first));
-            regions[block.as_u32() as usize] = first.unwrap_or(n as u32);
+    /// By block: the first block of its region, if it can be reached. Blocks that belong to the same header are a region, though
+    /// side segments were recorded long after one another: values of a header are alive in its region alone. A block belongs to
+    /// where all jumps to it come from, unless it is among the `firsts`.
+    fn regions(&self, reached: &[Block], firsts: &[Block]) -> Vec<Option<Block>> {
+        let mut regions = vec![None; self.ranks.len()];
+        for first in firsts {
+            regions[first.as_u32() as usize] = Some(*first);
         }
-        hot.sort_by_key(|block| regions[block.as_u32() as usize]);
+        for block in reached.iter().filter(|block| !firsts.contains(block)) {
+            let mut from = self.predecessors(*block).iter().map(|from| regions[from.as_u32() as usize]);
+            let first = from.next().flatten().filter(|first| from.all(|other| other == Some(*first)));
+            regions[block.as_u32() as usize] = Some(first.unwrap_or(*block));
+        }
+        regions
     }
 
     /// Each cold block behind the last one that jumps to it.
-    fn put_in_order(&mut self, func: &Function, reached: &[bool]) {
-        let is_reached = |block: &Block| reached[block.as_u32() as usize];
+    fn put_in_order(&mut self, func: &Function, reached: &[Block], firsts: &[Block]) {
+        let regions = self.regions(reached, firsts);
+        let mut is_reached = vec![false; self.ranks.len()];
+        for block in reached {
+            is_reached[block.as_u32() as usize] = true;
+        }
+        let is_reached = |block: &Block| is_reached[block.as_u32() as usize];
         let (cold, mut hot): (Vec<Block>, Vec<Block>) =
             func.layout.blocks().filter(is_reached).partition(|block| func.layout.is_cold(*block));
-        self.by_region(&mut hot);
+        // Blocks of a region side by side, in the order in which the regions begin.
+        let mut begins = vec![0u32; self.ranks.len()];
+        for (n, block) in hot.iter().enumerate() {
+            begins[block.as_u32() as usize] = n as u32;
+        }
+        hot.sort_by_key(|block| regions[block.as_u32() as usize].map(|first| begins[first.as_u32() as usize]));
         let mut after = vec![0u32; self.ranks.len()];
         for (n, block) in hot.iter().enumerate() {
             after[block.as_u32() as usize] = n as u32;

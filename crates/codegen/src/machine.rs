@@ -133,7 +133,8 @@ impl Machine {
         self.context.func.signature = lower::signature(self.call_conv());
         let headers = lower::lower(tree, env, &mut self.context.func, &mut self.frontend, self.isa.frontend_config());
         let clif = self.explain.then(|| self.context.func.display().to_string());
-        if effort == Effort::Quick && self.isa.triple().architecture == Architecture::X86_64 {
+        let is_known = self.isa.triple().architecture == Architecture::X86_64 && self.call_conv() == CallConv::SystemV;
+        if effort == Effort::Quick && is_known {
             match quick::compile(&mut self.context.func, &headers, self.explain) {
                 Ok((bytes, listing)) => return Ok(Code { bytes, align: 16, effort, clif, listing }),
                 Err(unknown) => debug_assert!(false, "{unknown:?}"),

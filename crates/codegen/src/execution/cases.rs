@@ -631,10 +631,64 @@ snap 6 guard, pc 1, slots #1=%3 #2=%6, fuel 6
     }
 }
 
+/// A loop whose variable is the result of a call, while others are alive across it: the result has the place that the variable
+/// had in front of the call.
+fn counted_by_a_call(cases: &mut Vec<Case>) {
+    let text = "\
+header 0 pc 1, snap 0, inputs %0=#1:flt %1=#2:int %2=#3:int
+segment 0 from header 0
+  %3 = fadd %0 1.0 flt
+  %4 = call.pow %3 2.0 flt
+  %5 = add %1 1 int
+  %6 lt %5 %2 -> snap 1
+  around header 0, snap 2
+snap 0 guard, pc 1
+snap 1 guard, pc 2, slots #1=%4 #2=%5, fuel 2
+snap 2 guard, pc 1, slots #1=%4 #2=%5, fuel 3
+";
+    let mut m = model();
+    m.replies.insert(Helper::Pow, Reply { result: 2.25f64.to_bits(), scratch: 0 });
+    m.set_slot(1, Val::float(1.5));
+    m.set_slot(2, Val::int(0));
+    m.set_slot(3, Val::int(5));
+    cases.push(case("a loop that is counted by a call", text, m));
+}
+
+/// More values alive in a loop than there are registers, integers and floats, all of which change places in each round.
+fn many_values(cases: &mut Vec<Case>) {
+    const SLOTS: usize = 20;
+    let slot = |n: usize| n + 1;
+    let ty = |n: usize| if n.is_multiple_of(2) { "int" } else { "flt" };
+    let inputs: Vec<String> = (0..SLOTS).map(|n| format!("%{n}=#{}:{}", slot(n), ty(n))).collect();
+    let mut text = format!("header 0 pc 1, snap 0, inputs {}\nsegment 0 from header 0\n", inputs.join(" "));
+    // Each is made of the one two further on: so all of the old ones are needed to the end.
+    let made = |n: usize| SLOTS + n;
+    for n in 0..SLOTS {
+        let next = (n + 2) % SLOTS;
+        let (op, one) = if n.is_multiple_of(2) { ("add", "1") } else { ("fadd", "0.5") };
+        text += &format!("  %{} = {op} %{next} {one} {}\n", made(n), ty(n));
+    }
+    let slots: Vec<String> = (0..SLOTS).map(|n| format!("#{}=%{}", slot(n), made(n))).collect();
+    let slots = slots.join(" ");
+    text += &format!("  %{} lt %{} 40 -> snap 1\n  around header 0, snap 2\n", 2 * SLOTS, made(0));
+    text += "snap 0 guard, pc 1\n";
+    text += &format!("snap 1 guard, pc 2, slots {slots}, fuel 2\nsnap 2 guard, pc 1, slots {slots}, fuel 3\n");
+    let mut m = model();
+    for n in 0..SLOTS {
+        let value = if n.is_multiple_of(2) { Val::int(n as i64) } else { Val::float(n as f64) };
+        m.set_slot(slot(n) as u32, value);
+    }
+    cases.push(case("more values than registers change places", &text, m));
+}
+
 pub(super) fn all() -> Vec<Case> {
     let mut cases = Vec::new();
     let families = [binary_ints, constant_ints, unary_ints, floats, guards, whole_values, properties, nested];
-    for add in families.into_iter().chain([alternatives, ranges, returns, exits_in_common, others, either]) {
+    for add in families
+        .into_iter()
+        .chain([alternatives, ranges, returns, exits_in_common, others, either])
+        .chain([counted_by_a_call, many_values])
+    {
         add(&mut cases);
     }
     cases

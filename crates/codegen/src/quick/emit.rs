@@ -6,8 +6,10 @@
 use cranelift_assembler_x64::{Fixed, TrapCode, inst};
 use cranelift_codegen::ir::condcodes::{FloatCC, IntCC};
 use cranelift_codegen::ir::{
-    Block, BlockCall, Function, Inst, InstructionData, JumpTable, Opcode, Type, Value, ValueDef, types,
+    AbiParam, Block, BlockCall, Function, Inst, InstructionData, JumpTable, Opcode, Signature, Type, Value, ValueDef,
+    types,
 };
+use cranelift_codegen::isa::CallConv;
 
 use super::Unknown;
 use super::alloc::{Places, RAX, RBP, RCX, RDI, RDX, RSI, RSP, XMM_A, XMM_B};
@@ -18,6 +20,29 @@ use super::plan::{Kind, Plan};
 /// The registers of arguments, in order.
 const ARGUMENTS: [u8; 6] = [RDI, RSI, RDX, RCX, 8, 9];
 const FLOAT_ARGUMENTS: u8 = 8;
+
+/// The registers of results, in order. None of them is any value's place. The third is LLVM's extension of the convention, which
+/// Cranelift is asked for, too.
+const RESULTS: [u8; 3] = [RAX, RDX, RCX];
+
+/// Whether calls of functions with a signature can be made.
+pub(super) fn knows(signature: &Signature) -> Result<(), Unknown> {
+    let returns = &signature.returns;
+    let fits = returns.len() <= RESULTS.len() && returns.iter().all(|result| result.value_type != types::F64);
+    let is_float = matches!(returns[..], [AbiParam { value_type: types::F64, .. }]);
+    let floats = signature.params.len() - ints(signature);
+    let is_known = (fits || is_float) && floats <= FLOAT_ARGUMENTS as usize;
+    if is_known && signature.call_conv == CallConv::SystemV { Ok(()) } else { Err(Unknown::new(signature)) }
+}
+
+fn ints(signature: &Signature) -> usize {
+    signature.params.iter().filter(|param| param.value_type != types::F64).count()
+}
+
+/// How many arguments travel on the stack.
+pub(super) fn on_stack(signature: &Signature) -> usize {
+    ints(signature).saturating_sub(ARGUMENTS.len())
+}
 
 /// How `roundsd` rounds, without raising that a result is inexact.
 const DOWN: u8 = 9;
@@ -130,10 +155,7 @@ impl Emitter<'_> {
 
     /// The most bytes that arguments of a call take on the stack.
     fn bytes_of_arguments(&self) -> i32 {
-        let signatures = self.func.dfg.signatures.values();
-        let ints = signatures.map(|signature| signature.params.iter().filter(|p| p.value_type != types::F64).count());
-        let most = ints.max().unwrap_or(0);
-        8 * most.saturating_sub(ARGUMENTS.len()) as i32
+        8 * self.func.dfg.signatures.values().map(on_stack).max().unwrap_or(0) as i32
     }
 
     // The frame: the old frame pointer, preserved registers, slots, arguments of calls.
@@ -149,8 +171,11 @@ impl Emitter<'_> {
             put!(self, movq_mr, at(RBP, -8 * (n as i32 + 1)), *register);
         }
         let params = self.func.layout.entry_block().map_or(&[][..], |entry| self.func.dfg.block_params(entry));
-        let arrivals = params.iter().zip(ARGUMENTS).filter_map(|(param, register)| {
-            Some(Move { to: self.places.of(*param)?, from: Source::Place(Place::Gpr(register)) })
+        let places = self.places_of_arguments(params);
+        let arrivals = params.iter().zip(places);
+        let arrivals = arrivals.filter_map(|(param, from)| {
+            debug_assert!(!matches!(from, Place::Out(_)), "no function takes so many parameters");
+            Some(Move { to: self.places.of(*param)?, from: Source::Place(from) })
         });
         let arrivals = arrivals.collect();
         self.moves(arrivals);
@@ -929,8 +954,8 @@ impl Emitter<'_> {
     }
 
     fn return_(&mut self, inst: Inst) {
-        if let Some(v) = self.func.dfg.inst_args(inst).first() {
-            self.take(RAX, *v);
+        for (v, register) in self.func.dfg.inst_args(inst).iter().zip(RESULTS) {
+            self.take(register, *v);
         }
         self.code.jump(self.epilogue);
     }
@@ -950,17 +975,19 @@ impl Emitter<'_> {
         moves.push(Move { to: Place::Gpr(RAX), from: address });
         self.moves(moves);
         put!(self, callq_m, RAX);
-        let result = self.func.dfg.inst_results(inst).first();
-        if let Some(result) = result {
+        let results = self.func.dfg.inst_results(inst);
+        for (result, register) in results.iter().zip(RESULTS) {
             if self.ty(*result) == types::F64 {
+                debug_assert!(results.len() == 1, "floats are returned alone");
                 self.give_float(*result, 0);
             } else {
-                self.give(*result, RAX);
+                self.give(*result, register);
             }
         }
-        // The result may be one of a web that has the place on both sides of the call.
-        let of_result = result.and_then(|result| self.places.of(*result));
-        for (place, slot) in self.places.saved(number).filter(|(place, _)| Some(*place) != of_result) {
+        // A result may be one of a web that has the place on both sides of the call.
+        let is_result = |place| results.iter().any(|result| self.places.of(*result) == Some(place));
+        let saved: Vec<(Place, i32)> = self.places.saved(number).filter(|(place, _)| !is_result(*place)).collect();
+        for (place, slot) in saved {
             match place {
                 Place::Gpr(register) => put!(self, movq_rm, register, at(RBP, slot)),
                 Place::Xmm(register) => put!(self, movsd_a_m, register, at(RBP, slot)),
@@ -971,10 +998,15 @@ impl Emitter<'_> {
 
     /// The moves of arguments to where the convention wants them.
     fn arguments(&self, args: &[Value]) -> Vec<Move> {
+        let places = self.places_of_arguments(args);
+        places.into_iter().zip(args).map(|(to, v)| Move { to, from: self.source(*v) }).collect()
+    }
+
+    fn places_of_arguments(&self, args: &[Value]) -> Vec<Place> {
         let (mut ints, mut floats) = (0, 0);
         let place = |v: &Value| {
             if self.ty(*v) == types::F64 {
-                debug_assert!(floats < FLOAT_ARGUMENTS, "no helper takes so many floats");
+                debug_assert!(floats < FLOAT_ARGUMENTS, "nothing takes so many floats");
                 floats += 1;
                 return Place::Xmm(floats - 1);
             }
@@ -984,8 +1016,7 @@ impl Emitter<'_> {
                 None => Place::Out(8 * (ints - 1 - ARGUMENTS.len()) as i32),
             }
         };
-        let places: Vec<Place> = args.iter().map(place).collect();
-        places.into_iter().zip(args).map(|(to, v)| Move { to, from: self.source(*v) }).collect()
+        args.iter().map(place).collect()
     }
 
     fn moves(&mut self, mut list: Vec<Move>) {

@@ -32,7 +32,6 @@ mod plan;
 mod webs;
 
 use cranelift_codegen::ir::{Block, Function};
-use cranelift_codegen::isa::CallConv;
 
 /// An operation, type or convention that is not known here.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,8 +52,11 @@ pub(crate) fn compile(
     headers: &[Block],
     explain: bool,
 ) -> Result<(Vec<u8>, Option<String>), Unknown> {
-    if func.signature.call_conv != CallConv::SystemV {
-        return Err(Unknown::new(func.signature.call_conv));
+    for signature in func.dfg.signatures.values().chain([&func.signature]) {
+        emit::knows(signature)?;
+    }
+    if emit::on_stack(&func.signature) > 0 {
+        return Err(Unknown::new(&func.signature));
     }
     func.dfg.resolve_all_aliases();
     let plan = plan::Plan::of(func, headers)?;

@@ -122,12 +122,13 @@ const MAX_TREES: usize = 500;
 /// long.
 const FUEL_PER_INST: u64 = 3_000;
 
-/// Fuel that quick code must have spent for each of its instructions until all work is put into it: about as long as that takes.
-const FUEL_PER_UPGRADE: i64 = 6_000;
+/// Fuel that quick code must have spent for each of its instructions until all work is put into it: then the tenth of the time
+/// that this saves is about as long as it takes.
+const FUEL_PER_UPGRADE: i64 = 40_000;
 
-/// Fuel for the time that it takes to enter code and to leave it. Where that happens often, what the exits have cost so far
-/// may be spent on code that has fewer of them.
-const FUEL_PER_ENTRY: u64 = 300;
+/// Fuel for the time that it takes to leave code through a guard, and to enter it again. Where that happens often, what the
+/// exits have cost so far may be spent on code that has fewer of them.
+const FUEL_PER_EXIT: u64 = 150;
 
 /// Calls of a function that count as a round of a loop. Those that must be compiled on their own, because they call
 /// themselves, are known from what was recorded elsewhere: see `Recorder::missed`.
@@ -268,7 +269,7 @@ impl Inner {
     /// Whether the program has run long enough for code of so many instructions: compiling must stay a small part of the
     /// whole. Fuel is the clock, so that the answer is the same on every run.
     fn affords(&self, instructions: usize, effort: Effort) -> bool {
-        let clock = self.fuel_used + self.stats.entries * FUEL_PER_ENTRY;
+        let clock = self.fuel_used + self.stats.guard_exits * FUEL_PER_EXIT;
         self.work + work(instructions, effort) <= self.free_insts * WORK_OF_FULL + clock / FUEL_PER_INST
     }
 

@@ -3,9 +3,11 @@
 //! # Which it is
 //! A new key that a constant-key store adds (`t.x = 1`) takes a shape transition. One that a dynamic-key store adds
 //! (`t[k] = 1`) turns the table into a dictionary if it has no properties yet, or already [`MAX_DYNAMIC_PROPS`] of that
-//! kind: a table whose first key is computed is a map, not a record. Where constant keys have made many properties, as of
-//! the table of globals, some more may come by computed ones. Long strings are never properties, and shapes are limited
-//! in number and size (see the module `shape`): what has no transition makes a dictionary too. There is no way back.
+//! kind: a table whose first key is computed is a map, not a record. But where its value is a function, or the key the name
+//! of a metamethod, it is a class or a module that others are copied into: of those there may be [`MAX_DYNAMIC_METHODS`].
+//! Where constant keys have made many properties, as of the table of globals, some more may come by computed ones. Long
+//! strings are never properties, and shapes are limited in number and size (see the module `shape`): what has no
+//! transition makes a dictionary too. There is no way back.
 //!
 //! # Invariants
 //! * The first `shape.count` slots are initialised; a nil slot is an absent property. Deleting keeps the shape.
@@ -23,6 +25,9 @@ use crate::value::{Tag, Value};
 
 /// Properties of dynamic-key stores from which on such a store adds no further one.
 const MAX_DYNAMIC_PROPS: u32 = 16;
+
+/// The same for stores of methods.
+const MAX_DYNAMIC_METHODS: u32 = 32;
 
 /// How many more there may be for each property of a constant-key store.
 const DYNAMIC_PER_CONSTANT: u32 = 2;
@@ -235,9 +240,11 @@ unsafe fn add(t: *mut Table, heap: &mut Heap, key: StrRef, value: Value, source:
         let shape = (*t).shape;
         let count = (*shape).count;
         let computed = (*shape).computed;
-        let most = MAX_DYNAMIC_PROPS + DYNAMIC_PER_CONSTANT * count.saturating_sub(computed);
+        let is_method = matches!(value.tag, Tag::LuaFn | Tag::NativeFn) || key.as_bytes().starts_with(b"__");
+        let most = if is_method { MAX_DYNAMIC_METHODS } else { MAX_DYNAMIC_PROPS };
+        let most = most + DYNAMIC_PER_CONSTANT * count.saturating_sub(computed);
         let is_dynamic = source == KeySource::Dynamic;
-        let is_map = is_dynamic && (count == 0 || computed >= most);
+        let is_map = is_dynamic && (count == 0 && !is_method || computed >= most);
         if !is_map && let Some(new_shape) = transition(heap, shape, key) {
             if is_dynamic {
                 (*new_shape).computed = (*new_shape).computed.max(computed + 1);

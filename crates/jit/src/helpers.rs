@@ -105,6 +105,11 @@ unsafe extern "C" fn get_str(vm: *mut Vm, t: *mut Table, key: *mut Str) -> u64 {
     unsafe { give(vm, table(t).get_str(Gc::from_ptr(key))) }
 }
 
+unsafe extern "C" fn get_entry(vm: *mut Vm, t: *mut Table, key: *mut Str, _likely: u64) -> u64 {
+    // SAFETY: see the module.
+    unsafe { give(vm, table(t).get_str(Gc::from_ptr(key))) }
+}
+
 unsafe extern "C" fn set_raw(vm: *mut Vm, t: *mut Table, key: u64, key_tag: u64, payload: u64, tag: u64) -> u64 {
     // SAFETY: see the module.
     unsafe { u64::from(table(t).set(heap(vm), value(key, key_tag), value(payload, tag)).is_ok()) }
@@ -307,7 +312,8 @@ fn address(helper: Helper) -> *const () {
         Helper::NewTable => new_table as *const (),
         Helper::GetRaw => get_raw as *const (),
         Helper::GetInt => get_int as *const (),
-        Helper::GetStr => get_str as *const (),
+        Helper::GetEntry => get_entry as *const (),
+        Helper::GetStr | Helper::GetProp => get_str as *const (),
         Helper::SetRaw => set_raw as *const (),
         Helper::SetInt => set_int as *const (),
         Helper::SetStr => set_str as *const (),

@@ -31,6 +31,8 @@ type Site = (ProtoAt, u32);
 struct Sites {
     /// What an instruction was seen to load: a bit for each kind of number, and for each element kind of the tables.
     numbers: HashMap<Site, u8>,
+    /// Whether an integer key was one of an element: a bit for yes, and one for no.
+    elements: HashMap<Site, u8>,
     /// The metatable of tables with a shape; null once there was another one.
     metatables: HashMap<(Site, u64), u64>,
     /// The closure of a prototype that is called; null once there was another one.
@@ -57,6 +59,14 @@ impl Seen {
             (true, false) => Load::Either,
             (true, true) => Load::Mixed,
         }
+    }
+
+    /// An instruction looks up an integer key, which is that of an element or not: whether it was so each time.
+    pub fn element(&self, site: Site, is_element: bool) -> bool {
+        let mut sites = self.0.borrow_mut();
+        let met = sites.elements.entry(site).or_default();
+        *met |= 1 << u8::from(is_element);
+        *met != 3
     }
 
     /// An instruction looks into the metatable `meta` of a table with a shape: whether it was that one each time.
@@ -103,6 +113,15 @@ mod tests {
         assert_eq!(load(2, Ty::Int, Some(Ty::Int as u8)), Load::Mixed);
         seen.clear();
         assert_eq!(load(1, Ty::Float, None), Load::Typed);
+    }
+
+    #[test]
+    fn a_key_may_be_an_element_and_none() {
+        let seen = Seen::default();
+        let is_same = |pc, is_element| seen.element((ProtoAt(16), pc), is_element);
+        assert!(is_same(1, true) && is_same(1, true));
+        assert!(is_same(2, false), "another instruction");
+        assert!(!is_same(1, false) && !is_same(1, true));
     }
 
     #[test]

@@ -460,6 +460,11 @@ impl TableView {
         unsafe { (*(*self.raw()).shape).is_dict() }
     }
 
+    /// The number of the entry of the hash part that has a string key.
+    pub fn entry(self, key: StrRef) -> Option<u32> {
+        self.0.entry_of(key)
+    }
+
     /// Whether it is known to be the metatable of more than one object.
     pub fn is_shared(self) -> bool {
         // SAFETY: as in `shape`.

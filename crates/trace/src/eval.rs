@@ -5,17 +5,21 @@
 //! # The model
 //! Memory is addresses with cells behind them ([`Model`]): fields of objects, whole values, packed elements, bytes of
 //! strings. Stack slot `n` is the whole value at `stack + 16 * n`. Helpers other than those of numbers and strings are not
-//! run: they reply what the model says, and are written down ([`Model::calls`]).
+//! run: they reply what the model says, and are written down ([`Model::calls`]). Those that look for a key are called only
+//! where the model has neither hash part nor shape of the table ([`lookup`]).
 //!
 //! # What is compared
 //! When execution leaves, all live slots are in their places in the model, whether or not the tree knew a place to hold the
 //! value already. A hoisted guard may leave at a header before the path would have left further on; then the state must be
 //! that of the same arrival at the header without hoisting, for which evaluation can be stopped after a number of arrivals.
 
+mod lookup;
+
 use std::collections::BTreeMap;
 
 use perilune_base::num::{arith, convert};
 
+use self::lookup::Found;
 use crate::ir::{End, Field, HeaderId, Helper, Inst, Op, Range, Ref, Returns, SegmentId, SnapId, Start, Tree, Ty};
 
 /// Bytes of a whole value.
@@ -73,6 +77,10 @@ pub struct Model {
     pub packed: BTreeMap<u64, u64>,
     /// The bytes of strings.
     pub bytes: BTreeMap<u64, Vec<u8>>,
+    /// Entries of hash parts: the value of a key, by the table's address and the key. Of tables that have any, all are here.
+    pub entries: BTreeMap<(u64, Ty, u64), Val>,
+    /// The keys of shapes, in the order of their slots.
+    pub shapes: BTreeMap<u64, Vec<u64>>,
     /// What helpers reply; those that are not here fail, or are computed.
     pub replies: BTreeMap<Helper, Reply>,
     /// The helpers that were called, with their machine operands.
@@ -494,6 +502,15 @@ impl Eval<'_> {
 
     fn call(&mut self, r: Ref, inst: &Inst) -> Result<(), Leave> {
         let helper = inst.helper().ok_or(Leave::Nowhere(r))?;
+        match self.look_up(helper, inst) {
+            Found::Value(value) => {
+                self.check(inst, r, value.ty == inst.ty)?;
+                self.values[r.index()] = value.bits;
+                return Ok(());
+            }
+            Found::Replaced => return Ok(()),
+            Found::Unknown => {}
+        }
         let mut operands = Vec::new();
         for (kind, operand) in helper.args().iter().zip(inst.args) {
             let value = self.val(operand);

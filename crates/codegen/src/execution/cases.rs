@@ -21,26 +21,26 @@ const KIND: u64 = 3;
 const OBJECT: u64 = 0x100;
 const BUFFER: u64 = 0x1000;
 
-fn case(name: impl Into<String>, text: &str, model: Model) -> Case {
+pub(super) fn case(name: impl Into<String>, text: &str, model: Model) -> Case {
     let name = name.into();
     let tree = text.parse().unwrap_or_else(|why| panic!("{name}: {why}\n{text}"));
     Case { name, tree, model }
 }
 
-fn model() -> Model {
+pub(super) fn model() -> Model {
     Model { stack: STACK, fuel: 1_000_000, ..Model::default() }
 }
 
-fn object(n: u64) -> u64 {
+pub(super) fn object(n: u64) -> u64 {
     OBJECTS + n * OBJECT
 }
 
-fn buffer(n: u64) -> u64 {
+pub(super) fn buffer(n: u64) -> u64 {
     OBJECTS + 0x1000 + n * BUFFER
 }
 
 /// Table `n` with a packed array.
-fn packed(model: &mut Model, n: u64, elements: &[u64]) -> Val {
+pub(super) fn packed(model: &mut Model, n: u64, elements: &[u64]) -> Val {
     let table = object(n);
     for (field, value) in [(Field::Kind, KIND), (Field::Len, elements.len() as u64), (Field::Array, buffer(n))] {
         model.fields.insert((table, field, 0), value);
@@ -52,7 +52,7 @@ fn packed(model: &mut Model, n: u64, elements: &[u64]) -> Val {
 }
 
 /// Table `n` with an array of whole values.
-fn whole(model: &mut Model, n: u64, elements: &[Val]) -> Val {
+pub(super) fn whole(model: &mut Model, n: u64, elements: &[Val]) -> Val {
     let table = packed(model, n, &[]);
     model.fields.insert((object(n), Field::Len, 0), elements.len() as u64);
     for (k, element) in elements.iter().enumerate() {

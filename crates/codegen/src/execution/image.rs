@@ -6,12 +6,15 @@
 //! 0x1000  log of calls
 //! 0x4000  stack
 //! 0x8000  objects and buffers
+//! 0x18000 hash parts, and the indices of shapes
 //! ```
 
+use perilune_runtime::object::Str;
 use perilune_trace::eval::{Model, VALUE, Val};
 use perilune_trace::ir::{Helper, Tree, Ty};
 
 use super::elf::{DATA, DATA_SIZE};
+use super::tables;
 use crate::handover::SlotWrite;
 use crate::layout::{self, Width};
 
@@ -65,11 +68,13 @@ impl Image {
         }
         for (address, bytes) in &model.bytes {
             image.set(address + layout::BYTES as u64, bytes);
+            image.set(address + layout::FLAGS as u64, &[Str::SHORT]);
         }
+        tables::place(&mut image, model);
         image
     }
 
-    fn set(&mut self, address: u64, bytes: &[u8]) {
+    pub(super) fn set(&mut self, address: u64, bytes: &[u8]) {
         let at = (address - DATA) as usize;
         self.0[at..at + bytes.len()].copy_from_slice(bytes);
     }
@@ -78,7 +83,7 @@ impl Image {
         self.set(DATA + offset as u64, &value.to_le_bytes());
     }
 
-    fn word(&self, address: u64, bytes: usize) -> u64 {
+    pub(super) fn word(&self, address: u64, bytes: usize) -> u64 {
         let at = (address - DATA) as usize;
         let mut word = [0; 8];
         word[..bytes].copy_from_slice(&self.0[at..at + bytes]);
@@ -132,6 +137,11 @@ impl Image {
         }
         for (address, value) in &model.packed {
             compare(format!("element at {address:#x}"), self.word(*address, 8), *value);
+        }
+        for ((table, ty, key), here, there) in tables::entries(self, model) {
+            let key = format!("{table:#x}[{} {key:#x}]", ty.name());
+            compare(format!("tag of {key}"), here.ty as u64, there.ty as u64);
+            compare(format!("value of {key}"), here.bits, there.bits);
         }
         let calls = (self.vm(LOG_END) - LOG) / LOG_ENTRY as u64;
         compare("calls".to_owned(), calls, model.calls.len() as u64);

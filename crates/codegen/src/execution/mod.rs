@@ -10,13 +10,17 @@
 //! | `cases` | the traces, with memory for them to work on |
 //! | `image` | a model of memory as bytes |
 //! | `elf` | programs around code |
+//! | `lookup` | traces that look for keys of tables |
+//! | `tables` | hash parts and shapes as bytes |
 //! | `stubs` | what stands for the VM's functions |
 #![expect(clippy::disallowed_methods, reason = "tests that write and run programs")]
 
 mod cases;
 mod elf;
 mod image;
+mod lookup;
 mod stubs;
+mod tables;
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -211,7 +215,8 @@ fn run_all(arch: Arch, effort: Effort) {
         return;
     };
     let mut workshop = Workshop::new(arch, emulator, effort);
-    let cases = cases::all();
+    let mut cases = cases::all();
+    lookup::add(&mut cases);
     let mut failures = Vec::new();
     for case in &cases {
         let wrong = check(&mut workshop, case);

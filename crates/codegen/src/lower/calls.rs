@@ -5,7 +5,7 @@
 
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{AbiParam, Block, InstBuilder, SigRef, Signature, Type, Value, types};
-use perilune_trace::ir::{Arg, Inst, Op, Ref, Returns, SnapId, Ty};
+use perilune_trace::ir::{Arg, Helper, Inst, Op, Ref, Returns, SnapId, Ty};
 
 use super::Lowering;
 use crate::layout::{Callable, ROOM_HOST, ROOM_SLOTS, ROOM_TAIL};
@@ -33,8 +33,8 @@ impl Lowering<'_, '_, '_> {
         self.b.inst_results(call).first().copied()
     }
 
-    pub(super) fn helper_call(&mut self, r: Ref, inst: &Inst) {
-        let Some(helper) = inst.helper() else { return };
+    /// Calls a helper with an instruction's operands.
+    pub(super) fn call_helper(&mut self, inst: &Inst, helper: Helper) -> Option<Value> {
         let mut args = vec![self.vm];
         for (kind, operand) in helper.args().iter().zip(inst.args) {
             if self.tree.ty(operand) == Ty::Num {
@@ -63,10 +63,18 @@ impl Lowering<'_, '_, '_> {
             Returns::Plain(ty) | Returns::OrNull(ty) => Some(Self::machine_type(ty)),
             Returns::Success | Returns::Value => Some(types::I64),
         };
+        self.call_address(self.env.helper(helper), &args, result)
+    }
+
+    pub(super) fn helper_call(&mut self, r: Ref, inst: &Inst) {
+        let Some(helper) = inst.helper() else { return };
+        if self.look_up(r, inst, helper) {
+            return;
+        }
         if helper.pays() {
             self.pay(-i64::from(inst.aux));
         }
-        let Some(v) = self.call_address(self.env.helper(helper), &args, result) else { return };
+        let Some(v) = self.call_helper(inst, helper) else { return };
         if helper.pays() {
             self.read_fuel(i64::from(inst.aux));
         }

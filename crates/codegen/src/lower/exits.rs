@@ -121,7 +121,7 @@ impl Lowering<'_, '_, '_> {
             let (base, offset) = (self.base(), Self::slot_offset(*slot));
             if self.tree.ty(*value) == Ty::Num {
                 // Only the code knows its tag.
-                self.store_number(*value, base, offset);
+                self.store_value(*value, base, offset);
                 continue;
             }
             let v = self.value(*value);

@@ -74,7 +74,10 @@ impl Lowering<'_, '_, '_> {
                 let v = self.b.ins().uload8(types::I64, Self::flags(), address, layout::BYTES);
                 self.define(r, v);
             }
-            Op::Barrier => self.barrier(inst),
+            Op::Barrier => {
+                let table = self.value(inst.a());
+                self.barrier(table);
+            }
             Op::BarrierUp => self.barrier_up(inst),
             Op::PlaceAddr => {
                 let base = self.base();
@@ -254,8 +257,8 @@ impl Lowering<'_, '_, '_> {
         self.b.switch_to_block(on);
     }
 
-    fn barrier(&mut self, inst: &Inst) {
-        let table = self.value(inst.a());
+    /// Keeps the collector's invariant after a table has got a reference to an object.
+    pub(super) fn barrier(&mut self, table: Value) {
         self.if_black(table, |this| {
             let vm = this.vm;
             this.call_address(this.env.barriers[0], &[vm, table], None);

@@ -26,12 +26,14 @@
 //! | `exits` | what is stored at the ways out |
 //! | `arith` | numbers |
 //! | `memory` | loads, stores, barriers |
+//! | `lookup` | keys of tables without a call |
 //! | `calls` | helpers, calls out of the tree |
 
 mod arith;
 mod calls;
 mod exits;
 mod flow;
+mod lookup;
 mod memory;
 
 use std::collections::HashMap;
@@ -277,24 +279,24 @@ impl<'a, 'b, 'f> Lowering<'a, 'b, 'f> {
 
     /// Stores a value with its tag.
     fn store_value(&mut self, r: Ref, address: Value, offset: i32) {
+        self.store_parts(r, address, offset, offset + crate::layout::TAG);
+    }
+
+    /// Stores the payload of a value, if it has one, and its tag.
+    fn store_parts(&mut self, r: Ref, address: Value, payload_at: i32, tag_at: i32) {
         let ty = self.tree.ty(r);
         if ty == Ty::Num {
-            return self.store_number(r, address, offset);
+            let (payload, tag) = self.parts(r);
+            self.store(payload, address, payload_at);
+            let tag = self.b.ins().ireduce(types::I8, tag);
+            return self.store(tag, address, tag_at);
         }
         if !ty.is_primitive() {
             let v = self.value(r);
-            self.store(v, address, offset);
+            self.store(v, address, payload_at);
         }
         let tag = self.b.ins().iconst(types::I8, ty as i64);
-        self.store(tag, address, offset + crate::layout::TAG);
-    }
-
-    /// Stores a number of either kind with its tag.
-    fn store_number(&mut self, r: Ref, address: Value, offset: i32) {
-        let (payload, tag) = self.parts(r);
-        self.store(payload, address, offset);
-        let tag = self.b.ins().ireduce(types::I8, tag);
-        self.store(tag, address, offset + crate::layout::TAG);
+        self.store(tag, address, tag_at);
     }
 
     /// Payload and tag of a number of either kind.

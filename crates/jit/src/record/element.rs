@@ -71,7 +71,8 @@ impl Recorder {
             Tag::Str => {
                 let ty = type_of(table.get(seen))?;
                 let snap = self.snap();
-                Ok(self.builder.call(Helper::GetStr, &[object, key], ty, Some(snap)))
+                let helper = if table.is_dictionary() { Helper::GetStr } else { Helper::GetProp };
+                Ok(self.builder.call(helper, &[object, key], ty, Some(snap)))
             }
             _ => {
                 let _ = view;
@@ -87,8 +88,15 @@ impl Recorder {
         let value = table.get(Value::int(seen));
         let ty = type_of(value)?;
         let index = (seen as u64).wrapping_sub(1);
+        let is_element = index < table.len();
+        let site = (self.frame().proto, self.pc);
+        let is_whole = table.kind() == ANY_ELEMENTS || table.has_hash();
+        if is_whole && !self.met.element(site, is_element) {
+            let snap = self.snap();
+            return Ok(self.builder.call(Helper::GetInt, &[object, key], ty, Some(snap)));
+        }
         let len = self.load(Field::Len, object);
-        if index < table.len() {
+        if is_element {
             let one = self.builder.int(1);
             let n = self.builder.value(Ir::Sub, &[key, one]);
             let load = self.load_as(ty, Some(table.kind()));
@@ -218,7 +226,9 @@ impl Recorder {
         let n = self.builder.value(Ir::Sub, &[key, one]);
         let len = self.load(Field::Len, object);
         if index < table.len() {
-            let present = !table.get(Value::int(seen)).is_nil();
+            // Without a metatable it does not matter whether there is a value.
+            let is_plain = table.meta().is_none();
+            let present = is_plain || !table.get(Value::int(seen)).is_nil();
             if table.kind() == ty as u8 {
                 self.guard_kind(object, table)?;
                 self.guard(Ir::Below, &[n, len])?;
@@ -231,8 +241,12 @@ impl Recorder {
                 self.guard_kind(object, table)?;
                 self.guard(Ir::Below, &[n, len])?;
                 let array = self.load(Field::Array, object);
-                let snap = self.snap();
-                self.builder.has_elem(array, n, snap)?;
+                if is_plain {
+                    self.metatable(object, table)?;
+                } else {
+                    let snap = self.snap();
+                    self.builder.has_elem(array, n, snap)?;
+                }
                 self.builder.store_elem(array, n, value);
                 self.barrier(object, value);
                 return Ok(());

@@ -174,9 +174,16 @@ impl Recorder {
             Property::Unknown => {
                 let seen = table.get(Value::str(key));
                 let ty = type_of(seen)?;
+                let entry = table.entry(key);
                 let key = self.constant_of(Value::str(key))?;
                 let snap = self.snap();
-                let value = self.builder.call(Helper::GetStr, &[object, key], ty, Some(snap));
+                let value = match entry {
+                    Some(n) => {
+                        let n = self.builder.int(n.into());
+                        self.builder.call(Helper::GetEntry, &[object, key, n], ty, Some(snap))
+                    }
+                    None => self.builder.call(Helper::GetStr, &[object, key], ty, Some(snap)),
+                };
                 (!seen.is_nil()).then_some((value, seen))
             }
         };

@@ -401,6 +401,18 @@ pub(super) unsafe fn find_short_str(t: *mut Table, key: *mut Str) -> *mut HashEn
     }
 }
 
+/// The number of a short string's entry.
+///
+/// # Safety
+/// `t` is a live table.
+pub(super) unsafe fn entry_of(t: *mut Table, key: *mut Str) -> Option<u32> {
+    // SAFETY: the caller's duty; an entry that was found is one of the table's hash part.
+    unsafe {
+        let entry = find_short_str(t, key);
+        (!entry.is_null()).then(|| entry.offset_from(HashPart::entry((*t).hash, 0)) as u32)
+    }
+}
+
 /// Stores a value under a key that belongs to the hash part: no index of the array part, no index at its end. Storing
 /// nil under an absent key does nothing.
 ///

@@ -46,7 +46,7 @@ pub use array::{get_int_fast, set_int_fast};
 pub use hash::{DEAD_KEY, HashEntry, HashPart, LONG_STRING_KEY, NO_ENTRY, REMOVED_KEY};
 pub use next::{Cursor, InvalidKey};
 pub use props::{FieldSlot, add_field_slot, adopt_shape, get_str_fast, lookup_field, transition};
-pub use shape::{MAX_PROPS, MAX_SHAPES, Shape, ShapeTree};
+pub use shape::{MAX_PROPS, MAX_SHAPES, SPREAD, Shape, ShapeTree, offsets as shape_offsets};
 
 use hash::Key;
 use props::KeySource;
@@ -231,6 +231,12 @@ impl TableRef {
     pub fn get_str(self, key: StrRef) -> Value {
         // SAFETY: a `TableRef` refers to a live table.
         unsafe { get_str_fast(self.as_ptr(), key) }
+    }
+
+    /// The number of the entry of the hash part that has a short string for its key.
+    pub fn entry_of(self, key: StrRef) -> Option<u32> {
+        // SAFETY: a `TableRef` refers to a live table.
+        unsafe { hash::entry_of(self.as_ptr(), key.as_ptr()) }
     }
 
     /// Stores a value under any key.

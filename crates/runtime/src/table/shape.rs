@@ -38,10 +38,13 @@ pub const MAX_PROPS: u32 = 128;
 /// Most shapes of a heap.
 pub const MAX_SHAPES: usize = 20_000;
 
+/// What [`spread`] multiplies with. Compiled code does so, too.
+pub const SPREAD: u64 = 0x9E37_79B9_7F4A_7C15;
+
 /// Spreads the bits of an address or number; the upper bits of the result select a bucket.
 #[inline(always)]
 pub(super) fn spread(bits: u64) -> u64 {
-    bits.wrapping_mul(0x9E37_79B9_7F4A_7C15)
+    bits.wrapping_mul(SPREAD)
 }
 
 /// A layout of property slots. See the module documentation.
@@ -186,6 +189,27 @@ impl KeyTable {
             (*table).len = slot + 1;
         }
     }
+}
+
+/// Where compiled code finds the index of a shape's keys, which it searches as [`KeyTable::find`] does.
+pub mod offsets {
+    use super::{INDEX_OFFSET, IndexEntry, KeyTable, Shape};
+    use std::mem::offset_of;
+
+    /// In a shape: its key table.
+    pub const KEYS: usize = offset_of!(Shape, keys);
+    /// In a key table: by how much a spread address is shifted, 32 bits.
+    pub const SHIFT: usize = offset_of!(KeyTable, shift);
+    /// In a key table: half of the number of index entries, 32 bits.
+    pub const CAP: usize = offset_of!(KeyTable, cap);
+    /// In a key table: the first index entry.
+    pub const INDEX: usize = INDEX_OFFSET;
+    /// Bytes of an index entry.
+    pub const ENTRY: usize = size_of::<IndexEntry>();
+    /// In an index entry: the key, or null.
+    pub const KEY: usize = offset_of!(IndexEntry, key);
+    /// In an index entry: the slot, 32 bits.
+    pub const SLOT: usize = offset_of!(IndexEntry, slot);
 }
 
 /// Mixes the two addresses that key a branch. Nothing iterates over the map, so addresses do not leak into behaviour.

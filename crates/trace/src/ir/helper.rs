@@ -101,7 +101,9 @@ macro_rules! for_each_trace_helper {
             NewTable "newtable" (Int, Int) OrNull(Ty::Table) Allocates "a table with room for elements and properties";
             GetRaw "getraw" (Address, Value) Value ReadsTables "the value of a key";
             GetInt "getint" (Address, Int) Value ReadsTables "the value of an integer key";
-            GetStr "getstr" (Address, Address) Value ReadsTables "the value of a string key";
+            GetStr "getstr" (Address, Address) Value ReadsTables "the value of a string key, of a table that is a dictionary most likely";
+            GetEntry "getentry" (Address, Address, Int) Value ReadsTables "the value of a constant string key, of a dictionary whose entry of this number has it most likely";
+            GetProp "getprop" (Address, Address) Value ReadsTables "the value of a string key, of a table with a shape most likely";
             SetRaw "setraw" (Address, Value, Value) Success WritesElements "the value of a key that is no string";
             SetInt "setint" (Address, Int, Value) Success WritesElements "the value of an integer key";
             SetStr "setstr" (Address, Address, Value) Success WritesProperties "the value of a constant string key";
@@ -172,7 +174,56 @@ macro_rules! define_helpers {
 }
 for_each_trace_helper!(define_helpers);
 
+/// What a helper does with the value of a key: compiled code looks for the key first, and calls only if it cannot tell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeyUse {
+    /// Reads it, most likely in the hash part.
+    ReadsEntry,
+    /// Reads it, most likely in the entry whose number is the third operand.
+    ReadsKnownEntry,
+    /// Reads it, most likely in a property slot.
+    ReadsProperty,
+    /// Replaces it, most likely in the hash part.
+    ReplacesEntry,
+}
+
 impl Helper {
+    /// Whether it is one that looks for the key which is its second operand.
+    #[must_use]
+    pub const fn key_use(self) -> Option<KeyUse> {
+        match self {
+            Helper::GetStr | Helper::GetInt | Helper::GetRaw => Some(KeyUse::ReadsEntry),
+            Helper::GetEntry => Some(KeyUse::ReadsKnownEntry),
+            Helper::GetProp => Some(KeyUse::ReadsProperty),
+            Helper::SetStr | Helper::SetDynamic | Helper::SetInt | Helper::SetRaw => Some(KeyUse::ReplacesEntry),
+            Helper::Pow
+            | Helper::FMod
+            | Helper::FRem
+            | Helper::Sin
+            | Helper::Cos
+            | Helper::Tan
+            | Helper::Exp
+            | Helper::Log
+            | Helper::NewRecord
+            | Helper::NewTable
+            | Helper::AddProp
+            | Helper::SetList
+            | Helper::NextPair
+            | Helper::StrSub
+            | Helper::StrChar
+            | Helper::StrCat
+            | Helper::Concat
+            | Helper::StrCompare
+            | Helper::StrEq
+            | Helper::NewClosure
+            | Helper::SameClosure
+            | Helper::Close
+            | Helper::VarArg
+            | Helper::CallPure
+            | Helper::CallOnTable => None,
+        }
+    }
+
     /// Whether it pays fuel: `Inst::aux` is then what the path from the header has cost before.
     #[must_use]
     pub const fn pays(self) -> bool {

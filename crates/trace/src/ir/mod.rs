@@ -6,7 +6,7 @@ mod parse;
 mod text;
 mod tree;
 
-pub use helper::{Arg, Effects, Helper, Returns};
+pub use helper::{Arg, Effects, Helper, KeyUse, Returns};
 pub use inst::{Class, Field, Format, Inst, Op, Ref, ResultType, Ty};
 pub use parse::ParseError;
 pub use tree::{

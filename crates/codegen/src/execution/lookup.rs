@@ -1,0 +1,213 @@
+//! Traces that look for keys of tables: all kinds of keys and values, found, absent, and left to the helper.
+
+use perilune_trace::eval::{Model, Reply, VALUE, Val};
+use perilune_trace::ir::{Field, Helper, Ty};
+
+use super::cases::{Case, buffer, case, model, object, packed, whole};
+
+const fn val(ty: Ty, bits: u64) -> Val {
+    Val { ty, bits }
+}
+
+fn string(n: u64) -> Val {
+    val(Ty::Str, object(8 + n))
+}
+
+/// A table whose chains of entries are long, with strings of which the last is a long one, and another table.
+fn hashed() -> Model {
+    let mut m = model();
+    let table = object(0);
+    for n in 0..5 {
+        m.bytes.insert(string(n).bits, vec![b'a' + n as u8]);
+    }
+    let entries = [
+        (string(0), Val::int(11)),
+        (string(1), Val::float(2.5)),
+        (string(2), Val::NIL),
+        (string(3), val(Ty::Table, object(1))),
+        (Val::int(10), Val::int(12)),
+        (Val::int(-3), val(Ty::True, 0)),
+        (Val::int(string(4).bits as i64), Val::int(13)),
+        (val(Ty::True, 0), val(Ty::False, 0)),
+        (val(Ty::Table, object(1)), string(0)),
+        (val(Ty::LuaFn, object(2)), Val::int(14)),
+    ];
+    for (key, value) in entries {
+        m.entries.insert((table, key.ty, key.bits), value);
+    }
+    m.fields.insert((table, Field::Len, 0), 2);
+    m.fields.insert((table, Field::Kind, 0), 3);
+    m.fields.insert((table, Field::Array, 0), buffer(0));
+    m.packed.extend([(buffer(0), 21), (buffer(0) + 8, 22)]);
+    for helper in [Helper::GetStr, Helper::GetEntry, Helper::GetProp, Helper::GetInt, Helper::GetRaw] {
+        m.replies.insert(helper, Reply { result: Ty::Int as u64, scratch: 99 });
+    }
+    for helper in [Helper::SetStr, Helper::SetDynamic, Helper::SetInt, Helper::SetRaw] {
+        m.replies.insert(helper, Reply { result: 1, scratch: 0 });
+    }
+    m.set_slot(1, val(Ty::Table, table));
+    m
+}
+
+fn keys() -> Vec<Val> {
+    let strings = (0..6).map(string);
+    let others = [1, 2, 3, 0, 10, -3, i64::MIN].map(Val::int);
+    let objects = [val(Ty::Table, object(1)), val(Ty::Table, object(2)), val(Ty::LuaFn, object(2)), val(Ty::True, 0)];
+    strings.chain(others).chain(objects).chain([val(Ty::False, 0), Val::float(0.5)]).collect()
+}
+
+/// The operand for a key: a constant, or what is in slot 2.
+fn operands(key: Val) -> Vec<String> {
+    let constant = match key.ty {
+        Ty::Int => (key.bits as i64).to_string(),
+        Ty::Float => format!("{:?}", f64::from_bits(key.bits)),
+        ty if ty.is_primitive() => return vec![ty.name().to_owned()],
+        ty => format!("{}@20:{:#x}", ty.name(), key.bits),
+    };
+    vec![constant, "%1".to_owned()]
+}
+
+fn read(call: &str, key: Val, ty: Ty) -> String {
+    format!(
+        "\
+header 0 pc 1, snap 0, inputs %0=#1:tab %1=#2:{}
+segment 0 from header 0
+  %2 = call.{call} {} -> snap 1
+  exit snap 2
+snap 0 guard, pc 1
+snap 1 guard, pc 2, fuel 1
+snap 2 end, pc 3, slots #3=%2, fuel 2
+",
+        key.ty.name(),
+        ty.name()
+    )
+}
+
+const TYPES: [Ty; 5] = [Ty::Nil, Ty::True, Ty::Int, Ty::Float, Ty::Table];
+
+fn reads(cases: &mut Vec<Case>) {
+    for key in keys() {
+        let helper = match key.ty {
+            Ty::Str => "getstr",
+            Ty::Int => "getint",
+            _ => "getraw",
+        };
+        let mut m = hashed();
+        m.set_slot(2, key);
+        for operand in operands(key) {
+            let types = if operand == "%1" { TYPES.as_slice() } else { &[Ty::Nil, Ty::Int] };
+            for ty in types {
+                let ty = *ty;
+                let name = format!("{helper} {key:?} as {operand}, {}", ty.name());
+                cases.push(case(name, &read(&format!("{helper} %0 {operand}"), key, ty), m.clone()));
+            }
+        }
+        if key.ty == Ty::Str {
+            let at = m.entries.keys().position(|(_, ty, bits)| (*ty, *bits) == (key.ty, key.bits)).unwrap_or(2);
+            for n in [at, at + 1, 1000] {
+                let call = format!("getentry %0 str@20:{:#x} {n}", key.bits);
+                cases.push(case(format!("{call} {key:?}"), &read(&call, key, Ty::Int), m.clone()));
+            }
+        }
+    }
+    // Without a hash part.
+    let mut m = hashed();
+    m.entries.clear();
+    for key in [string(0), Val::int(1), Val::int(10), val(Ty::Table, object(1))] {
+        let helper =
+            ["getraw", "getint", "getstr"][usize::from(key.ty == Ty::Int) + 2 * usize::from(key.ty == Ty::Str)];
+        m.set_slot(2, key);
+        cases.push(case(
+            format!("{helper} of no hash part"),
+            &read(&format!("{helper} %0 %1"), key, Ty::Int),
+            m.clone(),
+        ));
+    }
+}
+
+fn elements(cases: &mut Vec<Case>) {
+    let values = [Val::int(5), Val::NIL, Val::float(0.5), val(Ty::True, 0), Val::int(6)];
+    for n in [0, 1, 2, 3, 4, 5, 6, 10] {
+        let mut m = hashed();
+        m.packed.clear();
+        whole(&mut m, 0, &values);
+        m.fields.insert((object(0), Field::Kind, 0), 0xff);
+        m.set_slot(2, Val::int(n));
+        for ty in TYPES {
+            let key = Val::int(n);
+            cases.push(case(format!("element {n}, {}", ty.name()), &read("getint %0 %1", key, ty), m.clone()));
+        }
+        for value in ["7", "1.5", "nil", "tru"] {
+            let text = write("setint", "int", "%1", value);
+            cases.push(case(format!("element {n} = {value}"), &text, m.clone()));
+        }
+    }
+    let mut m = hashed();
+    packed(&mut m, 0, &[1, 2]);
+    m.set_slot(2, Val::int(2));
+    cases.push(case("a packed element = int", &write("setint", "int", "%1", "7"), m));
+}
+
+fn write(helper: &str, key: &str, operand: &str, value: &str) -> String {
+    format!(
+        "\
+header 0 pc 1, snap 0, inputs %0=#1:tab %1=#2:{key}
+segment 0 from header 0
+  %2 call.{helper} %0 {operand} {value} -> snap 1
+  exit snap 2
+snap 0 guard, pc 1
+snap 1 service, pc 2, fuel 1
+snap 2 end, pc 3, fuel 2
+"
+    )
+}
+
+fn writes(cases: &mut Vec<Case>) {
+    for key in keys() {
+        let helpers: &[&str] = match key.ty {
+            Ty::Str => &["setstr", "setdynamic"],
+            Ty::Int => &["setint"],
+            _ => &["setraw"],
+        };
+        let mut m = hashed();
+        m.set_slot(2, key);
+        for helper in helpers {
+            for operand in operands(key) {
+                for value in ["-0.5", "nil", &format!("tab@21:{:#x}", object(3))] {
+                    let text = write(helper, key.ty.name(), &operand, value);
+                    let name = format!("{helper} {key:?} as {operand} = {value}");
+                    cases.push(case(name, &text, m.clone()));
+                }
+            }
+        }
+    }
+    let mut m = hashed();
+    m.replies.clear();
+    m.set_slot(2, string(4));
+    cases.push(case("a key that cannot be added", &write("setstr", "str", "%1", "1"), m));
+}
+
+fn properties(cases: &mut Vec<Case>) {
+    for n in 0..6 {
+        let mut m = hashed();
+        m.fields.insert((object(0), Field::Shape, 0), object(4));
+        m.fields.insert((object(0), Field::Slots, 0), buffer(2));
+        m.shapes.insert(object(4), vec![string(3).bits, string(0).bits, string(1).bits]);
+        for (slot, value) in [Val::int(31), Val::NIL, Val::float(3.5)].into_iter().enumerate() {
+            m.values.insert(buffer(2) + slot as u64 * VALUE, value);
+        }
+        m.entries.clear();
+        m.set_slot(2, string(n));
+        for ty in TYPES {
+            let name = format!("property {n}, {}", ty.name());
+            cases.push(case(name, &read("getprop %0 %1", string(n), ty), m.clone()));
+        }
+    }
+}
+
+pub(super) fn add(cases: &mut Vec<Case>) {
+    reads(cases);
+    elements(cases);
+    writes(cases);
+    properties(cases);
+}

@@ -1,0 +1,91 @@
+//! Keys that are found without a helper, in what the model has of a table.
+
+use super::{Eval, VALUE, Val};
+use crate::ir::{Field, Helper, Inst, KeyUse, Ty};
+
+/// The element kind of arrays that hold whole values.
+const WHOLE: u64 = 0xff;
+
+/// What became of the search for a key.
+pub(super) enum Found {
+    /// The value that it has, or nil.
+    Value(Val),
+    /// It has another value now.
+    Replaced,
+    /// Only the helper can tell.
+    Unknown,
+}
+
+impl Eval<'_> {
+    pub(super) fn look_up(&mut self, helper: Helper, inst: &Inst) -> Found {
+        let Some(key_use) = helper.key_use() else { return Found::Unknown };
+        let (table, key) = (self.values[inst.a().index()], self.val(inst.b()));
+        if matches!(key.ty, Ty::Nil | Ty::Float) {
+            return Found::Unknown;
+        }
+        match key_use {
+            KeyUse::ReadsEntry => self.element(table, key).or_else(|| self.entry(table, key)).map(Found::Value),
+            KeyUse::ReadsKnownEntry => self.known_entry(table, key, self.values[inst.c().index()]).map(Found::Value),
+            KeyUse::ReadsProperty => self.property(table, key).map(Found::Value),
+            KeyUse::ReplacesEntry => self.replace(table, key, self.val(inst.c())),
+        }
+        .unwrap_or(Found::Unknown)
+    }
+
+    fn field(&self, table: u64, field: Field) -> Option<u64> {
+        self.model.fields.get(&(table, field, 0)).copied()
+    }
+
+    /// The index of an element, and the length.
+    fn index(&self, table: u64, key: Val) -> Option<(u64, u64)> {
+        let (n, len) = (key.bits.wrapping_sub(1), self.field(table, Field::Len)?);
+        (key.ty == Ty::Int && n < len).then_some((n, len))
+    }
+
+    fn element(&self, table: u64, key: Val) -> Option<Val> {
+        let (n, _) = self.index(table, key)?;
+        let (kind, array) = (self.field(table, Field::Kind)?, self.field(table, Field::Array)?);
+        if kind == WHOLE {
+            return Some(self.model.value_at(array + n * VALUE));
+        }
+        Some(Val { ty: Ty::of_tag(kind as u8)?, bits: *self.model.packed.get(&(array + n * 8))? })
+    }
+
+    fn has_entries(&self, table: u64) -> bool {
+        self.model.entries.range((table, Ty::Nil, 0)..).next().is_some_and(|((owner, ..), _)| *owner == table)
+    }
+
+    /// The value of an entry; nil if there is none, which long strings leave open.
+    fn entry(&self, table: u64, key: Val) -> Option<Val> {
+        let is_exact = key.ty != Ty::Str || self.model.bytes.contains_key(&key.bits);
+        let value = self.model.entries.get(&(table, key.ty, key.bits)).copied();
+        value.or((self.has_entries(table) && is_exact).then_some(Val::NIL))
+    }
+
+    /// The value of an entry, if it is the one with this number.
+    fn known_entry(&self, table: u64, key: Val, n: u64) -> Option<Val> {
+        let entries = self.model.entries.range((table, Ty::Nil, 0)..).filter(|((owner, ..), _)| *owner == table);
+        let ((_, ty, bits), value) = entries.clone().nth(n as usize)?;
+        (*ty == key.ty && *bits == key.bits).then_some(*value)
+    }
+
+    fn property(&self, table: u64, key: Val) -> Option<Val> {
+        let keys = self.model.shapes.get(&self.field(table, Field::Shape)?)?;
+        let Some(slot) = keys.iter().position(|of_slot| *of_slot == key.bits) else { return Some(Val::NIL) };
+        Some(self.model.value_at(self.field(table, Field::Slots)? + slot as u64 * VALUE))
+    }
+
+    fn replace(&mut self, table: u64, key: Val, value: Val) -> Option<Found> {
+        if let Some((n, len)) = self.index(table, key) {
+            let is_kept = value.ty != Ty::Nil || n + 1 < len;
+            if self.field(table, Field::Kind)? != WHOLE || !is_kept {
+                return None;
+            }
+            self.model.values.insert(self.field(table, Field::Array)? + n * VALUE, value);
+            return Some(Found::Replaced);
+        }
+        let entry = self.model.entries.get_mut(&(table, key.ty, key.bits)).filter(|entry| entry.ty != Ty::Nil)?;
+        *entry = value;
+        Some(Found::Replaced)
+    }
+}

@@ -19,6 +19,10 @@ pub struct Environment {
     pub heap_bytes: i32,
     /// Offset of the heap's threshold in the VM.
     pub heap_threshold: i32,
+    /// Offset in the VM of the heap's first free cells, by size class.
+    pub heap_free: i32,
+    /// Offset in the VM of the heap's colour of new objects.
+    pub heap_white: i32,
     /// Offset in the VM of the place where helpers leave payloads.
     pub scratch: i32,
     /// The helpers' addresses, by their numbers.

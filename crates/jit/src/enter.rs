@@ -111,6 +111,8 @@ pub fn environment(exits: &Pin<Box<Exits>>, callable: Option<Callable>, exit_eve
         fuel: VM_OFFSETS.fuel as i32,
         heap_bytes: VM_OFFSETS.heap_bytes as i32,
         heap_threshold: VM_OFFSETS.heap_threshold as i32,
+        heap_free: VM_OFFSETS.heap_free as i32,
+        heap_white: VM_OFFSETS.heap_white as i32,
         scratch: VM_OFFSETS.scratch as i32,
         helpers: helpers::addresses(),
         barriers: helpers::barriers(),

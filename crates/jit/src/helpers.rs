@@ -80,9 +80,9 @@ unsafe extern "C" fn log(_: *mut Vm, a: f64) -> f64 {
 
 // Tables.
 
-unsafe extern "C" fn new_record(vm: *mut Vm, shape: *mut Shape, first: *const Value, n: u64) -> *mut Table {
-    // SAFETY: see the module; the values are in consecutive places, as many as the shape has keys.
-    unsafe { heap(vm).new_record(shape, first, n as u16).as_ptr() }
+unsafe extern "C" fn new_record(vm: *mut Vm, shape: *mut Shape, n: u64) -> *mut Table {
+    // SAFETY: see the module.
+    unsafe { heap(vm).new_shaped(shape, n as u16).map_or(std::ptr::null_mut(), |t| t.as_ptr()) }
 }
 
 unsafe extern "C" fn new_table(vm: *mut Vm, elements: u64, properties: u64) -> *mut Table {

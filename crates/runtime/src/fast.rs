@@ -46,6 +46,18 @@ impl Str {
 }
 
 impl Heap {
+    /// A table with this shape, all of whose properties are nil, and room for `n` of them in its cell. `None` without memory
+    /// for the others.
+    ///
+    /// # Safety
+    /// `shape` is of this heap's tree and not the dictionary shape.
+    #[inline]
+    pub unsafe fn new_shaped(&mut self, shape: *mut Shape, n: u16) -> Option<TableRef> {
+        let t = self.new_table(0, n);
+        // SAFETY: the caller's duty; a new table has the root shape.
+        unsafe { adopt_shape(t.as_ptr(), self, shape).ok().map(|()| t) }
+    }
+
     /// A table with a record's shape whose properties are the `n` values from `values`.
     ///
     /// # Safety

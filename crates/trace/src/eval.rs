@@ -81,6 +81,10 @@ pub struct Model {
     pub entries: BTreeMap<(u64, Ty, u64), Val>,
     /// The keys of shapes, in the order of their slots.
     pub shapes: BTreeMap<u64, Vec<u64>>,
+    /// Free cells for records, by the number of properties that they have room for: those in front are taken first.
+    pub cells: BTreeMap<u64, Vec<u64>>,
+    /// The cells that were taken, with that number.
+    pub made: Vec<(u64, u64)>,
     /// What helpers reply; those that are not here fail, or are computed.
     pub replies: BTreeMap<Helper, Reply>,
     /// The helpers that were called, with their machine operands.
@@ -103,6 +107,17 @@ impl Model {
     /// Puts a value into the place of a slot.
     pub fn set_slot(&mut self, slot: u32, value: Val) {
         self.values.insert(self.place(slot), value);
+    }
+
+    /// An empty table in the next free cell with room for `n` properties. Where its slots are, the model says already.
+    fn take_cell(&mut self, n: u64, shape: u64) -> Option<u64> {
+        let free = self.cells.get_mut(&n).filter(|free| !free.is_empty())?;
+        let cell = free.remove(0);
+        self.made.push((n, cell));
+        let nothing = [Field::Meta, Field::Array, Field::Hash, Field::Len, Field::Cap].map(|field| (field, 0));
+        let fields = nothing.into_iter().chain([(Field::Shape, shape), (Field::Kind, Ty::Int as u64)]);
+        self.fields.extend(fields.map(|(field, value)| ((cell, field, 0), value)));
+        Some(cell)
     }
 
     fn value_at(&self, address: u64) -> Val {
@@ -510,6 +525,12 @@ impl Eval<'_> {
             }
             Found::Replaced => return Ok(()),
             Found::Unknown => {}
+        }
+        if helper == Helper::NewRecord
+            && let Some(made) = self.model.take_cell(self.values[inst.b().index()], self.values[inst.a().index()])
+        {
+            self.values[r.index()] = made;
+            return Ok(());
         }
         let mut operands = Vec::new();
         for (kind, operand) in helper.args().iter().zip(inst.args) {

@@ -223,6 +223,10 @@ pub struct VmOffsets {
     pub heap_bytes: usize,
     /// `usize`: with that many bytes the collector has work to do.
     pub heap_threshold: usize,
+    /// Pointers, one for each size class: the first free cell.
+    pub heap_free: usize,
+    /// `u8`: the colour of new objects.
+    pub heap_white: usize,
     /// `u64`: the payload of a value that a helper returns.
     pub scratch: usize,
     /// The limits of calls inside compiled code; see [`Room`](perilune_runtime::stack::Room).
@@ -234,6 +238,8 @@ pub const VM_OFFSETS: VmOffsets = VmOffsets {
     fuel: std::mem::offset_of!(Vm, fuel),
     heap_bytes: std::mem::offset_of!(Vm, heap) + std::mem::offset_of!(perilune_runtime::heap::Heap, bytes),
     heap_threshold: std::mem::offset_of!(Vm, heap) + std::mem::offset_of!(perilune_runtime::heap::Heap, threshold),
+    heap_free: std::mem::offset_of!(Vm, heap) + perilune_runtime::heap::Heap::FREE,
+    heap_white: std::mem::offset_of!(Vm, heap) + perilune_runtime::heap::Heap::WHITE,
     scratch: std::mem::offset_of!(Vm, scratch),
     room: std::mem::offset_of!(Vm, room),
 };

@@ -3,13 +3,17 @@
 //! ```text
 //! 0x0000  the VM: fuel, heap, scratch, the result, the end of the log
 //! 0x0100  replies of the helpers
+//! 0x0800  free cells, by size class
 //! 0x1000  log of calls
 //! 0x4000  stack
 //! 0x8000  objects and buffers
 //! 0x18000 hash parts, and the indices of shapes
 //! ```
 
-use perilune_runtime::object::Str;
+use std::mem::{offset_of, size_of};
+
+use perilune_runtime::heap::{class_bytes, class_of};
+use perilune_runtime::object::{GcHeader, Kind, Str, Table, mark};
 use perilune_trace::eval::{Model, VALUE, Val};
 use perilune_trace::ir::{Helper, Tree, Ty};
 
@@ -25,7 +29,9 @@ pub(super) const HEAP_THRESHOLD: i32 = 16;
 pub(super) const SCRATCH: i32 = 24;
 pub(super) const RESULT: i32 = 32;
 pub(super) const LOG_END: i32 = 40;
+pub(super) const HEAP_WHITE: i32 = 48;
 pub(super) const ROOM: i32 = 64;
+pub(super) const HEAP_FREE: i32 = 0x800;
 pub(super) const REPLIES: i32 = 0x100;
 
 pub(super) const STACK: u64 = DATA + 0x4000;
@@ -34,6 +40,16 @@ pub(super) const OBJECTS: u64 = DATA + 0x8000;
 const LOG: u64 = DATA + 0x1000;
 /// Bytes of an entry of the log: the helper's number, and operands.
 pub(super) const LOG_ENTRY: i64 = 64;
+
+/// The size class of a record with room for `n` properties.
+fn record_class(n: u64) -> usize {
+    class_of(size_of::<Table>() + (n * VALUE) as usize)
+}
+
+/// Offset of the first free cell for records with room for `n` properties in the VM.
+fn free_list(n: u64) -> i32 {
+    HEAP_FREE + 8 * record_class(n) as i32
+}
 
 /// Offset of a helper's reply in the VM.
 pub(super) const fn reply_of(helper: Helper) -> i32 {
@@ -47,7 +63,7 @@ impl Image {
     pub(super) fn of(model: &Model, tree: &Tree) -> Image {
         let mut image = Image(vec![0; DATA_SIZE]);
         image.set_vm(FUEL, model.fuel as u64);
-        image.set_vm(HEAP_THRESHOLD, u64::from(!model.collects));
+        image.set_vm(HEAP_THRESHOLD, if model.collects { 0 } else { u64::MAX });
         image.set_vm(LOG_END, LOG);
         image.set_vm(ROOM + layout::ROOM_HELD, STACK);
         image.set_vm(ROOM + layout::ROOM_WRITTEN, STACK + u64::from(tree.first_written()) * VALUE);
@@ -71,6 +87,14 @@ impl Image {
             image.set(address + layout::FLAGS as u64, &[Str::SHORT]);
         }
         tables::place(&mut image, model);
+        for (n, cells) in &model.cells {
+            let mut link = DATA + free_list(*n) as u64;
+            for cell in cells {
+                image.set(link, &cell.to_le_bytes());
+                link = cell + size_of::<GcHeader>() as u64;
+            }
+        }
+        image.set_vm(HEAP_WHITE, mark::WHITE1.into());
         image
     }
 
@@ -142,6 +166,18 @@ impl Image {
             let key = format!("{table:#x}[{} {key:#x}]", ty.name());
             compare(format!("tag of {key}"), here.ty as u64, there.ty as u64);
             compare(format!("value of {key}"), here.bits, there.bits);
+        }
+        let bytes = model.made.iter().map(|(n, _)| class_bytes(record_class(*n)) as u64).sum();
+        compare("bytes of the heap".to_owned(), self.vm(HEAP_BYTES), bytes);
+        for (n, cells) in &model.cells {
+            let first = cells.first().copied().unwrap_or_default();
+            compare(format!("free cells for {n} properties"), self.vm(free_list(*n)), first);
+        }
+        for (n, cell) in &model.made {
+            let header = Kind::Table as u64 | u64::from(mark::WHITE1) << 8;
+            compare(format!("header at {cell:#x}"), self.word(*cell, 3), header);
+            let room = *n << 16 | n;
+            compare(format!("room at {cell:#x}"), self.word(cell + offset_of!(Table, slot_cap) as u64, 4), room);
         }
         let calls = (self.vm(LOG_END) - LOG) / LOG_ENTRY as u64;
         compare("calls".to_owned(), calls, model.calls.len() as u64);

@@ -1,5 +1,7 @@
-//! Traces that look for keys of tables: all kinds of keys and values, found, absent, and left to the helper.
+//! Traces that look for keys of tables: all kinds of keys and values, found, absent, and left to the helper; and traces that
+//! make tables.
 
+use perilune_runtime::object::Table;
 use perilune_trace::eval::{Model, Reply, VALUE, Val};
 use perilune_trace::ir::{Field, Helper, Ty};
 
@@ -205,9 +207,52 @@ fn properties(cases: &mut Vec<Case>) {
     }
 }
 
+/// Records of several sizes, of which the free cells do not last for all.
+fn records(cases: &mut Vec<Case>) {
+    let text = "\
+header 0 pc 1, snap 0, inputs %0=#1:int %1=#2:flt
+segment 0 from header 0
+  %2 = call.newrecord ptr@20:0x50008100 2 tab -> snap 1
+  %3 = load.slots %2 ptr
+  %4 stprop %3 [0 of ptr@20:0x50008100] %0
+  %5 stprop %3 [1 of ptr@20:0x50008100] %1
+  %6 nocoll -> snap 2
+  %7 = call.newrecord ptr@21:0x50008200 0 tab -> snap 3
+  %8 nocoll -> snap 4
+  %9 = add %0 1 int
+  %10 lt %9 3 -> snap 5
+  around header 0, snap 6
+snap 0 guard, pc 1
+snap 1 service, pc 1
+snap 2 service, segment 0, at 6, pc 2, slots #3=%2, fuel 1
+snap 3 service, segment 0, at 7, pc 2, slots #3=%2, fuel 1
+snap 4 service, segment 0, at 8, pc 3, slots #3=%2 #4=%7, fuel 2
+snap 5 guard, segment 0, at 10, pc 9, slots #1=%9 #3=%2 #4=%7, fuel 3
+snap 6 guard, pc 1, slots #1=%9, fuel 4
+";
+    let cells = |n: u64, count: u64| (0..count).map(move |k| object(0x20 + 8 * n + k)).collect::<Vec<u64>>();
+    for (two, none, collects) in [(3, 3, false), (3, 2, false), (0, 1, false), (1, 1, true), (2, 3, false)] {
+        let mut m = Model { collects, ..model() };
+        for (n, count) in [(2, two), (0, none)] {
+            m.cells.insert(n, cells(n, count));
+            for cell in cells(n, count) {
+                m.fields.insert((cell, Field::Slots, 0), cell + size_of::<Table>() as u64);
+            }
+        }
+        let spare = object(0x60);
+        m.fields.insert((spare, Field::Slots, 0), spare + size_of::<Table>() as u64);
+        m.set_slot(1, Val::int(0));
+        m.set_slot(2, Val::float(0.5));
+        cases.push(case(format!("{two} and {none} cells for records, none left"), text, m.clone()));
+        m.replies.insert(Helper::NewRecord, Reply { result: spare, scratch: 0 });
+        cases.push(case(format!("{two} and {none} cells for records, then the helper's"), text, m));
+    }
+}
+
 pub(super) fn add(cases: &mut Vec<Case>) {
     reads(cases);
     elements(cases);
     writes(cases);
     properties(cases);
+    records(cases);
 }

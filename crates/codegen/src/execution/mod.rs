@@ -84,6 +84,8 @@ impl Workshop {
             fuel: image::FUEL,
             heap_bytes: image::HEAP_BYTES,
             heap_threshold: image::HEAP_THRESHOLD,
+            heap_free: image::HEAP_FREE,
+            heap_white: image::HEAP_WHITE,
             scratch: image::SCRATCH,
             helpers,
             // Objects of the models are never black.

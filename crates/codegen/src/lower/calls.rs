@@ -68,9 +68,16 @@ impl Lowering<'_, '_, '_> {
 
     pub(super) fn helper_call(&mut self, r: Ref, inst: &Inst) {
         let Some(helper) = inst.helper() else { return };
-        if self.look_up(r, inst, helper) {
-            return;
+        if helper == Helper::NewRecord {
+            return self.new_record(r, inst);
         }
+        if !self.look_up(r, inst, helper) {
+            self.plain_call(r, inst, helper);
+        }
+    }
+
+    /// Calls a helper, and takes its result.
+    pub(super) fn plain_call(&mut self, r: Ref, inst: &Inst, helper: Helper) {
         if helper.pays() {
             self.pay(-i64::from(inst.aux));
         }

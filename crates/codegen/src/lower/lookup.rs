@@ -245,7 +245,7 @@ impl Lowering<'_, '_, '_> {
         self.b.switch_to_block(done);
     }
 
-    fn cold_block(&mut self) -> Block {
+    pub(super) fn cold_block(&mut self) -> Block {
         let block = self.b.create_block();
         self.b.set_cold_block(block);
         block

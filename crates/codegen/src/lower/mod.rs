@@ -26,9 +26,11 @@
 //! | `exits` | what is stored at the ways out |
 //! | `arith` | numbers |
 //! | `memory` | loads, stores, barriers |
+//! | `alloc` | new tables |
 //! | `lookup` | keys of tables without a call |
 //! | `calls` | helpers, calls out of the tree |
 
+mod alloc;
 mod arith;
 mod calls;
 mod exits;

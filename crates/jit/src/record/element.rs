@@ -63,10 +63,10 @@ impl Recorder {
         seen: Value,
     ) -> Result<Ref, Abort> {
         match seen.tag {
-            Tag::Int => self.int_element(object, table, key, seen.raw_int()),
+            Tag::Int => self.any_int_element(object, table, key, seen.raw_int()),
             Tag::Float if perilune_base::num::convert::float_to_int(seen.raw_float()).is_some() => {
                 let n = self.int_of(key)?;
-                self.int_element(object, table, n, seen.raw_float() as i64)
+                self.any_int_element(object, table, n, seen.raw_float() as i64)
             }
             Tag::Str => {
                 let ty = type_of(table.get(seen))?;
@@ -83,20 +83,25 @@ impl Recorder {
         }
     }
 
+    /// The raw value of an integer key of an instruction that may have met both elements and other integers.
+    fn any_int_element(&mut self, object: Ref, table: TableView, key: Ref, seen: i64) -> Result<Ref, Abort> {
+        let is_element = (seen as u64).wrapping_sub(1) < table.len();
+        let is_whole = table.kind() == ANY_ELEMENTS || table.has_hash();
+        if is_whole && !self.met.element((self.frame().proto, self.pc), is_element) {
+            let ty = type_of(table.get(Value::int(seen)))?;
+            let snap = self.snap();
+            return Ok(self.builder.call(Helper::GetInt, &[object, key], ty, Some(snap)));
+        }
+        self.int_element(object, table, key, seen)
+    }
+
     /// The raw value of an integer key.
     pub(super) fn int_element(&mut self, object: Ref, table: TableView, key: Ref, seen: i64) -> Result<Ref, Abort> {
         let value = table.get(Value::int(seen));
         let ty = type_of(value)?;
         let index = (seen as u64).wrapping_sub(1);
-        let is_element = index < table.len();
-        let site = (self.frame().proto, self.pc);
-        let is_whole = table.kind() == ANY_ELEMENTS || table.has_hash();
-        if is_whole && !self.met.element(site, is_element) {
-            let snap = self.snap();
-            return Ok(self.builder.call(Helper::GetInt, &[object, key], ty, Some(snap)));
-        }
         let len = self.load(Field::Len, object);
-        if is_element {
+        if index < table.len() {
             let one = self.builder.int(1);
             let n = self.builder.value(Ir::Sub, &[key, one]);
             let load = self.load_as(ty, Some(table.kind()));
@@ -306,10 +311,17 @@ impl Recorder {
     // Constructors.
 
     pub(super) fn new_table(&mut self, view: &View<'_>, i: Instr) -> Result<(), Abort> {
-        let (elements, properties) = (self.builder.int(i64::from(i.d())), self.builder.int(i64::from(i.bc())));
-        let snap = self.service();
-        let made = self.builder.call(Helper::NewTable, &[elements, properties], Ty::Table, Some(snap));
         let root = view.root_shape();
+        let properties = self.builder.int(i64::from(i.bc()));
+        let made = if i.d() == 0 {
+            let shape = self.builder.pointer(root);
+            let snap = self.service();
+            self.builder.call(Helper::NewRecord, &[shape, properties], Ty::Table, Some(snap))
+        } else {
+            let elements = self.builder.int(i64::from(i.d()));
+            let snap = self.service();
+            self.builder.call(Helper::NewTable, &[elements, properties], Ty::Table, Some(snap))
+        };
         self.assume_empty(made, root);
         self.allocated = true;
         self.set(i.a(), made);
@@ -336,19 +348,14 @@ impl Recorder {
         for n in 0..i.bc() {
             values.push(self.get_wide(view, u32::from(i.a()) + 1 + u32::from(n))?);
         }
-        let first = self.frame().base + u32::from(i.a()) + 1;
-        for (n, value) in values.iter().enumerate() {
-            self.builder.store_place(first + n as u32, *value);
-        }
         let pointer = self.builder.pointer(shape);
-        let place = self.builder.place(first);
         let count = self.builder.int(values.len() as i64);
         let snap = self.service();
-        let made = self.builder.call(Helper::NewRecord, &[pointer, place, count], Ty::Table, Some(snap));
+        let made = self.builder.call(Helper::NewRecord, &[pointer, count], Ty::Table, Some(snap));
         self.assume_empty(made, shape);
         let slots = self.load(Field::Slots, made);
         for (n, value) in values.iter().enumerate() {
-            self.builder.assume_prop(slots, n as u32, shape, *value);
+            self.builder.store_prop(slots, n as u32, shape, *value);
         }
         self.allocated = true;
         self.set(i.a(), made);

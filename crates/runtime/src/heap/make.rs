@@ -13,7 +13,7 @@ use crate::object::{
 use crate::value::Value;
 
 /// Most slots that a new table gets in its own cell.
-const MAX_INLINE_SLOTS: u16 = 56;
+pub const MAX_INLINE_SLOTS: u16 = 56;
 
 impl Heap {
     /// A header of a new object.

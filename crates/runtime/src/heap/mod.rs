@@ -57,6 +57,7 @@ mod weak;
 
 pub use barrier::needs_barrier;
 pub use cells::{CLASSES, MAX_SMALL_CELL, class_bytes, class_of};
+pub use make::MAX_INLINE_SLOTS;
 pub use mark::{Marker, Roots};
 pub use pace::{Mode, Param};
 pub use raw::raw_bytes;
@@ -180,6 +181,11 @@ impl fmt::Debug for Heap {
 }
 
 impl Heap {
+    /// Offset of the first free cells of the size classes, for compiled code: it takes cells as `alloc_small` does.
+    pub const FREE: usize = std::mem::offset_of!(Heap, free);
+    /// Offset of the colour of new objects, one byte.
+    pub const WHITE: usize = std::mem::offset_of!(Heap, white);
+
     /// Bytes below which no cycle starts by itself.
     const FIRST_THRESHOLD: usize = 64 << 10;
 

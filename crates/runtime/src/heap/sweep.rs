@@ -14,6 +14,23 @@ use crate::value::Value;
 /// Bytes of empty blocks of a class that are kept whatever is in use.
 const KEEP_EMPTY: usize = 32 << 10;
 
+/// Whether an object has nothing besides its cell, as most that die young.
+///
+/// # Safety
+/// The cell holds an object.
+#[inline(always)]
+unsafe fn owns_nothing(h: *mut GcHeader) -> bool {
+    // SAFETY: the caller's duty; the kind says what the cell holds.
+    unsafe {
+        match (*h).kind {
+            Kind::Table => crate::table::trace::is_bare(h.cast()),
+            Kind::LuaFn | Kind::NativeFn | Kind::UpVal | Kind::Free => true,
+            Kind::Str => (*h).flags & Str::SHORT == 0,
+            Kind::UserData | Kind::Thread | Kind::Proto => false,
+        }
+    }
+}
+
 impl Heap {
     /// Sweeps until all is swept or `budget` is spent. Returns the work done.
     pub(super) fn sweep(&mut self, budget: usize) -> usize {
@@ -94,7 +111,9 @@ impl Heap {
                         used += size;
                         continue;
                     }
-                    self.release_object(h);
+                    if !owns_nothing(h) {
+                        self.release_object(h);
+                    }
                     freed += size;
                     if cfg!(debug_assertions) {
                         h.cast::<u8>().write_bytes(0xdb, size);

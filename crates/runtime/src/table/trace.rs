@@ -193,6 +193,16 @@ pub(crate) unsafe fn buffer_bytes(t: *mut Table) -> usize {
     unsafe { raw_bytes(array::bytes(t)) + raw_bytes(props::buffer_bytes(t)) + raw_bytes(HashPart::bytes((*t).hash)) }
 }
 
+/// Whether a table has no buffers.
+///
+/// # Safety
+/// `t` is a live table.
+#[inline(always)]
+pub(crate) unsafe fn is_bare(t: *mut Table) -> bool {
+    // SAFETY: the caller's duty.
+    unsafe { (*t).array.is_null() && (*t).hash.is_null() && (*t).slots == props::inline_slots(t) }
+}
+
 /// Frees the buffers of a table that dies.
 ///
 /// # Safety

@@ -7,7 +7,7 @@
 //! * their objects do: two different constants; an object made on this path and one known before it was made, or
 //! * they are elements with different constant numbers of the same array.
 
-use crate::ir::{Class, Effects, Field, Format, Helper, Inst, Op, Ref, Tree};
+use crate::ir::{Class, Effects, Format, Inst, Ref, Tree};
 
 /// A place in memory: its class, the pointer that reaches it, and the element's number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,20 +74,11 @@ fn may_be_same(tree: &Tree, x: Place, y: Place) -> bool {
             (false, _, _) => true,
         };
     }
-    !are_different(tree, owner(tree, x.base), owner(tree, y.base))
+    !are_different(tree, tree.owner(x.base), tree.owner(y.base))
 }
 
 fn tree_const(tree: &Tree, r: Ref) -> Option<i64> {
     if r.is_some() { tree.const_int(r) } else { None }
-}
-
-/// The object that a buffer pointer was loaded from.
-fn owner(tree: &Tree, base: Ref) -> Ref {
-    let inst = tree.inst(base);
-    match inst.field() {
-        Some(Field::Slots | Field::Array | Field::UpSlot) if inst.op == Op::Load => inst.a(),
-        _ => base,
-    }
 }
 
 /// Whether two references are different objects for sure.
@@ -100,12 +91,7 @@ fn are_different(tree: &Tree, x: Ref, y: Ref) -> bool {
     }
     let (earlier, later) = if x < y { (x, y) } else { (y, x) };
     // A constant may stand behind the allocation in the list, but what it names was there before.
-    is_new(tree, later) || is_new(tree, earlier) && tree.is_const(later)
-}
-
-/// Whether an instruction makes a new object.
-fn is_new(tree: &Tree, r: Ref) -> bool {
-    tree.inst(r).helper().map(Helper::effects) == Some(Effects::Allocates)
+    tree.is_new(later) || tree.is_new(earlier) && tree.is_const(later)
 }
 
 #[cfg(test)]

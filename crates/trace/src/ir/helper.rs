@@ -97,7 +97,7 @@ macro_rules! for_each_trace_helper {
             Log "log" (Float) Plain(Ty::Float) Pure "the natural logarithm";
 
             // Tables. All are raw: the recorder has guarded that no metamethod matters.
-            NewRecord "newrecord" (Address, Address, Int) OrNull(Ty::Table) Allocates "a table of this shape with the values of consecutive places";
+            NewRecord "newrecord" (Address, Int) OrNull(Ty::Table) Allocates "a table of this shape, all of whose properties are stored next, with room for so many";
             NewTable "newtable" (Int, Int) OrNull(Ty::Table) Allocates "a table with room for elements and properties";
             GetRaw "getraw" (Address, Value) Value ReadsTables "the value of a key";
             GetInt "getint" (Address, Int) Value ReadsTables "the value of an integer key";

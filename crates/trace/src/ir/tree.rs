@@ -1,6 +1,7 @@
 //! Trees of segments, and the snapshots through which execution leaves them.
 
-use super::inst::{Class, Format, Inst, Op, Ref, Ty};
+use super::helper::{Effects, Helper};
+use super::inst::{Class, Field, Format, Inst, Op, Ref, Ty};
 
 /// A snapshot of a tree.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -287,6 +288,28 @@ impl Tree {
             Op::StoreProp | Op::StoreUp | Op::StoreField => inst.class(),
             _ => None,
         }
+    }
+
+    /// The object that a buffer pointer was loaded from.
+    #[must_use]
+    pub fn owner(&self, base: Ref) -> Ref {
+        let inst = self.inst(base);
+        match inst.field() {
+            Some(Field::Slots | Field::Array | Field::UpSlot) if inst.op == Op::Load => inst.a(),
+            _ => base,
+        }
+    }
+
+    /// Whether an instruction makes a new object.
+    #[must_use]
+    pub fn is_new(&self, r: Ref) -> bool {
+        self.inst(r).helper().map(Helper::effects) == Some(Effects::Allocates)
+    }
+
+    /// Whether `inst` stores into an object that its own path has made: nothing that was there before changes.
+    #[must_use]
+    pub fn initializes(&self, inst: &Inst) -> bool {
+        inst.op == Op::StoreProp && self.is_new(self.owner(inst.a()))
     }
 
     /// Whether running `inst` may change memory of `class`.

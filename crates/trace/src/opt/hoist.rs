@@ -186,7 +186,8 @@ impl<'a> Hoist<'a> {
         if load.field().is_some_and(|field| field.is_constant()) {
             return false;
         }
-        self.inside.iter().any(|id| self.tree.body(*id).any(|r| self.tree.clobbers(self.tree.inst(r), class)))
+        let changes = |inst: &Inst| self.tree.clobbers(inst, class) && !self.tree.initializes(inst);
+        self.inside.iter().any(|id| self.tree.body(*id).any(|r| changes(self.tree.inst(r))))
     }
 
     /// Whether a guard that stays in the loop looks at `owner`, or at one of its fields.
@@ -243,6 +244,27 @@ snap 2 guard, pc 1, slots #2=%11 #3=%10
         assert_eq!(hoisted(&text, 0), "%3 %4 %6");
         let text = SUM.replace("%11 = add %1 1 int", "%11 = add %1 1 int\n  %12 call.setint %0 %1 %1 -> snap 3");
         assert_eq!(hoisted(&(text + "snap 3 service, pc 1\n"), 0), "");
+    }
+
+    #[test]
+    fn a_new_object_is_none_that_was_there() {
+        let text = "\
+header 0 pc 1, snap 0, inputs %0=#1:tab %1=#2:int
+segment 0 from header 0
+  %2 = load.slots %0 ptr
+  %3 = ldprop %2 [0 of ptr@20] int -> snap 1
+  %4 = call.newrecord ptr@20 1 tab -> snap 2
+  %5 = load.slots %4 ptr
+  %6 stprop %5 [0 of ptr@20] %3
+  %7 = add %1 1 int
+  around header 0, snap 3
+snap 0 guard, pc 1
+snap 1 guard, pc 1
+snap 2 service, pc 1
+snap 3 guard, pc 1, slots #2=%7
+";
+        assert_eq!(hoisted(text, 0), "%2 %3");
+        assert_eq!(hoisted(&text.replace("stprop %5", "stprop %2"), 0), "%2");
     }
 
     #[test]

@@ -532,6 +532,10 @@ impl Eval<'_> {
             self.values[r.index()] = made;
             return Ok(());
         }
+        if helper == Helper::NextPair && self.next_entry(inst).is_some() {
+            self.values[r.index()] = 1;
+            return Ok(());
+        }
         let mut operands = Vec::new();
         for (kind, operand) in helper.args().iter().zip(inst.args) {
             let value = self.val(operand);

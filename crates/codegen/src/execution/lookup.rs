@@ -2,6 +2,7 @@
 //! make tables.
 
 use perilune_runtime::object::Table;
+use perilune_runtime::table::Cursor;
 use perilune_trace::eval::{Model, Reply, VALUE, Val};
 use perilune_trace::ir::{Field, Helper, Ty};
 
@@ -249,10 +250,54 @@ snap 6 guard, pc 1, slots #1=%9, fuel 4
     }
 }
 
+/// Steps through the entries of a table, from each of them on, with the right cursor and with others.
+fn steps(cases: &mut Vec<Case>) {
+    let text = "\
+header 0 pc 1, snap 0, inputs %0=#2:tab %1=#8:int
+segment 0 from header 0
+  %2 = place #1 ptr
+  %3 = call.nextpair %0 %2 WANTED int
+  %4 eq %3 1 -> snap 1
+  %5 = ldplace #5 str -> snap 2
+  %6 stplace %5 #3
+  %7 = add %1 1 int
+  %8 lt %7 3 -> snap 3
+  around header 0, snap 4
+snap 0 guard, pc 1
+snap 1 guard, segment 0, at 4, pc 2, fuel 1, in place 5 6
+snap 2 guard, segment 0, at 5, pc 3, fuel 1, in place 5 6
+snap 3 guard, segment 0, at 8, pc 4, slots #8=%7, fuel 2, in place 5 6
+snap 4 guard, pc 1, slots #8=%7, fuel 3, in place 5 6
+";
+    let hash_cursor = Cursor::HASH.0;
+    let table = object(0);
+    let keys: Vec<Val> = hashed().entries.keys().map(|(_, ty, bits)| val(*ty, *bits)).collect();
+    for (n, key) in keys.iter().enumerate() {
+        let right = hash_cursor + n as u64 + 1;
+        for (cursor, ty) in
+            [(right, Ty::Nil), (right + 1, Ty::Nil), (hash_cursor, Ty::Nil), (0, Ty::Nil), (right, Ty::Int)]
+        {
+            for wanted in ["1", "2", "3"] {
+                let mut m = hashed();
+                m.replies.insert(Helper::NextPair, Reply { result: 0, scratch: 0 });
+                m.set_slot(2, val(Ty::Table, table));
+                m.set_slot(3, *key);
+                m.set_slot(4, val(ty, cursor));
+                m.set_slot(5, Val::NIL);
+                m.set_slot(6, Val::NIL);
+                m.set_slot(8, Val::int(0));
+                let name = format!("the step behind {key:?} at {cursor:#x} {}, {wanted} wanted", ty.name());
+                cases.push(case(name, &text.replace("WANTED", wanted), m));
+            }
+        }
+    }
+}
+
 pub(super) fn add(cases: &mut Vec<Case>) {
     reads(cases);
     elements(cases);
     writes(cases);
     properties(cases);
     records(cases);
+    steps(cases);
 }

@@ -71,6 +71,9 @@ impl Lowering<'_, '_, '_> {
         if helper == Helper::NewRecord {
             return self.new_record(r, inst);
         }
+        if helper == Helper::NextPair {
+            return self.next_pair(r, inst);
+        }
         if !self.look_up(r, inst, helper) {
             self.plain_call(r, inst, helper);
         }

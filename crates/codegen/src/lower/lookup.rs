@@ -36,11 +36,11 @@ const USED: i32 = offset_of!(HashPart, used) as i32;
 const ENTRY: i64 = size_of::<HashEntry>() as i64;
 /// The entries follow the head.
 const ENTRIES: i32 = size_of::<HashPart>() as i32;
-const KEY: i32 = ENTRIES + offset_of!(HashEntry, key) as i32;
-const KEY_TAG: i32 = ENTRIES + offset_of!(HashEntry, key_tag) as i32;
+pub(super) const KEY: i32 = ENTRIES + offset_of!(HashEntry, key) as i32;
+pub(super) const KEY_TAG: i32 = ENTRIES + offset_of!(HashEntry, key_tag) as i32;
 const NEXT: i32 = ENTRIES + offset_of!(HashEntry, next) as i32;
-const VALUE: i32 = ENTRIES + offset_of!(HashEntry, value) as i32;
-const VALUE_TAG: i32 = ENTRIES + offset_of!(HashEntry, value_tag) as i32;
+pub(super) const VALUE: i32 = ENTRIES + offset_of!(HashEntry, value) as i32;
+pub(super) const VALUE_TAG: i32 = ENTRIES + offset_of!(HashEntry, value_tag) as i32;
 const IS_DICT: i32 = offset_of!(Shape, dict) as i32;
 const COUNT: i32 = offset_of!(Shape, count) as i32;
 
@@ -303,7 +303,7 @@ impl Lowering<'_, '_, '_> {
     }
 
     /// The hash part plus the distance of an entry from the first one.
-    fn entry_at(&mut self, hash: Value, at: Value) -> Value {
+    pub(super) fn entry_at(&mut self, hash: Value, at: Value) -> Value {
         let twice = self.b.ins().ishl_imm_u(at, 1);
         let thrice = self.b.ins().iadd(at, twice);
         let distance = self.b.ins().ishl_imm_u(thrice, 3);

@@ -28,6 +28,7 @@
 //! | `memory` | loads, stores, barriers |
 //! | `alloc` | new tables |
 //! | `lookup` | keys of tables without a call |
+//! | `next` | steps through tables |
 //! | `calls` | helpers, calls out of the tree |
 
 mod alloc;
@@ -37,6 +38,7 @@ mod exits;
 mod flow;
 mod lookup;
 mod memory;
+mod next;
 
 use std::collections::HashMap;
 

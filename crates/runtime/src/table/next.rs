@@ -25,6 +25,8 @@ const HASH: u64 = 2 << 32;
 impl Cursor {
     /// Before the first entry. In the array part, the cursor's number is the key in front of it.
     pub const START: Cursor = Cursor(0);
+    /// In front of the first entry of the hash part.
+    pub const HASH: Cursor = Cursor(HASH);
 }
 
 /// The key given to `next` is not in the table.

@@ -6,6 +6,9 @@ use crate::ir::{Field, Helper, Inst, KeyUse, Ty};
 /// The element kind of arrays that hold whole values.
 const WHOLE: u64 = 0xff;
 
+/// The cursor in front of the first entry of a hash part.
+const FIRST_ENTRY: u64 = 2 << 32;
+
 /// What became of the search for a key.
 pub(super) enum Found {
     /// The value that it has, or nil.
@@ -67,6 +70,27 @@ impl Eval<'_> {
         let entries = self.model.entries.range((table, Ty::Nil, 0)..).filter(|((owner, ..), _)| *owner == table);
         let ((_, ty, bits), value) = entries.clone().nth(n as usize)?;
         (*ty == key.ty && *bits == key.bits).then_some(*value)
+    }
+
+    /// A step of `next` from one entry to the one behind it, in the registers of a loop.
+    pub(super) fn next_entry(&mut self, inst: &Inst) -> Option<()> {
+        let [table, registers, wanted] = inst.args.map(|r| self.values[r.index()]);
+        let [control, closing] = [2, 3].map(|n| self.model.value_at(registers + n * VALUE));
+        let at = closing.bits.checked_sub(FIRST_ENTRY).filter(|_| closing.ty == Ty::Nil && wanted <= 2)?;
+        let entries = self.model.entries.range((table, Ty::Nil, 0)..).filter(|((owner, ..), _)| *owner == table);
+        let mut from_last = entries.skip(at.checked_sub(1)? as usize);
+        let ((_, last_ty, last), _) = from_last.next()?;
+        let ((_, ty, bits), value) = from_last.next().filter(|(_, value)| value.ty != Ty::Nil)?;
+        if (*last_ty, *last) != (control.ty, control.bits) {
+            return None;
+        }
+        let (key, value) = (Val { ty: *ty, bits: *bits }, *value);
+        self.model.values.insert(registers + 3 * VALUE, Val { bits: closing.bits + 1, ..closing });
+        self.model.values.insert(registers + 4 * VALUE, key);
+        if wanted == 2 {
+            self.model.values.insert(registers + 5 * VALUE, value);
+        }
+        Some(())
     }
 
     fn property(&self, table: u64, key: Val) -> Option<Val> {

@@ -145,10 +145,33 @@ fn elements(cases: &mut Vec<Case>) {
             cases.push(case(format!("element {n} = {value}"), &text, m.clone()));
         }
     }
-    let mut m = hashed();
-    packed(&mut m, 0, &[1, 2]);
-    m.set_slot(2, Val::int(2));
-    cases.push(case("a packed element = int", &write("setint", "int", "%1", "7"), m));
+    // Packed elements, and those behind the last one, with room and without, with index keys in the hash part and without.
+    for (key, cap, index_keys, kind) in [
+        (2, 2, true, 3),
+        (3, 2, false, 3),
+        (3, 4, true, 3),
+        (3, 4, false, 3),
+        (3, 4, false, 4),
+        (3, 4, false, 0xff),
+        (4, 4, false, 3),
+    ] {
+        let mut m = hashed();
+        packed(&mut m, 0, &[1, 2]);
+        if !index_keys {
+            m.entries.retain(|(_, ty, bits), _| *ty != Ty::Int || (*bits as i64) < 0);
+        }
+        m.fields.insert((object(0), Field::Cap, 0), cap);
+        m.fields.insert((object(0), Field::Kind, 0), kind);
+        if kind == 0xff {
+            m.packed.clear();
+            m.values.extend([(buffer(0), Val::int(1)), (buffer(0) + VALUE, Val::int(2))]);
+        }
+        m.set_slot(2, Val::int(key));
+        for value in ["7", "2.5", "nil"] {
+            let name = format!("packed element {key} of room {cap}, kind {kind}, {index_keys} = {value}");
+            cases.push(case(name, &write("setint", "int", "%1", value), m.clone()));
+        }
+    }
 }
 
 fn write(helper: &str, key: &str, operand: &str, value: &str) -> String {

@@ -60,6 +60,9 @@ fn place_hash(image: &mut Image, hash: u64, entries: &[Entry<'_>]) {
     image.set(hash + offset_of!(HashPart, heads) as u64, &heads.to_le_bytes());
     image.set(hash + offset_of!(HashPart, shift) as u64, &(64 - BUCKETS_LOG).to_le_bytes());
     image.set(hash + offset_of!(HashPart, used) as u64, &(entries.len() as u32).to_le_bytes());
+    let is_index = |(key, _): &&Entry<'_>| key.1 == Ty::Int && key.2 as i64 > 0;
+    let index_keys = entries.iter().filter(is_index).count() as u32;
+    image.set(hash + offset_of!(HashPart, index_keys) as u64, &index_keys.to_le_bytes());
     for (n, ((_, key_ty, key), value)) in entries.iter().enumerate() {
         let at = entry_at(hash, n);
         let head = &mut chains[(key.wrapping_mul(SPREAD) >> (64 - BUCKETS_LOG)) as usize];

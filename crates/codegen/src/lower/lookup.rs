@@ -32,6 +32,7 @@ const ARRAY: i32 = offset_of!(Table, array) as i32;
 const SLOTS: i32 = offset_of!(Table, slots) as i32;
 const HEADS: i32 = offset_of!(HashPart, heads) as i32;
 const SHIFT: i32 = offset_of!(HashPart, shift) as i32;
+const INDEX_KEYS: i32 = offset_of!(HashPart, index_keys) as i32;
 const USED: i32 = offset_of!(HashPart, used) as i32;
 const ENTRY: i64 = size_of::<HashEntry>() as i64;
 /// The entries follow the head.
@@ -134,30 +135,90 @@ impl Lowering<'_, '_, '_> {
         self.b.switch_to_block(outside);
     }
 
-    /// Replaces an element among those that may have any type, be it nil or become nil; but the last one is never nil.
+    /// Replaces an element, or appends one, if that is what the key is one of, and if the element kind and the room stay. Among
+    /// elements of any type nil may be stored, but the last one is never nil.
     fn replace_element(&mut self, value: Ref, table: Value, key: ExactKey, slow: Block, done: Block) {
+        let ty = self.tree.ty(value);
         let (n, len, outside) = self.index_of_element(table, key);
-        let (inside, fits) = (self.b.create_block(), self.b.create_block());
+        let [store, whole, other] = [(); 3].map(|()| self.b.create_block());
+        let elsewhere = if ty == Ty::Nil {
+            let is_last = self.b.ins().icmp(IntCC::Equal, key.payload, len);
+            self.b.ins().brif(is_last, slow, &[], store, &[]);
+            outside
+        } else {
+            self.b.ins().jump(store, &[]);
+            self.b.switch_to_block(outside);
+            self.append_element(ty, table, (n, len), store, slow)
+        };
+        self.b.switch_to_block(store);
+        let array = self.load(types::I64, table, ARRAY);
         let kind = self.element_kind(table);
         let is_whole = self.b.ins().icmp_imm_s(IntCC::Equal, kind, i64::from(ANY_ELEMENTS));
-        self.b.ins().brif(is_whole, inside, &[], slow, &[]);
-        self.b.switch_to_block(inside);
-        if self.tree.ty(value) == Ty::Nil {
-            let is_last = self.b.ins().icmp(IntCC::Equal, key.payload, len);
-            self.b.ins().brif(is_last, slow, &[], fits, &[]);
-        } else {
-            self.b.ins().jump(fits, &[]);
-        }
-        self.b.switch_to_block(fits);
-        let array = self.load(types::I64, table, ARRAY);
+        self.b.ins().brif(is_whole, whole, &[], other, &[]);
+        self.b.switch_to_block(whole);
         let distance = self.b.ins().ishl_imm_u(n, 4);
         let place = self.b.ins().iadd(array, distance);
         self.store_value(value, place, 0);
-        if self.tree.ty(value).is_object() {
+        self.finish_element(ty, table, done);
+        self.b.switch_to_block(other);
+        if ty == Ty::Nil || ty == Ty::Num {
+            self.b.ins().jump(slow, &[]);
+        } else {
+            self.store_packed_element(value, kind, (array, n), slow);
+            self.finish_element(ty, table, done);
+        }
+        self.b.switch_to_block(elsewhere);
+    }
+
+    fn finish_element(&mut self, ty: Ty, table: Value, done: Block) {
+        if ty.is_object() {
             self.barrier(table);
         }
         self.b.ins().jump(done, &[]);
-        self.b.switch_to_block(outside);
+    }
+
+    /// Goes to `store` with an array that is longer by one, if the key is the one behind its last element. Gives the block of
+    /// keys that are elsewhere.
+    fn append_element(&mut self, ty: Ty, table: Value, (n, len): (Value, Value), store: Block, slow: Block) -> Block {
+        let [end, room, hashed, alone, fits, elsewhere] = [(); 6].map(|()| self.b.create_block());
+        let is_end = self.b.ins().icmp(IntCC::Equal, n, len);
+        self.b.ins().brif(is_end, end, &[], elsewhere, &[]);
+        self.b.switch_to_block(end);
+        let (cap_at, _) = layout::field(Field::Cap, 0);
+        let cap = self.b.ins().uload32(Self::flags(), table, cap_at);
+        let has_room = self.b.ins().icmp(IntCC::UnsignedLessThan, n, cap);
+        self.b.ins().brif(has_room, room, &[], slow, &[]);
+        self.b.switch_to_block(room);
+        let hash = self.load(types::I64, table, HASH);
+        self.b.ins().brif(hash, hashed, &[], alone, &[]);
+        self.b.switch_to_block(hashed);
+        // Those that follow the new element would have to move to the array.
+        let index_keys = self.b.ins().uload32(Self::flags(), hash, INDEX_KEYS);
+        self.b.ins().brif(index_keys, slow, &[], alone, &[]);
+        self.b.switch_to_block(alone);
+        let kind = self.element_kind(table);
+        let is_whole = self.b.ins().icmp_imm_s(IntCC::Equal, kind, i64::from(ANY_ELEMENTS));
+        let is_same = self.b.ins().icmp_imm_s(IntCC::Equal, kind, ty as i64);
+        let takes_it = self.b.ins().bor(is_whole, is_same);
+        self.b.ins().brif(takes_it, fits, &[], slow, &[]);
+        self.b.switch_to_block(fits);
+        let longer = self.b.ins().iadd_imm_s(len, 1);
+        let (len_at, _) = layout::field(Field::Len, 0);
+        self.b.ins().istore32(Self::flags(), longer, table, len_at);
+        self.b.ins().jump(store, &[]);
+        elsewhere
+    }
+
+    /// Stores the payload of a value into an array whose kind is its tag.
+    fn store_packed_element(&mut self, value: Ref, kind: Value, (array, n): (Value, Value), slow: Block) {
+        let same = self.b.create_block();
+        let is_same = self.b.ins().icmp_imm_s(IntCC::Equal, kind, self.tree.ty(value) as i64);
+        self.b.ins().brif(is_same, same, &[], slow, &[]);
+        self.b.switch_to_block(same);
+        let distance = self.b.ins().ishl_imm_u(n, 3);
+        let place = self.b.ins().iadd(array, distance);
+        let payload = self.value(value);
+        self.store(payload, place, 0);
     }
 
     fn element_kind(&mut self, table: Value) -> Value {

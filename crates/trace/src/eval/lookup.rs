@@ -102,14 +102,34 @@ impl Eval<'_> {
     fn replace(&mut self, table: u64, key: Val, value: Val) -> Option<Found> {
         if let Some((n, len)) = self.index(table, key) {
             let is_kept = value.ty != Ty::Nil || n + 1 < len;
-            if self.field(table, Field::Kind)? != WHOLE || !is_kept {
-                return None;
+            return if is_kept { self.store_element(table, n, value) } else { None };
+        }
+        let end = self.field(table, Field::Len).unwrap_or_default();
+        if key.ty == Ty::Int && key.bits == end + 1 && value.ty != Ty::Nil {
+            let mut of_table = self.model.entries.keys().filter(|(owner, ..)| *owner == table);
+            let is_alone = !of_table.any(|(_, ty, bits)| *ty == Ty::Int && *bits as i64 > 0);
+            let has_room = end < self.field(table, Field::Cap).unwrap_or_default();
+            let stored = if is_alone && has_room { self.store_element(table, end, value) } else { None };
+            if stored.is_some() {
+                self.model.fields.insert((table, Field::Len, 0), end + 1);
             }
-            self.model.values.insert(self.field(table, Field::Array)? + n * VALUE, value);
-            return Some(Found::Replaced);
+            return stored;
         }
         let entry = self.model.entries.get_mut(&(table, key.ty, key.bits)).filter(|entry| entry.ty != Ty::Nil)?;
         *entry = value;
+        Some(Found::Replaced)
+    }
+
+    /// Stores an element, if the kind allows it.
+    fn store_element(&mut self, table: u64, n: u64, value: Val) -> Option<Found> {
+        let (kind, array) = (self.field(table, Field::Kind)?, self.field(table, Field::Array)?);
+        if kind == WHOLE {
+            self.model.values.insert(array + n * VALUE, value);
+        } else if kind == value.ty as u64 {
+            self.model.packed.insert(array + n * 8, value.bits);
+        } else {
+            return None;
+        }
         Some(Found::Replaced)
     }
 }

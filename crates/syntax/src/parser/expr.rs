@@ -179,12 +179,12 @@ impl Parser<'_> {
                     self.advance();
                     let method = self.name_as_key();
                     let line = self.call_line(first_line);
-                    let args = self.call_args()?;
+                    let args = self.call_args(line)?;
                     self.expr_node(ExprKind::MethodCall { obj: expr, method, args, line })
                 }
                 Token::Char(b'(' | b'{') | Token::Str(_) => {
                     let line = self.call_line(first_line);
-                    let args = self.call_args()?;
+                    let args = self.call_args(line)?;
                     self.expr_node(ExprKind::Call { callee: expr, args, line })
                 }
                 _ => return Ok(expr),
@@ -212,11 +212,11 @@ impl Parser<'_> {
         if self.dialect.calls_begin_chains { first_line } else { self.line() }
     }
 
-    fn call_args(&mut self) -> Result<ExprList> {
+    /// Parses the arguments of a call in `line`, where a message about a missing parenthesis looks for the other one.
+    fn call_args(&mut self, line: u32) -> Result<ExprList> {
         let height = self.open_lists.len();
         match self.token {
             Token::Char(b'(') => {
-                let line = self.line();
                 if self.dialect.ambiguous_calls && line != self.last_line {
                     self.fail(self.error(b"ambiguous syntax (function call x new statement)"));
                 }

@@ -20,7 +20,7 @@ use perilune_runtime::value::{Tag, Value};
 use crate::call::Step;
 use crate::frame;
 use crate::interp::{concat, pointer};
-use crate::native::{MIN_STACK, NativeFn, RETURN_CALL};
+use crate::native::{MIN_STACK, NativeFn, RETURN_CALL, Raised};
 use crate::switch;
 use crate::vm::Vm;
 
@@ -503,7 +503,8 @@ pub unsafe fn call_pure(vm: *mut Vm, func: *mut Value, nargs: usize, wanted: i32
     // SAFETY: the caller's duty; a frozen VM runs nothing, so that the pushed frame is the current one until it is popped.
     unsafe {
         let th = (*vm).thread;
-        if (*th).frame >= (*th).frames_limit || (*vm).hooked {
+        // Fuel that does not last for the call is noticed before it: one that has drawn a random number must not run again.
+        if (*th).frame >= (*th).frames_limit || (*vm).hooked || (*vm).fuel <= 0 {
             return None;
         }
         let (top, fuel) = ((*th).top, (*vm).fuel);
@@ -533,7 +534,8 @@ pub unsafe fn call_pure(vm: *mut Vm, func: *mut Value, nargs: usize, wanted: i32
         let result = code(&mut *vm);
         (*vm).frozen = false;
         let count = match result {
-            Ok(n) if n < RETURN_CALL && (*vm).fuel >= 0 => {
+            Ok(n) if n < RETURN_CALL => {
+                debug_assert!((*vm).fuel >= 0, "a charge that nothing is left for fails");
                 let first = (*th).top.sub(n as usize);
                 let count = if wanted < 0 { n } else { wanted as u32 };
                 for k in 0..count as usize {
@@ -655,4 +657,18 @@ pub unsafe fn var_args(vm: *mut Vm, target: *mut Value, wanted: usize) -> usize 
 pub unsafe fn heap<'a>(vm: *mut Vm) -> &'a mut Heap {
     // SAFETY: the caller's duty.
     unsafe { &mut (*vm).heap }
+}
+
+impl Vm {
+    /// Whether the running native function is called by [`call_pure`]: then it will be called again, should it fail.
+    #[inline]
+    pub fn is_frozen(&self) -> bool {
+        self.frozen
+    }
+
+    /// Fails where [`Vm::is_frozen`], in front of what must not be done twice.
+    #[inline]
+    pub fn demand_thaw(&self) -> Result<(), Raised> {
+        if self.frozen { Err(Raised(())) } else { Ok(()) }
+    }
 }

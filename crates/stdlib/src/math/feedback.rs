@@ -114,62 +114,79 @@ fn seed_cut(vm: &mut Vm) -> Result<u32, Raised> {
     Ok(float_to_int_as_c(float) as u32)
 }
 
+/// Draws a number for what a call asks for. One that fails draws as well, but does not draw twice when it is made again.
+fn drawn<W>(vm: &mut Vm, wanted: Result<W, Raised>, draw: fn(&mut Vm) -> f64) -> Result<(f64, W), Raised> {
+    if wanted.is_err() && vm.is_frozen() {
+        return wanted.map(|wanted| (0.0, wanted));
+    }
+    let fraction = draw(vm);
+    wanted.map(|wanted| (fraction, wanted))
+}
+
 /// 5.1: the interval is one of C's `int`s.
 fn random_of_ints(vm: &mut Vm) -> NativeResult {
-    let fraction = fraction_of_max(vm);
-    let result = match vm.nargs() {
-        0 => fraction,
-        1 => {
-            let high = vm.check_int(1)? as i32;
-            if high < 1 {
-                return Err(vm.arg_error(1, "interval is empty"));
-            }
-            (fraction * f64::from(high)).floor() + 1.0
-        }
-        2 => {
-            let low = vm.check_int(1)? as i32;
-            let high = vm.check_int(2)? as i32;
-            if low > high {
-                return Err(vm.arg_error(2, "interval is empty"));
-            }
+    let wanted = interval_of_ints(vm);
+    let (fraction, interval) = drawn(vm, wanted, fraction_of_max)?;
+    let result = match interval {
+        None => fraction,
+        Some((low, high)) => {
             let width = high.wrapping_sub(low).wrapping_add(1);
             (fraction * f64::from(width)).floor() + f64::from(low)
         }
-        _ => return Err(vm.error("wrong number of arguments")),
     };
     vm.ret(Value::float(result))
+}
+
+fn interval_of_ints(vm: &mut Vm) -> Result<Option<(i32, i32)>, Raised> {
+    let (low, high) = match vm.nargs() {
+        0 => return Ok(None),
+        1 => (1, vm.check_int(1)? as i32),
+        2 => (vm.check_int(1)? as i32, vm.check_int(2)? as i32),
+        _ => return Err(vm.error("wrong number of arguments")),
+    };
+    if low > high {
+        return Err(vm.arg_error(vm.nargs(), "interval is empty"));
+    }
+    Ok(Some((low, high)))
 }
 
 /// 5.2: the interval is one of floats.
 fn random_of_floats(vm: &mut Vm) -> NativeResult {
-    let fraction = fraction_of_max(vm);
-    let result = match vm.nargs() {
-        0 => fraction,
-        1 => {
-            let high = vm.check_float(1)?;
-            if high < 1.0 || high.is_nan() {
-                return Err(vm.arg_error(1, "interval is empty"));
-            }
-            (fraction * high).floor() + 1.0
-        }
-        2 => {
-            let low = vm.check_float(1)?;
-            let high = vm.check_float(2)?;
-            if low > high || low.is_nan() || high.is_nan() {
-                return Err(vm.arg_error(2, "interval is empty"));
-            }
-            (fraction * (high - low + 1.0)).floor() + low
-        }
-        _ => return Err(vm.error("wrong number of arguments")),
+    let wanted = interval_of_floats(vm);
+    let (fraction, interval) = drawn(vm, wanted, fraction_of_max)?;
+    let result = match interval {
+        None => fraction,
+        Some((low, high)) => (fraction * (high - low + 1.0)).floor() + low,
     };
     vm.ret(Value::float(result))
 }
 
+fn interval_of_floats(vm: &mut Vm) -> Result<Option<(f64, f64)>, Raised> {
+    let (low, high) = match vm.nargs() {
+        0 => return Ok(None),
+        1 => (1.0, vm.check_float(1)?),
+        2 => (vm.check_float(1)?, vm.check_float(2)?),
+        _ => return Err(vm.error("wrong number of arguments")),
+    };
+    if low > high || low.is_nan() || high.is_nan() {
+        return Err(vm.arg_error(vm.nargs(), "interval is empty"));
+    }
+    Ok(Some((low, high)))
+}
+
 /// 5.3: the interval is one of integers.
 fn random_of_integers(vm: &mut Vm) -> NativeResult {
-    let fraction = f64::from(with_generator(vm, Generator::next)) * (1.0 / (f64::from(MAX) + 1.0));
+    let wanted = interval_of_integers(vm);
+    let (fraction, interval) = drawn(vm, wanted, fraction_below_one)?;
+    let Some((low, width)) = interval else { return vm.ret(Value::float(fraction)) };
+    let distance = float_to_int_as_c(fraction * (width as f64 + 1.0));
+    vm.ret(Value::int(distance.wrapping_add(low)))
+}
+
+/// The lowest number, and how far the highest is from it.
+fn interval_of_integers(vm: &mut Vm) -> Result<Option<(i64, i64)>, Raised> {
     let (low, high) = match vm.nargs() {
-        0 => return vm.ret(Value::float(fraction)),
+        0 => return Ok(None),
         1 => (1, vm.check_int(1)?),
         2 => (vm.check_int(1)?, vm.check_int(2)?),
         _ => return Err(vm.error("wrong number of arguments")),
@@ -177,11 +194,15 @@ fn random_of_integers(vm: &mut Vm) -> NativeResult {
     if low > high {
         return Err(vm.arg_error(1, "interval is empty"));
     }
-    let Some(width) = high.checked_sub(low) else {
-        return Err(vm.arg_error(1, "interval too large"));
-    };
-    let distance = float_to_int_as_c(fraction * (width as f64 + 1.0));
-    vm.ret(Value::int(distance.wrapping_add(low)))
+    match high.checked_sub(low) {
+        Some(width) => Ok(Some((low, width))),
+        None => Err(vm.arg_error(1, "interval too large")),
+    }
+}
+
+/// The next number as a part of what it never reaches.
+fn fraction_below_one(vm: &mut Vm) -> f64 {
+    f64::from(with_generator(vm, Generator::next)) * (1.0 / (f64::from(MAX) + 1.0))
 }
 
 /// The next number as a part of the largest one, which itself counts as zero.

@@ -2,7 +2,7 @@
 //! give equal sequences.
 
 use perilune_runtime::value::Value;
-use perilune_vm::native::NativeResult;
+use perilune_vm::native::{NativeResult, Raised};
 use perilune_vm::vm::Vm;
 
 type State = [u64; 4];
@@ -49,12 +49,38 @@ fn project(mut random: u64, limit: u64, state: &mut State) -> u64 {
     }
 }
 
+/// What a call of `random` asks for.
+#[derive(Clone, Copy)]
+enum Wanted {
+    /// A float from 0 to below 1.
+    Fraction,
+    /// All bits of a number.
+    Bits,
+    Between(i64, i64),
+}
+
 pub(super) fn random(vm: &mut Vm) -> NativeResult {
+    let wanted = wanted(vm);
+    // A call that fails draws as well, but does not draw twice when it is made again.
+    if wanted.is_err() && vm.is_frozen() {
+        return wanted.map(|_| 0);
+    }
     let random = next(vm.rng_state());
+    match wanted? {
+        Wanted::Fraction => vm.ret(Value::float(to_float(random))),
+        Wanted::Bits => vm.ret(Value::int(random as i64)),
+        Wanted::Between(low, high) => {
+            let distance = project(random, (high as u64).wrapping_sub(low as u64), vm.rng_state());
+            vm.ret(Value::int(low.wrapping_add(distance as i64)))
+        }
+    }
+}
+
+fn wanted(vm: &mut Vm) -> Result<Wanted, Raised> {
     let (low, high) = match vm.nargs() {
-        0 => return vm.ret(Value::float(to_float(random))),
+        0 => return Ok(Wanted::Fraction),
         1 => match vm.check_int(1)? {
-            0 => return vm.ret(Value::int(random as i64)),
+            0 => return Ok(Wanted::Bits),
             high => (1, high),
         },
         2 => (vm.check_int(1)?, vm.check_int(2)?),
@@ -63,8 +89,7 @@ pub(super) fn random(vm: &mut Vm) -> NativeResult {
     if low > high {
         return Err(vm.arg_error(1, "interval is empty"));
     }
-    let distance = project(random, (high as u64).wrapping_sub(low as u64), vm.rng_state());
-    vm.ret(Value::int(low.wrapping_add(distance as i64)))
+    Ok(Wanted::Between(low, high))
 }
 
 pub(super) fn randomseed(vm: &mut Vm) -> NativeResult {

@@ -100,6 +100,10 @@ fn insert(vm: &mut Vm) -> NativeResult {
                     insert_plain(vm, table, position, vm.arg(3))?
                 }
                 _ => {
+                    // What has moved by the time that this fails must not move again.
+                    if position < end {
+                        vm.demand_thaw()?;
+                    }
                     for i in (position..end).rev() {
                         charge_elements(vm, end - i)?;
                         let moved = element(vm, object, i)?;

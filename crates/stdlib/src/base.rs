@@ -53,7 +53,8 @@ pub const ROWS: &[Row] = &[
     intrinsic("tonumber", tonumber::tonumber_of_floats, Intrinsic::ToNumber).since(Lua52).until(Lua52),
     intrinsic("tonumber", tonumber::tonumber_as_c, Intrinsic::ToNumber).until(Lua51),
     intrinsic("tostring", tostring, Intrinsic::ToString).since(Lua53),
-    intrinsic("tostring", tostring_of_any_result, Intrinsic::ToString).until(Lua52),
+    intrinsic("tostring", tostring_of_any_result, Intrinsic::ToString).until(Lua51),
+    intrinsic("tostring", tostring_of_numbers, Intrinsic::ToString).since(Lua52).until(Lua52),
     intrinsic("type", type_, Intrinsic::Type).direct(type_direct),
     row("warn", warn).since(Lua54),
 ];
@@ -406,6 +407,15 @@ fn tostring_of_any_result(vm: &mut Vm) -> NativeResult {
     // Called from here, so that it cannot yield.
     let text = vm.call_value(handler, &[value])?;
     vm.ret(text)
+}
+
+/// As [`tostring_of_any_result`], but a number becomes a string.
+fn tostring_of_numbers(vm: &mut Vm) -> NativeResult {
+    let count = tostring_of_any_result(vm)?;
+    let text = vm.pop();
+    let text = vm.number_to_str(text).map_or(text, Value::str);
+    vm.push(text);
+    Ok(count)
 }
 
 fn type_(vm: &mut Vm) -> NativeResult {

@@ -9,14 +9,6 @@ use crate::vm::Vm;
 
 /// `luaL_tolstring`.
 pub(crate) fn to_display(vm: &mut Vm, v: Value) -> Result<StrRef, Raised> {
-    match v.tag {
-        Tag::Str | Tag::Int | Tag::Float if vm.type_metatables[v.tag as usize].is_none() || v.tag == Tag::Str => {
-            if let Some(s) = vm.number_to_str(v) {
-                return Ok(s);
-            }
-        }
-        _ => {}
-    }
     let h = vm.metamethod(v, Event::ToString);
     if !h.is_nil() {
         let text = vm.call_value(h, &[v])?;

@@ -196,7 +196,9 @@ impl Recorder {
             Intrinsic::GetMetatable if args.len() == 1 => self.get_metatable(view, args),
             Intrinsic::TableInsert if args.len() == 2 => self.insert_last(view, args),
             Intrinsic::TableRemove | Intrinsic::TableRemoveOld if args.len() == 1 => self.remove_last(view, args),
-            Intrinsic::ToString if args.len() == 1 && self.ty(args.refs[0]) == Ty::Str => Ok(Some(vec![args.refs[0]])),
+            Intrinsic::ToString if args.len() == 1 && self.ty(args.refs[0]) == Ty::Str => {
+                self.text_of_string(view, args.refs[0])
+            }
             Intrinsic::ToNumber if args.len() == 1 && matches!(self.ty(args.refs[0]), Ty::Int | Ty::Float) => {
                 Ok(Some(vec![args.refs[0]]))
             }
@@ -537,6 +539,17 @@ impl Recorder {
     }
 
     // Functions that are called as they are.
+
+    /// The text of a string is the string itself, unless the metatable of strings says something else.
+    fn text_of_string(&mut self, view: &View<'_>, string: Ref) -> Result<Option<Vec<Ref>>, Abort> {
+        if let Some(meta) = view.string_metatable() {
+            let holder = self.constant_of(meta.value())?;
+            if self.own_field(view, holder, meta, view.event_name(Event::ToString))?.is_some() {
+                return Err(Abort::Metamethod);
+            }
+        }
+        Ok(Some(vec![string]))
+    }
 
     /// The helper that may call a function as it is: without effects (or with those on elements), and without running Lua
     /// code for arguments of these types. Should it fail, the interpreter calls it again.

@@ -180,7 +180,11 @@ fn text(vm: &mut Vm, out: &mut Vec<u8>, directive: Directive<'_>, arg: usize) ->
         vm.check_str(arg)?;
     }
     let value = vm.arg(arg);
-    match (value.as_str(), value.tag) {
+    // Strings may have a `__tostring`, too, in the metatable that they share; 5.1 does not ask.
+    let plain = value
+        .as_str()
+        .filter(|_| vm.dialect().format_text == FormatText::Strings || vm.metamethod(value, Event::ToString).is_nil());
+    match (plain, value.tag) {
         (Some(text), _) if vm.dialect().format_text != FormatText::Whole => c_text(vm, out, directive, text.as_bytes()),
         (Some(text), _) => formatted_text(vm, out, directive, arg, text.as_bytes()),
         (None, Tag::Int) if directive.is_bare() && vm.metatable_of(value).is_none() => {

@@ -568,7 +568,7 @@ pub(crate) unsafe fn unwind(vm: *mut Vm) -> Step {
                     }
                 }
                 if (*f).flags & frame::FRESH != 0 {
-                    (*f).flags = (*f).flags & !frame::FRESH | frame::ABANDONED;
+                    (*f).flags &= !frame::FRESH;
                     return Step::Raise;
                 }
                 if (*f).flags & frame::NESTED != 0 {

@@ -38,12 +38,10 @@ pub const FINALIZER: u16 = 8;
 pub const HOOK: u16 = 16;
 /// A protected call that has caught its error and is closing variables.
 pub const CAUGHT: u16 = 32;
-/// An error is passing through: the host call that made the frame `FRESH` has given up on it.
-pub const ABANDONED: u16 = 64;
 /// A recording waits for its return, and goes on in its caller.
-pub const WATCHED: u16 = 128;
+pub const WATCHED: u16 = 64;
 /// Compiled code has resumed a coroutine by it: its return ends the interpreter loop that runs the coroutine.
-pub const NESTED: u16 = 256;
+pub const NESTED: u16 = 128;
 
 /// Above the flags: how many arguments `__call` has added.
 const EXTRA_SHIFT: u32 = 12;

@@ -304,7 +304,7 @@ pub(crate) unsafe fn function_name(dialect: &Dialect, f: *mut Frame, above: Opti
             return Some(("metamethod", b"__gc".to_vec()));
         }
         let caller = f.sub(1);
-        if (*caller).kind != frame::LUA || (*f).flags & (frame::FRESH | frame::ABANDONED) != 0 {
+        if (*caller).kind != frame::LUA {
             return None;
         }
         called_name(dialect, caller)

@@ -3,7 +3,8 @@
 -- usage: ENGINE batch.lua FILE
 --
 -- FILE holds, for each program, a line with its length and then its text. What a program prints is followed by a line
--- "\1ok" or "\1error". One that is no program at all ends the process. Each has globals and library tables of its own.
+-- "\1program ok" or "\1program error". One that is no program at all ends the process. Each has globals and library
+-- tables of its own.
 
 local file = assert(io.open((...), "rb"))
 
@@ -19,6 +20,8 @@ local function environment()
     if type(value) == "table" and value ~= _G then globals[name] = copy(value) end
   end
   globals._G = globals
+  -- Methods of strings are those of the program's own library, too.
+  debug.getmetatable("").__index = globals.string
   return globals
 end
 
@@ -35,6 +38,6 @@ while true do
   local chunk = compile(file:read(tonumber(length)))
   local ok = pcall(chunk)
   collectgarbage()
-  print(ok and "\1ok" or "\1error")
+  print("\1program " .. (ok and "ok" or "error"))
   io.stdout:flush()
 end

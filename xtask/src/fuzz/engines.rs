@@ -117,16 +117,17 @@ impl Engines {
     }
 }
 
+/// What a line begins with that says how a program of a batch has ended.
+const MARK: &[u8] = b"\x01program ";
+
 /// The outputs of the programs of a batch.
-fn split(output: &[u8]) -> Vec<String> {
+fn split(mut output: &[u8]) -> Vec<String> {
     let mut outputs = Vec::new();
-    let mut from = 0;
-    for at in 0..output.len() {
-        if output[at] == 1 {
-            let end = output[at..].iter().position(|byte| *byte == b'\n').map_or(output.len(), |length| at + length);
-            outputs.push(normal(&output[from..at]) + &String::from_utf8_lossy(&output[at + 1..end]));
-            from = end + 1;
-        }
+    while let Some(at) = output.windows(MARK.len()).position(|bytes| bytes == MARK) {
+        let (of_program, rest) = (&output[..at], &output[at + MARK.len()..]);
+        let end = rest.iter().position(|byte| *byte == b'\n').unwrap_or(rest.len());
+        outputs.push(normal(of_program) + &String::from_utf8_lossy(&rest[..end]));
+        output = rest.get(end + 1..).unwrap_or_default();
     }
     outputs
 }
@@ -150,7 +151,7 @@ mod tests {
     #[test]
     fn the_outputs_of_a_batch_are_told_apart() {
         assert_eq!(
-            split(b"1\n2\n\x01ok\n\x01error\n-nan table: 0x00ff1\n\x01ok\n"),
+            split(b"1\n2\n\x01program ok\n\x01program error\n-nan table: 0x00ff1\n\x01program ok\n"),
             ["1\n2\nok", "error", "nan table: 0x\nok"]
         );
     }

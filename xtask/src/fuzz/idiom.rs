@@ -24,7 +24,7 @@ use perilune_base::dialect::LuaVersion;
 use super::program::{Context, Kind, Program, Variable};
 
 /// The idioms by subject. Their order decides which one a seed means.
-const SUBJECTS: [&str; 12] = [
+const SUBJECTS: [&str; 16] = [
     include_str!("idioms/arrays.txt"),
     include_str!("idioms/objects.txt"),
     include_str!("idioms/functions.txt"),
@@ -37,6 +37,10 @@ const SUBJECTS: [&str; 12] = [
     include_str!("idioms/lifetimes.txt"),
     include_str!("idioms/environments.txt"),
     include_str!("idioms/programs.txt"),
+    include_str!("idioms/temporaries.txt"),
+    include_str!("idioms/kinds.txt"),
+    include_str!("idioms/calls.txt"),
+    include_str!("idioms/versions.txt"),
 ];
 
 /// An idiom, as its text says.
@@ -199,7 +203,7 @@ mod tests {
 
     #[test]
     fn each_idiom_has_a_head() {
-        assert!(idioms().len() > 40);
+        assert!(idioms().len() > 150);
         for idiom in idioms() {
             assert!(idiom.runs > 1 && !idiom.lines.is_empty(), "{:?}", idiom.lines);
         }

@@ -137,7 +137,7 @@ impl Program {
             self.line(format!("{array}[{index} % 12] = {value}"));
         } else {
             let index = self.int(1);
-            self.line(format!("{array}[{index} % (#{array} + 1) + 1] = {value}"));
+            self.line(format!("{array}[{index} % math.min(#{array} + 1, 60) + 1] = {value}"));
         }
     }
 

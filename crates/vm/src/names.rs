@@ -175,12 +175,31 @@ fn find_setter(code: &[Instr], last: usize, reg: usize) -> Option<usize> {
     setter
 }
 
+/// The last instruction before `last` that sets `reg`, or tests it, on the way where each forward jump up to there is taken.
+fn find_setter_by_jumps(code: &[Instr], last: usize, reg: usize) -> Option<usize> {
+    let mut setter = None;
+    let mut pc = 0;
+    while pc < last {
+        let i = code[pc];
+        let op = i.op()?;
+        if writes(i, op, reg) || op == Op::Test && i.a() as usize == reg {
+            setter = Some(pc);
+        }
+        let taken = jump_of(i, op).and_then(|offset| usize::try_from(offset).ok()).map(|offset| pc + 1 + offset);
+        pc = taken.filter(|target| *target <= last).unwrap_or(pc + 1);
+    }
+    setter
+}
+
 /// The name of what register `reg` holds at instruction `last`.
 pub(crate) fn register_name(dialect: &Dialect, p: &Plain, code: &[Instr], last: usize, reg: usize) -> Option<Named> {
     if let Some(name) = local_name(p, reg + 1, last) {
         return Some(("local", name.to_vec()));
     }
-    let pc = find_setter(code, last, reg)?;
+    let pc = match dialect.names_take_jumps {
+        true => find_setter_by_jumps(code, last, reg),
+        false => find_setter(code, last, reg),
+    }?;
     let i = code[pc];
     let field_kind = |env: bool| if env { "global" } else { "field" };
     match i.op()? {

@@ -460,6 +460,9 @@ dialects! {
     loop_in_gettable, "errors": bool = [true, true, false, false, false];
     /// Messages name string constants.
     constant_names, "errors": bool = [false, true, true, true, true];
+    /// A value is named by the last instruction that sets it on the way where each forward jump is taken; else by one that
+    /// no jump passes.
+    names_take_jumps, "errors": bool = [true, false, false, false, false];
     /// A field with a small integer constant as its key is named `integer index`; else `?`.
     integer_index_names, "errors": bool = [false, false, false, true, true];
     /// What a function called as a metamethod is named.

@@ -31,7 +31,7 @@ use perilune_vm::native::{Intrinsic, NativeResult};
 use perilune_vm::{Vm, VmOptions};
 
 use crate::lab;
-use crate::mode::Mode;
+use crate::mode::{self, Mode};
 use crate::process::{self, Run};
 
 /// The option that asks the program to run a fixture instead of the tests.
@@ -148,6 +148,11 @@ fn prepare(request: &Request) -> Box<Vm> {
         Mode::Hooked => hook_a_thread_that_never_runs(&mut vm),
         Mode::Jit => vm.set_tier(Jit::new(JitOptions { hot: 120, free_insts: 3_000, ..JitOptions::default() })),
         Mode::Hot => vm.set_tier(Jit::new(hot(Effort::Quick))),
+        Mode::Warm => {
+            let threshold = mode::warm_threshold(file.as_encoded_bytes(), *version);
+            let options = JitOptions { hot: threshold, hot_exit: threshold, ..hot(Effort::Full) };
+            vm.set_tier(Jit::new(options));
+        }
         Mode::Exits => vm.set_tier(Jit::new(JitOptions { exit_every: 3, ..hot(Effort::Full) })),
         Mode::HotStress => {
             vm.set_tier(Jit::new(hot(Effort::Full)));

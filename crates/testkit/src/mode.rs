@@ -21,6 +21,9 @@ pub enum Mode {
     Jit,
     /// With the trace compiler, which takes each loop and each exit for hot.
     Hot,
+    /// With the trace compiler, which takes for hot what has run two or three times, by turns of script and version: what
+    /// is recorded then has seen other values before.
+    Warm,
     /// As [`Mode::Hot`], with a full collection before every allocation.
     HotStress,
     /// As [`Mode::Hot`], with every third guard failing always.
@@ -31,8 +34,8 @@ pub enum Mode {
 struct Row {
     mode: Mode,
     name: &'static str,
-    /// Whether a fixture runs in each of its versions, or in one of them.
-    each_version: bool,
+    /// The folder of the fixtures that run in each of their versions, empty for all. Others run in one of them.
+    each_version_of: Option<&'static str>,
     /// The time after which a script that is only slow in this mode is stopped; what it printed until then must be the
     /// beginning of what is expected.
     budget: Option<Duration>,
@@ -52,28 +55,29 @@ const ABOUT_COLLECTION: &[&str] = &[
     "traps/finalizer-changes-assumptions",
 ];
 
-const ROWS: [Row; 7] = [
-    Row { mode: Mode::Plain, name: "plain", each_version: true, budget: None, folder: "", except: &[] },
+const ROWS: [Row; 8] = [
+    Row { mode: Mode::Plain, name: "plain", each_version_of: Some(""), budget: None, folder: "", except: &[] },
     Row {
         mode: Mode::Stress,
         name: "stress",
-        each_version: false,
+        each_version_of: None,
         budget: Some(Duration::from_millis(1000)),
         folder: "",
         except: ABOUT_COLLECTION,
     },
-    Row { mode: Mode::Hooked, name: "hooked", each_version: false, budget: None, folder: "", except: &[] },
-    Row { mode: Mode::Jit, name: "jit", each_version: false, budget: None, folder: "", except: &[] },
-    Row { mode: Mode::Hot, name: "hot", each_version: true, budget: None, folder: "", except: &[] },
+    Row { mode: Mode::Hooked, name: "hooked", each_version_of: None, budget: None, folder: "", except: &[] },
+    Row { mode: Mode::Jit, name: "jit", each_version_of: None, budget: None, folder: "", except: &[] },
+    Row { mode: Mode::Hot, name: "hot", each_version_of: Some(""), budget: None, folder: "", except: &[] },
+    Row { mode: Mode::Warm, name: "warm", each_version_of: Some("traps/"), budget: None, folder: "", except: &[] },
     Row {
         mode: Mode::HotStress,
         name: "hot-stress",
-        each_version: false,
+        each_version_of: None,
         budget: Some(Duration::from_millis(1000)),
         folder: "traps/",
         except: ABOUT_COLLECTION,
     },
-    Row { mode: Mode::Exits, name: "exits", each_version: false, budget: None, folder: "", except: &[] },
+    Row { mode: Mode::Exits, name: "exits", each_version_of: None, budget: None, folder: "", except: &[] },
 ];
 
 impl Mode {
@@ -101,11 +105,10 @@ impl Mode {
         {
             return Vec::new();
         }
-        if self.row().each_version {
+        if self.row().each_version_of.is_some_and(|folder| fixture.name.starts_with(folder)) {
             return all;
         }
-        let turn: usize = fixture.name.bytes().map(usize::from).sum();
-        vec![all[turn % all.len()]]
+        vec![all[turn(fixture.name.as_bytes()) % all.len()]]
     }
 
     /// How long a script may run before it is cut short.
@@ -116,6 +119,16 @@ impl Mode {
     fn row(self) -> &'static Row {
         &ROWS[self as usize]
     }
+}
+
+/// How often something runs until it is hot in [`Mode::Warm`].
+pub fn warm_threshold(name: &[u8], version: LuaVersion) -> u32 {
+    2 + (turn(name) + version as usize) as u32 % 2
+}
+
+/// A number that says whose turn it is.
+fn turn(name: &[u8]) -> usize {
+    name.iter().copied().map(usize::from).sum()
 }
 
 #[cfg(test)]
@@ -131,5 +144,11 @@ mod tests {
                 assert!(crate::root().join("fixtures").join(name).with_extension("lua").exists(), "{name}");
             }
         }
+    }
+
+    #[test]
+    fn versions_of_a_script_get_warm_by_turns() {
+        let thresholds = LuaVersion::ALL.map(|version| warm_threshold(b"script", version));
+        assert!([2, 3].iter().all(|threshold| thresholds.contains(threshold)), "{thresholds:?}");
     }
 }

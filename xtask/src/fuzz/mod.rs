@@ -34,18 +34,21 @@ use engines::{Engines, OUT_OF_FUEL, Outcome};
 /// Without the compiler.
 const PLAIN: &[&str] = &["-joff"];
 
-/// With the compiler. A program is run in one or more of them by turns.
+/// With the compiler. A program is run in one or more of them by turns. None runs so long that its code proves its worth: so
+/// half of them say how much work is put into all of it.
 const MODES: &[&[&str]] = &[
-    &["--hot=1"],
-    &["--hot=2"],
-    &["--hot=1", "--exit-every=3"],
-    &["--hot=2", "--exit-every=7"],
-    &["--hot=1", "--jit-opt=-hoist,-ranges"],
-    &["--hot=3", "--exit-every=2"],
-    &["--hot=3"],
-    &["--hot=7"],
+    &["--hot=1", "--code=quick"],
+    &["--hot=2", "--code=full"],
+    &["--hot=1", "--code=full", "--exit-every=3"],
+    &["--hot=2", "--code=quick", "--exit-every=7"],
+    &["--hot=1", "--code=quick", "--jit-opt=-hoist,-ranges"],
+    &["--hot=3", "--code=full", "--exit-every=2"],
+    &["--hot=3", "--code=quick"],
+    &["--hot=1", "--code=full"],
+    &["--hot=7", "--code=quick"],
+    &["--hot=2", "--code=quick"],
     &["--hot=20"],
-    &["--hot=5", "--exit-every=4"],
+    &["--hot=5", "--code=quick", "--exit-every=4"],
     &["-jon"],
 ];
 

@@ -3,6 +3,7 @@
 use perilune_base::dialect::table::{NamePlace, Tracebacks};
 use perilune_runtime::value::{Tag, Value};
 
+use crate::frame;
 use crate::interp::arith::is_bitwise;
 use crate::meta::{self, Event};
 use crate::names::{self, Named};
@@ -206,13 +207,15 @@ pub(crate) fn close_method_gone(vm: &mut Vm) -> Raised {
 #[cold]
 pub(crate) fn argument(vm: &mut Vm, i: usize, message: &[u8]) -> Raised {
     // SAFETY: the current frame is that of the native function, above the bottom frame.
-    let (function, named) = unsafe {
+    let (function, named, extra) = unsafe {
         let f = (*vm.thread).frame;
-        (*(*f).func, names::function_name(vm.dialect, f, None))
+        (*(*f).func, names::function_name(vm.dialect, f, None), usize::from(frame::extra_arguments(f)))
     };
-    let mut i = i;
+    // Those that `__call` has added are counted apart.
+    let is_extra = i <= extra;
+    let mut i = if is_extra { i } else { i - extra };
     let name = match named {
-        Some(("method", name)) => {
+        Some(("method", name)) if !is_extra => {
             i -= 1;
             if i == 0 {
                 let mut text = b"calling '".to_vec();
@@ -228,7 +231,8 @@ pub(crate) fn argument(vm: &mut Vm, i: usize, message: &[u8]) -> Raised {
         None if vm.dialect.tracebacks == Tracebacks::Lines => b"?".to_vec(),
         None => crate::traceback::global_name(vm, function).unwrap_or_else(|| b"?".to_vec()),
     };
-    let mut text = format!("bad argument #{i} to '").into_bytes();
+    let what = if is_extra { "extra argument" } else { "argument" };
+    let mut text = format!("bad {what} #{i} to '").into_bytes();
     text.extend_from_slice(&name);
     text.extend_from_slice(b"' (");
     text.extend_from_slice(message);

@@ -441,7 +441,7 @@ impl<'a> Reader<'a> {
             2 => VarKind::ToBeClosed,
             _ => return Err(UndumpError::Corrupted),
         };
-        Ok(UpvalDesc { name, in_stack, index, kind })
+        Ok(UpvalDesc { name, in_stack, index, kind, is_assigned: true })
     }
 
     fn local(&mut self) -> Read<LocVar> {
@@ -491,7 +491,13 @@ mod tests {
             caches: vec![5],
             templates: vec![[5].into()],
             protos: vec![child],
-            upvals: vec![UpvalDesc { name: (*b"_ENV").into(), in_stack: true, index: 0, kind: VarKind::Regular }],
+            upvals: vec![UpvalDesc {
+                name: (*b"_ENV").into(),
+                in_stack: true,
+                index: 0,
+                kind: VarKind::Regular,
+                is_assigned: true,
+            }],
             ..Proto::default()
         }
     }

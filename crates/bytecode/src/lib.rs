@@ -3,6 +3,7 @@
 //! Stands between the compiler, which fills prototypes, and the runtime, which loads them.
 #![forbid(unsafe_code)]
 
+pub mod assigned;
 pub mod dump;
 pub mod effects;
 pub mod listing;

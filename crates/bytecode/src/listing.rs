@@ -242,7 +242,13 @@ mod tests {
             caches: vec![2],
             templates: vec![[2].into()],
             locals: vec![LocVar { name: (*b"x").into(), start: 1, end: 4 }],
-            upvals: vec![UpvalDesc { name: (*b"_ENV").into(), in_stack: true, index: 0, kind: VarKind::Const }],
+            upvals: vec![UpvalDesc {
+                name: (*b"_ENV").into(),
+                in_stack: true,
+                index: 0,
+                kind: VarKind::Const,
+                is_assigned: true,
+            }],
             ..Proto::default()
         };
         let expected = r#"function <main:0,0> 1 upvalue, 2 registers, vararg

@@ -48,6 +48,9 @@ pub struct UpvalDesc {
     pub index: u8,
     /// The variable's attribute.
     pub kind: VarKind,
+    /// Whether a function may assign to the variable through an upvalue. Loading finds out where that is not so: see
+    /// [`find_assigned`](crate::assigned::find_assigned).
+    pub is_assigned: bool,
 }
 
 /// A local variable's name and life, in instruction indices. The n-th variable alive at an instruction lives in register n.

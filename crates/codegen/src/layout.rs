@@ -48,6 +48,8 @@ pub struct Environment {
 pub struct Callable {
     /// Slots that the tree may touch, from slot 1 on.
     pub slots: u32,
+    /// The function's parameters.
+    pub params: u32,
 }
 
 /// Runtime functions around calls of compiled functions.

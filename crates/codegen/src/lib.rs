@@ -12,9 +12,10 @@
 //!                                RETURNED - n      the root frame's function has returned n results: they are from slot 0 on
 //! ```
 //!
-//! A tree whose root header is the entry of a function ([`Callable`]) can be called by the code of others, with
-//! [`ANY_VERSION`] for the header and its arguments in their places. The frame of such a call exists on the host's stack
-//! alone: its caller notes what must become of it when the call does not return.
+//! A tree whose root header is the entry of a function ([`Callable`]) can be called by the code of others, with its arguments
+//! in registers (module `lower::convention`), and is called through a [`Gate`] otherwise: with the number of a header, or with
+//! [`ANY_VERSION`] and its arguments in their places. The frame of such a call exists on the host's stack alone: its caller
+//! notes what must become of it when the call does not return.
 //!
 //! This crate runs nothing: it makes bytes for the machine that it is asked for, which need not be this one.
 #![forbid(unsafe_code)]
@@ -29,7 +30,7 @@ mod quick;
 
 pub use handover::{SlotWrite, entry_types, exit_writes};
 pub use layout::{Callable, Calls, Environment};
-pub use machine::{Code, CodegenError, Effort, Machine};
+pub use machine::{Code, CodegenError, Effort, Gate, Machine};
 
 /// The returned number of a function that compiled code has called with other types than it knows, or without room on the
 /// stack: nothing has run.

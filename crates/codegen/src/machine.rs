@@ -2,16 +2,17 @@
 
 use std::fmt;
 
-use cranelift_codegen::Context;
 use cranelift_codegen::control::ControlPlane;
 use cranelift_codegen::isa::{self, CallConv, OwnedTargetIsa};
 use cranelift_codegen::settings::{self, Configurable};
+use cranelift_codegen::{CompiledCode, Context};
 use cranelift_frontend::FunctionBuilderContext;
 use perilune_trace::ir::Tree;
 use target_lexicon::{Architecture, Triple};
 
 use crate::layout::Environment;
-use crate::{lower, quick};
+use crate::lower::{self, convention};
+use crate::quick;
 
 /// Why there is no code.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -61,6 +62,16 @@ pub struct Code {
     pub listing: Option<String>,
 }
 
+/// Code by which the VM calls compiled functions: position independent, without relocations.
+#[derive(Clone, Debug)]
+pub struct Gate {
+    /// The bytes. The gate comes first: `fn(vm, base, header, code) -> n` calls the function with this code as trees are
+    /// called.
+    pub bytes: Vec<u8>,
+    /// Where the code of functions begins that have none.
+    pub refusal: usize,
+}
+
 /// A machine to make code for.
 pub struct Machine {
     isa: OwnedTargetIsa,
@@ -89,7 +100,12 @@ const SETTINGS: &[(&str, &str)] = &[
     ("is_pic", "false"),
     ("enable_alias_analysis", "false"),
     ("enable_probestack", "false"),
+    // Compiled functions have three results, all in registers.
+    ("enable_llvm_abi_extensions", "true"),
 ];
+
+/// What functions begin at a multiple of.
+const ALIGN: usize = 16;
 
 impl Machine {
     /// The machine that a triple such as `x86_64-unknown-linux-gnu` names.
@@ -130,7 +146,7 @@ impl Machine {
     /// [`CodegenError::Function`] is a bug here or there; the tree can still be interpreted.
     pub fn compile(&mut self, tree: &Tree, env: &Environment, effort: Effort) -> Result<Code, CodegenError> {
         self.context.clear();
-        self.context.func.signature = lower::signature(self.call_conv());
+        self.context.func.signature = lower::signature(env, self.call_conv());
         let headers = lower::lower(tree, env, &mut self.context.func, &mut self.frontend, self.isa.frontend_config());
         let clif = self.explain.then(|| self.context.func.display().to_string());
         let is_known = self.isa.triple().architecture == Architecture::X86_64 && self.call_conv() == CallConv::SystemV;
@@ -141,18 +157,42 @@ impl Machine {
             }
         }
         self.context.set_disasm(self.explain);
+        let compiled = self.compile_context()?;
+        Ok(Code {
+            bytes: compiled.code_buffer().to_vec(),
+            align: (compiled.buffer.alignment as usize).max(ALIGN),
+            effort: Effort::Full,
+            clif,
+            listing: compiled.vcode.clone(),
+        })
+    }
+
+    /// Makes the gate for calls of compiled functions by a VM whose fuel counter is at offset `fuel`.
+    ///
+    /// # Errors
+    /// As [`Machine::compile`].
+    pub fn compile_gate(&mut self, fuel: i32) -> Result<Gate, CodegenError> {
+        self.context.clear();
+        self.context.func.signature.call_conv = self.call_conv();
+        convention::gate(fuel, &mut self.context.func, &mut self.frontend, self.isa.frontend_config());
+        let mut bytes = self.compile_context()?.code_buffer().to_vec();
+        bytes.resize(bytes.len().next_multiple_of(ALIGN), 0);
+        let refusal = bytes.len();
+        self.context.clear();
+        self.context.func.signature.call_conv = self.call_conv();
+        convention::refusal(fuel, &mut self.context.func, &mut self.frontend, self.isa.frontend_config());
+        bytes.extend(self.compile_context()?.code_buffer());
+        Ok(Gate { bytes, refusal })
+    }
+
+    /// Makes code of what is in the context.
+    fn compile_context(&mut self) -> Result<&CompiledCode, CodegenError> {
         let compiled = self
             .context
             .compile(&*self.isa, &mut ControlPlane::default())
             .map_err(|e| CodegenError::Function(format!("{:?}", e.inner)))?;
         debug_assert!(compiled.buffer.relocs().is_empty(), "all addresses are constants");
-        Ok(Code {
-            bytes: compiled.code_buffer().to_vec(),
-            align: compiled.buffer.alignment.max(16) as usize,
-            effort: Effort::Full,
-            clif,
-            listing: compiled.vcode.clone(),
-        })
+        Ok(compiled)
     }
 
     fn call_conv(&self) -> CallConv {

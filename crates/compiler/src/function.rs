@@ -17,7 +17,8 @@ impl<'a> Compiler<'a> {
     pub(crate) fn main_function(mut self) -> Res<Proto> {
         let body = &self.chunk.main;
         if self.dialect.environments == Environments::Variable {
-            let env = UpvalDesc { name: ENV.into(), in_stack: true, index: 0, kind: VarKind::Regular };
+            let env =
+                UpvalDesc { name: ENV.into(), in_stack: true, index: 0, kind: VarKind::Regular, is_assigned: true };
             self.fs.proto.upvals.push(env);
         }
         self.function_body(body)?;
@@ -53,7 +54,8 @@ impl<'a> Compiler<'a> {
         let in_stack = self.outer.is_empty();
         let fs = &mut self.fs;
         if fs.dialect.environments == Environments::Functions {
-            let env = UpvalDesc { name: FUNCTION_ENV.into(), in_stack, index: 0, kind: VarKind::Regular };
+            let env =
+                UpvalDesc { name: FUNCTION_ENV.into(), in_stack, index: 0, kind: VarKind::Regular, is_assigned: true };
             fs.proto.upvals.push(env);
         }
         fs.proto.source = self.chunk_name.into();

@@ -332,7 +332,7 @@ impl<'a> Compiler<'a> {
                 Resolved::Upval(index) => (false, index, enclosing.proto.upvals[usize::from(index)].kind),
                 Resolved::Constant(_) | Resolved::Global | Resolved::Declared { .. } => break,
             };
-            let upval = UpvalDesc { name: bytes.into(), in_stack, index, kind };
+            let upval = UpvalDesc { name: bytes.into(), in_stack, index, kind, is_assigned: true };
             found = Resolved::Upval(self.add_upval(level, upval)?);
         }
         Ok(found)

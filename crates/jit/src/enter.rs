@@ -2,6 +2,7 @@
 
 use std::cell::Cell;
 use std::pin::Pin;
+use std::rc::Rc;
 
 use perilune_codegen::{
     ANY_VERSION, CALLED, Callable, Calls, Environment, MISMATCH, RETURNED, TAIL, UNWOUND, entry_types, exit_writes,
@@ -15,6 +16,7 @@ use perilune_vm::tier::VM_OFFSETS;
 
 use crate::code::CodeBlock;
 use crate::function::Function;
+use crate::gate::Gate;
 use crate::helpers;
 use crate::record::Notes;
 
@@ -65,6 +67,21 @@ impl Exits {
         });
         Box::pin(Exits { tree: at, exits: exits.collect() })
     }
+
+    /// How many slots are at least from the function of a frame to that of the next.
+    fn per_frame(&self) -> u32 {
+        let mut least = u32::MAX;
+        for exit in &self.exits {
+            let mut below = 0;
+            for frame in exit.frames.iter().filter(|frame| frame.func > 0) {
+                let distance = frame.func - below;
+                // There is the frame of the protected call between them.
+                least = least.min(if frame.protected.is_some() { distance / 2 } else { distance });
+                below = frame.func;
+            }
+        }
+        least.max(1)
+    }
 }
 
 /// Machine code of a tree.
@@ -82,6 +99,10 @@ pub struct Compiled {
     first_written: u32,
     /// The fuel that it spends until all work is worth being put into it; none if that is done.
     until_worth_more: Cell<Option<i64>>,
+    /// The way into functions, if it is the code of one, or calls some.
+    gate: Option<Rc<Gate>>,
+    /// Whether it is the code of a function.
+    is_function: bool,
 }
 
 /// Fuel until the next try to put more work into code.
@@ -131,15 +152,21 @@ pub fn environment(exits: &Pin<Box<Exits>>, callable: Option<Callable>, exit_eve
 }
 
 impl Compiled {
-    /// Code that was made with the environment of `exits`. More work is worth being put into it when it has spent some fuel.
+    /// Code that was made with the environment of `exits`, with the way in if it is that of a function. More work is worth
+    /// being put into it when it has spent some fuel.
     pub fn new(
         code: CodeBlock,
         exits: Pin<Box<Exits>>,
         tree: &Tree,
         notes: &Notes,
-        calls: bool,
+        function: Option<Rc<Gate>>,
         until_worth_more: Option<i64>,
     ) -> Compiled {
+        let is_function = function.is_some();
+        let gate = function.or_else(|| Some(notes.functions.first()?.gate().clone()));
+        if let Some(gate) = &gate {
+            gate.lower_per_frame(exits.per_frame());
+        }
         let types = |id| entry_types(tree, id).into_iter().map(|(slot, ty)| (slot, ty as u8)).collect();
         let entries = tree.header_ids().map(types).collect();
         Compiled {
@@ -149,10 +176,12 @@ impl Compiled {
             slots: notes.slots,
             frames: notes.frames,
             most_fuel: tree.most_fuel(),
-            calls,
+            calls: !notes.functions.is_empty(),
             // Where nothing is written, what lies above the tree's slots is none of its own.
             first_written: tree.first_written().min(notes.slots),
             until_worth_more: Cell::new(until_worth_more),
+            gate,
+            is_function,
         }
     }
 
@@ -201,10 +230,19 @@ impl Compiled {
             if !compiled::have_tags(base, &self.entries[header.index()]) {
                 return Outcome::NotEntered;
             }
-            let before = compiled::enter_room(vm, self.calls, self.first_written);
+            let per_frame = self.gate.as_ref().map_or(1, |gate| gate.per_frame());
+            let before = compiled::enter_room(vm, self.calls, self.first_written, per_frame);
             let base = (*(*(*vm).current_thread()).frame).base;
-            let code = std::mem::transmute::<*const u8, Code>(self.code.address());
-            let outcome = self.outcome(vm, code(vm, base, u64::from(header.0)));
+            let status = match &self.gate {
+                Some(gate) if self.is_function => {
+                    enter_function(gate, vm, base, u64::from(header.0), self.code.address())
+                }
+                Some(_) | None => {
+                    let code = std::mem::transmute::<*const u8, Code>(self.code.address());
+                    code(vm, base, u64::from(header.0))
+                }
+            };
+            let outcome = self.outcome(vm, status);
             compiled::leave_room(vm, before);
             outcome
         }
@@ -218,12 +256,10 @@ impl Compiled {
     pub unsafe fn call(&self, vm: *mut Vm, func: *mut Value, nresults: i32) -> Outcome {
         // SAFETY: the caller's duty; code of functions looks at the types of its arguments itself, and for room.
         unsafe {
-            if self.calls || (*vm).fuel_left() <= self.most_fuel() {
-                return Outcome::NotEntered;
-            }
+            let may_run = self.is_function && !self.calls && (*vm).fuel_left() > self.most_fuel();
+            let Some(gate) = self.gate.as_ref().filter(|_| may_run) else { return Outcome::NotEntered };
             let before = compiled::enter_called(vm, func, self.slots, self.first_written);
-            let code = std::mem::transmute::<*const u8, Code>(self.code.address());
-            let status = code(vm, func.add(1), u64::from(ANY_VERSION));
+            let status = enter_function(gate, vm, func.add(1), u64::from(ANY_VERSION), self.code.address());
             let outcome = match status {
                 n if n <= RETURNED => Outcome::Returned((RETURNED - n) as u32),
                 MISMATCH => {
@@ -283,6 +319,14 @@ unsafe fn make_unwound(vm: *mut Vm) -> Outcome {
             let exits = &*std::ptr::with_exposed_provenance::<Exits>(exits as usize);
             let exit = &exits.exits[snap as usize];
             compiled::complete(vm, &exit.writes, if is_paid { 0 } else { exit.fuel });
+            if let (Some(callee), Some((exits, snap))) = (exit.frames.last(), (*vm).last_unwound()) {
+                // Its frame needs the function, which may have been in a register.
+                let exits = &*std::ptr::with_exposed_provenance::<Exits>(exits as usize);
+                let writes = &exits.exits[snap as usize].writes;
+                if let Some(function) = writes.iter().find(|write| write.slot == 0) {
+                    compiled::complete(vm, &[SlotImage { slot: callee.func, ..*function }], 0);
+                }
+            }
             compiled::push_frames(vm, &exit.frames, exit.pc, top.or(exit.top));
             compiled::add_flags(vm, flags);
             innermost = Outcome::Left(exits.tree, SnapId(snap));
@@ -293,19 +337,35 @@ unsafe fn make_unwound(vm: *mut Vm) -> Outcome {
     }
 }
 
-/// The code of a tree.
+/// The code of a tree that is no function.
 type Code = unsafe extern "C" fn(*mut Vm, *mut Value, u64) -> i64;
+
+/// A [`Gate`].
+type Enter = unsafe extern "C" fn(*mut Vm, *mut Value, u64, *const u8) -> i64;
+
+/// Runs the code of a function from a header on, or from whichever version of its entry fits.
+///
+/// # Safety
+/// The code is that of a tree which compiled code can call, made for this VM, whose gate this is. Its registers begin at
+/// `base`, and have what the header expects, if one is named.
+#[inline]
+unsafe fn enter_function(gate: &Gate, vm: *mut Vm, base: *mut Value, header: u64, code: *const u8) -> i64 {
+    // SAFETY: a gate is a function of this signature; the rest is the caller's duty.
+    unsafe {
+        let enter = std::mem::transmute::<*const u8, Enter>(gate.address());
+        enter(vm, base, header, code)
+    }
+}
 
 /// Calls the functions that compiled functions have called in their places; see [`Calls::tail`].
 unsafe extern "C" fn tail(vm: *mut Vm, registers: *mut Value) -> i64 {
-    // SAFETY: compiled code has just stored a cell. Cells hold functions of this signature, and a function that is called in
+    // SAFETY: compiled code has just stored a cell. Cells hold code of functions, and a function that is called in
     // another's place finds its arguments where that one had its own.
     unsafe {
         loop {
             let cell = compiled::tail_of(vm);
             let function = std::ptr::with_exposed_provenance::<Function>(cell as usize);
-            let code = std::mem::transmute::<*const u8, Code>((*function).code());
-            let status = code(vm, registers, u64::from(ANY_VERSION));
+            let status = enter_function((*function).gate(), vm, registers, u64::from(ANY_VERSION), (*function).code());
             if status != TAIL {
                 // What it has called may have left others here.
                 compiled::set_tail(vm, cell);

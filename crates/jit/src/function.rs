@@ -1,17 +1,14 @@
 //! Functions that compiled code calls: the cells by which callers find the newest code of a function.
 //!
 //! A function whose entry is the root of a tree has a cell. Its address is a constant of the callers' code, so that the
-//! function's code can be replaced while theirs stays. A cell without code holds the address of [`refuse`].
+//! function's code can be replaced while theirs stays. A cell without code holds the address of code that refuses all calls.
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::rc::Rc;
 
-use perilune_codegen::MISMATCH;
-use perilune_runtime::value::Value;
-use perilune_vm::Vm;
-
 use crate::enter::{Compiled, Exits};
+use crate::gate::Gate;
 use crate::view::{ProtoAt, View};
 
 /// The cell of a function.
@@ -22,16 +19,19 @@ pub struct Function {
     code: Cell<*const u8>,
     /// Keeps the code.
     compiled: RefCell<Option<Rc<Compiled>>>,
-}
-
-/// What stands for the code of a function that has none: nothing runs, and the interpreter makes the call.
-extern "C" fn refuse(_: *mut Vm, _: *mut Value, _: u64) -> i64 {
-    MISMATCH
+    /// The way in, and what refuses calls.
+    gate: Rc<Gate>,
 }
 
 impl Function {
-    fn new() -> Rc<Function> {
-        Rc::new(Function { code: Cell::new(refuse as *const u8), compiled: RefCell::default() })
+    fn new(gate: &Rc<Gate>) -> Rc<Function> {
+        let code = Cell::new(gate.refusal());
+        Rc::new(Function { code, compiled: RefCell::default(), gate: gate.clone() })
+    }
+
+    /// The way into its code.
+    pub fn gate(&self) -> &Rc<Gate> {
+        &self.gate
     }
 
     /// The address of the cell, which stays the same.
@@ -47,7 +47,7 @@ impl Function {
     /// Gives the function other code, or none. No frame of the old one may be on the host's stack: code that is called by
     /// compiled code never runs anything that could come here.
     pub fn set(&self, compiled: Option<Rc<Compiled>>) {
-        self.code.set(compiled.as_ref().map_or(refuse as *const u8, |compiled| compiled.address()));
+        self.code.set(compiled.as_ref().map_or(self.gate.refusal(), |compiled| compiled.address()));
         *self.compiled.borrow_mut() = compiled;
     }
 
@@ -96,8 +96,8 @@ impl Functions {
     }
 
     /// Gives a cell to the function with a prototype, whose tree is about to be recorded.
-    pub fn begin(&self, proto: ProtoAt) {
-        let fresh = || Known { cell: Function::new(), segments: 0, calls: false };
+    pub fn begin(&self, proto: ProtoAt, gate: &Rc<Gate>) {
+        let fresh = || Known { cell: Function::new(gate), segments: 0, calls: false };
         self.0.borrow_mut().entry(proto).or_insert_with(fresh);
     }
 

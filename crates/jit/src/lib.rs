@@ -28,6 +28,7 @@ mod code;
 mod dump;
 mod enter;
 mod function;
+mod gate;
 mod helpers;
 mod liveness;
 mod perf;

@@ -26,6 +26,15 @@ use perilune_vm::tier;
 
 use crate::liveness::Registers;
 
+/// Most instructions of a function that is worth a copy inside of itself.
+const SMALL: usize = 24;
+
+/// Most instructions of one that is worth two.
+const TINY: usize = 12;
+
+/// Most calls in them.
+const SMALL_CALLS: usize = 2;
+
 /// The VM in front of an instruction.
 pub struct View<'a> {
     vm: *mut Vm,
@@ -119,6 +128,25 @@ impl View<'_> {
     /// The compiler's form of a prototype that runs.
     pub fn plain(&self, proto: ProtoAt) -> &Plain {
         &Self::info(proto).plain
+    }
+
+    /// How many copies a function is worth inside of itself: some if it is so short, with few ways through it, that calls are
+    /// a good part of what it costs.
+    pub fn worthy_copies(&self, proto: ProtoAt) -> usize {
+        let code = &self.plain(proto).code;
+        let is_loop = |i: &Instr| {
+            matches!(i.op(), Some(Op::Loop | Op::ForLoop | Op::TForLoop | Op::ForPrepOld | Op::TForPrepOld))
+        };
+        let calls = code.iter().filter(|i| i.op() == Some(Op::Call)).count();
+        if calls > SMALL_CALLS || code.iter().any(is_loop) {
+            return 0;
+        }
+        usize::from(code.len() <= SMALL) + usize::from(code.len() <= TINY)
+    }
+
+    /// How many parameters a prototype has.
+    pub fn parameters(proto: ProtoAt) -> u32 {
+        u32::from(Self::info(proto).plain.num_params)
     }
 
     /// The bytecode of a prototype, without that of the functions inside of it.
@@ -251,7 +279,13 @@ impl View<'_> {
             let thread = self.vm().current_thread();
             let offset = (slot.addr() as i64 - (*thread).stack.addr() as i64) / size_of::<Value>() as i64;
             let is_ours = slot >= (*thread).stack && slot <= (*thread).stack_limit;
-            Upvalue { value: *slot, stack_slot: is_ours.then_some(offset as usize) }
+            let proto: &Proto = &*(*closure).proto;
+            let described = proto.info.plain.upvals.get(n as usize);
+            Upvalue {
+                value: *slot,
+                stack_slot: is_ours.then_some(offset as usize),
+                is_assigned: self.vm().has_joined_upvalues() || described.is_none_or(|upval| upval.is_assigned),
+            }
         }
     }
 
@@ -421,6 +455,8 @@ pub struct Upvalue {
     pub value: Value,
     /// The variable's slot, when it is on the current stack.
     pub stack_slot: Option<usize>,
+    /// Whether a function may assign to it through an upvalue.
+    pub is_assigned: bool,
 }
 
 /// A live table.

@@ -9,6 +9,7 @@
 use std::collections::HashMap;
 use std::ptr;
 
+use perilune_bytecode::assigned::find_assigned;
 use perilune_bytecode::ops::Instr;
 use perilune_bytecode::proto::{Const, LocVar, Proto as Plain, UpvalDesc};
 
@@ -31,7 +32,8 @@ struct Pending {
 impl Heap {
     /// Loads a prototype with all that are inside it. Indices into the constants must have been verified: one that is out
     /// of range panics.
-    pub fn new_proto(&mut self, plain: Plain) -> Gc<Proto> {
+    pub fn new_proto(&mut self, mut plain: Plain) -> Gc<Proto> {
+        find_assigned(&mut plain);
         let mut outer: Vec<Pending> = Vec::new();
         let mut long_strings = LongStrings::new();
         let mut current = self.begin(plain, Value::NIL);

@@ -76,7 +76,7 @@ impl Frame {
 #[derive(Clone, Copy, Debug, Default)]
 #[repr(C)]
 pub struct Room {
-    /// The end of the stack slots that may be used; each frame that may have to be made takes one of them at least.
+    /// The end of the stack slots that may be used; there are frames for the calls that fit below it.
     pub slots_end: u64,
     /// How far down the host's stack may grow.
     pub host_end: u64,
@@ -86,6 +86,8 @@ pub struct Room {
     pub written: u64,
     /// How many slots are between the two, wherever the stack is.
     pub unwritten: u64,
+    /// How many slots are at least from the function of a frame to that of the next, among those that may have to be made.
+    pub per_frame: u64,
     /// The function that a compiled function has called in its own place, as the tier knows it.
     pub tail: u64,
 }

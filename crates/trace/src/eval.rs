@@ -424,7 +424,7 @@ impl Eval<'_> {
             }
             Op::LoadProp => return self.load_value(r, inst, a + u64::from(inst.aux) * VALUE),
             Op::LoadElem => return self.load_value(r, inst, a.wrapping_add(b.wrapping_mul(VALUE))),
-            Op::LoadUp => return self.load_value(r, inst, a),
+            Op::LoadUp | Op::LoadFixed => return self.load_value(r, inst, a),
             Op::TagProp | Op::RawProp => return self.load_part(r, inst, a + u64::from(inst.aux) * VALUE),
             Op::TagElem | Op::RawElem => return self.load_part(r, inst, a.wrapping_add(b.wrapping_mul(VALUE))),
             Op::TagUp | Op::RawUp => return self.load_part(r, inst, a),

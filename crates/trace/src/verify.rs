@@ -371,7 +371,9 @@ fn operands(inst: &Inst) -> Option<Vec<Kind>> {
         Op::StorePlace => &[Value],
         Op::Load => &[owner(inst.field()?)],
         Op::StoreField => return Some(vec![owner(inst.field()?), Kind::Of(inst.field()?.ty())]),
-        Op::LoadProp | Op::HasProp | Op::TagProp | Op::RawProp | Op::LoadUp | Op::TagUp | Op::RawUp => &[Ptr],
+        Op::LoadProp | Op::HasProp | Op::TagProp | Op::RawProp | Op::LoadUp | Op::LoadFixed | Op::TagUp | Op::RawUp => {
+            &[Ptr]
+        }
         Op::HasElem | Op::LoadElem | Op::TagElem | Op::RawElem | Op::LoadPacked => &[Ptr, Int],
         Op::TagMixed => &[Ptr, Int, Table],
         Op::StoreProp | Op::StoreUp => &[Ptr, Value],

@@ -142,14 +142,15 @@ const DEEP: u32 = 16;
 const SLOTS_PER_CALL: u32 = 8;
 
 /// Bytes of the host's stack that calls inside compiled code may use.
-const HOST_ROOM: u64 = 256 << 10;
+const HOST_ROOM: u64 = 512 << 10;
 
 /// Notes how much room there is for calls inside compiled code that is about to run from the current frame on, and makes
-/// more if it `calls`. It writes no slot below the one with the number `unwritten`. What was noted before is returned, and goes to [`leave_room`].
+/// more if it `calls`. It writes no slot below the one with the number `unwritten`, and each of its calls begins `per_frame` slots
+/// above the one before, or more. What was noted before is returned, and goes to [`leave_room`].
 ///
 /// # Safety
 /// The current frame is a Lua frame, and [`make_room`] has made room for the code itself.
-pub unsafe fn enter_room(vm: *mut Vm, calls: bool, unwritten: u32) -> Room {
+pub unsafe fn enter_room(vm: *mut Vm, calls: bool, unwritten: u32, per_frame: u32) -> Room {
     // SAFETY: the caller's duty.
     unsafe {
         if calls {
@@ -163,6 +164,7 @@ pub unsafe fn enter_room(vm: *mut Vm, calls: bool, unwritten: u32) -> Room {
             (*vm).room.host_end = (std::ptr::from_ref(&here).addr() as u64).saturating_sub(HOST_ROOM);
         }
         (*vm).room.unwritten = u64::from(unwritten);
+        (*vm).room.per_frame = u64::from(per_frame);
         measure_room(vm);
         before
     }
@@ -249,13 +251,13 @@ pub unsafe fn push_called(vm: *mut Vm, func: *mut Value, nresults: i32) {
 /// # Safety
 /// The current frame is the one that compiled code was entered in.
 pub unsafe fn measure_room(vm: *mut Vm) {
-    // SAFETY: the current frame is alive by the caller's duty, and both limits are of its thread. Each frame takes one slot at
-    // least, that of its function, so that where the slots end the frames have not ended yet.
+    // SAFETY: the current frame is alive by the caller's duty, and both limits are of its thread. The functions of frames are
+    // `per_frame` slots apart at least, so that where the slots end the frames have not ended yet.
     unsafe {
         let th = (*vm).thread;
         let (frame, base) = ((*th).frame, (*(*th).frame).base);
         let frames = (*th).frames_limit.offset_from(frame).max(0) as usize;
-        let by_frames = base.wrapping_add(frames);
+        let by_frames = base.wrapping_add(frames * (*vm).room.per_frame as usize);
         (*vm).room.slots_end = by_frames.min((*th).stack_limit).addr() as u64;
         let held = base.wrapping_sub(1);
         (*vm).room.held = held.addr() as u64;
@@ -333,6 +335,11 @@ impl Vm {
     /// Keeps what a call inside compiled code was in the middle of.
     pub fn push_unwound(&mut self, unwound: Unwound) {
         self.unwound.push(unwound);
+    }
+
+    /// The exit of what [`Vm::pop_unwound`] would give, and the number of that.
+    pub fn last_unwound(&self) -> Option<(u64, u32)> {
+        self.unwound.last().map(|unwound| (unwound.exits, unwound.snap))
     }
 
     /// What was kept, the outermost call first.

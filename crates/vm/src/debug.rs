@@ -232,6 +232,11 @@ impl Vm {
         }
     }
 
+    /// Whether [`Vm::join_upvalues`] has done so: then the prototypes do not tell who assigns to variables.
+    pub fn has_joined_upvalues(&self) -> bool {
+        self.upvalues_are_joined
+    }
+
     /// Makes upvalue `n` of one Lua function refer to upvalue `m` of another; false when either does not exist.
     pub fn join_upvalues(&mut self, f: Value, n: i64, g: Value, m: i64) -> bool {
         // SAFETY: as in `function_upvalue`.
@@ -241,6 +246,7 @@ impl Vm {
                 return false;
             };
             *to = *from;
+            self.upvalues_are_joined = true;
             self.heap.barrier_object(f.header(), (*from).cast());
             self.flush_compiled();
             true

@@ -54,6 +54,8 @@ pub struct Vm {
     pub(crate) call_frames: u32,
     /// What calls inside compiled code have left behind on their way out, the innermost first; see [`crate::compiled`].
     pub(crate) unwound: Vec<crate::compiled::Unwound>,
+    /// Whether functions have got upvalues of others, which may assign to what nobody did before.
+    pub(crate) upvalues_are_joined: bool,
     /// Whether the tier looks at each instruction.
     pub(crate) recording: bool,
     /// The interpreter's state between two instructions, in builds that keep it there.
@@ -176,6 +178,7 @@ impl Vm {
             room: perilune_runtime::stack::Room::default(),
             call_frames: crate::compiled::CALL_FRAMES,
             unwound: Vec::new(),
+            upvalues_are_joined: false,
             recording: false,
             registers: crate::interp::Registers::EMPTY,
             hooked: false,

@@ -17,7 +17,7 @@ fn cond(op: Op, a: u8, b: u8, offset: i32) -> Instr {
 }
 
 fn upval(in_stack: bool, index: u8) -> UpvalDesc {
-    UpvalDesc { name: (*b"u").into(), in_stack, index, kind: VarKind::Regular }
+    UpvalDesc { name: (*b"u").into(), in_stack, index, kind: VarKind::Regular, is_assigned: true }
 }
 
 fn local(start: u32, end: u32) -> LocVar {

@@ -36,7 +36,7 @@ impl Arch {
     }
 
     /// Begins a program: `function(args)`, its result to the address `result`, all of the memory to the standard output.
-    pub(super) fn start(self, function: u64, args: [u64; 3], result: u64) -> Vec<u8> {
+    pub(super) fn start(self, function: u64, args: [u64; 4], result: u64) -> Vec<u8> {
         match self {
             Arch::X86 => start_x86(function, args, result),
             Arch::Arm => start_arm(function, args, result),
@@ -44,7 +44,7 @@ impl Arch {
     }
 }
 
-fn start_x86(function: u64, args: [u64; 3], result: u64) -> Vec<u8> {
+fn start_x86(function: u64, args: [u64; 4], result: u64) -> Vec<u8> {
     // `mov r64, imm64`
     const RAX: u8 = 0xb8;
     const RCX: u8 = 0xb9;
@@ -58,7 +58,7 @@ fn start_x86(function: u64, args: [u64; 3], result: u64) -> Vec<u8> {
         code.extend([0x48, register]);
         code.extend(value.to_le_bytes());
     };
-    for (register, arg) in [RDI, RSI, RDX].into_iter().zip(args) {
+    for (register, arg) in [RDI, RSI, RDX, RCX].into_iter().zip(args) {
         load(&mut code, register, arg);
     }
     load(&mut code, RAX, function);
@@ -75,7 +75,7 @@ fn start_x86(function: u64, args: [u64; 3], result: u64) -> Vec<u8> {
     code
 }
 
-fn start_arm(function: u64, args: [u64; 3], result: u64) -> Vec<u8> {
+fn start_arm(function: u64, args: [u64; 4], result: u64) -> Vec<u8> {
     const WRITE: u64 = 64;
     const EXIT: u64 = 93;
     const SVC: u32 = 0xd400_0001;
@@ -88,7 +88,7 @@ fn start_arm(function: u64, args: [u64; 3], result: u64) -> Vec<u8> {
             code.push(op | part << 21 | bits << 5 | register);
         }
     };
-    for (register, arg) in (0..3).zip(args) {
+    for (register, arg) in (0..4).zip(args) {
         load(&mut code, register, arg);
     }
     load(&mut code, 9, function);

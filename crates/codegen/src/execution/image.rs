@@ -65,6 +65,7 @@ impl Image {
         image.set_vm(FUEL, model.fuel as u64);
         image.set_vm(HEAP_THRESHOLD, if model.collects { 0 } else { u64::MAX });
         image.set_vm(LOG_END, LOG);
+        image.set_vm(ROOM + layout::ROOM_SLOTS, u64::MAX);
         image.set_vm(ROOM + layout::ROOM_HELD, STACK);
         image.set_vm(ROOM + layout::ROOM_WRITTEN, STACK + u64::from(tree.first_written()) * VALUE);
         for (helper, reply) in &model.replies {

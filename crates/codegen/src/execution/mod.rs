@@ -27,14 +27,15 @@ use std::process::Command;
 use std::sync::Mutex;
 
 use perilune_trace::eval::{self, Model, Outcome};
-use perilune_trace::ir::{HeaderId, Tree};
+use perilune_trace::ir::{HeaderId, Op, Tree, Ty};
 use perilune_trace::opt::PASSES;
 use perilune_trace::verify::verify;
 
 use self::cases::Case;
 use self::elf::{Arch, CODE, DATA};
 use self::image::{Image, RESULT, STACK};
-use crate::{Effort, Environment, Machine, entry_types, exit_writes};
+use crate::lower::convention;
+use crate::{Callable, Effort, Environment, Machine, entry_types, exit_writes};
 
 /// Traces that must have run at least.
 const LEAST: usize = 60;
@@ -58,6 +59,17 @@ fn runner(arch: Arch) -> Option<Option<&'static str>> {
     (arch == Arch::Arm && is_there).then_some(Some(EMULATOR))
 }
 
+/// How a tree is entered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Way {
+    /// As one that is no function.
+    Tree,
+    /// As a function with so many parameters, by the VM.
+    Gate(u32),
+    /// As such a function, by compiled code.
+    Call(u32),
+}
+
 /// Makes programs for a machine, and runs them.
 struct Workshop {
     arch: Arch,
@@ -78,7 +90,11 @@ impl Workshop {
     }
 
     /// The program's memory after it has run the tree on a model.
-    fn run(&mut self, tree: &Tree, model: &Model) -> Image {
+    fn run(&mut self, tree: &Tree, model: &Model, way: Way) -> Image {
+        let callable = match way {
+            Way::Tree => None,
+            Way::Gate(params) | Way::Call(params) => Some(Callable { slots: 0, params }),
+        };
         let (mut code, helpers) = self.stubs.at(CODE + stubs::ROOM as u64);
         let env = Environment {
             fuel: image::FUEL,
@@ -91,7 +107,7 @@ impl Workshop {
             // Objects of the models are never black.
             barriers: [0; 2],
             room: image::ROOM,
-            callable: None,
+            callable,
             calls: crate::layout::Calls::default(),
             call_out: 0,
             exit_every: 0,
@@ -101,8 +117,22 @@ impl Workshop {
         let made = self.machine.compile(tree, &env, self.effort).expect("code");
         assert_eq!(made.effort, self.effort);
         code.extend(made.bytes);
+        code.resize(code.len().next_multiple_of(stubs::ALIGN), 0);
+        let around = CODE + (stubs::ROOM + code.len()) as u64;
+        let (function, header) = match way {
+            Way::Tree => (trace, 0),
+            Way::Gate(_) => {
+                code.extend(self.machine.compile_gate(image::FUEL).expect("a gate").bytes);
+                (around, 0)
+            }
+            Way::Call(params) => {
+                code.extend(stubs::caller(self.arch, params as usize));
+                let types: Vec<Ty> = (1..=params).map(|slot| model.slot(slot).ty).collect();
+                (around, convention::types_of(types.into_iter()) as u64)
+            }
+        };
         let registers = STACK + eval::VALUE;
-        let mut start = self.arch.start(trace, [DATA, registers, 0], DATA + RESULT as u64);
+        let mut start = self.arch.start(function, [DATA, registers, header, trace], DATA + RESULT as u64);
         assert!(start.len() <= stubs::ROOM);
         start.resize(stubs::ROOM, 0);
         start.extend(code);
@@ -160,14 +190,31 @@ fn check(workshop: &mut Workshop, case: &Case) -> Vec<String> {
         let fits = entry_types(&tree, HeaderId::ROOT).iter().all(|(slot, ty)| case.model.slot(*slot).ty == *ty);
         return if fits { vec![format!("{}: the types fit", case.name)] } else { wrong };
     }
-    let mut image = workshop.run(&tree, &case.model);
+    wrong.extend(differences(workshop, &tree, case, Way::Tree, outcome, &expected));
+    if !wrong.is_empty() {
+        wrong.push(tree.to_string());
+    }
+    wrong
+}
+
+/// What is wrong about a tree that is entered in some way, and must come to this outcome.
+fn differences(
+    workshop: &mut Workshop,
+    tree: &Tree,
+    case: &Case,
+    way: Way,
+    outcome: Outcome,
+    expected: &Model,
+) -> Vec<String> {
+    let mut wrong = Vec::new();
+    let mut image = workshop.run(tree, &case.model, way);
     let result = image.vm(RESULT) as i64;
     let live = match outcome {
         Outcome::Left(snap) => {
             if result != i64::from(snap.0) {
                 wrong.push(format!("left through {result} instead of {}", snap.0));
             }
-            image.complete(&exit_writes(&tree, snap), tree.snapshot(snap).fuel);
+            image.complete(&exit_writes(tree, snap), tree.snapshot(snap).fuel);
             let snapshot = tree.snapshot(snap);
             snapshot.live.iter().copied().chain(snapshot.slots.iter().map(|slot| slot.slot)).collect()
         }
@@ -177,12 +224,43 @@ fn check(workshop: &mut Workshop, case: &Case) -> Vec<String> {
             }
             (0..count).collect()
         }
+        Outcome::Mismatch if matches!(way, Way::Call(_)) => {
+            if result != crate::MISMATCH {
+                wrong.push(format!("{result} instead of a refusal"));
+            }
+            (0..tree.slots_end()).collect()
+        }
         Outcome::Mismatch | Outcome::Stopped(_) | Outcome::Undefined(_) => {
             wrong.push(format!("the case has no meaning: {outcome:?}"));
             Vec::new()
         }
     };
-    wrong.extend(image.differences(&expected, |slot| live.contains(&slot)));
+    wrong.extend(image.differences(expected, |slot| live.contains(&slot)));
+    wrong.into_iter().map(|what| format!("{way:?}: {what}")).collect()
+}
+
+/// Runs a case as the code of a function; what is wrong about it.
+fn check_function(workshop: &mut Workshop, case: &Case) -> Vec<String> {
+    let mut tree = case.tree.clone();
+    let root = tree.header(HeaderId::ROOT);
+    let inputs = root.inputs.iter().map(|input| tree.inst(*input).aux);
+    let params = inputs.chain(root.live.iter().copied()).max().unwrap_or(0);
+    // Places above what the outermost tree writes are no place to read a variable from, but the model does not know it.
+    let reads_places = tree.insts.iter().any(|inst| inst.op == Op::OffWritten);
+    if params as usize > convention::MOST_PARAMS || reads_places {
+        return Vec::new();
+    }
+    tree.set_called(true);
+    for pass in PASSES {
+        (pass.run)(&mut tree);
+        assert_eq!(verify(&tree), Ok(()), "{} after {}", case.name, pass.name);
+    }
+    let mut expected = case.model.clone();
+    let (outcome, _) = eval::run(&tree, &mut expected, HeaderId::ROOT, u64::MAX);
+    let mut wrong = differences(workshop, &tree, case, Way::Call(params), outcome, &expected);
+    if outcome != Outcome::Mismatch {
+        wrong.extend(differences(workshop, &tree, case, Way::Gate(params), outcome, &expected));
+    }
     if !wrong.is_empty() {
         wrong.push(tree.to_string());
     }
@@ -221,7 +299,8 @@ fn run_all(arch: Arch, effort: Effort) {
     lookup::add(&mut cases);
     let mut failures = Vec::new();
     for case in &cases {
-        let wrong = check(&mut workshop, case);
+        let mut wrong = check(&mut workshop, case);
+        wrong.extend(check_function(&mut workshop, case));
         if !wrong.is_empty() {
             failures.push(format!("{}:\n{}", case.name, wrong.join("\n")));
         }

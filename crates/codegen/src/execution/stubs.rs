@@ -10,13 +10,15 @@ use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext};
 use perilune_trace::ir::{Arg, Helper, Returns, Ty};
 
 use super::elf::Arch;
-use super::image::{LOG_END, LOG_ENTRY, SCRATCH, reply_of};
+use super::image::{FUEL, LOG_END, LOG_ENTRY, SCRATCH, reply_of};
+use crate::layout::{self, VALUE};
+use crate::lower::convention;
 
 /// Bytes in front of the stubs, for the start of the program.
 pub(super) const ROOM: usize = 512;
 
 /// What each function begins at a multiple of.
-const ALIGN: usize = 64;
+pub(super) const ALIGN: usize = 64;
 
 pub(super) struct Stubs {
     code: Vec<u8>,
@@ -25,10 +27,7 @@ pub(super) struct Stubs {
 
 impl Stubs {
     pub(super) fn new(arch: Arch) -> Stubs {
-        let mut flags = settings::builder();
-        flags.set("unwind_info", "false").expect("a setting");
-        let isa = isa::lookup_by_name(arch.triple()).expect("a back end");
-        let isa = isa.finish(settings::Flags::new(flags)).expect("settings");
+        let isa = isa_of(arch);
         let mut stubs = Stubs { code: Vec::new(), offsets: Vec::new() };
         for helper in Helper::ALL {
             stubs.offsets.push(stubs.code.len());
@@ -42,6 +41,51 @@ impl Stubs {
     pub(super) fn at(&self, address: u64) -> (Vec<u8>, Vec<u64>) {
         (self.code.clone(), self.offsets.iter().map(|offset| address + *offset as u64).collect())
     }
+}
+
+fn isa_of(arch: Arch) -> OwnedTargetIsa {
+    let mut flags = settings::builder();
+    flags.set("unwind_info", "false").expect("a setting");
+    // As the code that is tried has it.
+    flags.set("enable_llvm_abi_extensions", "true").expect("a setting");
+    let isa = isa::lookup_by_name(arch.triple()).expect("a back end");
+    isa.finish(settings::Flags::new(flags)).expect("settings")
+}
+
+/// What calls a function as compiled code does, with its arguments in registers: `fn(vm, base, types, code) -> status`. It takes
+/// them from their places, in which nothing is then.
+pub(super) fn caller(arch: Arch, params: usize) -> Vec<u8> {
+    let isa = isa_of(arch);
+    let mut signature = Signature::new(isa.default_call_conv());
+    signature.params.extend([AbiParam::new(types::I64); 4]);
+    signature.returns.push(AbiParam::new(types::I64));
+    let mut context = Context::for_function(Function::with_name_signature(Default::default(), signature));
+    let mut frontend = FunctionBuilderContext::new();
+    let mut b = FunctionBuilder::new(&mut context.func, &mut frontend);
+    let block = b.create_block();
+    b.append_block_params_for_function_params(block);
+    b.switch_to_block(block);
+    let [vm, base, number, code] = [0, 1, 2, 3].map(|n| b.block_params(block)[n]);
+    let flags = MemFlagsData::trusted();
+    let fuel = b.ins().load(types::I64, flags, vm, FUEL);
+    let mut args = vec![vm, base, number, fuel];
+    let offsets = (0..params as i32).chain([-1]).map(|place| place * VALUE as i32);
+    for (n, offset) in offsets.clone().enumerate() {
+        args.push(b.ins().load(convention::register(n), flags, base, offset));
+    }
+    let zero = b.ins().iconst(types::I64, 0);
+    for offset in offsets {
+        b.ins().store(flags, zero, base, offset);
+        b.ins().store(flags, zero, base, offset + layout::TAG);
+    }
+    let callee = b.import_signature(convention::signature(isa.default_call_conv(), params + 1));
+    let call = b.ins().call_indirect(callee, code, &args);
+    let results = [0, 1, 2].map(|n| b.inst_results(call)[n]);
+    convention::return_to_vm(&mut b, FUEL, (vm, base), results);
+    b.seal_all_blocks();
+    b.finalize(isa.frontend_config());
+    let compiled = context.compile(&*isa, &mut ControlPlane::default()).expect("a caller");
+    compiled.code_buffer().to_vec()
 }
 
 fn stub(helper: Helper, isa: &OwnedTargetIsa) -> Vec<u8> {

@@ -160,6 +160,6 @@ impl Lowering<'_, '_, '_> {
     /// Returns with the number of a snapshot, when everything is stored. The caller takes the path's cost off the fuel.
     fn return_exit(&mut self, n: Value) {
         self.pay(0);
-        self.b.ins().return_(&[n]);
+        self.give_back(n);
     }
 }

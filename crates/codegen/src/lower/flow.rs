@@ -7,7 +7,7 @@ use perilune_trace::ir::{ExitKind, HeaderId, Inst, Op, Range, Ref, SegmentId, Sn
 
 use super::{HeaderBlocks, Lowering, Place};
 use crate::layout::Callable;
-use crate::{ANY_VERSION, MISMATCH, handover, layout};
+use crate::{ANY_VERSION, handover, layout};
 
 impl Lowering<'_, '_, '_> {
     pub(super) fn declare_headers(&mut self) {
@@ -53,10 +53,18 @@ impl Lowering<'_, '_, '_> {
         let params = self.b.block_params(block).to_vec();
         self.b.def_var(self.base, params[1]);
         let vm = self.vm;
-        let fuel = self.load(types::I64, vm, self.env.fuel);
+        let fuel = match self.env.callable {
+            Some(_) => params[3],
+            None => self.load(types::I64, vm, self.env.fuel),
+        };
         self.b.def_var(self.fuel, fuel);
         self.define_absent();
-        let function = self.env.callable.map(|callable| (callable, self.b.create_block()));
+        let function = self.env.callable.map(|callable| {
+            let [called, mismatch] = [(); 2].map(|()| self.b.create_block());
+            self.b.set_cold_block(mismatch);
+            self.entered_by_call(params[2], &params, callable);
+            (callable, called, mismatch)
+        });
         let mut doors = Vec::new();
         for id in self.tree.header_ids() {
             if self.tree.header(id).frames.is_empty() {
@@ -69,14 +77,14 @@ impl Lowering<'_, '_, '_> {
             for (id, door) in others {
                 switch.set_entry(u128::from(id.0), *door);
             }
-            if let Some((_, called)) = function {
+            if let Some((_, called, _)) = function {
                 switch.set_entry(u128::from(ANY_VERSION), called);
             }
             switch.emit(self.b, params[2], *last);
         }
-        if let Some((callable, called)) = function {
+        if let Some((callable, called, mismatch)) = function {
             self.b.switch_to_block(called);
-            self.versions(&doors, callable);
+            self.versions(&doors, callable, mismatch);
         }
         for (id, door) in doors {
             self.b.switch_to_block(door);
@@ -84,13 +92,11 @@ impl Lowering<'_, '_, '_> {
         }
     }
 
-    /// A call by compiled code: if there is room, tries the versions of the function's entry one after the other.
-    fn versions(&mut self, doors: &[(HeaderId, Block)], callable: Callable) {
-        let mismatch = self.b.create_block();
-        self.b.set_cold_block(mismatch);
+    /// A call with everything in its place: if there is room, tries the versions of the function's entry one after the other.
+    fn versions(&mut self, doors: &[(HeaderId, Block)], callable: Callable, mismatch: Block) {
         self.check_room(callable, mismatch);
         for (id, door) in doors {
-            if !self.is_root(*id) {
+            if !self.tree.is_root(*id) {
                 continue;
             }
             let next = self.b.create_block();
@@ -107,14 +113,7 @@ impl Lowering<'_, '_, '_> {
         }
         self.b.ins().jump(mismatch, &[]);
         self.b.switch_to_block(mismatch);
-        let n = self.int(MISMATCH);
-        self.b.ins().return_(&[n]);
-    }
-
-    /// Whether a header is a version of the tree's root.
-    fn is_root(&self, id: HeaderId) -> bool {
-        let (root, header) = (self.tree.header(HeaderId::ROOT), self.tree.header(id));
-        (header.pc, &header.frames) == (root.pc, &root.frames)
+        self.refuse_call();
     }
 
     /// Gives the variables of hoisted values a value on paths where they are not there.
@@ -150,7 +149,7 @@ impl Lowering<'_, '_, '_> {
     }
 
     /// Pays `cost` and goes to a header with its inputs.
-    fn arrive(&mut self, to: HeaderId, around: bool, args: &[Value], cost: u32) {
+    pub(super) fn arrive(&mut self, to: HeaderId, around: bool, args: &[Value], cost: u32) {
         if cost != 0 {
             let fuel = self.b.use_var(self.fuel);
             let left = self.b.ins().iadd_imm_s(fuel, -i64::from(cost));
@@ -382,7 +381,21 @@ impl Lowering<'_, '_, '_> {
 
     // Guards.
 
+    /// What holds where a segment continues at a snapshot: the opposite of the guard that has failed, if there is just one.
+    pub(super) fn failed_at(&self, snap: SnapId) -> Option<(Op, [Ref; 3])> {
+        let is_end = self.tree.segments.iter().any(|segment| segment.end_snap == Some(snap));
+        let is_header = self.tree.headers.iter().any(|header| header.snap == snap);
+        let [r] = self.leaving[snap.index()][..] else { return None };
+        // Those that fail to exercise exits say nothing.
+        let is_certain = self.env.exit_every == 0 && !is_end && !is_header && !self.is_hoisted[r.index()];
+        let inst = self.tree.inst(r);
+        is_certain.then_some((inst.op.opposite()?, inst.args))
+    }
+
     pub(super) fn guard(&mut self, r: Ref, inst: &Inst) {
+        if self.holds == Some((inst.op, inst.args)) {
+            return;
+        }
         let snap = Self::snap(inst);
         let holds = match inst.op {
             Op::Eq => self.compare(IntCC::Equal, inst),

@@ -14,7 +14,7 @@ impl Lowering<'_, '_, '_> {
             Op::Load => self.load_field(r, inst),
             Op::StoreField => self.store_field(inst),
             Op::LoadProp => self.load_checked_at(r, inst, inst.aux as i32 * layout::VALUE as i32),
-            Op::LoadUp => self.load_checked_at(r, inst, 0),
+            Op::LoadUp | Op::LoadFixed => self.load_checked_at(r, inst, 0),
             Op::LoadElem => {
                 let (address, offset) = self.element(inst.a(), inst.b(), layout::VALUE);
                 self.load_checked(r, inst, address, offset);

@@ -30,12 +30,16 @@
 //! | `lookup` | keys of tables without a call |
 //! | `next` | steps through tables |
 //! | `calls` | helpers, calls out of the tree |
+//! | `functions` | calls of compiled functions, and entry and return of such |
+//! | `convention` | how these call each other |
 
 mod alloc;
 mod arith;
 mod calls;
+pub(crate) mod convention;
 mod exits;
 mod flow;
+mod functions;
 mod lookup;
 mod memory;
 mod next;
@@ -52,8 +56,11 @@ use perilune_trace::ir::{End, Format, HeaderId, Inst, Op, Ref, SegmentId, SnapId
 
 use crate::layout::Environment;
 
-/// The signature of a tree's function.
-pub(crate) fn signature(call_conv: CallConv) -> Signature {
+/// The signature of a tree's function, where the machine's own calling convention is `call_conv`.
+pub(crate) fn signature(env: &Environment, call_conv: CallConv) -> Signature {
+    if env.callable.is_some() {
+        return convention::signature(call_conv, 1 + convention::MOST_PARAMS);
+    }
     let mut signature = Signature::new(call_conv);
     signature.params.extend([AbiParam::new(types::I64); 3]);
     signature.returns.push(AbiParam::new(types::I64));
@@ -115,6 +122,10 @@ struct Lowering<'a, 'b, 'f> {
     exits: Vec<Option<Block>>,
     /// By snapshot: whether a segment continues there.
     is_continued: Vec<bool>,
+    /// By snapshot: the instructions that leave there, no more than two of them.
+    leaving: Vec<Vec<Ref>>,
+    /// The condition that holds all through the current segment, because another does not.
+    holds: Option<(Op, [Ref; 3])>,
     /// By instruction: whether a preheader has it.
     is_hoisted: Vec<bool>,
     /// The addresses of elements of tables of any kind, by the load of their tags.
@@ -146,6 +157,14 @@ impl<'a, 'b, 'f> Lowering<'a, 'b, 'f> {
                 is_continued[snap.index()] = true;
             }
         }
+        let mut leaving = vec![Vec::new(); tree.snapshots.len()];
+        for (inst, r) in tree.insts.iter().zip((0..).map(Ref)) {
+            if let Some(snap) = inst.snap
+                && leaving[snap.index()].len() < 2
+            {
+                leaving[snap.index()].push(r);
+            }
+        }
         Lowering {
             tree,
             env,
@@ -158,6 +177,8 @@ impl<'a, 'b, 'f> Lowering<'a, 'b, 'f> {
             headers: Vec::new(),
             exits: vec![None; tree.snapshots.len()],
             is_continued,
+            leaving,
+            holds: None,
             is_hoisted: vec![false; tree.insts.len()],
             elements: HashMap::new(),
             pending: Vec::new(),
@@ -183,19 +204,30 @@ impl<'a, 'b, 'f> Lowering<'a, 'b, 'f> {
 
     fn segment(&mut self, id: SegmentId) {
         let segment = self.tree.segment(id);
+        self.holds = None;
         match segment.start {
             Start::Header(header) => self.header_blocks(header),
             Start::Snapshot(snap) => {
+                self.holds = self.failed_at(snap);
                 // A guard that was folded away, or hoisted, may have left nobody to come here.
                 let block = self.exit_of(snap);
                 self.b.switch_to_block(block);
             }
         }
-        let body: Vec<Ref> = self.tree.body(id).collect();
-        for r in body {
-            if !self.is_hoisted[r.index()] {
-                self.inst(r);
-            }
+        let mut body: Vec<Ref> = self.tree.body(id).filter(|r| !self.is_hoisted[r.index()]).collect();
+        let result = self.take_result(segment.end, &mut body);
+        let mut rest = &body[..];
+        while let [first, others @ ..] = rest {
+            rest = match self.calling(rest) {
+                Some(calling) => {
+                    self.call_fn(&calling);
+                    &rest[calling.insts..]
+                }
+                None => {
+                    self.inst(*first);
+                    others
+                }
+            };
         }
         match segment.end {
             End::Around(to) => self.edge(id, to, true),
@@ -204,7 +236,7 @@ impl<'a, 'b, 'f> Lowering<'a, 'b, 'f> {
                 let block = self.exit_of(snap);
                 self.b.ins().jump(block, &[]);
             }
-            End::Return(snap, count) => self.return_to_caller(snap, count),
+            End::Return(snap, count) => self.return_to_caller(snap, count, result),
             End::Tail(snap, cell) => self.tail_call(snap, cell),
             End::Open => {
                 self.b.ins().trap(TrapCode::unwrap_user(1));
@@ -349,7 +381,8 @@ impl<'a, 'b, 'f> Lowering<'a, 'b, 'f> {
             | Format::StorePlace => self.memory(r, &inst),
             Format::Call => self.helper_call(r, &inst),
             Format::CallOut => self.call_out(&inst),
-            Format::CallFn => self.call_fn(r, &inst),
+            // With what is around it; see `calling`.
+            Format::CallFn => {}
             Format::Returned => self.returned(&inst),
         }
     }

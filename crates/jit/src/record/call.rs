@@ -11,7 +11,7 @@ use perilune_vm::meta::Event;
 use perilune_vm::native::Intrinsic;
 
 use super::state::Active;
-use super::{MAX_FRAMES, MAX_RECURSION, Recorder};
+use super::{MAX_FRAMES, Recorder};
 use crate::abort::Abort;
 use crate::view::{ProtoAt, View};
 
@@ -126,7 +126,7 @@ impl Recorder {
         // What may leave in front of the call, or refuse it, comes before they change places.
         let proto = view.proto_of(callee).ok_or(Abort::Callee)?;
         self.guard_function(function, callee, proto)?;
-        self.may_enter(view, proto, passed)?;
+        self.may_enter(view, proto, passed, 0)?;
         self.snap();
         self.swap(func);
         Ok(passed)
@@ -165,18 +165,18 @@ impl Recorder {
     }
 
     /// Whether a call is a recursion that is not followed. One that hands on fewer and fewer variable arguments ends soon.
-    fn recurses(&self, view: &View<'_>, proto: ProtoAt, nargs: u32) -> bool {
+    fn recurses(&self, view: &View<'_>, proto: ProtoAt, nargs: u32, flags: u16) -> bool {
         let plain = view.plain(proto);
         let extra = nargs.saturating_sub(u32::from(plain.num_params));
         let outer = self.frames.iter().filter(|active| active.proto == proto && active.extra <= extra);
         // The last one may have no more extra arguments than the one before.
-        outer.count() >= MAX_RECURSION + usize::from(plain.is_vararg)
+        outer.count() >= Recorder::most_copies(view, proto, flags) + usize::from(plain.is_vararg)
     }
 
     /// Goes on in the code of a Lua function, or calls it, if it is compiled and better called.
     fn enter(&mut self, view: &View<'_>, function: Ref, seen: Value, callee: Callee) -> Result<(), Abort> {
         let proto = view.proto_of(seen).ok_or(Abort::Callee)?;
-        if let Some(known) = self.callable(proto, &callee) {
+        if let Some(known) = self.callable(view, proto, &callee) {
             return self.call_function(view, function, seen, callee, known);
         }
         self.follow(view, function, seen, callee)
@@ -185,7 +185,7 @@ impl Recorder {
     /// Goes on in the code of a Lua function.
     pub(super) fn follow(&mut self, view: &View<'_>, function: Ref, seen: Value, callee: Callee) -> Result<(), Abort> {
         let proto = view.proto_of(seen).ok_or(Abort::Callee)?;
-        self.may_enter(view, proto, callee.nargs)?;
+        self.may_enter(view, proto, callee.nargs, callee.flags)?;
         // The function that replaces the root frame's was relied on while there was a frame to leave with.
         if !self.frames.is_empty() {
             self.guard_function(function, seen, proto)?;
@@ -233,14 +233,14 @@ impl Recorder {
     }
 
     /// Whether the code of a function may be followed inside the frames that are there.
-    fn may_enter(&mut self, view: &View<'_>, proto: ProtoAt, nargs: u32) -> Result<(), Abort> {
+    fn may_enter(&mut self, view: &View<'_>, proto: ProtoAt, nargs: u32, flags: u16) -> Result<(), Abort> {
         if View::is_never_compiled(proto) {
             return Err(Abort::Off);
         }
         if self.frames.len() > MAX_FRAMES {
             return Err(Abort::TooDeep);
         }
-        if self.recurses(view, proto, nargs) {
+        if self.recurses(view, proto, nargs, flags) {
             self.missed = Some(proto);
             return Err(Abort::Recursion);
         }
@@ -344,9 +344,9 @@ impl Recorder {
                 };
                 // Whatever can be refused is refused before the frame is gone.
                 self.frames.pop();
-                let allowed = match self.callable(proto, &callee) {
+                let allowed = match self.callable(view, proto, &callee) {
                     Some(_) => Ok(()),
-                    None => self.may_enter(view, proto, nargs),
+                    None => self.may_enter(view, proto, nargs, callee.flags),
                 };
                 self.frames.push(frame);
                 allowed?;
@@ -657,12 +657,22 @@ impl Recorder {
         Ok(())
     }
 
+    /// Whether a slot is that of a parameter of the root frame's function.
+    fn is_parameter(&self, view: &View<'_>, slot: u32) -> bool {
+        (1..=u32::from(view.plain(self.origin.proto).num_params)).contains(&slot)
+    }
+
     /// The upvalues of variables from slot `first` up are closed; the variables below `end` may have some.
     pub(super) fn close_from(&mut self, view: &View<'_>, first: u32, end: u32) -> Result<(), Abort> {
         if view.has_pending_close(self.root + first as usize) {
             return Err(Abort::Opcode);
         }
         for slot in first..end.max(first) {
+            // Arguments may come in registers, those too that nothing has looked at so far.
+            if self.is_function() && self.shadow_at(slot) == super::Shadow::Untouched && self.is_parameter(view, slot) {
+                let seen = self.seen(view, slot);
+                self.any_slot(slot, seen)?;
+            }
             if let super::Shadow::Value(value) = self.shadow_at(slot) {
                 self.builder.store_place(slot, value);
             } else if !self.builder.calls_out()

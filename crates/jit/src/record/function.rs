@@ -30,10 +30,19 @@ pub(super) struct Waiting {
 
 impl Recorder {
     /// The compiled function with a prototype, if it is better called than followed.
-    pub(super) fn callable(&self, proto: ProtoAt, callee: &Callee) -> Option<Known> {
+    pub(super) fn callable(&self, view: &View<'_>, proto: ProtoAt, callee: &Callee) -> Option<Known> {
         let known = self.functions.get(proto)?;
-        let is_recursion = self.frames.iter().any(|active| active.proto == proto);
-        ((is_recursion || known.is_large()) && callee.flags & frame::HANDLED == 0).then_some(known)
+        let copies = self.frames.iter().filter(|active| active.proto == proto).count();
+        let is_called = match copies {
+            0 => known.is_large(),
+            _ => copies >= Recorder::most_copies(view, proto, callee.flags),
+        };
+        (is_called && callee.flags & frame::HANDLED == 0).then_some(known)
+    }
+
+    /// Most copies of a function inside one another. A tail call would go round and round.
+    pub(super) fn most_copies(view: &View<'_>, proto: ProtoAt, flags: u16) -> usize {
+        if flags & frame::TAIL != 0 { 1 } else { 1 + view.worthy_copies(proto) }
     }
 
     /// Calls a compiled function.

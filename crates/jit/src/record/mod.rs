@@ -71,9 +71,6 @@ const MAX_STEPS: u32 = 2000;
 /// Most calls inside one another.
 const MAX_FRAMES: usize = 12;
 
-/// Most copies of one function inside one another.
-const MAX_RECURSION: usize = 1;
-
 /// How the recording goes on after an instruction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Flow {

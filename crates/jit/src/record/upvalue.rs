@@ -47,7 +47,7 @@ impl Recorder {
             Variable::Elsewhere(place) => {
                 let (ty, snap) = (type_of(seen.value)?, self.snap());
                 match self.load_as(ty, None) {
-                    Load::Typed => self.builder.load_up(place, ty, snap)?,
+                    Load::Typed => self.builder.load_up(place, ty, seen.is_assigned, snap)?,
                     Load::Either | Load::Mixed => self.builder.number_up(place, snap)?,
                 }
             }

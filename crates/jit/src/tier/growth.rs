@@ -134,9 +134,14 @@ impl Jit {
         effort: Effort,
     ) -> Result<Rc<Compiled>, Abort> {
         let begun = now();
+        let known = inner.functions.get(origin.proto).filter(|_| origin.pc == 0);
+        let gate = known.map(|known| known.cell.gate().clone());
+        let params = View::parameters(origin.proto);
+        let callable = gate.is_some().then_some(Callable { slots: notes.slots, params });
         inner.stats.compiled_instructions += tree.insts.len() as u64;
         inner.work += super::work(tree.insts.len(), effort);
         opt::reset(tree);
+        tree.set_called(callable.is_some());
         check(tree, "recording");
         self.dump(Phase::Ir, at, tree);
         for pass in PASSES {
@@ -149,8 +154,6 @@ impl Jit {
         self.dump(Phase::Opt, at, tree);
         self.dump(Phase::Snap, at, &tree.snapshots_text());
         let exits = Exits::of(at, tree);
-        let is_function = origin.pc == 0 && inner.functions.get(origin.proto).is_some();
-        let callable = is_function.then_some(Callable { slots: notes.slots });
         let machine = inner.machine.as_mut().ok_or(Abort::Code)?;
         let environment = environment(&exits, callable, self.options.exit_every);
         let code = machine.compile(tree, &environment, effort).map_err(|why| {
@@ -172,9 +175,10 @@ impl Jit {
         inner.stats.compilations += 1;
         inner.stats.code_bytes += block.bytes();
         inner.stats.compile_time += begun.elapsed();
-        let calls = !notes.functions.is_empty();
-        let compiled = Rc::new(Compiled::new(block, exits, tree, notes, calls, self.upgrade_after(tree, code.effort)));
-        if is_function {
+        let upgrade_after = self.upgrade_after(tree, code.effort);
+        let compiled = Rc::new(Compiled::new(block, exits, tree, notes, gate, upgrade_after));
+        if callable.is_some() {
+            let calls = !notes.functions.is_empty();
             inner.functions.grown(origin.proto, compiled.clone(), tree.segments.len(), calls);
         }
         Ok(compiled)

@@ -41,6 +41,7 @@ use crate::abort::Abort;
 use crate::dump::{Dump, Phase, Sink};
 use crate::enter::{Compiled, Outcome};
 use crate::function::{Function, Functions};
+use crate::gate::Gate;
 use crate::liveness::LivenessCache;
 use crate::record::{Flow, Notes, Origin, Recorder, Shared};
 use crate::seen::Seen;
@@ -215,6 +216,8 @@ pub struct Jit {
 
 struct Inner {
     machine: Option<Machine>,
+    /// The way into functions, once there is one.
+    gate: Option<Rc<Gate>>,
     places: HashMap<*const Instr, Place, BuildHasherDefault<PlaceHasher>>,
     trees: Vec<Option<Grown>>,
     recording: Option<Recording>,
@@ -236,6 +239,14 @@ impl Inner {
         let Some(Some(grown)) = self.trees.get(at) else { return false };
         let snapshot = grown.tree.snapshot(snap);
         snapshot.kind == ExitKind::Service && snapshot.pc == 0 && !snapshot.frames.is_empty()
+    }
+
+    /// The way into functions, if it can be made.
+    fn gate(&mut self) -> Option<Rc<Gate>> {
+        if self.gate.is_none() {
+            self.gate = Gate::new(self.machine.as_mut()?).ok();
+        }
+        self.gate.clone()
     }
 
     /// Forgets all code. What runs at the moment is kept by whoever runs it.
@@ -295,6 +306,7 @@ impl Jit {
         });
         let inner = Inner {
             machine,
+            gate: None,
             places: HashMap::default(),
             trees: Vec::new(),
             recording: None,
@@ -514,7 +526,8 @@ impl Jit {
             _ => {
                 tree = None;
                 if way == Way::Call && !view.plain(view.proto(0)).is_vararg {
-                    inner.functions.begin(view.proto(0));
+                    let Some(gate) = inner.gate() else { return After::Interpret };
+                    inner.functions.begin(view.proto(0), &gate);
                 }
                 Recorder::root(&view, shared)
             }

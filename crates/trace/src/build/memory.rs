@@ -49,6 +49,11 @@ impl Memory {
         self.known.push((place, value));
     }
 
+    /// A compiled function has run.
+    pub(super) fn called(&mut self) {
+        self.known.retain(|(place, _)| place.class.outlives_calls());
+    }
+
     /// A helper has run.
     pub(super) fn clobbered(&mut self, effects: Effects) {
         self.known.retain(|(place, _)| !effects.clobbers(place.class));

@@ -100,6 +100,7 @@ impl Builder {
             untagged: Vec::new(),
             alternative: None,
             is_pinned: false,
+            is_called: false,
         });
         self.begin(Start::Header(id));
         for (slot, ty) in inputs {
@@ -162,7 +163,7 @@ impl Builder {
                 self.values.retain(|key, _| key.0 != Op::UpIsPlace);
                 self.calls_out = true;
             }
-            Format::CallFn => self.memory = Memory::default(),
+            Format::CallFn => self.memory.called(),
             Format::Returned => {}
             Format::Unary | Format::GuardUnary | Format::GuardPlace => drop(self.values.insert(key, r)),
             Format::Binary => {
@@ -506,9 +507,10 @@ impl Builder {
         self.load_checked(inst)
     }
 
-    /// The variable at an address.
-    pub fn load_up(&mut self, place: Ref, ty: Ty, snap: SnapId) -> Result<Ref, Contradiction> {
-        let inst = Inst { args: [place, Ref::NONE, Ref::NONE], snap: Some(snap), ..Inst::new(Op::LoadUp, ty) };
+    /// The variable at an address, which functions assign to or not.
+    pub fn load_up(&mut self, place: Ref, ty: Ty, is_assigned: bool, snap: SnapId) -> Result<Ref, Contradiction> {
+        let op = if is_assigned { Op::LoadUp } else { Op::LoadFixed };
+        let inst = Inst { args: [place, Ref::NONE, Ref::NONE], snap: Some(snap), ..Inst::new(op, ty) };
         self.load_checked(inst)
     }
 

@@ -65,7 +65,7 @@ impl Effects {
             Effects::Pure | Effects::ReadsTables | Effects::Allocates | Effects::WritesPlaces => false,
             Effects::AddsProperty => matches!(class, Class::Field(Field::Shape | Field::Slots)),
             Effects::WritesMeta => matches!(class, Class::Field(Field::Meta)),
-            Effects::Closes => matches!(class, Class::Up | Class::Field(Field::UpSlot)),
+            Effects::Closes => matches!(class, Class::Up | Class::FixedUp | Class::Field(Field::UpSlot)),
             Effects::WritesElements => matches!(
                 class,
                 Class::Any

@@ -252,6 +252,8 @@ pub enum Class {
     Packed(Ty),
     /// Variables of upvalues that are not slots of the trace.
     Up,
+    /// Those among them that no function assigns to.
+    FixedUp,
     /// Entries of hash parts, as helpers see them.
     HashPart,
 }
@@ -419,6 +421,7 @@ macro_rules! for_each_trace_op {
             LoadElem "ldelem" Elem Given "element `b` (from 0) behind the array pointer `a`";
             LoadPacked "ldpack" Packed Given "packed element `b` (from 0) behind the array pointer `a`";
             LoadUp "ldup" Up Given "the variable at address `a`";
+            LoadFixed "ldfix" Up Given "the variable at address `a`, which no function assigns to as its upvalue";
             TagProp "tagprop" Prop Is(Ty::Int) "the tag of property `aux` behind `a`, which is a number";
             RawProp "rawprop" Prop Is(Ty::Int) "the payload of property `aux` behind `a`";
             TagElem "tagelem" Elem Is(Ty::Int) "the tag of element `b` behind `a`, which is a number";
@@ -484,6 +487,15 @@ macro_rules! define_ops {
 }
 for_each_trace_op!(define_ops);
 
+impl Class {
+    /// Whether a call of a compiled function may change such memory. It calls nothing but compiled functions, so that whoever
+    /// has declared the variables of this function's upvalues waits, or has returned.
+    #[must_use]
+    pub const fn outlives_calls(self) -> bool {
+        matches!(self, Class::FixedUp | Class::Field(Field::UpSlot))
+    }
+}
+
 impl Op {
     /// Whether two instances with equal operands have equal results whenever they run, and no effect.
     #[must_use]
@@ -517,6 +529,28 @@ impl Op {
                 | Format::Mixed
                 | Format::Returned
         )
+    }
+
+    /// The guard that holds where this one, of two operands, does not.
+    #[must_use]
+    pub const fn opposite(self) -> Option<Op> {
+        Some(match self {
+            Op::Eq => Op::Ne,
+            Op::Ne => Op::Eq,
+            Op::Lt => Op::Ge,
+            Op::Ge => Op::Lt,
+            Op::Le => Op::Gt,
+            Op::Gt => Op::Le,
+            Op::Below => Op::NotBelow,
+            Op::NotBelow => Op::Below,
+            Op::FEq => Op::FNe,
+            Op::FNe => Op::FEq,
+            Op::FLt => Op::FNotLt,
+            Op::FNotLt => Op::FLt,
+            Op::FLe => Op::FNotLe,
+            Op::FNotLe => Op::FLe,
+            _ => return None,
+        })
     }
 
     /// Whether it reads memory that stores or helpers may change.
@@ -623,6 +657,7 @@ impl Inst {
             Format::Packed => Some(Class::Packed(self.ty)),
             // A store's `ty` is void: its class is that of the element, which the tree knows; see `Tree::store_class`.
             Format::StoreElem => None,
+            Format::Up if self.op == Op::LoadFixed => Some(Class::FixedUp),
             Format::Up | Format::StoreUp => Some(Class::Up),
             // It depends on the element kind: such a load is never remembered, nor moved.
             Format::Mixed => None,
@@ -649,6 +684,13 @@ impl Inst {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_guard_is_the_opposite_of_its_opposite() {
+        for op in Op::ALL.iter().filter(|op| op.format() == Format::Guard) {
+            assert_eq!(op.opposite().and_then(Op::opposite), Some(*op));
+        }
+    }
 
     #[test]
     fn numbers_of_types_and_fields_are_their_places() {

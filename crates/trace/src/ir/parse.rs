@@ -292,6 +292,7 @@ impl Parser {
             untagged: Vec::new(),
             alternative: None,
             is_pinned: false,
+            is_called: false,
         };
         for part in after_number(rest, id)?.split(", ") {
             let (word, value) = part.split_once(' ').unwrap_or((part, ""));
@@ -309,6 +310,7 @@ impl Parser {
                 "alternative" => header.alternative = Some(HeaderId(plain(value)?)),
                 "no" => header.has_no_ranges = value == "ranges",
                 "pinned" => header.is_pinned = true,
+                "called" => header.is_called = true,
                 _ => return Err(format!("'{part}' of a header")),
             }
         }

@@ -118,6 +118,9 @@ impl Text<'_> {
         if header.is_pinned {
             write!(f, ", pinned")?;
         }
+        if header.is_called {
+            write!(f, ", called")?;
+        }
         if header.has_no_ranges {
             write!(f, ", no ranges")?;
         }

@@ -214,6 +214,9 @@ pub struct Header {
     pub alternative: Option<HeaderId>,
     /// Whether nothing may be hoisted: a hoisted guard has failed too often.
     pub is_pinned: bool,
+    /// Whether it is the entry of a function that compiled code calls: then inputs come in registers, and their places may
+    /// hold anything.
+    pub is_called: bool,
 }
 
 /// A straight path through the bytecode.
@@ -318,8 +321,10 @@ impl Tree {
         if let Some(helper) = inst.helper() {
             return helper.effects().clobbers(class);
         }
-        if matches!(inst.op, Op::CallOut | Op::CallFn) {
-            return true;
+        match inst.op {
+            Op::CallOut => return true,
+            Op::CallFn => return !class.outlives_calls(),
+            _ => {}
         }
         self.store_class(inst) == Some(class)
     }
@@ -393,7 +398,23 @@ impl Tree {
     #[must_use]
     pub fn first_written(&self) -> u32 {
         let written = self.snapshots.iter().flat_map(|snapshot| &snapshot.slots).map(|written| written.slot);
-        written.min().unwrap_or(u32::MAX)
+        // What a compiled function is called with is in registers.
+        let passed = self.insts.iter().filter(|inst| inst.op == Op::CallFn).map(|inst| inst.aux);
+        written.chain(passed).min().unwrap_or(u32::MAX)
+    }
+
+    /// Says whether compiled code may call the function that begins at the root header, and at the other versions of it.
+    pub fn set_called(&mut self, is_called: bool) {
+        for id in self.header_ids() {
+            self.headers[id.index()].is_called = is_called && self.is_root(id);
+        }
+    }
+
+    /// Whether a header is a version of the root.
+    #[must_use]
+    pub fn is_root(&self, id: HeaderId) -> bool {
+        let (root, header) = (self.header(HeaderId::ROOT), self.header(id));
+        (header.pc, &header.frames) == (root.pc, &root.frames)
     }
 
     /// The slot behind the last one that the tree may hold in a register.

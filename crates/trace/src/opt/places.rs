@@ -20,8 +20,11 @@ pub fn run(tree: &mut Tree) {
 }
 
 fn find_stale(tree: &mut Tree) {
-    for header in &mut tree.headers {
-        header.stale.clear();
+    for id in tree.header_ids() {
+        // What comes in registers has no place yet.
+        let mut stale = if tree.header(id).is_called { inputs(tree, id) } else { Vec::new() };
+        stale.sort_unstable();
+        tree.headers[id.index()].stale = stale;
     }
     let ids: Vec<SegmentId> = tree.segment_ids().collect();
     let mut changed = true;
@@ -45,8 +48,9 @@ fn find_stale(tree: &mut Tree) {
 
 fn find_untagged(tree: &mut Tree) {
     for id in tree.header_ids() {
+        let is_called = tree.header(id).is_called;
         let mut untagged: Vec<u32> =
-            inputs(tree, id).into_iter().filter(|slot| is_written_elsewhere(tree, *slot)).collect();
+            inputs(tree, id).into_iter().filter(|slot| is_called || is_written_elsewhere(tree, *slot)).collect();
         untagged.sort_unstable();
         tree.headers[id.index()].untagged = untagged;
     }

@@ -1,0 +1,212 @@
+//! How compiled functions call each other: what travels in registers, and the gate for everybody else.
+//!
+//! ```text
+//! fn(vm, base, header, fuel, a0, a1, x0 ... x5) -> (status, fuel, result)
+//! ```
+//!
+//! * Arguments come first, and then the function: the first two of these in `a0` and `a1`, the others in float registers, as
+//!   they are. A caller passes those only that there are. Nothing is in its place on the stack: whoever leaves stores it.
+//! * Which types they have, the caller says in `header`: a negative number, see [`types_of`]. The code compares it with the
+//!   types of each version of the function's entry. With [`ANY_VERSION`](crate::ANY_VERSION) everything is in its place.
+//! * Fuel is the caller's, less what its path has cost. When the status says that the function has returned, it is in a
+//!   register again, and the counter of the VM is old; otherwise the counter is right.
+//! * A function that refuses a call puts everything into its place, so that the caller needs to keep nothing for that.
+//! * A single result comes in a register, and the status says its type: [`RESULT`] less its number. More results, or none, are
+//!   in their places.
+//!
+//! The VM knows one result only. Its calls go through a *gate*, which has the signature of trees that are no functions. It takes
+//! fuel from the counter and puts it there, and the result into its place.
+
+use cranelift_codegen::ir::condcodes::IntCC;
+use cranelift_codegen::ir::{AbiParam, Function, InstBuilder, MemFlagsData, Signature, Type, Value, types};
+use cranelift_codegen::isa::{CallConv, TargetFrontendConfig};
+use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext};
+use perilune_trace::ir::Ty;
+
+use crate::layout::{TAG, VALUE};
+use crate::{MISMATCH, RETURNED};
+
+/// The status of a function whose one result is in a register, if that is nil; for other types it is less by their number.
+pub(crate) const RESULT: i64 = -0x1000;
+
+/// Most parameters of functions that take them in registers: their types must fit into a number.
+pub(crate) const MOST_PARAMS: usize = 7;
+
+/// Where the values begin among the parameters.
+pub(crate) const FIRST_VALUE: usize = 4;
+
+/// How many of them are in registers for integers.
+const IN_INTEGERS: usize = 2;
+
+/// Bits for the type of one parameter.
+const TYPE_BITS: usize = 4;
+
+/// The signature of compiled functions, as called with `values` values, where the machine's own convention is `call_conv`.
+pub(crate) fn signature(call_conv: CallConv, values: usize) -> Signature {
+    let mut signature = Signature::new(call_conv);
+    signature.params.extend([AbiParam::new(types::I64); FIRST_VALUE]);
+    signature.params.extend((0..values).map(|n| AbiParam::new(register(n))));
+    signature.returns.extend([AbiParam::new(types::I64); 3]);
+    signature
+}
+
+/// The kind of register that a value is in.
+pub(crate) fn register(n: usize) -> Type {
+    if n < IN_INTEGERS { types::I64 } else { types::F64 }
+}
+
+/// The number that says the types of parameters: negative, and all of it that is not about them is their count.
+pub(crate) fn types_of(params: impl ExactSizeIterator<Item = Ty>) -> i64 {
+    debug_assert!(params.len() <= MOST_PARAMS);
+    let count = (params.len() as i64) << (TYPE_BITS * MOST_PARAMS);
+    !params.enumerate().fold(count, |number, (n, ty)| number | (ty as i64) << (TYPE_BITS * n))
+}
+
+/// The bits of such a number that are about parameter `n`.
+pub(crate) fn mask_of(n: usize) -> i64 {
+    ((1 << TYPE_BITS) - 1) << (TYPE_BITS * n)
+}
+
+/// What a number of types says in some of its bits.
+fn bits_of(b: &mut FunctionBuilder<'_>, header: Value, first: usize, mask: i64) -> Value {
+    let bits = b.ins().bnot(header);
+    let bits = b.ins().ushr_imm_u(bits, first as i64);
+    b.ins().band_imm_s(bits, mask)
+}
+
+/// Puts argument `n` into its place, with the tag that the number of types says.
+pub(crate) fn store_argument(b: &mut FunctionBuilder<'_>, header: Value, base: Value, n: usize, value: Value) {
+    let offset = n as i32 * VALUE as i32;
+    let tag = bits_of(b, header, TYPE_BITS * n, mask_of(0));
+    let tag = b.ins().ireduce(types::I8, tag);
+    b.ins().store(MemFlagsData::trusted(), value, base, offset);
+    b.ins().store(MemFlagsData::trusted(), tag, base, offset + TAG);
+}
+
+/// Puts the function into its place.
+pub(crate) fn store_function(b: &mut FunctionBuilder<'_>, base: Value, value: Value) {
+    let tag = b.ins().iconst(types::I8, Ty::LuaFn as i64);
+    b.ins().store(MemFlagsData::trusted(), value, base, -VALUE as i32);
+    b.ins().store(MemFlagsData::trusted(), tag, base, -VALUE as i32 + TAG);
+}
+
+/// Fills `func` with the gate: `fn(vm, base, header, code) -> status`, where `code` is that of a compiled function, and the
+/// status what trees return.
+pub(crate) fn gate(
+    fuel_at: i32,
+    func: &mut Function,
+    context: &mut FunctionBuilderContext,
+    target: TargetFrontendConfig,
+) {
+    let call_conv = func.signature.call_conv;
+    func.signature.params.extend([AbiParam::new(types::I64); 4]);
+    func.signature.returns.push(AbiParam::new(types::I64));
+    let mut b = FunctionBuilder::new(func, context);
+    let enter = b.create_block();
+    b.append_block_params_for_function_params(enter);
+    b.switch_to_block(enter);
+    let [vm, base, header, code] = [0, 1, 2, 3].map(|n| b.block_params(enter)[n]);
+    let fuel = b.ins().load(types::I64, MemFlagsData::trusted(), vm, fuel_at);
+    let callee = b.import_signature(signature(call_conv, 0));
+    let call = b.ins().call_indirect(callee, code, &[vm, base, header, fuel]);
+    let results = [0, 1, 2].map(|n| b.inst_results(call)[n]);
+    return_to_vm(&mut b, fuel_at, (vm, base), results);
+    b.seal_all_blocks();
+    b.finalize(target);
+}
+
+/// Returns what the VM understands: puts fuel and result of a function that has returned into their places.
+pub(crate) fn return_to_vm(
+    b: &mut FunctionBuilder<'_>,
+    fuel_at: i32,
+    (vm, base): (Value, Value),
+    [status, fuel, result]: [Value; 3],
+) {
+    let flags = MemFlagsData::trusted();
+    let [gone, returned, typed] = [(); 3].map(|()| b.create_block());
+    let has_returned = b.ins().icmp_imm_s(IntCC::SignedLessThanOrEqual, status, RETURNED);
+    b.ins().brif(has_returned, returned, &[], gone, &[]);
+    b.switch_to_block(returned);
+    b.ins().store(flags, fuel, vm, fuel_at);
+    let has_result = b.ins().icmp_imm_s(IntCC::SignedLessThanOrEqual, status, RESULT);
+    b.ins().brif(has_result, typed, &[], gone, &[]);
+    b.switch_to_block(typed);
+    store_result(b, status, result, base, -VALUE as i32);
+    let one = b.ins().iconst(types::I64, RETURNED - 1);
+    b.ins().return_(&[one]);
+    b.switch_to_block(gone);
+    b.ins().return_(&[status]);
+}
+
+/// Puts a result that has come in a register into its place.
+pub(crate) fn store_result(b: &mut FunctionBuilder<'_>, status: Value, result: Value, base: Value, offset: i32) {
+    let flags = MemFlagsData::trusted();
+    b.ins().store(flags, result, base, offset);
+    let nil = b.ins().iconst(types::I64, RESULT);
+    let tag = b.ins().isub(nil, status);
+    let tag = b.ins().ireduce(types::I8, tag);
+    b.ins().store(flags, tag, base, offset + TAG);
+}
+
+/// Fills `func` with what stands for the code of a function that has none: nothing runs, and the interpreter makes the call.
+pub(crate) fn refusal(
+    fuel_at: i32,
+    func: &mut Function,
+    context: &mut FunctionBuilderContext,
+    target: TargetFrontendConfig,
+) {
+    func.signature = signature(func.signature.call_conv, 1 + MOST_PARAMS);
+    let mut b = FunctionBuilder::new(func, context);
+    let [enter, called, done] = [(); 3].map(|()| b.create_block());
+    b.append_block_params_for_function_params(enter);
+    b.switch_to_block(enter);
+    let params = b.block_params(enter).to_vec();
+    let [vm, base, header, fuel] = [0, 1, 2, 3].map(|n| params[n]);
+    b.ins().store(MemFlagsData::trusted(), fuel, vm, fuel_at);
+    let is_placed = b.ins().icmp_imm_s(IntCC::SignedGreaterThanOrEqual, header, 0);
+    b.ins().brif(is_placed, done, &[], called, &[]);
+    b.switch_to_block(called);
+    let count = bits_of(&mut b, header, TYPE_BITS * MOST_PARAMS, MOST_PARAMS as i64);
+    for (n, value) in params[FIRST_VALUE..].iter().enumerate() {
+        let [function, argument] = [(); 2].map(|()| b.create_block());
+        let is_function = b.ins().icmp_imm_s(IntCC::Equal, count, n as i64);
+        b.ins().brif(is_function, function, &[], argument, &[]);
+        b.switch_to_block(function);
+        store_function(&mut b, base, *value);
+        b.ins().jump(done, &[]);
+        b.switch_to_block(argument);
+        if n < MOST_PARAMS {
+            store_argument(&mut b, header, base, n, *value);
+        }
+    }
+    b.ins().jump(done, &[]);
+    b.switch_to_block(done);
+    let status = b.ins().iconst(types::I64, MISMATCH);
+    b.ins().return_(&[status, status, status]);
+    b.seal_all_blocks();
+    b.finalize(target);
+}
+
+#[cfg(test)]
+mod tests {
+    use perilune_trace::ir::Ty;
+
+    use super::{MOST_PARAMS, mask_of, types_of};
+
+    #[test]
+    fn types_are_a_number_that_fits_an_immediate_operand() {
+        let most = [Ty::Thread; MOST_PARAMS];
+        for count in 0..=MOST_PARAMS {
+            let number = types_of(most[..count].iter().copied());
+            assert!(number < 0 && i32::try_from(number).is_ok());
+        }
+    }
+
+    #[test]
+    fn parameters_have_bits_of_their_own() {
+        let [ints, other] = [[Ty::Int, Ty::Int], [Ty::Int, Ty::Str]].map(|types| types_of(types.into_iter()));
+        assert_ne!(ints, other);
+        assert_eq!(ints & !mask_of(1), other & !mask_of(1));
+        assert_ne!(ints, types_of([Ty::Int].into_iter()));
+    }
+}

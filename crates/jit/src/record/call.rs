@@ -362,7 +362,7 @@ impl Recorder {
     }
 
     pub(super) fn return_many(&mut self, view: &View<'_>, i: Instr) -> Result<(), Abort> {
-        if self.frames.len() == 1 && !self.is_function() {
+        if self.frames.len() == 1 && !self.may_return() {
             return Err(Abort::LeftLoop);
         }
         let first = self.frame().base + u32::from(i.a());

@@ -153,6 +153,12 @@ impl Recorder {
         self.expected == 0 && (proto == self.origin.proto || times > 1)
     }
 
+    /// Whether the tree may end where the root frame's function returns: results are wanted in the slot of the function, which
+    /// is not the root frame's slot 0 if it has variable arguments.
+    pub(super) fn may_return(&self) -> bool {
+        self.frames[0].always.is_none()
+    }
+
     /// Whether the tree is the code of a function.
     pub(super) fn is_function(&self) -> bool {
         self.origin.pc == 0 && self.frames[0].always.is_none()
@@ -160,7 +166,7 @@ impl Recorder {
 
     /// The root frame's function returns: the tree's code does.
     pub(super) fn return_from_root(&mut self, values: &[Ref]) -> Result<(), Abort> {
-        if !self.is_function() {
+        if !self.may_return() {
             return Err(Abort::LeftLoop);
         }
         self.expected = self.pc;

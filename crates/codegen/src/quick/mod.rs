@@ -11,7 +11,8 @@
 //!
 //! | module | question it answers |
 //! |---|---|
-//! | `plan` | in which order do blocks stand, from where to where is each value needed, what is computed only where it is used |
+//! | `order` | in which order do blocks stand, which of them belong together |
+//! | `plan` | from where to where is each value needed, what is computed only where it is used |
 //! | `webs` | which values share a place, so that edges need no moves |
 //! | `alloc` | in which register or stack slot is each value, from its making to its last use |
 //! | `asm` | what are the bytes, and where do jumps go |
@@ -28,6 +29,7 @@ mod alloc;
 mod asm;
 mod emit;
 mod moves;
+mod order;
 mod plan;
 mod webs;
 

@@ -1,9 +1,8 @@
 //! What must be known of a function before registers are given out: an order of its blocks, where each value lives, and
 //! which operations are done only where their result is used.
 //!
-//! **Order.** Instructions are numbered in the order of the blocks, in which those of a header stand together, and a cold block follows the last block that jumps
-//! to it, though its code stands behind all others: an exit needs what its guard has seen, and numbering it at the end would
-//! keep that alive for the rest of the function. An instruction reads at an even number, and writes at the odd one behind it.
+//! **Numbers.** Instructions are numbered in the order of the blocks (see [`super::order`]). An instruction reads at an even
+//! number, and writes at the odd one behind it.
 //!
 //! **Intervals.** A value is alive from where it is made to its last use, and in all blocks from which control can come to
 //! a use without passing where it is made. The interval is the smallest that has all of that: values have one place for
@@ -19,6 +18,7 @@
 use cranelift_codegen::ir::condcodes::{FloatCC, IntCC};
 use cranelift_codegen::ir::{Block, Function, Inst, InstructionData, Opcode, Type, Value, ValueDef, types};
 
+use super::order::{Blocks, Chains};
 use super::{Unknown, webs};
 
 /// What becomes of a value.
@@ -109,177 +109,6 @@ impl Plan {
 
 pub(super) fn index(v: Value) -> usize {
     v.as_u32() as usize
-}
-
-/// The blocks that can be reached.
-struct Blocks {
-    /// In the order of numbering.
-    order: Vec<Block>,
-    /// By block: its place in `order`, if it can be reached.
-    ranks: Vec<Option<u32>>,
-    /// The blocks that jump to a block, for each block those in a row.
-    predecessors: Vec<Block>,
-    /// By block: where its row begins. It ends where the next one begins.
-    rows: Vec<u32>,
-    /// By rank: the number of loops around it.
-    depths: Vec<i32>,
-}
-
-fn successors(func: &Function, block: Block) -> impl Iterator<Item = Block> + '_ {
-    let last = func.layout.last_inst(block);
-    let branches = last.map_or(&[][..], |last| {
-        func.dfg.insts[last].branch_destination(&func.dfg.jump_tables, &func.dfg.exception_tables)
-    });
-    branches.iter().map(|call| call.block(&func.dfg.value_lists))
-}
-
-impl Blocks {
-    fn of(func: &Function, firsts: &[Block]) -> Blocks {
-        let count = func.dfg.num_blocks();
-        let mut blocks = Blocks {
-            order: Vec::new(),
-            ranks: vec![None; count],
-            predecessors: Vec::new(),
-            rows: vec![0; count + 1],
-            depths: Vec::new(),
-        };
-        let reached = blocks.reach(func);
-        blocks.put_in_order(func, &reached, firsts);
-        blocks.find_loops(func);
-        blocks
-    }
-
-    /// Finds what control can come to, and notes from where. Gives the blocks in an order in which a block comes behind all that
-    /// jump to it, but for jumps back.
-    fn reach(&mut self, func: &Function) -> Vec<Block> {
-        let mut reached = vec![false; self.ranks.len()];
-        let mut order = Vec::new();
-        let mut jumps = Vec::new();
-        let mut todo: Vec<(Block, bool)> = func.layout.entry_block().map(|entry| (entry, false)).into_iter().collect();
-        while let Some((block, is_done)) = todo.pop() {
-            if is_done {
-                order.push(block);
-                continue;
-            }
-            if std::mem::replace(&mut reached[block.as_u32() as usize], true) {
-                continue;
-            }
-            todo.push((block, true));
-            for to in successors(func, block) {
-                jumps.push((to, block));
-                todo.push((to, false));
-            }
-        }
-        order.reverse();
-        jumps.sort_unstable_by_key(|(to, _)| *to);
-        for (to, _) in &jumps {
-            self.rows[to.as_u32() as usize + 1] += 1;
-        }
-        let mut begin = 0;
-        for row in &mut self.rows {
-            begin += *row;
-            *row = begin;
-        }
-        self.predecessors = jumps.into_iter().map(|(_, from)| from).collect();
-        order
-    }
-
-    fn predecessors(&self, block: Block) -> &[Block] {
-        let n = block.as_u32() as usize;
-        &self.predecessors[self.rows[n] as usize..self.rows[n + 1] as usize]
-    }
-
-    /// By block: the first block of its region, if it can be reached. Blocks that belong to the same header are a region, though
-    /// side segments were recorded long after one another: values of a header are alive in its region alone. A block belongs to
-    /// where all jumps to it come from, unless it is among the `firsts`.
-    fn regions(&self, reached: &[Block], firsts: &[Block]) -> Vec<Option<Block>> {
-        let mut regions = vec![None; self.ranks.len()];
-        for first in firsts {
-            regions[first.as_u32() as usize] = Some(*first);
-        }
-        for block in reached.iter().filter(|block| !firsts.contains(block)) {
-            let mut from = self.predecessors(*block).iter().map(|from| regions[from.as_u32() as usize]);
-            let first = from.next().flatten().filter(|first| from.all(|other| other == Some(*first)));
-            regions[block.as_u32() as usize] = Some(first.unwrap_or(*block));
-        }
-        regions
-    }
-
-    /// Each cold block behind the last one that jumps to it.
-    fn put_in_order(&mut self, func: &Function, reached: &[Block], firsts: &[Block]) {
-        let regions = self.regions(reached, firsts);
-        let mut is_reached = vec![false; self.ranks.len()];
-        for block in reached {
-            is_reached[block.as_u32() as usize] = true;
-        }
-        let is_reached = |block: &Block| is_reached[block.as_u32() as usize];
-        let (cold, mut hot): (Vec<Block>, Vec<Block>) =
-            func.layout.blocks().filter(is_reached).partition(|block| func.layout.is_cold(*block));
-        // Blocks of a region side by side, in the order in which the regions begin.
-        let mut begins = vec![0u32; self.ranks.len()];
-        for (n, block) in hot.iter().enumerate() {
-            begins[block.as_u32() as usize] = n as u32;
-        }
-        hot.sort_by_key(|block| regions[block.as_u32() as usize].map(|first| begins[first.as_u32() as usize]));
-        let mut after = vec![0u32; self.ranks.len()];
-        for (n, block) in hot.iter().enumerate() {
-            after[block.as_u32() as usize] = n as u32;
-        }
-        // Cold blocks jump to one another, in chains.
-        let mut todo = cold.clone();
-        while let Some(block) = todo.pop() {
-            let last = self.predecessors(block).iter().map(|from| after[from.as_u32() as usize]).max();
-            let known = &mut after[block.as_u32() as usize];
-            if last.is_some_and(|last| last > *known) {
-                *known = last.unwrap_or(*known);
-                todo.extend(successors(func, block).filter(|to| func.layout.is_cold(*to)));
-            }
-        }
-        let mut cold = cold;
-        cold.sort_by_key(|block| after[block.as_u32() as usize]);
-        let mut cold = cold.into_iter().peekable();
-        for (n, block) in hot.into_iter().enumerate() {
-            self.order.push(block);
-            while let Some(next) = cold.next_if(|next| after[next.as_u32() as usize] == n as u32) {
-                self.order.push(next);
-            }
-        }
-        for (rank, block) in self.order.iter().enumerate() {
-            self.ranks[block.as_u32() as usize] = Some(rank as u32);
-        }
-    }
-
-    /// A jump back makes a loop of all blocks between.
-    fn find_loops(&mut self, func: &Function) {
-        let mut change = vec![0i32; self.order.len() + 1];
-        for (rank, block) in self.order.iter().enumerate() {
-            let last = self.predecessors(*block).iter().filter(|from| !func.layout.is_cold(**from));
-            let last = last.filter_map(|from| self.rank(*from)).max();
-            if let Some(last) = last.filter(|last| *last >= rank) {
-                change[rank] += 1;
-                change[last + 1] -= 1;
-            }
-        }
-        let mut depth = 0;
-        self.depths = change
-            .iter()
-            .map(|change| {
-                depth += change;
-                depth
-            })
-            .collect();
-    }
-
-    fn rank(&self, block: Block) -> Option<usize> {
-        self.ranks[block.as_u32() as usize].map(|rank| rank as usize)
-    }
-
-    fn code_order(&self, func: &Function) -> Vec<Block> {
-        let (cold, mut hot): (Vec<Block>, Vec<Block>) =
-            self.order.iter().partition(|block| func.layout.is_cold(**block));
-        hot.extend(cold);
-        hot
-    }
 }
 
 struct Planner<'a> {
@@ -521,32 +350,6 @@ impl<'a> Planner<'a> {
                 }
             }
         }
-    }
-}
-
-/// Guards make many small blocks, most of which only one other jumps to, which stands in front of them: such blocks are a chain.
-/// What is alive at the end of a chain is alive from its beginning on, or from where it is made, and numbers grow along it: so
-/// paths are followed from chain to chain.
-struct Chains {
-    /// By block: the first block of its chain.
-    tops: Vec<Block>,
-}
-
-impl Chains {
-    fn of(blocks: &Blocks) -> Chains {
-        let mut tops: Vec<Block> = (0..blocks.ranks.len()).map(|n| Block::from_u32(n as u32)).collect();
-        for (rank, block) in blocks.order.iter().enumerate() {
-            if let [from] = blocks.predecessors(*block)
-                && blocks.rank(*from).is_some_and(|before| before < rank)
-            {
-                tops[block.as_u32() as usize] = tops[from.as_u32() as usize];
-            }
-        }
-        Chains { tops }
-    }
-
-    fn top(&self, block: Block) -> Block {
-        self.tops[block.as_u32() as usize]
     }
 }
 

@@ -8,6 +8,7 @@ use perilune_trace::ir::{Field, Helper, Op as Ir, Ref, Start, Ty};
 use perilune_vm::meta::Event;
 
 use super::Recorder;
+use super::field::MAX_CHAIN;
 use super::state::type_of;
 use crate::abort::Abort;
 use crate::seen::Load;
@@ -37,20 +38,33 @@ impl Recorder {
         if seen.1.tag == Tag::Str && self.builder.tree().is_const(key) && view.is_short(seen.1) {
             return self.read_field(view, object, seen.0, seen.1, target);
         }
-        let table = view.table(seen.0).ok_or(Abort::Metamethod)?;
-        let value = self.element(view, object, table, key, seen.1)?;
-        if self.ty(value) == Ty::Nil
-            && let Some((meta, meta_view)) = self.metatable(object, table)?
-            && let Some((function, handler)) = self.own_field(view, meta, meta_view, view.event_name(Event::Index))?
-        {
+        let mut object = object;
+        let mut table = view.table(seen.0).ok_or(Abort::Metamethod)?;
+        for _ in 0..MAX_CHAIN {
+            let value = self.element(view, object, table, key, seen.1)?;
+            let handler = if self.ty(value) == Ty::Nil { self.index_of(view, object, table)? } else { None };
+            let Some((handler, found)) = handler else {
+                self.set(target, value);
+                return Ok(());
+            };
+            if found.tag == Tag::Table {
+                object = handler;
+                table = view.table(found).ok_or(Abort::Metamethod)?;
+                continue;
+            }
             if self.ty(key) == Ty::Int && !view.dialect().integers {
                 // The handler would see a number that scripts do not have.
                 return Err(Abort::Metamethod);
             }
-            return self.call_handler(view, function, handler, &[object, key], 1);
+            return self.call_handler(view, handler, found, &[object, key], 1);
         }
-        self.set(target, value);
-        Ok(())
+        Err(Abort::Metamethod)
+    }
+
+    /// What the metatable of a table has in its `__index`, relied on.
+    fn index_of(&mut self, view: &View<'_>, object: Ref, table: TableView) -> Result<Option<(Ref, Value)>, Abort> {
+        let Some((meta, meta_view)) = self.metatable(object, table)? else { return Ok(None) };
+        self.own_field(view, meta, meta_view, view.event_name(Event::Index))
     }
 
     /// The raw value of a key.

@@ -17,7 +17,7 @@ use crate::seen::Load;
 use crate::view::{Property, TableView, View};
 
 /// Longest chain of `__index` tables that is followed.
-const MAX_CHAIN: usize = 8;
+pub(super) const MAX_CHAIN: usize = 8;
 
 /// What reading a field comes to.
 enum Found {

@@ -1,6 +1,6 @@
-//! Machine code of trace trees: Perilune's trace IR through Cranelift.
+//! Machine code of trace trees: Perilune's trace IR through Cranelift's.
 //!
-//! A tree becomes one function (module `lower`) that the owner places into executable memory and calls with the VM, the root
+//! A tree becomes one function (module `lower`), translated quickly (module `quick`) or by Cranelift ([`Effort`]), that the owner places into executable memory and calls with the VM, the root
 //! frame's registers and the number of a header. What it returns says how it ended:
 //!
 //! ```text

@@ -2,10 +2,11 @@
 
 use std::fmt;
 
+use cranelift_codegen::Context;
 use cranelift_codegen::control::ControlPlane;
+use cranelift_codegen::ir::Block;
 use cranelift_codegen::isa::{self, CallConv, OwnedTargetIsa};
 use cranelift_codegen::settings::{self, Configurable};
-use cranelift_codegen::{CompiledCode, Context};
 use cranelift_frontend::FunctionBuilderContext;
 use perilune_trace::ir::Tree;
 use target_lexicon::{Architecture, Triple};
@@ -149,22 +150,8 @@ impl Machine {
         self.context.func.signature = lower::signature(env, self.call_conv());
         let headers = lower::lower(tree, env, &mut self.context.func, &mut self.frontend, self.isa.frontend_config());
         let clif = self.explain.then(|| self.context.func.display().to_string());
-        let is_known = self.isa.triple().architecture == Architecture::X86_64 && self.call_conv() == CallConv::SystemV;
-        if effort == Effort::Quick && is_known {
-            match quick::compile(&mut self.context.func, &headers, self.explain) {
-                Ok((bytes, listing)) => return Ok(Code { bytes, align: 16, effort, clif, listing }),
-                Err(unknown) => debug_assert!(false, "{unknown:?}"),
-            }
-        }
-        self.context.set_disasm(self.explain);
-        let compiled = self.compile_context()?;
-        Ok(Code {
-            bytes: compiled.code_buffer().to_vec(),
-            align: (compiled.buffer.alignment as usize).max(ALIGN),
-            effort: Effort::Full,
-            clif,
-            listing: compiled.vcode.clone(),
-        })
+        let (bytes, effort, listing) = self.translate(&headers, effort)?;
+        Ok(Code { bytes, align: ALIGN, effort, clif, listing })
     }
 
     /// Makes the gate for calls of compiled functions by a VM whose fuel counter is at offset `fuel`.
@@ -175,24 +162,38 @@ impl Machine {
         self.context.clear();
         self.context.func.signature.call_conv = self.call_conv();
         convention::gate(fuel, &mut self.context.func, &mut self.frontend, self.isa.frontend_config());
-        let mut bytes = self.compile_context()?.code_buffer().to_vec();
+        let (mut bytes, ..) = self.translate(&[], Effort::Quick)?;
         bytes.resize(bytes.len().next_multiple_of(ALIGN), 0);
         let refusal = bytes.len();
         self.context.clear();
         self.context.func.signature.call_conv = self.call_conv();
         convention::refusal(fuel, &mut self.context.func, &mut self.frontend, self.isa.frontend_config());
-        bytes.extend(self.compile_context()?.code_buffer());
+        let (rest, ..) = self.translate(&[], Effort::Quick)?;
+        bytes.extend(rest);
         Ok(Gate { bytes, refusal })
     }
 
-    /// Makes code of what is in the context.
-    fn compile_context(&mut self) -> Result<&CompiledCode, CodegenError> {
+    /// Translates the function in the context: the bytes, the work that was put into them, and the listing.
+    fn translate(
+        &mut self,
+        headers: &[Block],
+        effort: Effort,
+    ) -> Result<(Vec<u8>, Effort, Option<String>), CodegenError> {
+        let is_known = self.isa.triple().architecture == Architecture::X86_64 && self.call_conv() == CallConv::SystemV;
+        if effort == Effort::Quick && is_known {
+            match quick::compile(&mut self.context.func, headers, self.explain) {
+                Ok((bytes, listing)) => return Ok((bytes, effort, listing)),
+                Err(unknown) => debug_assert!(false, "{unknown:?}"),
+            }
+        }
+        self.context.set_disasm(self.explain);
         let compiled = self
             .context
             .compile(&*self.isa, &mut ControlPlane::default())
             .map_err(|e| CodegenError::Function(format!("{:?}", e.inner)))?;
         debug_assert!(compiled.buffer.relocs().is_empty(), "all addresses are constants");
-        Ok(compiled)
+        debug_assert!(compiled.buffer.alignment as usize <= ALIGN, "functions begin at multiples of it");
+        Ok((compiled.code_buffer().to_vec(), Effort::Full, compiled.vcode.clone()))
     }
 
     fn call_conv(&self) -> CallConv {

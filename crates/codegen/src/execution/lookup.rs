@@ -116,6 +116,15 @@ fn reads(cases: &mut Vec<Case>) {
     // Without a hash part.
     let mut m = hashed();
     m.entries.clear();
+    m.fields.insert((object(0), Field::Shape, 0), object(4));
+    for properties in [vec![], vec![string(3).bits]] {
+        m.shapes.insert(object(4), properties);
+        m.set_slot(2, string(0));
+        for ty in [Ty::Nil, Ty::Int] {
+            let name = format!("getstr of no hash part, {} with {} properties", ty.name(), m.shapes[&object(4)].len());
+            cases.push(case(name, &read("getstr %0 %1", string(0), ty), m.clone()));
+        }
+    }
     for key in [string(0), Val::int(1), Val::int(10), val(Ty::Table, object(1))] {
         let helper =
             ["getraw", "getint", "getstr"][usize::from(key.ty == Ty::Int) + 2 * usize::from(key.ty == Ty::Str)];

@@ -92,9 +92,20 @@ impl Lowering<'_, '_, '_> {
         if key.ty == Ty::Int {
             self.read_element(table, key, inst.ty, done);
         }
-        let entry = self.find_entry(table, key, slow, absent);
+        let bare = if key.ty == Ty::Str { self.b.create_block() } else { slow };
+        let entry = self.find_entry(table, key, bare, absent);
         let tag = self.b.ins().uload8(types::I64, Self::flags(), entry, VALUE_TAG);
         self.give(done, inst.ty, tag, entry, VALUE);
+        if key.ty == Ty::Str {
+            // Without a hash part, and without properties, a table has no string key.
+            self.b.switch_to_block(bare);
+            let shape = self.load(types::I64, table, SHAPE);
+            let count = self.b.ins().uload32(Self::flags(), shape, COUNT);
+            let empty = self.b.create_block();
+            self.b.ins().brif(count, slow, &[], empty, &[]);
+            self.b.switch_to_block(empty);
+            self.give_nil(done, inst.ty);
+        }
         self.b.switch_to_block(absent);
         self.leave_if_unsure(table, key, slow);
         self.give_nil(done, inst.ty);
@@ -321,11 +332,12 @@ impl Lowering<'_, '_, '_> {
         self.b.ins().imul(key.payload, factor)
     }
 
-    /// The entry of a key, less the offset of the first one. Code goes on where it is found.
-    fn find_entry(&mut self, table: Value, key: ExactKey, slow: Block, absent: Block) -> Value {
+    /// The entry of a key, less the offset of the first one. Code goes on where it is found, and at `bare` where there is no
+    /// hash part.
+    fn find_entry(&mut self, table: Value, key: ExactKey, bare: Block, absent: Block) -> Value {
         let [first, look, some, next, found] = [(); 5].map(|()| self.b.create_block());
         let hash = self.load(types::I64, table, HASH);
-        self.b.ins().brif(hash, first, &[], slow, &[]);
+        self.b.ins().brif(hash, first, &[], bare, &[]);
         self.b.switch_to_block(first);
         let spread = self.spread(key);
         let shift = self.b.ins().uload32(Self::flags(), hash, SHIFT);

@@ -85,7 +85,9 @@ impl Recorder {
             Tag::Str => {
                 let ty = type_of(table.get(seen))?;
                 let snap = self.snap();
-                let helper = if table.is_dictionary() { Helper::GetStr } else { Helper::GetProp };
+                // An empty table that is asked for a computed key is a dictionary to be.
+                let is_map = table.is_dictionary() || table.shape() == view.root_shape();
+                let helper = if is_map { Helper::GetStr } else { Helper::GetProp };
                 Ok(self.builder.call(helper, &[object, key], ty, Some(snap)))
             }
             _ => {

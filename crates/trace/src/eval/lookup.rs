@@ -61,8 +61,13 @@ impl Eval<'_> {
     /// The value of an entry; nil if there is none, which long strings leave open.
     fn entry(&self, table: u64, key: Val) -> Option<Val> {
         let is_exact = key.ty != Ty::Str || self.model.bytes.contains_key(&key.bits);
+        if !self.has_entries(table) {
+            let shape = self.field(table, Field::Shape)?;
+            let is_empty = self.model.shapes.get(&shape).is_some_and(Vec::is_empty);
+            return (key.ty == Ty::Str && is_empty).then_some(Val::NIL);
+        }
         let value = self.model.entries.get(&(table, key.ty, key.bits)).copied();
-        value.or((self.has_entries(table) && is_exact).then_some(Val::NIL))
+        value.or(is_exact.then_some(Val::NIL))
     }
 
     /// The value of an entry, if it is the one with this number.

@@ -7,6 +7,10 @@
 //!
 //! What is not listed in `DENIED` stays. Neither preset lets a script reach files, processes, the environment, other
 //! modules or binary chunks.
+//!
+//! Both presets limit what a script may spend, so that each ends: a pattern that backtracks for ever, too. Fuel and time count
+//! from when the limits are set. So a host that keeps a VM sets them anew for each call that it makes, with
+//! [`Sandbox::limits`] or its own.
 
 use std::time::Duration;
 
@@ -75,7 +79,12 @@ impl Sandbox {
     pub fn limits(self) -> Limits {
         const MIB: usize = 1 << 20;
         match self {
-            Sandbox::Moderate => Limits::new().with_memory(256 * MIB).with_depth(100_000).with_coroutines(10_000),
+            Sandbox::Moderate => Limits::new()
+                .with_instructions(10_000_000_000)
+                .with_memory(256 * MIB)
+                .with_time(Duration::from_secs(60))
+                .with_depth(100_000)
+                .with_coroutines(10_000),
             Sandbox::Restrictive => Limits::new()
                 .with_instructions(1_000_000_000)
                 .with_memory(64 * MIB)

@@ -28,3 +28,12 @@ fn moderate_loads_source_only() {
     check(Sandbox::Moderate, "return (load('\\27Lua', 'c', 'b'))", "nil");
     check(Sandbox::Restrictive, "return load, io", "nil nil");
 }
+
+#[test]
+fn every_preset_has_every_limit() {
+    for preset in [Sandbox::Moderate, Sandbox::Restrictive] {
+        let limits = preset.limits();
+        assert!(limits.instructions.is_some() && limits.time.is_some(), "{preset:?} lets scripts run for ever");
+        assert!(limits.memory.is_some() && limits.depth.is_some() && limits.coroutines.is_some(), "{preset:?}");
+    }
+}

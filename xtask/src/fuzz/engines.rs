@@ -134,7 +134,7 @@ fn split(mut output: &[u8]) -> Vec<String> {
 
 /// Output without what engines need not agree about: the signs of NaNs, which the machine decides, and addresses.
 fn normal(output: &[u8]) -> String {
-    let text = String::from_utf8_lossy(output).replace("-nan", "nan");
+    let text = String::from_utf8_lossy(output).replace("-nan", "nan").replace("0X", "0x");
     let mut parts = text.split("0x");
     let mut normal = parts.next().unwrap_or_default().to_string();
     for part in parts {

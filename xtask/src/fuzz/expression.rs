@@ -235,7 +235,7 @@ impl Program {
             5 => format!("string.char({} % 26 + 97)", self.position(d)),
             6 => format!("{}:rep({} % 4)", self.text_operand(d), self.position(d)),
             7 => format!("{}:upper()", self.text_operand(d)),
-            8 => format!("string.format(\"%d:%s\", {}, {})", self.position(d), self.text(d)),
+            8 => format!("string.format(\"%d:%s\", {}, {} .. \"\")", self.position(d), self.text(d)),
             9 => format!("type({})", self.any(d)),
             _ => format!("({} and {} or {})", self.condition(d), self.text(d), self.text(d)),
         }

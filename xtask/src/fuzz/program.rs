@@ -96,7 +96,7 @@ local function mix(v)
 end
 local function hash(v)
   if v ~= v or type(v) == "table" then return 7 end
-  v = tostring(v)
+  v = tostring(v):gsub("0[xX]%x+", "")
   return #v * 31 + (v:byte(1) or 3) + (v:byte(-1) or 5) * 7
 end
 local function small(v)

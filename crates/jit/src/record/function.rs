@@ -80,8 +80,14 @@ impl Recorder {
             flags: callee.flags,
         });
         self.liveness_of(view, proto);
-        let snap = self.snapshot(ExitKind::Service, 0);
-        self.builder.keep_in_place(snap, callee.func..callee.func + values.len() as u32);
+        // The callee writes its other registers before this is looked at, if it leaves; without debug information all of them
+        // count as variables.
+        let end = callee.func + values.len() as u32;
+        let mut live = self.live_slots(0);
+        live.retain(|slot| *slot < end);
+        let slots = self.written(&live);
+        let snap = self.snapshot_of(ExitKind::Service, 0, slots, live);
+        self.builder.keep_in_place(snap, callee.func..end);
         self.frames.pop();
         let cell = self.cell_of(known);
         let call = self.builder.call_fn(cell, callee.func, callee.nresults, snap);

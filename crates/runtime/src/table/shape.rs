@@ -38,7 +38,7 @@ pub const MAX_PROPS: u32 = 128;
 /// Most shapes of a heap.
 pub const MAX_SHAPES: usize = 20_000;
 
-/// What [`spread`] multiplies with. Compiled code does so, too.
+/// What `spread` multiplies with. Compiled code does so, too.
 pub const SPREAD: u64 = 0x9E37_79B9_7F4A_7C15;
 
 /// Spreads the bits of an address or number; the upper bits of the result select a bucket.
@@ -191,7 +191,7 @@ impl KeyTable {
     }
 }
 
-/// Where compiled code finds the index of a shape's keys, which it searches as [`KeyTable::find`] does.
+/// Where compiled code finds the index of a shape's keys, which it searches as `KeyTable::find` does.
 pub mod offsets {
     use super::{INDEX_OFFSET, IndexEntry, KeyTable, Shape};
     use std::mem::offset_of;

@@ -6,7 +6,7 @@
 //! Memory is addresses with cells behind them ([`Model`]): fields of objects, whole values, packed elements, bytes of
 //! strings. Stack slot `n` is the whole value at `stack + 16 * n`. Helpers other than those of numbers and strings are not
 //! run: they reply what the model says, and are written down ([`Model::calls`]). Those that look for a key are called only
-//! where the model has neither hash part nor shape of the table ([`lookup`]).
+//! where the model has neither hash part nor shape of the table (see `lookup`).
 //!
 //! # What is compared
 //! When execution leaves, all live slots are in their places in the model, whether or not the tree knew a place to hold the

@@ -29,10 +29,10 @@ pub(super) fn at(base: u8, offset: i32) -> Address {
     Amode::ImmReg { base, simm32, trap: None }
 }
 
-/// The sum of two registers, the second of which is not the stack pointer.
-pub(super) fn sum(base: u8, index: u8) -> Address {
+/// The sum of two registers, the second of which, not the stack pointer, is shifted by up to three bits, and an offset.
+pub(super) fn sum(base: u8, index: u8, shift: u8, offset: i32) -> Address {
     let index = NonRspGpr::new(index);
-    Amode::ImmRegRegShift { base, index, scale: Scale::One, simm32: AmodeOffset::ZERO, trap: None }
+    Amode::ImmRegRegShift { base, index, scale: Scale::new(shift), simm32: AmodeOffset::new(offset), trap: None }
 }
 
 /// A place in the code.

@@ -13,7 +13,8 @@
 //! it is, and what they count is counted in its place.
 //!
 //! **Deferred.** A comparison whose only use is the branch or selection behind it is made there, in the flags. So is the load
-//! of a tag or word that only such a comparison looks at. Constants are made wherever they are used.
+//! of a tag or word that only such a comparison looks at, and the sum that only one access to memory has for an address.
+//! Constants are made wherever they are used.
 
 use cranelift_codegen::ir::condcodes::{FloatCC, IntCC};
 use cranelift_codegen::ir::{Block, Function, Inst, InstructionData, Opcode, Type, Value, ValueDef, types};
@@ -50,6 +51,9 @@ const COLD_WEIGHT: f32 = 0.05;
 
 /// How many times as much a use in a loop counts.
 const LOOP_WEIGHT: f32 = 8.0;
+
+/// Bits by which an address can shift one of its parts.
+const MAX_SCALE: i64 = 3;
 
 /// Loops around a use that are counted.
 const MAX_DEPTH: i32 = 4;
@@ -221,6 +225,9 @@ impl<'a> Planner<'a> {
         {
             self.kinds[index(flag)] = Kind::Deferred;
         }
+        if let Some((address, offset)) = address_of(&dfg.insts[inst]) {
+            self.defer_address(address, offset, block);
+        }
         for v in dfg.inst_values(inst) {
             self.use_of(v, number, block, weight);
         }
@@ -244,14 +251,14 @@ impl<'a> Planner<'a> {
 
     /// Whether the flag that `user` looks at, which is the next instruction with an effect, can be made there.
     fn is_deferrable(&mut self, flag: Value, user: Inst, block: Block) -> bool {
-        let ValueDef::Result(compare, _) = self.func.dfg.value_def(flag) else { return false };
-        if self.uses[index(flag)] != 1 || self.homes[index(flag)] != Some(block) {
-            return false;
-        }
+        let Some(compare) = self.single(flag, block) else { return false };
         match self.func.dfg.insts[compare] {
             InstructionData::IntCompare { args, .. } => {
-                if self.is_load_deferrable(compare, args, user, block) {
+                if let Some(load) = self.deferrable_load(compare, args, user, block) {
                     self.kinds[index(args[0])] = Kind::Deferred;
+                    if let Some((address, offset)) = address_of(&self.func.dfg.insts[load]) {
+                        self.defer_address(address, offset, block);
+                    }
                 }
                 true
             }
@@ -264,13 +271,36 @@ impl<'a> Planner<'a> {
         }
     }
 
-    /// Whether the first operand of a comparison is a load that only it looks at, with no store in between.
-    fn is_load_deferrable(&self, compare: Inst, args: [Value; 2], user: Inst, block: Block) -> bool {
-        let dfg = &self.func.dfg;
-        let ValueDef::Result(load, _) = dfg.value_def(args[0]) else { return false };
-        if args[0] == args[1] || self.uses[index(args[0])] != 1 || self.homes[index(args[0])] != Some(block) {
-            return false;
+    /// Whether a value is used once, in the block where it is made: the instruction that makes it.
+    fn single(&self, v: Value, block: Block) -> Option<Inst> {
+        match self.func.dfg.value_def(v) {
+            ValueDef::Result(inst, _) if self.uses[index(v)] == 1 && self.homes[index(v)] == Some(block) => Some(inst),
+            ValueDef::Result(..) | ValueDef::Param(..) | ValueDef::Union(..) => None,
         }
+    }
+
+    /// A sum that only one access to memory has for an address is made by that: `base + index`, or `base + (index << scale)`.
+    fn defer_address(&mut self, address: Value, offset: i32, block: Block) {
+        let Some(sum) = self.single(address, block) else { return };
+        let InstructionData::Binary { opcode: Opcode::Iadd, args: [_, index_of] } = self.func.dfg.insts[sum] else {
+            return;
+        };
+        if let Some(n) = constant(self.func, index_of) {
+            if i32::try_from(n).is_ok_and(|n| n.checked_add(offset).is_some()) {
+                self.kinds[index(address)] = Kind::Deferred;
+            }
+            return;
+        }
+        self.kinds[index(address)] = Kind::Deferred;
+        if self.single(index_of, block).is_some_and(|shift| scaled(self.func, shift).is_some()) {
+            self.kinds[index(index_of)] = Kind::Deferred;
+        }
+    }
+
+    /// The load that is the first operand of a comparison, if only it looks at that, with no store in between.
+    fn deferrable_load(&self, compare: Inst, args: [Value; 2], user: Inst, block: Block) -> Option<Inst> {
+        let dfg = &self.func.dfg;
+        let load = self.single(args[0], block).filter(|_| args[0] != args[1])?;
         let fits = match (&dfg.insts[load], &dfg.insts[compare]) {
             // A byte is compared with a constant alone, and as it is unsigned for equality alone.
             (InstructionData::Load { opcode: Opcode::Uload8, .. }, InstructionData::IntCompare { cond, .. }) => {
@@ -284,11 +314,11 @@ impl<'a> Planner<'a> {
         while fits && let Some(inst) = next.filter(|inst| *inst != user) {
             let opcode = dfg.insts[inst].opcode();
             if opcode.can_store() || opcode.is_call() {
-                return false;
+                return None;
             }
             next = self.func.layout.next_inst(inst);
         }
-        fits
+        fits.then_some(load)
     }
 
     /// A value is used by the instruction with a number.
@@ -365,6 +395,22 @@ pub(super) fn constant(func: &Function, v: Value) -> Option<i64> {
         InstructionData::UnaryImm { imm, .. } => Some(imm.bits()),
         _ => None,
     }
+}
+
+/// The address of an access to memory, and the offset that is added to it.
+fn address_of(inst: &InstructionData) -> Option<(Value, i32)> {
+    match inst {
+        InstructionData::Load { arg, offset, .. } => Some((*arg, i32::from(*offset))),
+        InstructionData::Store { args, offset, .. } => Some((args[1], i32::from(*offset))),
+        _ => None,
+    }
+}
+
+/// What an instruction shifts to the left, and by how much, if addresses can do that.
+pub(super) fn scaled(func: &Function, inst: Inst) -> Option<(Value, u8)> {
+    let InstructionData::Binary { opcode: Opcode::Ishl, args } = func.dfg.insts[inst] else { return None };
+    let by = constant(func, args[1]).filter(|by| (0..=MAX_SCALE).contains(by))?;
+    Some((args[0], by as u8))
 }
 
 /// The flag that an instruction can take from a comparison right in front of it.

@@ -84,7 +84,7 @@ impl Emitter<'_> {
                 self.give(result, to);
             }
             (Operand::Gpr(GprOrMemory::Gpr(x)), Operand::Gpr(GprOrMemory::Gpr(y))) if x != to && y != to => {
-                put!(self, leaq_rm, to, sum(x, y));
+                put!(self, leaq_rm, to, sum(x, y, 0, 0));
                 self.give(result, to);
             }
             _ => self.two_operands(Opcode::Iadd, a, b, result),

@@ -6,7 +6,7 @@ use cranelift_codegen::ir::{Inst, InstructionData, Opcode, Value, ValueDef, type
 
 use super::super::Unknown;
 use super::super::alloc::{RAX, RCX, RDX, XMM_A};
-use super::super::asm::{Condition, GprOrMemory, Regs, at};
+use super::super::asm::{Condition, GprOrMemory, Regs};
 use super::super::moves::Place;
 use super::super::plan::Kind;
 use super::{Emitter, put};
@@ -97,14 +97,13 @@ impl Emitter<'_> {
     pub(super) fn compare_loaded(&mut self, a: Value, b: Value) {
         let ValueDef::Result(load, _) = self.func.dfg.value_def(a) else { return };
         let InstructionData::Load { opcode, arg, offset, .. } = self.func.dfg.insts[load] else { return };
-        let base = self.gpr(arg, RAX);
-        let from = at(base, i32::from(offset));
+        let from = self.address(arg, i32::from(offset));
         let constant = if let Kind::Int(n) = self.plan.kind(b) { i32::try_from(n).ok() } else { None };
         match constant {
             Some(n) if opcode == Opcode::Uload8 => put!(self, cmpb_mi, from, n as u8),
             Some(n) => put!(self, cmpq_mi, from, n),
             None => {
-                let second = self.gpr(b, RCX);
+                let second = self.gpr(b, RDX);
                 put!(self, cmpq_mr, from, second);
             }
         }

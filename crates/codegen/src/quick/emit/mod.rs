@@ -21,7 +21,7 @@ use cranelift_assembler_x64::{TrapCode, inst};
 use cranelift_codegen::ir::{Block, Function, Inst, InstructionData, Opcode, Value, types};
 
 use super::Unknown;
-use super::alloc::{Places, RAX, RBP, RDX, RSP, XMM_A};
+use super::alloc::{Places, RBP, RDX, RSP, XMM_A};
 use super::asm::{Buffer, Label, Regs, at};
 use super::moves::{Move, Place, Source};
 use super::plan::{Kind, Plan};
@@ -187,8 +187,7 @@ impl Emitter<'_> {
     }
 
     fn load(&mut self, opcode: Opcode, arg: Value, offset: i32, result: Value) -> Result<(), Unknown> {
-        let base = self.gpr(arg, RAX);
-        let from = at(base, offset);
+        let from = self.address(arg, offset);
         let ty = self.ty(result);
         if ty == types::F64 {
             let to = self.target_float(result);
@@ -208,8 +207,7 @@ impl Emitter<'_> {
     }
 
     fn store(&mut self, opcode: Opcode, [v, address]: [Value; 2], offset: i32) -> Result<(), Unknown> {
-        let base = self.gpr(address, RAX);
-        let to = at(base, offset);
+        let to = self.address(address, offset);
         let ty = self.ty(v);
         if ty == types::F64 {
             if let Kind::Float(bits) = self.plan.kind(v) {

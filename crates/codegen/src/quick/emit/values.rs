@@ -1,12 +1,12 @@
 //! Operands and results: from where they are into registers, and back.
 
 use cranelift_assembler_x64::inst;
-use cranelift_codegen::ir::{Type, Value};
+use cranelift_codegen::ir::{Type, Value, ValueDef};
 
-use super::super::alloc::{RAX, RBP, RSP, XMM_A};
-use super::super::asm::{Address, GprOrMemory, Regs, XmmOrMemory, at};
+use super::super::alloc::{RAX, RBP, RCX, RSP, XMM_A};
+use super::super::asm::{Address, GprOrMemory, Regs, XmmOrMemory, at, sum};
 use super::super::moves::Place;
-use super::super::plan::Kind;
+use super::super::plan::{Kind, scaled};
 use super::{Emitter, put};
 
 /// An integer to read.
@@ -141,5 +141,24 @@ impl Emitter<'_> {
             Some(Place::Slot(offset)) => put!(self, movsd_c_m, at(RBP, offset), from),
             Some(Place::Gpr(_) | Place::Xmm(_) | Place::Out(_)) | None => {}
         }
+    }
+
+    /// The memory at an address. Two registers that are kept back may be in it: `RAX` and `RCX`.
+    pub(super) fn address(&mut self, address: Value, offset: i32) -> Address {
+        let sum_of = match (self.plan.kind(address), self.func.dfg.value_def(address)) {
+            (Kind::Deferred, ValueDef::Result(inst, _)) => Some(self.func.dfg.inst_args(inst)),
+            _ => None,
+        };
+        let Some([base, index]) = sum_of else { return at(self.gpr(address, RAX), offset) };
+        let base = self.gpr(*base, RAX);
+        if let Kind::Int(n) = self.plan.kind(*index) {
+            return at(base, offset + n as i32);
+        }
+        let shifted = match (self.plan.kind(*index), self.func.dfg.value_def(*index)) {
+            (Kind::Deferred, ValueDef::Result(inst, _)) => scaled(self.func, inst),
+            _ => None,
+        };
+        let (index, shift) = shifted.unwrap_or((*index, 0));
+        sum(base, self.gpr(index, RCX), shift, offset)
     }
 }

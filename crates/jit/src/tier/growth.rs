@@ -28,6 +28,10 @@ use crate::view::{ProtoAt, View};
 /// grows by a part of itself, and the cost of compiling stays in proportion to the size that it ends with.
 const SEGMENTS_PER_PENDING: usize = 2;
 
+/// Instructions of a tree from which on no more work is put into its code: registers are then given out in time that grows
+/// with the square of them.
+const MAX_FULL_INSTS: usize = 800;
+
 /// Segments that may wait for code in any case.
 const MAX_PENDING: usize = 4;
 
@@ -197,7 +201,7 @@ impl Jit {
 
     /// Puts all work into the code of a tree, which runs long enough for that, and of the functions that it calls.
     pub(super) fn upgrade(&self, inner: &mut Inner, at: usize) {
-        if !inner.affords_tree(at, Effort::Full) {
+        if !inner.may_upgrade(at) {
             return;
         }
         self.compile(inner, at, Effort::Full);
@@ -210,7 +214,7 @@ impl Jit {
                     .functions
                     .get(grown.origin.proto)
                     .is_some_and(|known| called.contains(&Rc::as_ptr(&known.cell)));
-            if is_called && grown.code.is_quick() && inner.affords_tree(at, Effort::Full) {
+            if is_called && grown.code.is_quick() && inner.may_upgrade(at) {
                 self.compile(inner, at, Effort::Full);
             }
         }
@@ -272,6 +276,14 @@ impl Jit {
                 inner.places.insert(place, Place::Cold { tries: 1 });
             }
         }
+    }
+}
+
+impl Inner {
+    /// Whether all work may be put into the code of a tree.
+    fn may_upgrade(&self, at: usize) -> bool {
+        let size = self.trees.get(at).and_then(Option::as_ref).map_or(usize::MAX, |grown| grown.tree.insts.len());
+        size <= MAX_FULL_INSTS && self.affords(size, Effort::Full)
     }
 }
 

@@ -89,7 +89,7 @@ impl Default for JitOptions {
             hot_exit: 12,
             effort: None,
             waits_per_inst: 32,
-            free_insts: 700,
+            free_insts: 1_500,
             max_segments: 160,
             max_code: 32 << 20,
             exit_every: 0,

@@ -81,7 +81,8 @@ unsafe extern "C" fn log(_: *mut Vm, a: f64) -> f64 {
 // Tables.
 
 unsafe extern "C" fn new_record(vm: *mut Vm, shape: *mut Shape, n: u64) -> *mut Table {
-    // SAFETY: see the module.
+    // SAFETY: see the module; `Recorder::new_table` passes the root shape, and `new_record` that of a template of this VM, which it
+    // refuses if it is the dictionary shape. Shapes live as long as the heap.
     unsafe { heap(vm).new_shaped(shape, n as u16).map_or(std::ptr::null_mut(), |t| t.as_ptr()) }
 }
 

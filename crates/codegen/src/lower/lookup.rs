@@ -125,15 +125,21 @@ impl Lowering<'_, '_, '_> {
         (n, len, outside)
     }
 
-    /// Reads an element, if that is what the key is one of.
-    fn read_element(&mut self, table: Value, key: ExactKey, ty: Ty, done: Block) {
-        let (n, _, outside) = self.index_of_element(table, key);
+    /// The elements of a table and their kind. Goes on where they are whole values; where they are payloads, the block is given.
+    fn elements(&mut self, table: Value) -> (Value, Value, Block) {
         let [whole, packed] = [(); 2].map(|()| self.b.create_block());
         let array = self.load(types::I64, table, ARRAY);
         let kind = self.element_kind(table);
         let is_whole = self.b.ins().icmp_imm_s(IntCC::Equal, kind, i64::from(ANY_ELEMENTS));
         self.b.ins().brif(is_whole, whole, &[], packed, &[]);
         self.b.switch_to_block(whole);
+        (array, kind, packed)
+    }
+
+    /// Reads an element, if that is what the key is one of.
+    fn read_element(&mut self, table: Value, key: ExactKey, ty: Ty, done: Block) {
+        let (n, _, outside) = self.index_of_element(table, key);
+        let (array, kind, packed) = self.elements(table);
         let distance = self.b.ins().ishl_imm_u(n, 4);
         let place = self.b.ins().iadd(array, distance);
         let tag = self.b.ins().uload8(types::I64, Self::flags(), place, layout::TAG);
@@ -151,7 +157,7 @@ impl Lowering<'_, '_, '_> {
     fn replace_element(&mut self, value: Ref, table: Value, key: ExactKey, slow: Block, done: Block) {
         let ty = self.tree.ty(value);
         let (n, len, outside) = self.index_of_element(table, key);
-        let [store, whole, other] = [(); 3].map(|()| self.b.create_block());
+        let store = self.b.create_block();
         let elsewhere = if ty == Ty::Nil {
             let is_last = self.b.ins().icmp(IntCC::Equal, key.payload, len);
             self.b.ins().brif(is_last, slow, &[], store, &[]);
@@ -162,11 +168,7 @@ impl Lowering<'_, '_, '_> {
             self.append_element(ty, table, (n, len), store, slow)
         };
         self.b.switch_to_block(store);
-        let array = self.load(types::I64, table, ARRAY);
-        let kind = self.element_kind(table);
-        let is_whole = self.b.ins().icmp_imm_s(IntCC::Equal, kind, i64::from(ANY_ELEMENTS));
-        self.b.ins().brif(is_whole, whole, &[], other, &[]);
-        self.b.switch_to_block(whole);
+        let (array, kind, other) = self.elements(table);
         let distance = self.b.ins().ishl_imm_u(n, 4);
         let place = self.b.ins().iadd(array, distance);
         self.store_value(value, place, 0);

@@ -92,7 +92,10 @@ impl Blocks {
         for first in firsts {
             regions[first.as_u32() as usize] = Some(*first);
         }
-        for block in reached.iter().filter(|block| !firsts.contains(block)) {
+        for block in reached {
+            if regions[block.as_u32() as usize].is_some() {
+                continue;
+            }
             let mut from = self.predecessors(*block).iter().map(|from| regions[from.as_u32() as usize]);
             let first = from.next().flatten().filter(|first| from.all(|other| other == Some(*first)));
             regions[block.as_u32() as usize] = Some(first.unwrap_or(*block));

@@ -46,7 +46,7 @@ pub(super) struct Interval {
     pub(super) friend: Option<Value>,
 }
 
-/// A constant's use in a cold block, or in no loop.
+/// What a use in a cold block counts; one in no loop counts 1.
 const COLD_WEIGHT: f32 = 0.05;
 
 /// How many times as much a use in a loop counts.

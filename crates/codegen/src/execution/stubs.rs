@@ -3,7 +3,7 @@
 
 use cranelift_codegen::Context;
 use cranelift_codegen::control::ControlPlane;
-use cranelift_codegen::ir::{AbiParam, Function, InstBuilder, MemFlagsData, Signature, types};
+use cranelift_codegen::ir::{AbiParam, Function, InstBuilder, MemFlagsData, Signature, Value, types};
 use cranelift_codegen::isa::{self, OwnedTargetIsa};
 use cranelift_codegen::settings::{self, Configurable};
 use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext};
@@ -52,6 +52,16 @@ fn isa_of(arch: Arch) -> OwnedTargetIsa {
     isa.finish(settings::Flags::new(flags)).expect("settings")
 }
 
+/// A builder in the first block of a function, and the function's parameters.
+fn begin<'a>(context: &'a mut Context, frontend: &'a mut FunctionBuilderContext) -> (FunctionBuilder<'a>, Vec<Value>) {
+    let mut b = FunctionBuilder::new(&mut context.func, frontend);
+    let block = b.create_block();
+    b.append_block_params_for_function_params(block);
+    b.switch_to_block(block);
+    let params = b.block_params(block).to_vec();
+    (b, params)
+}
+
 /// What calls a function as compiled code does, with its arguments in registers: `fn(vm, base, types, code) -> status`. It takes
 /// them from their places, in which nothing is then.
 pub(super) fn caller(arch: Arch, params: usize) -> Vec<u8> {
@@ -61,11 +71,8 @@ pub(super) fn caller(arch: Arch, params: usize) -> Vec<u8> {
     signature.returns.push(AbiParam::new(types::I64));
     let mut context = Context::for_function(Function::with_name_signature(Default::default(), signature));
     let mut frontend = FunctionBuilderContext::new();
-    let mut b = FunctionBuilder::new(&mut context.func, &mut frontend);
-    let block = b.create_block();
-    b.append_block_params_for_function_params(block);
-    b.switch_to_block(block);
-    let [vm, base, number, code] = [0, 1, 2, 3].map(|n| b.block_params(block)[n]);
+    let (mut b, given) = begin(&mut context, &mut frontend);
+    let [vm, base, number, code] = [0, 1, 2, 3].map(|n| given[n]);
     let flags = MemFlagsData::trusted();
     let fuel = b.ins().load(types::I64, flags, vm, FUEL);
     let mut args = vec![vm, base, number, fuel];
@@ -106,11 +113,7 @@ fn stub(helper: Helper, isa: &OwnedTargetIsa) -> Vec<u8> {
     signature.returns.extend(result.map(AbiParam::new));
     let mut context = Context::for_function(Function::with_name_signature(Default::default(), signature));
     let mut frontend = FunctionBuilderContext::new();
-    let mut b = FunctionBuilder::new(&mut context.func, &mut frontend);
-    let block = b.create_block();
-    b.append_block_params_for_function_params(block);
-    b.switch_to_block(block);
-    let params = b.block_params(block).to_vec();
+    let (mut b, params) = begin(&mut context, &mut frontend);
     let (vm, flags) = (params[0], MemFlagsData::trusted());
     let entry = b.ins().load(types::I64, flags, vm, LOG_END);
     let number = b.ins().iconst(types::I64, helper as i64);

@@ -27,10 +27,44 @@ pub enum Load {
 /// An instruction.
 type Site = (ProtoAt, u32);
 
+/// How often the element kind at an instruction may change, from one recording to the next, until it is no longer relied on.
+/// Most loops run over one array from end to end, and a copy of the loop for each kind is several times as fast as one that
+/// asks every element what it is.
+const MAX_KIND_CHANGES: u8 = 2;
+
+/// The numbers that an instruction was seen to load.
+#[derive(Debug, Default)]
+struct Numbers {
+    /// A bit for each kind of number, and for each sort of array.
+    kinds: u8,
+    /// How often an array of one kind came after an array of the other.
+    changes: u8,
+}
+
+const INT: u8 = 1;
+const FLOAT: u8 = 2;
+const FROM_ANY: u8 = 4;
+const FROM_PACKED: u8 = 8;
+
+impl Numbers {
+    fn add(&mut self, kind: u8, from: u8) -> Load {
+        let was = (self.kinds & (INT | FLOAT), self.kinds & (FROM_ANY | FROM_PACKED));
+        if from == FROM_PACKED && was == (kind ^ (INT | FLOAT), FROM_PACKED) && self.changes < MAX_KIND_CHANGES {
+            self.changes += 1;
+            self.kinds = kind | from;
+        }
+        self.kinds |= kind | from;
+        match (self.kinds & (INT | FLOAT) == (INT | FLOAT), self.kinds & FROM_PACKED != 0) {
+            (false, _) => Load::Typed,
+            (true, false) => Load::Either,
+            (true, true) => Load::Mixed,
+        }
+    }
+}
+
 #[derive(Debug, Default)]
 struct Sites {
-    /// What an instruction was seen to load: a bit for each kind of number, and for each element kind of the tables.
-    numbers: HashMap<Site, u8>,
+    numbers: HashMap<Site, Numbers>,
     /// Whether an integer key was one of an element: a bit for yes, and one for no.
     elements: HashMap<Site, u8>,
     /// The metatable of tables with a shape; null once there was another one.
@@ -46,19 +80,13 @@ pub struct Seen(Rc<RefCell<Sites>>);
 impl Seen {
     /// An instruction loads a number of type `ty`, from an array with the element kind `elements`, if from one.
     pub fn number(&self, site: Site, ty: Ty, elements: Option<u8>) -> Load {
-        let element_bit = match elements {
+        let from = match elements {
             None => 0,
-            Some(ANY_ELEMENTS) => 4,
-            Some(_) => 8,
+            Some(ANY_ELEMENTS) => FROM_ANY,
+            Some(_) => FROM_PACKED,
         };
-        let mut sites = self.0.borrow_mut();
-        let kinds = sites.numbers.entry(site).or_default();
-        *kinds |= element_bit | if ty == Ty::Int { 1 } else { 2 };
-        match (*kinds & 3 == 3, *kinds & 8 != 0) {
-            (false, _) => Load::Typed,
-            (true, false) => Load::Either,
-            (true, true) => Load::Mixed,
-        }
+        let kind = if ty == Ty::Int { INT } else { FLOAT };
+        self.0.borrow_mut().numbers.entry(site).or_default().add(kind, from)
     }
 
     /// An instruction looks up an integer key, which is that of an element or not: whether it was so each time.
@@ -113,6 +141,17 @@ mod tests {
         assert_eq!(load(2, Ty::Int, Some(Ty::Int as u8)), Load::Mixed);
         seen.clear();
         assert_eq!(load(1, Ty::Float, None), Load::Typed);
+    }
+
+    #[test]
+    fn arrays_of_one_kind_each_are_told_apart_for_a_while() {
+        let seen = Seen::default();
+        let load = |ty| seen.number((ProtoAt(16), 1), ty, Some(ty as u8));
+        for ty in [Ty::Int, Ty::Float, Ty::Float, Ty::Int] {
+            assert_eq!(load(ty), Load::Typed);
+        }
+        assert_eq!(load(Ty::Float), Load::Mixed);
+        assert_eq!(load(Ty::Float), Load::Mixed);
     }
 
     #[test]

@@ -74,6 +74,10 @@ fn attach_jit(vm: &mut Vm, command: &Command, dumps: Sink) -> Rc<Jit> {
         options.hot = hot;
         options.hot_exit = options.hot_exit.min(hot);
     }
+    if command.deterministic.is_some() {
+        // A table that is not made moves the collector's next step, which a script can see.
+        options.passes_off.push("sink".to_owned());
+    }
     if let Some(bytes) = command.jit_memory {
         options.max_code = bytes;
     }

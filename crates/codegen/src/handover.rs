@@ -6,10 +6,12 @@
 //! ```text
 //! in     the caller compares the tags of the header's inputs; the code loads the payloads
 //! out    the code stores payloads that only it knows, and the fuel in front of the path;
-//!        the caller stores tags and constants, and takes the path's cost off the fuel
+//!        the caller stores tags and constants, makes sunk tables, and takes the path's cost off the fuel
 //! ```
+//!
+//! The properties of sunk tables are handed over in *spare* slots, above all that the tree has.
 
-use perilune_trace::ir::{HeaderId, Op, Ref, SnapId, Tree, Ty};
+use perilune_trace::ir::{HeaderId, Op, Recipe, Ref, SnapId, Tree, Ty};
 
 /// What the caller puts into a slot's place after an exit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,17 +30,67 @@ pub fn entry_types(tree: &Tree, header: HeaderId) -> Vec<(u32, Ty)> {
     tree.header(header).inputs.iter().map(|input| (tree.inst(*input).aux, tree.ty(*input))).collect()
 }
 
-/// What the caller puts into places after the code has left through a snapshot.
+/// A table that the caller makes after the code has left through a snapshot.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TableImage {
+    /// The address of its shape.
+    pub shape: u64,
+    /// The address of its metatable, or 0.
+    pub meta: u64,
+    /// The slot with its first property; the others are behind it.
+    pub first: u32,
+    /// How many properties it has.
+    pub count: u32,
+    /// The slots that refer to it, those of properties of other tables among them.
+    pub slots: Vec<u32>,
+}
+
+/// The tables that the caller makes after the code has left through a snapshot: first all of them, then their properties.
 #[must_use]
-pub fn exit_writes(tree: &Tree, snap: SnapId) -> Vec<SlotWrite> {
+pub fn exit_tables(tree: &Tree, snap: SnapId, spare: u32) -> Vec<TableImage> {
+    let snapshot = tree.snapshot(snap);
+    let mut next = spare;
+    let written = snapshot.slots.iter().map(|slot| (slot.slot, slot.value));
+    let refers: Vec<(u32, Ref)> = written.chain(spare_values(tree, snap, spare)).collect();
+    let image = |recipe: &Recipe| {
+        let (first, count) = (next, recipe.fields.len() as u32);
+        next += count;
+        let [shape, meta] = [recipe.shape, recipe.meta].map(|r| tree.inst(r).imm);
+        let slots = refers.iter().filter(|(_, value)| *value == recipe.object).map(|(slot, _)| *slot).collect();
+        TableImage { shape, meta, first, count, slots }
+    };
+    snapshot.sunk.iter().map(image).collect()
+}
+
+/// The properties of a snapshot's sunk tables, each with its spare slot.
+pub(crate) fn spare_values(tree: &Tree, snap: SnapId, spare: u32) -> impl Iterator<Item = (u32, Ref)> + '_ {
+    (spare..).zip(tree.snapshot(snap).sunk.iter().flat_map(|recipe| recipe.fields.iter().copied()))
+}
+
+/// How many spare slots the exits of a tree use.
+#[must_use]
+pub fn spare_slots(tree: &Tree) -> u32 {
+    let count = |recipes: &[Recipe]| recipes.iter().map(|recipe| recipe.fields.len()).sum::<usize>();
+    tree.snapshots.iter().map(|snapshot| count(&snapshot.sunk)).max().unwrap_or(0) as u32
+}
+
+/// Whether a value is a table that only the caller makes.
+pub(crate) fn is_sunk(tree: &Tree, value: Ref) -> bool {
+    tree.inst(value).op == Op::Sunk
+}
+
+/// What the caller puts into places after the code has left through a snapshot. Spare slots begin at `spare`.
+#[must_use]
+pub fn exit_writes(tree: &Tree, snap: SnapId, spare: u32) -> Vec<SlotWrite> {
     let snapshot = tree.snapshot(snap);
     let header = tree.header_of(snapshot.segment);
     let written = snapshot.slots.iter().map(|slot| (slot.slot, slot.value));
     let carried = carried_inputs(tree, snap).into_iter().map(|input| (tree.inst(input).aux, input));
     written
         .chain(carried)
+        .chain(spare_values(tree, snap, spare))
         // A number whose tag only the code knows is stored by it.
-        .filter(|(_, value)| tree.ty(*value) != Ty::Num)
+        .filter(|(_, value)| tree.ty(*value) != Ty::Num && !is_sunk(tree, *value))
         .map(|(slot, value)| SlotWrite { slot, ty: tree.ty(value), payload: constant(tree, value) })
         .filter(|write| write.payload.is_some() || !has_tag(tree, header, write.slot, write.ty))
         .collect()
@@ -107,6 +159,6 @@ snap 2 guard, pc 1, slots #1=%2
     fn tags_that_are_right_are_not_written() {
         let expected =
             [SlotWrite { slot: 3, ty: Ty::Float, payload: None }, SlotWrite { slot: 4, ty: Ty::Int, payload: Some(7) }];
-        assert_eq!(exit_writes(&tree(), SnapId(1)), expected);
+        assert_eq!(exit_writes(&tree(), SnapId(1), 9), expected);
     }
 }

@@ -33,6 +33,8 @@ pub struct Environment {
     pub room: i32,
     /// What a tree needs so that others can call its function; `None` if they must not.
     pub callable: Option<Callable>,
+    /// The first slot for what exits hand over besides slots of the tree.
+    pub spare: u32,
     /// The functions for calls of compiled functions.
     pub calls: Calls,
     /// The function that calls out: `fn(vm, exits, snapshot, func slot, nargs, nresults) -> base`, null if it did not come back.

@@ -28,7 +28,7 @@ mod lower;
 mod machine;
 mod quick;
 
-pub use handover::{SlotWrite, entry_types, exit_writes};
+pub use handover::{SlotWrite, TableImage, entry_types, exit_tables, exit_writes, spare_slots};
 pub use layout::{Callable, Calls, Environment};
 pub use machine::{Code, CodegenError, Effort, Gate, Machine};
 

@@ -5,12 +5,13 @@ use std::pin::Pin;
 use std::rc::Rc;
 
 use perilune_codegen::{
-    ANY_VERSION, CALLED, Callable, Calls, Environment, MISMATCH, RETURNED, TAIL, UNWOUND, entry_types, exit_writes,
+    ANY_VERSION, CALLED, Callable, Calls, Environment, MISMATCH, RETURNED, TAIL, UNWOUND, entry_types, exit_tables,
+    exit_writes, spare_slots,
 };
 use perilune_runtime::value::Value;
 use perilune_trace::ir::{HeaderId, SnapId, Tree};
 use perilune_vm::Vm;
-use perilune_vm::compiled::{self, FrameImage, SlotImage, Unwound};
+use perilune_vm::compiled::{self, FrameImage, SlotImage, TableImage, Unwound};
 use perilune_vm::frame;
 use perilune_vm::tier::VM_OFFSETS;
 
@@ -27,7 +28,22 @@ struct Exit {
     frames: Box<[FrameImage]>,
     top: Option<u32>,
     writes: Box<[SlotImage]>,
+    tables: Box<[TableImage]>,
     fuel: u32,
+}
+
+impl Exit {
+    /// Completes the state that the code has left, which costs so much fuel.
+    ///
+    /// # Safety
+    /// The code has left through this exit; the current frame is its root frame.
+    unsafe fn complete(&self, vm: *mut Vm, fuel: u32) {
+        // SAFETY: the caller's duty. The tables' shapes and metatables are constants of the tree, which are kept alive.
+        unsafe {
+            compiled::complete(vm, &self.writes, fuel);
+            compiled::make_tables(vm, &self.tables);
+        }
+    }
 }
 
 /// The exits of a tree, where its code finds them.
@@ -35,18 +51,23 @@ struct Exit {
 pub struct Exits {
     tree: usize,
     exits: Vec<Exit>,
+    /// The first of the slots that sunk tables are handed over in, and the one behind the last.
+    spare: u32,
+    end: u32,
 }
 
 impl Exits {
-    /// The exits of a tree.
-    pub fn of(at: usize, tree: &Tree) -> Pin<Box<Exits>> {
+    /// The exits of a tree, which has `slots` slots of its own.
+    pub fn of(at: usize, tree: &Tree, slots: u32) -> Pin<Box<Exits>> {
+        let spare = slots + 1;
         let ids = (0..).map(SnapId);
         let exits = tree.snapshots.iter().zip(ids).map(|(snapshot, id)| Exit {
             pc: snapshot.pc,
-            writes: exit_writes(tree, id)
+            writes: exit_writes(tree, id, spare)
                 .into_iter()
                 .map(|write| SlotImage { slot: write.slot, tag: write.ty as u8, payload: write.payload })
                 .collect(),
+            tables: exit_tables(tree, id, spare).into_iter().map(table_image).collect(),
             fuel: snapshot.fuel,
             frames: snapshot
                 .frames
@@ -65,7 +86,12 @@ impl Exits {
                 .collect(),
             top: snapshot.top,
         });
-        Box::pin(Exits { tree: at, exits: exits.collect() })
+        Box::pin(Exits { tree: at, exits: exits.collect(), spare, end: slots + spare_slots(tree) })
+    }
+
+    /// How many slots the code may touch, those for sunk tables among them.
+    pub fn slots(&self) -> u32 {
+        self.end
     }
 
     /// How many slots are at least from the function of a frame to that of the next.
@@ -82,6 +108,11 @@ impl Exits {
         }
         least.max(1)
     }
+}
+
+fn table_image(image: perilune_codegen::TableImage) -> TableImage {
+    let perilune_codegen::TableImage { shape, meta, first, count, slots } = image;
+    TableImage { shape, meta, first, count, slots: slots.into() }
 }
 
 /// Machine code of a tree.
@@ -139,6 +170,7 @@ pub fn environment(exits: &Pin<Box<Exits>>, callable: Option<Callable>, exit_eve
         barriers: helpers::barriers(),
         room: VM_OFFSETS.room as i32,
         callable,
+        spare: exits.spare,
         calls: Calls {
             tail: tail as *const () as u64,
             unwound: unwound as *const () as u64,
@@ -171,9 +203,9 @@ impl Compiled {
         let entries = tree.header_ids().map(types).collect();
         Compiled {
             code,
+            slots: exits.slots(),
             exits,
             entries,
-            slots: notes.slots,
             frames: notes.frames,
             most_fuel: tree.most_fuel(),
             calls: !notes.functions.is_empty(),
@@ -295,7 +327,7 @@ impl Compiled {
                 n => {
                     let snap = SnapId(n as u32);
                     let exit = &self.exits.exits[snap.index()];
-                    compiled::complete(vm, &exit.writes, exit.fuel);
+                    exit.complete(vm, exit.fuel);
                     compiled::push_frames(vm, &exit.frames, exit.pc, exit.top);
                     Outcome::Left(self.exits.tree, snap)
                 }
@@ -318,7 +350,7 @@ unsafe fn make_unwound(vm: *mut Vm) -> Outcome {
         while let Some(Unwound { exits, snap, top, flags, is_paid }) = (*vm).pop_unwound() {
             let exits = &*std::ptr::with_exposed_provenance::<Exits>(exits as usize);
             let exit = &exits.exits[snap as usize];
-            compiled::complete(vm, &exit.writes, if is_paid { 0 } else { exit.fuel });
+            exit.complete(vm, if is_paid { 0 } else { exit.fuel });
             if let (Some(callee), Some((exits, snap))) = (exit.frames.last(), (*vm).last_unwound()) {
                 // Its frame needs the function, which may have been in a register.
                 let exits = &*std::ptr::with_exposed_provenance::<Exits>(exits as usize);

@@ -109,6 +109,33 @@ impl Model {
         self.values.insert(self.place(slot), value);
     }
 
+    /// Whether slots have the same values as those of another model, where tables are the same that have the same shapes,
+    /// metatables and properties: it does not matter which cells they are in, nor how many were made for nothing.
+    #[must_use]
+    pub fn looks_like(&self, other: &Model, slots: u32) -> bool {
+        let mut met = BTreeMap::new();
+        self.fuel == other.fuel
+            && (0..slots).all(|slot| self.is_same(self.slot(slot), other, other.slot(slot), &mut met))
+    }
+
+    fn is_same(&self, value: Val, other: &Model, there: Val, met: &mut BTreeMap<u64, u64>) -> bool {
+        let made = |model: &Model, at: u64| model.made.iter().find(|(_, cell)| *cell == at).map(|(n, _)| *n);
+        let (Some(n), Some(m)) = (made(self, value.bits), made(other, there.bits)) else { return value == there };
+        if let Some(known) = met.insert(value.bits, there.bits) {
+            return known == there.bits;
+        }
+        let field = |model: &Model, at: u64, field| model.fields.get(&(at, field, 0)).copied();
+        let is_field_same = |name| field(self, value.bits, name) == field(other, there.bits, name);
+        let property = |model: &Model, at: u64, k: u64| {
+            model.value_at(field(model, at, Field::Slots).unwrap_or_default() + k * VALUE)
+        };
+        n == m
+            && value.ty == there.ty
+            && is_field_same(Field::Shape)
+            && is_field_same(Field::Meta)
+            && (0..n).all(|k| self.is_same(property(self, value.bits, k), other, property(other, there.bits, k), met))
+    }
+
     /// An empty table in the next free cell with room for `n` properties. Where its slots are, the model says already.
     fn take_cell(&mut self, n: u64, shape: u64) -> Option<u64> {
         let free = self.cells.get_mut(&n).filter(|free| !free.is_empty())?;
@@ -303,6 +330,7 @@ impl Eval<'_> {
             match self.inst(r) {
                 Ok(()) => {}
                 Err(Leave::Nowhere(r)) => return Next::Done(Outcome::Undefined(r)),
+                Err(Leave::Through(snap)) if tree.segment(id).prologue.contains(&r.0) => return self.leave(snap),
                 Err(Leave::Through(snap)) => {
                     return match tree.continuation(snap) {
                         Some(next) => Next::Segment(next),
@@ -350,6 +378,7 @@ impl Eval<'_> {
 
     /// Puts the state of a snapshot into the model.
     fn materialize(&mut self, snap: SnapId) {
+        self.make_sunk(snap);
         let snapshot = self.tree.snapshot(snap);
         let header = self.tree.header_of(snapshot.segment);
         let written: Vec<(u32, Val)> = snapshot.slots.iter().map(|slot| (slot.slot, self.val(slot.value))).collect();
@@ -366,6 +395,24 @@ impl Eval<'_> {
             self.model.set_slot(slot, value);
         }
         self.model.fuel = self.fuel - i64::from(snapshot.fuel);
+    }
+
+    /// Makes the sunk tables of a snapshot, for which there are cells.
+    fn make_sunk(&mut self, snap: SnapId) {
+        let recipes = &self.tree.snapshot(snap).sunk;
+        for recipe in recipes {
+            let [shape, meta] = [recipe.shape, recipe.meta].map(|r| self.values[r.index()]);
+            let cell = self.model.take_cell(recipe.fields.len() as u64, shape).unwrap_or_default();
+            self.model.fields.insert((cell, Field::Meta, 0), meta);
+            self.values[recipe.object.index()] = cell;
+        }
+        for recipe in recipes {
+            let cell = self.values[recipe.object.index()];
+            let slots = self.model.fields.get(&(cell, Field::Slots, 0)).copied().unwrap_or_default();
+            for (n, field) in recipe.fields.iter().enumerate() {
+                self.store_value(slots + n as u64 * VALUE, *field);
+            }
+        }
     }
 
     fn leave(&mut self, snap: SnapId) -> Next {
@@ -396,6 +443,7 @@ impl Eval<'_> {
                 self.values[r.index()] = if a == Ty::Int as u64 { b } else { bits(inst.c()) };
                 Ok(())
             }
+            Op::Sunk | Op::Gone => Ok(()),
             Op::Fuel => self.check(&inst, r, self.fuel >= i64::from(self.tree.most_fuel())),
             Op::NoCollect => self.check(&inst, r, !self.model.collects),
             Op::Call => self.call(r, &inst),

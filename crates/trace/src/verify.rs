@@ -5,7 +5,7 @@
 //! | types | operands and results are of the types that the tables of operations and helpers say |
 //! | order | what is used has run before, on the path from the header: in the same segment, or in a parent in front of the exit |
 //! | exits | what can leave has a snapshot; it belongs to the segment and stands in front of the check, with no effect between |
-//! | snapshots | values exist where the snapshot stands; inlined frames lie inside one another |
+//! | snapshots | values exist where the snapshot stands, or it makes them; inlined frames lie inside one another |
 //! | headers | inputs are `slot` instructions of the header, one for each slot; live slots ascend and hold the inputs |
 //! | hoisting | hoisted instructions are the header's own, have no effect, and use constants, inputs and hoisted values alone |
 //! | ranges | their variables are inputs of the header, their length is hoisted, their checks stand on paths of the header |
@@ -196,6 +196,12 @@ fn segment(tree: &Tree, id: SegmentId) -> Checked {
     ensure(tree.snapshot(snap).segment == id, || format!("segment {}: its end is of another segment", id.0))
 }
 
+/// Whether a value is there where a segment begins at a snapshot.
+fn is_known_before(tree: &Tree, start: Start, r: Ref) -> bool {
+    let Start::Snapshot(snap) = start else { return false };
+    is_known(tree, tree.snapshot(snap).segment, tree.snapshot(snap).at, r)
+}
+
 /// Whether a value is there in front of position `at` of a segment.
 fn is_known(tree: &Tree, id: SegmentId, at: Ref, r: Ref) -> bool {
     let Some(inst) = tree.insts.get(r.index()) else { return false };
@@ -208,6 +214,9 @@ fn is_known(tree: &Tree, id: SegmentId, at: Ref, r: Ref) -> bool {
     let (mut id, mut at) = (id, at);
     loop {
         let segment = tree.segment(id);
+        if segment.prologue.contains(&r.0) {
+            return true;
+        }
         if (segment.first..segment.end_at).contains(&r) {
             return r < at;
         }
@@ -223,8 +232,15 @@ fn inst(tree: &Tree, id: SegmentId, r: Ref) -> Checked {
     ensure(count == expected.len() && inst.args[..count].iter().all(|r| r.is_some()), || {
         format!("{} takes {} operands", inst.op.mnemonic(), expected.len())
     })?;
+    let segment = tree.segment(id);
     for (kind, operand) in expected.iter().zip(inst.operands()) {
-        ensure(is_known(tree, id, r, operand), || format!("%{} is used before it is there", operand.0))?;
+        let is_there = if segment.prologue.contains(&r.0) {
+            // Of its segment, only what is in front of it in the prologue has run.
+            segment.prologue.contains(&operand.0) && operand < r || is_known_before(tree, segment.start, operand)
+        } else {
+            is_known(tree, id, r, operand)
+        };
+        ensure(is_there, || format!("%{} is used before it is there", operand.0))?;
         let ty = tree.ty(operand);
         ensure(kind.takes(ty), || format!("{} does not take {} for {kind:?}", inst.op.mnemonic(), ty.name()))?;
     }
@@ -261,6 +277,11 @@ fn result(inst: &Inst) -> Checked {
 fn exit(tree: &Tree, id: SegmentId, r: Ref, snap: SnapId) -> Checked {
     has(tree, snap)?;
     let snapshot = tree.snapshot(snap);
+    let segment = tree.segment(id);
+    if segment.prologue.contains(&r.0) {
+        // What it makes is no effect that anything else sees.
+        return ensure(segment.start == Start::Snapshot(snap), || format!("snap {} is not where it begins", snap.0));
+    }
     ensure(snapshot.segment == id, || format!("snap {} is of another segment", snap.0))?;
     ensure(snapshot.at <= r, || format!("snap {} stands behind it", snap.0))?;
     let between = tree.body(id).filter(|other| (snapshot.at..r).contains(other));
@@ -300,12 +321,35 @@ fn check_snapshot(tree: &Tree, id: SnapId, snapshot: &Snapshot) -> Checked {
     if !ascends(&snapshot.live) {
         return Err(wrong("live slots do not ascend"));
     }
+    recipes(tree, id, snapshot)?;
     let mut outer = 0;
     for frame in &snapshot.frames {
         if frame.func < outer || frame.base <= frame.func {
             return Err(wrong("frames do not lie inside one another"));
         }
         outer = frame.base;
+    }
+    Ok(())
+}
+
+/// The sunk tables that a snapshot names, or that are properties of such, must be all that it makes.
+fn recipes(tree: &Tree, id: SnapId, snapshot: &Snapshot) -> Checked {
+    let wrong = |why: &str| Violation(format!("snap {}: {why}", id.0));
+    let is_sunk = |r: &Ref| tree.inst(*r).op == Op::Sunk;
+    let named = snapshot.slots.iter().map(|slot| slot.value);
+    for value in named.chain(snapshot.sunk.iter().flat_map(|recipe| recipe.fields.iter().copied())) {
+        if !is_known(tree, snapshot.segment, snapshot.at, value) || !tree.ty(value).is_value() {
+            return Err(wrong(&format!("%{} is no property", value.0)));
+        }
+        if is_sunk(&value) && !snapshot.sunk.iter().any(|recipe| recipe.object == value) {
+            return Err(wrong(&format!("%{} is not made", value.0)));
+        }
+    }
+    for recipe in &snapshot.sunk {
+        let is_constant = |r: Ref| r.index() < tree.insts.len() && tree.inst(r).op == Op::KPtr;
+        if !is_sunk(&recipe.object) || !is_constant(recipe.shape) || !is_constant(recipe.meta) {
+            return Err(wrong(&format!("%{} is made of nothing", recipe.object.0)));
+        }
     }
     Ok(())
 }
@@ -365,7 +409,7 @@ fn operands(inst: &Inst) -> Option<Vec<Kind>> {
         Op::Eq | Op::Ne => &[Word, Word],
         Op::Lt | Op::Le | Op::Gt | Op::Ge | Op::Below | Op::NotBelow => &[Int, Int],
         Op::FEq | Op::FNe | Op::FLt | Op::FLe | Op::FNotLt | Op::FNotLe => &[Float, Float],
-        Op::Fuel | Op::NoCollect | Op::PlaceAddr | Op::LoadPlace | Op::CallOut => &[],
+        Op::Sunk | Op::Gone | Op::Fuel | Op::NoCollect | Op::PlaceAddr | Op::LoadPlace | Op::CallOut => &[],
         Op::OffStack | Op::OffWritten | Op::UpIsPlace | Op::CallFn => &[Ptr],
         Op::Returned => &[Int],
         Op::StorePlace => &[Value],

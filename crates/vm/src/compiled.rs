@@ -13,7 +13,7 @@ use std::ptr;
 
 use perilune_bytecode::ops::Op;
 use perilune_runtime::heap::Heap;
-use perilune_runtime::object::{LuaClosure, NativeClosure, Proto, StrRef};
+use perilune_runtime::object::{LuaClosure, NativeClosure, Proto, StrRef, Table};
 use perilune_runtime::stack::{Frame, Room};
 use perilune_runtime::value::{Tag, Value};
 
@@ -58,6 +58,21 @@ pub struct SlotImage {
     pub payload: Option<u64>,
 }
 
+/// A table that compiled code has not made, for an exit that needs it. Slots are counted from the root frame's function.
+#[derive(Clone, Debug)]
+pub struct TableImage {
+    /// The address of its shape.
+    pub shape: u64,
+    /// The address of its metatable, or 0.
+    pub meta: u64,
+    /// The slot with its first property; the others are behind it.
+    pub first: u32,
+    /// How many properties it has.
+    pub count: u32,
+    /// The slots that get it: registers, and properties of other such tables.
+    pub slots: Box<[u32]>,
+}
+
 /// Whether slots have the tags that compiled code expects, counted from the function below `base`.
 ///
 /// # Safety
@@ -83,6 +98,35 @@ pub unsafe fn complete(vm: *mut Vm, writes: &[SlotImage], fuel: u32) {
             if let Some(payload) = write.payload {
                 (*place).payload = payload;
             }
+        }
+    }
+}
+
+/// Makes the tables of an exit, and puts them where they belong. Nothing is collected, nor refused for the memory limit: it
+/// is the next allocation that pays for both.
+///
+/// # Safety
+/// As for [`complete`], which has run. Shapes are of this VM and not the dictionary shape, and have `count` properties;
+/// metatables are live tables.
+pub unsafe fn make_tables(vm: *mut Vm, tables: &[TableImage]) {
+    // SAFETY: the caller's duty. The new tables are white, and nothing collects before all of them are in their places: no
+    // barrier is needed.
+    unsafe {
+        let root = (*(*(*vm).thread).frame).base.sub(1);
+        for table in tables {
+            let shape = ptr::with_exposed_provenance_mut(table.shape as usize);
+            let values = root.add(table.first as usize);
+            let made = (*vm).heap.new_record(shape, values, table.count as u16);
+            (*made.as_ptr()).meta = ptr::with_exposed_provenance_mut(table.meta as usize);
+            for slot in &table.slots {
+                *root.add(*slot as usize) = Value::table(made);
+            }
+        }
+        for table in tables {
+            // Each is in a slot, or it would not be made.
+            let Some(slot) = table.slots.first() else { continue };
+            let slots = (*pointer::<Table>(*root.add(*slot as usize))).slots;
+            ptr::copy_nonoverlapping(root.add(table.first as usize), slots, table.count as usize);
         }
     }
 }

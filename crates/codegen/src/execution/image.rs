@@ -15,11 +15,11 @@ use std::mem::{offset_of, size_of};
 use perilune_runtime::heap::{class_bytes, class_of};
 use perilune_runtime::object::{GcHeader, Kind, Str, Table, mark};
 use perilune_trace::eval::{Model, VALUE, Val};
-use perilune_trace::ir::{Helper, Tree, Ty};
+use perilune_trace::ir::{Field, Helper, Tree, Ty};
 
 use super::elf::{DATA, DATA_SIZE};
 use super::tables;
-use crate::handover::SlotWrite;
+use crate::handover::{SlotWrite, TableImage};
 use crate::layout::{self, Width};
 
 /// Offsets in the VM.
@@ -135,6 +135,45 @@ impl Image {
             }
         }
         self.set_vm(FUEL, self.vm(FUEL).wrapping_sub(fuel.into()));
+    }
+
+    /// Makes tables as the caller does after an exit, in the free cells of their sizes.
+    pub(super) fn make_tables(&mut self, tables: &[TableImage]) {
+        let place = |slot: u32| STACK + u64::from(slot) * VALUE;
+        let cells: Vec<u64> = tables.iter().map(|table| self.make_table(table)).collect();
+        for (table, cell) in tables.iter().zip(&cells) {
+            for slot in &table.slots {
+                self.set(place(*slot), &cell.to_le_bytes());
+                self.set(place(*slot) + layout::TAG as u64, &[Ty::Table as u8]);
+            }
+        }
+        for (table, cell) in tables.iter().zip(cells) {
+            for n in 0..table.count {
+                let at = (place(table.first + n) - DATA) as usize;
+                let value: Vec<u8> = self.0[at..at + VALUE as usize].to_vec();
+                self.set(cell + size_of::<Table>() as u64 + u64::from(n) * VALUE, &value);
+            }
+        }
+    }
+
+    /// A table without its properties.
+    fn make_table(&mut self, table: &TableImage) -> u64 {
+        let n = u64::from(table.count);
+        let cell = self.vm(free_list(n));
+        assert_ne!(cell, 0, "the model has a cell for each");
+        let next = self.word(cell + size_of::<GcHeader>() as u64, 8);
+        self.set_vm(free_list(n), next);
+        self.set_vm(HEAP_BYTES, self.vm(HEAP_BYTES) + class_bytes(record_class(n)) as u64);
+        let header = [Kind::Table as u8, mark::WHITE1, 0, perilune_runtime::table::EMPTY_ELEMENTS];
+        self.set(cell, &header);
+        let fields = [(Field::Shape, table.shape), (Field::Meta, table.meta), (Field::Array, 0), (Field::Hash, 0)];
+        let counts = [(Field::Kind, Ty::Int as u64), (Field::Len, 0), (Field::Cap, 0)];
+        for (field, value) in fields.into_iter().chain(counts) {
+            let (offset, width) = layout::field(field, 0);
+            self.set(cell.wrapping_add_signed(offset.into()), &value.to_le_bytes()[..width_of(width)]);
+        }
+        self.set(cell + offset_of!(Table, slot_cap) as u64, &(n << 16 | n).to_le_bytes()[..4]);
+        cell
     }
 
     /// What differs from a model, leaving out the slots of the stack that `is_live` does not name.

@@ -243,7 +243,7 @@ fn properties(cases: &mut Vec<Case>) {
 /// Records of several sizes, of which the free cells do not last for all.
 fn records(cases: &mut Vec<Case>) {
     let text = "\
-header 0 pc 1, snap 0, inputs %0=#1:int %1=#2:flt
+header 0 pc 1, snap 0, inputs %0=#1:int %1=#2:flt, live 1 2 3 4
 segment 0 from header 0
   %2 = call.newrecord ptr@20:0x50008100 2 tab -> snap 1
   %3 = load.slots %2 ptr
@@ -261,7 +261,7 @@ snap 2 service, segment 0, at 6, pc 2, slots #3=%2, fuel 1
 snap 3 service, segment 0, at 7, pc 2, slots #3=%2, fuel 1
 snap 4 service, segment 0, at 8, pc 3, slots #3=%2 #4=%7, fuel 2
 snap 5 guard, segment 0, at 10, pc 9, slots #1=%9 #3=%2 #4=%7, fuel 3
-snap 6 guard, pc 1, slots #1=%9, fuel 4
+snap 6 guard, pc 1, slots #1=%9 #3=%2 #4=%7, fuel 4
 ";
     let cells = |n: u64, count: u64| (0..count).map(move |k| object(0x20 + 8 * n + k)).collect::<Vec<u64>>();
     for (two, none, collects) in [(3, 3, false), (3, 2, false), (0, 1, false), (1, 1, true), (2, 3, false)] {

@@ -38,6 +38,9 @@ const LEAST_SAVED: usize = 3;
 impl Lowering<'_, '_, '_> {
     /// The block that execution leaves through a snapshot by.
     pub(super) fn exit_of(&mut self, snap: SnapId) -> Block {
+        if let Some((_, block)) = self.prologue.filter(|(start, _)| *start == snap) {
+            return block;
+        }
         if let Some(block) = self.exits[snap.index()] {
             return block;
         }
@@ -110,8 +113,14 @@ impl Lowering<'_, '_, '_> {
         let carried = handover::carried_inputs(self.tree, snap)
             .into_iter()
             .map(|input| Payload { value: input, slot: self.tree.inst(input).aux });
-        let is_known = |value| self.tree.ty(value).is_primitive() || handover::constant(self.tree, value).is_some();
-        let mut payloads: Vec<Payload> = written.chain(carried).filter(|payload| !is_known(payload.value)).collect();
+        let spare =
+            handover::spare_values(self.tree, snap, self.env.spare).map(|(slot, value)| Payload { value, slot });
+        let is_known = |value| {
+            let is_constant = handover::constant(self.tree, value).is_some();
+            self.tree.ty(value).is_primitive() || is_constant || handover::is_sunk(self.tree, value)
+        };
+        let all = written.chain(carried).chain(spare);
+        let mut payloads: Vec<Payload> = all.filter(|payload| !is_known(payload.value)).collect();
         payloads.sort_unstable();
         payloads
     }

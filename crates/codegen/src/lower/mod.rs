@@ -138,6 +138,8 @@ struct Lowering<'a, 'b, 'f> {
     slots_end: u32,
     /// The header to leave at when a guard fails, while a preheader is filled.
     preheader_of: Option<HeaderId>,
+    /// The snapshot where the segment begins whose prologue is filled: there is a block for leaving through it.
+    prologue: Option<(SnapId, Block)>,
     /// Guards so far, for [`Environment::exit_every`].
     guards: u32,
     signatures: Vec<(Signature, SigRef)>,
@@ -185,6 +187,7 @@ impl<'a, 'b, 'f> Lowering<'a, 'b, 'f> {
             most_fuel: i64::from(tree.most_fuel()),
             slots_end: tree.slots_end(),
             preheader_of: None,
+            prologue: None,
             guards: 0,
             signatures: Vec::new(),
         }
@@ -214,7 +217,9 @@ impl<'a, 'b, 'f> Lowering<'a, 'b, 'f> {
                 self.b.switch_to_block(block);
             }
         }
-        let mut body: Vec<Ref> = self.tree.body(id).filter(|r| !self.is_hoisted[r.index()]).collect();
+        self.prologue(id);
+        let is_run = |r: &Ref| !self.is_hoisted[r.index()] && !segment.prologue.contains(&r.0);
+        let mut body: Vec<Ref> = self.tree.body(id).filter(is_run).collect();
         let result = self.take_result(segment.end, &mut body);
         let mut rest = &body[..];
         while let [first, others @ ..] = rest {
@@ -242,6 +247,20 @@ impl<'a, 'b, 'f> Lowering<'a, 'b, 'f> {
                 self.b.ins().trap(TrapCode::unwrap_user(1));
             }
         }
+    }
+
+    /// Makes the sunk tables that a segment needs. Where that cannot be, execution leaves in front of the segment.
+    fn prologue(&mut self, id: SegmentId) {
+        let segment = self.tree.segment(id);
+        let Start::Snapshot(snap) = segment.start else { return };
+        if segment.prologue.is_empty() {
+            return;
+        }
+        let exit = self.cold_block();
+        self.pending.push((exit, snap));
+        self.prologue = Some((snap, exit));
+        segment.prologue.clone().for_each(|r| self.inst(Ref(r)));
+        self.prologue = None;
     }
 
     // Values.
@@ -358,7 +377,7 @@ impl<'a, 'b, 'f> Lowering<'a, 'b, 'f> {
     fn inst(&mut self, r: Ref) {
         let inst = *self.tree.inst(r);
         match inst.op.format() {
-            Format::Const | Format::Slot => {}
+            Format::Const | Format::Slot | Format::Gone => {}
             // Whoever takes the number takes its parts.
             Format::Binary if inst.op == Op::Num => {}
             Format::Unary | Format::Binary if inst.op.is_pure() && inst.op != Op::LoadByte => self.arith(r, &inst),

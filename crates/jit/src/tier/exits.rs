@@ -59,7 +59,9 @@ impl Jit {
             Role::Header(_) if fuel < grown.code.most_fuel() => Next::Interpret,
             Role::Header(header) => grown.left_at_header(header, snap, self, inner.recording.is_some()),
             // A segment for the exit waits for its code.
-            Role::Continued => grown.compile_after(1, self),
+            Role::Continued if grown.is_behind() => grown.compile_after(1, self),
+            // There was no memory for what the segment begins with, or the collector comes first.
+            Role::Continued => Next::Interpret,
             Role::Guard => grown.left_through_guard(snap, &self.options, inner.recording.is_some()),
         };
         match next {

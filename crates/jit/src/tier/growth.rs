@@ -11,7 +11,7 @@ use std::time::Duration;
 use perilune_bytecode::ops::Instr;
 use perilune_codegen::{Callable, Effort};
 use perilune_trace::ir::{HeaderId, Tree};
-use perilune_trace::opt::{self, PASSES};
+use perilune_trace::opt::PASSES;
 
 use super::place::{Door, Place};
 use super::{FUEL_PER_UPGRADE, Grown, Inner, Jit, MAX_TRIES, Recording};
@@ -144,20 +144,10 @@ impl Jit {
         let callable = gate.is_some().then_some(Callable { slots: notes.slots, params });
         inner.stats.compiled_instructions += tree.insts.len() as u64;
         inner.work += super::work(tree.insts.len(), effort);
-        opt::reset(tree);
         tree.set_called(callable.is_some());
-        check(tree, "recording");
-        self.dump(Phase::Ir, at, tree);
-        for pass in PASSES {
-            if pass.is_optional && self.options.passes_off.iter().any(|off| off == pass.name) {
-                continue;
-            }
-            (pass.run)(tree);
-            check(tree, pass.name);
-        }
-        self.dump(Phase::Opt, at, tree);
-        self.dump(Phase::Snap, at, &tree.snapshots_text());
-        let exits = Exits::of(at, tree);
+        let tree = &self.optimize(at, tree);
+        let exits = Exits::of(at, tree, notes.slots);
+        let callable = callable.map(|callable| Callable { slots: exits.slots(), ..callable });
         let machine = inner.machine.as_mut().ok_or(Abort::Code)?;
         let environment = environment(&exits, callable, self.options.exit_every);
         let code = machine.compile(tree, &environment, effort).map_err(|why| {
@@ -186,6 +176,28 @@ impl Jit {
             inner.functions.grown(origin.proto, compiled.clone(), tree.segments.len(), calls);
         }
         Ok(compiled)
+    }
+
+    /// What the passes make of a tree. It stays as it was recorded, for more to be recorded; only what the policy looks at is
+    /// noted there.
+    fn optimize(&self, at: usize, recorded: &mut Tree) -> Tree {
+        let mut tree = recorded.clone();
+        tree.headers.iter_mut().for_each(|header| header.ranges.clear());
+        check(&tree, "recording");
+        self.dump(Phase::Ir, at, &tree);
+        for pass in PASSES {
+            if pass.is_optional && self.options.passes_off.iter().any(|off| off == pass.name) {
+                continue;
+            }
+            (pass.run)(&mut tree);
+            check(&tree, pass.name);
+        }
+        self.dump(Phase::Opt, at, &tree);
+        self.dump(Phase::Snap, at, &tree.snapshots_text());
+        for (known, header) in recorded.headers.iter_mut().zip(&tree.headers) {
+            known.ranges.clone_from(&header.ranges);
+        }
+        tree
     }
 
     /// The work that is put into code that has proved nothing yet.

@@ -122,14 +122,7 @@ impl Builder {
     fn begin(&mut self, start: Start) {
         let segment = SegmentId(self.tree.segments.len() as u32);
         let first = Ref(self.tree.insts.len() as u32);
-        self.tree.segments.push(Segment {
-            start,
-            first,
-            end_at: first,
-            end: End::Open,
-            end_snap: None,
-            calls_out: false,
-        });
+        self.tree.segments.push(Segment::new(start, first));
         let header = self.tree.header_of(segment);
         self.segment = Some(segment);
         self.header = Some(header);
@@ -164,7 +157,7 @@ impl Builder {
                 self.calls_out = true;
             }
             Format::CallFn => self.memory.called(),
-            Format::Returned => {}
+            Format::Returned | Format::Gone => {}
             Format::Unary | Format::GuardUnary | Format::GuardPlace => drop(self.values.insert(key, r)),
             Format::Binary => {
                 if inst.op.is_pure() {
@@ -202,8 +195,20 @@ impl Builder {
                 if helper.effects() == Effects::Pure {
                     self.values.insert(key, r);
                 }
+                match helper {
+                    Helper::NewRecord => self.note_record(r, inst.a()),
+                    Helper::AddProp => self.assume(Field::Shape, inst.a(), inst.b()),
+                    _ => {}
+                }
             }
         }
+    }
+
+    /// A table was made with a shape, and without a metatable.
+    fn note_record(&mut self, table: Ref, shape: Ref) {
+        self.assume(Field::Shape, table, shape);
+        let null = self.pointer(0);
+        self.assume(Field::Meta, table, null);
     }
 
     /// The tree so far.

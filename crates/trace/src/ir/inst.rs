@@ -315,6 +315,8 @@ pub enum Format {
     CallFn,
     /// `a`, a call of a compiled function whose slot is `aux`, checked against `imm`.
     Returned,
+    /// Nothing runs.
+    Gone,
 }
 
 /// The rule for the type of an instruction's result.
@@ -448,6 +450,10 @@ macro_rules! for_each_trace_op {
             // as they are; all memory is new afterwards.
             CallFn "callfn" CallFn Is(Ty::Int) "how many results the compiled function in slot `aux` has; they are in their places from there on";
             Returned "returned" Returned Is(Ty::Void) "the call `a` has had `imm` results";
+
+            // What `opt::sink` leaves of allocations that the path can do without.
+            Sunk "sunk" Gone Is(Ty::Table) "a table that only exits make, as their snapshots tell";
+            Gone "gone" Gone Is(Ty::Void) "an instruction that was about a sunk table";
         }
     };
 }
@@ -509,7 +515,7 @@ impl Op {
             Format::StoreProp | Format::StoreElem | Format::StoreUp | Format::StoreField | Format::Call => false,
             // An address of the stack is good until a call moves it.
             Format::Place | Format::GuardPlace | Format::LoadPlace | Format::StorePlace => false,
-            Format::CallOut | Format::CallFn | Format::Returned => false,
+            Format::CallOut | Format::CallFn | Format::Returned | Format::Gone => false,
         }
     }
 
@@ -676,7 +682,8 @@ impl Inst {
             | Format::StorePlace
             | Format::CallOut
             | Format::CallFn
-            | Format::Returned => None,
+            | Format::Returned
+            | Format::Gone => None,
         }
     }
 }

@@ -26,8 +26,8 @@ use std::fmt;
 use super::helper::Helper;
 use super::inst::{Field, Format, Inst, Op, Ref, ResultType, Ty};
 use super::tree::{
-    End, ExitKind, Header, HeaderId, InlinedFrame, ProtoId, Range, Segment, SegmentId, SnapId, SnapSlot, Snapshot,
-    Start, Tree,
+    End, ExitKind, Header, HeaderId, InlinedFrame, ProtoId, Range, Recipe, Segment, SegmentId, SnapId, SnapSlot,
+    Snapshot, Start, Tree,
 };
 
 /// Where a text makes no sense, and why.
@@ -130,6 +130,11 @@ impl Parser {
         if let (Where::Header, Some(rest)) = (self.place, line.strip_prefix("range ")) {
             let range = self.range(rest)?;
             self.headers.last_mut().ok_or("no header")?.ranges.push(range);
+            return Ok(());
+        }
+        if let (Where::Snapshot, Some(rest)) = (self.place, line.strip_prefix("sunk ")) {
+            let recipe = self.recipe(rest)?;
+            self.snapshots.last_mut().ok_or("no snapshot")?.sunk.push(recipe);
             return Ok(());
         }
         match (self.place, line.strip_prefix("hoisted ")) {
@@ -356,6 +361,20 @@ impl Parser {
         })
     }
 
+    /// `%1 shape ptr@9 meta null fields %4 1.5`
+    fn recipe(&mut self, rest: &str) -> Parsed<Recipe> {
+        let words: Vec<&str> = rest.split_whitespace().collect();
+        let [object, "shape", shape, "meta", meta, "fields", fields @ ..] = &words[..] else {
+            return Err(format!("'{rest}' is no sunk table"));
+        };
+        Ok(Recipe {
+            object: number_of(object)?,
+            shape: self.operand(shape)?,
+            meta: self.operand(meta)?,
+            fields: fields.iter().map(|field| self.operand(field)).collect::<Parsed<_>>()?,
+        })
+    }
+
     /// `%3=#4:int`
     fn input(&mut self, item: &str, header: u32) -> Parsed<Ref> {
         let wrong = || format!("'{item}' is no input");
@@ -377,8 +396,7 @@ impl Parser {
         };
         // An empty one is behind the one before.
         let here = self.segments.last().map_or(Ref(0), |last| last.end_at);
-        let (first, end_at) = (here, here);
-        let mut segment = Segment { start, first, end_at, end: End::Open, end_snap: None, calls_out: false };
+        let mut segment = Segment::new(start, here);
         let mut is_placed = false;
         for part in parts {
             if part == "calls out" {
@@ -386,6 +404,8 @@ impl Parser {
             } else if let Some((first, end)) = part.strip_prefix("insts ").and_then(|range| range.split_once("..")) {
                 (segment.first, segment.end_at) = (Ref(plain(first)?), Ref(plain(end)?));
                 is_placed = true;
+            } else if let Some((first, end)) = part.strip_prefix("makes ").and_then(|range| range.split_once("..")) {
+                segment.prologue = plain(first)?..plain(end)?;
             } else {
                 return Err(format!("'{part}' of a segment"));
             }
@@ -475,6 +495,9 @@ impl Parser {
         insts.iter_mut().for_each(|inst| inst.args.iter_mut().for_each(move_to));
         for snapshot in &mut self.snapshots {
             snapshot.slots.iter_mut().for_each(|slot| move_to(&mut slot.value));
+            for recipe in &mut snapshot.sunk {
+                [&mut recipe.shape, &mut recipe.meta].into_iter().chain(&mut recipe.fields).for_each(move_to);
+            }
         }
         for segment in &mut self.segments {
             if let End::Tail(_, cell) = &mut segment.end {

@@ -19,7 +19,7 @@
 use std::fmt::{self, Write};
 
 use super::inst::{Format, Inst, Op, Ref, Ty};
-use super::tree::{End, ExitKind, Header, InlinedFrame, Range, SegmentId, Snapshot, Start, Tree};
+use super::tree::{End, ExitKind, Header, InlinedFrame, Range, Recipe, SegmentId, Snapshot, Start, Tree};
 
 impl fmt::Display for Tree {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -154,6 +154,9 @@ impl Text<'_> {
             Start::Snapshot(snap) => write!(f, "segment {} from snap {}", id.0, snap.0)?,
         }
         write!(f, ", insts {}..{}", segment.first.0, segment.end_at.0)?;
+        if !segment.prologue.is_empty() {
+            write!(f, ", makes {}..{}", segment.prologue.start, segment.prologue.end)?;
+        }
         writeln!(f, "{}", if segment.calls_out { ", calls out" } else { "" })?;
         for r in self.tree.body(id) {
             self.inst(f, r)?;
@@ -234,7 +237,18 @@ impl Text<'_> {
             }
         }
         writeln!(f)?;
-        frames(f, &snapshot.frames)
+        frames(f, &snapshot.frames)?;
+        snapshot.sunk.iter().try_for_each(|recipe| self.recipe(f, recipe))
+    }
+
+    fn recipe(&self, f: &mut fmt::Formatter<'_>, recipe: &Recipe) -> fmt::Result {
+        let Recipe { object, shape, meta, fields } = recipe;
+        let text = |r: &Ref| self.tree.operand_text(*r);
+        write!(f, "  sunk {} shape {} meta {} fields", text(object), text(shape), text(meta))?;
+        for field in fields {
+            write!(f, " {}", text(field))?;
+        }
+        writeln!(f)
     }
 }
 

@@ -80,6 +80,19 @@ pub struct SnapSlot {
     pub value: Ref,
 }
 
+/// A table that the path has not made, as it is in the state of a snapshot.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Recipe {
+    /// What stands for the table: a `Sunk` instruction.
+    pub object: Ref,
+    /// Its shape.
+    pub shape: Ref,
+    /// Its metatable, or null.
+    pub meta: Ref,
+    /// Its properties, in the order of the shape: values, or further sunk tables.
+    pub fields: Vec<Ref>,
+}
+
 /// Why execution leaves through a snapshot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ExitKind {
@@ -116,6 +129,8 @@ pub struct Snapshot {
     pub in_place: Vec<u32>,
     /// All slots that hold something here, in ascending order.
     pub live: Vec<u32>,
+    /// The tables that must be made, in the order of their instructions. Filled by `opt::sink`.
+    pub sunk: Vec<Recipe>,
 }
 
 impl Snapshot {
@@ -134,6 +149,7 @@ impl Snapshot {
             calls_out: false,
             in_place: Vec::new(),
             live: Vec::new(),
+            sunk: Vec::new(),
         }
     }
 }
@@ -234,12 +250,24 @@ pub struct Segment {
     pub end_snap: Option<SnapId>,
     /// Whether the path from the header calls out of the tree: then slots that it has not written may have changed.
     pub calls_out: bool,
+    /// The positions of instructions that run first: they make sunk tables of its parents, which it needs. They leave through
+    /// the snapshot where it begins. Filled by `opt::sink`.
+    pub prologue: std::ops::Range<u32>,
+}
+
+impl Segment {
+    /// A segment that begins somewhere, to be recorded.
+    #[must_use]
+    pub fn new(start: Start, first: Ref) -> Segment {
+        let (end, end_snap, calls_out) = (End::Open, None, false);
+        Segment { start, first, end_at: first, end, end_snap, calls_out, prologue: 0..0 }
+    }
 }
 
 /// Paths through bytecode that are compiled together.
 #[derive(Clone, Debug, Default)]
 pub struct Tree {
-    /// All instructions. Those of a segment are consecutive, constants and inputs may stand among them.
+    /// All instructions. Those of a segment are consecutive but for its prologue; constants and inputs may stand among them.
     pub insts: Vec<Inst>,
     /// The ways out.
     pub snapshots: Vec<Snapshot>,
@@ -274,10 +302,12 @@ impl Tree {
         &self.segments[id.index()]
     }
 
-    /// The instructions of a segment, without constants and inputs.
+    /// The instructions of a segment in the order in which they run, without constants and inputs.
     pub fn body(&self, id: SegmentId) -> impl DoubleEndedIterator<Item = Ref> + '_ {
         let segment = self.segment(id);
-        (segment.first.0..segment.end_at.0)
+        let prologue = segment.prologue.clone();
+        prologue
+            .chain(segment.first.0..segment.end_at.0)
             .map(Ref)
             .filter(|r| !matches!(self.inst(*r).op.format(), Format::Const | Format::Slot))
     }
@@ -312,7 +342,7 @@ impl Tree {
     /// Whether `inst` stores into an object that its own path has made: nothing that was there before changes.
     #[must_use]
     pub fn initializes(&self, inst: &Inst) -> bool {
-        inst.op == Op::StoreProp && self.is_new(self.owner(inst.a()))
+        matches!(inst.op, Op::StoreProp | Op::StoreField) && self.is_new(self.owner(inst.a()))
     }
 
     /// Whether running `inst` may change memory of `class`.

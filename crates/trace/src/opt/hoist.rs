@@ -171,7 +171,8 @@ impl<'a> Hoist<'a> {
             | Format::StorePlace
             | Format::CallOut
             | Format::CallFn
-            | Format::Returned => false,
+            | Format::Returned
+            | Format::Gone => false,
         }
     }
 

@@ -5,6 +5,7 @@
 pub mod hoist;
 pub mod places;
 pub mod ranges;
+pub mod sink;
 
 use crate::ir::Tree;
 
@@ -20,18 +21,10 @@ pub struct Pass {
 
 /// All passes, in the order in which they run.
 pub const PASSES: &[Pass] = &[
+    // First: what it removes changes nothing that the others look for.
+    Pass { name: "sink", is_optional: true, run: sink::run },
     Pass { name: "hoist", is_optional: true, run: hoist::run },
     Pass { name: "ranges", is_optional: true, run: ranges::run },
     // Exits rely on it.
     Pass { name: "places", is_optional: false, run: places::run },
 ];
-
-/// Forgets what passes have found out of a tree that has grown since.
-pub fn reset(tree: &mut Tree) {
-    for header in &mut tree.headers {
-        header.hoisted.clear();
-        header.ranges.clear();
-        header.stale.clear();
-        header.untagged.clear();
-    }
-}

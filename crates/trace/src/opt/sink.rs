@@ -1,0 +1,458 @@
+//! Leaves out tables that the path makes and nobody but an exit would see.
+//!
+//! A table that lives for one expression, such as the sum of two vectors, is known in every part while the path is recorded:
+//! what is read from it is forwarded, and all that is left of it are stores. Such a table is *sunk*: it is not made where the
+//! program says so, but where somebody needs it.
+//!
+//! * An exit needs it if it is in a slot there, or a property of another table that is. The snapshot gets a *recipe* for
+//!   it, by which whoever runs the code makes it on the way out.
+//! * A side segment needs it if it does anything with it that cannot be left out as well. The segment gets a *prologue* that
+//!   makes it, as it is where the segment begins. Paths that do not need it never pay.
+//! * If the segment that makes it needs it, it is made there as ever.
+//!
+//! ```text
+//! %4  = call.newrecord ptr@3 1 tab -> snap 1        %4  = sunk tab
+//! %5  = load.slots %4 ptr                           %5    gone
+//! %6    stprop %5 %0 [0 of ptr@3]                   %6    gone
+//! %7    nocoll -> snap 2                            %7    gone
+//! %8    lt %0 9 -> snap 3                           %8    lt %0 9 -> snap 3
+//! snap 3 ..., slots #2=%4                           snap 3 ..., slots #2=%4
+//!                                                     sunk %4 shape ptr@3 meta null fields %0
+//! ```
+//!
+//! What a segment needs is a least fixed point: a table that is stored into one that is needed is needed too.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::ir::{End, Field, Format, Helper, Inst, Op, Recipe, Ref, SegmentId, SnapId, Start, Tree, Ty};
+
+/// Sinks all tables of a tree that can be.
+pub fn run(tree: &mut Tree) {
+    if tree.insts.iter().any(|inst| inst.helper() == Some(Helper::NewRecord)) {
+        let needed = find_needed(tree);
+        Sink { null: constant(tree, Inst::new(Op::KPtr, Ty::Ptr)), tree, needed }.run();
+    }
+}
+
+/// By segment, the tables from outside of it that it needs, and those of its own that it makes as ever.
+type Needed = BTreeSet<(SegmentId, Ref)>;
+
+/// A table as the path has made it so far.
+#[derive(Clone, Debug)]
+struct Made {
+    shape: Ref,
+    meta: Option<Ref>,
+    fields: Vec<Option<Ref>>,
+}
+
+/// What is sunk at some point of a path.
+#[derive(Clone, Debug, Default)]
+struct Sunk {
+    tables: BTreeMap<Ref, Made>,
+    /// Pointers to slots of these tables, and whose.
+    slots: BTreeMap<Ref, Ref>,
+    /// What has become of tables that were sunk further up the path, and of pointers to their slots.
+    renamed: BTreeMap<Ref, Ref>,
+}
+
+/// What an instruction does with sunk tables.
+#[derive(Debug, PartialEq, Eq)]
+enum Step {
+    /// Nothing.
+    None,
+    /// It only makes one what it is.
+    Builds,
+    /// It takes these otherwise.
+    Needs(Vec<Ref>),
+}
+
+impl Sunk {
+    /// The sunk table that an operand is, or points into.
+    fn table_of(&self, r: Ref) -> Option<Ref> {
+        if self.tables.contains_key(&r) { Some(r) } else { self.slots.get(&r).copied() }
+    }
+
+    /// An instruction runs, which is none that makes a table.
+    fn step(&mut self, tree: &Tree, r: Ref, inst: &Inst) -> Step {
+        let first = inst.operands().next().unwrap_or(Ref::NONE);
+        let is_table = self.tables.contains_key(&first);
+        match inst.op {
+            Op::Load if is_table && inst.field() == Some(Field::Slots) => {
+                self.slots.insert(r, first);
+                return Step::Builds;
+            }
+            Op::StoreProp => {
+                if let Some(made) = self.slots.get(&first).and_then(|owner| self.tables.get_mut(owner)) {
+                    let n = inst.aux as usize;
+                    made.fields.resize(made.fields.len().max(n + 1), None);
+                    made.fields[n] = Some(inst.b());
+                    return Step::Builds;
+                }
+            }
+            Op::StoreField if inst.field() == Some(Field::Meta) && tree.inst(inst.b()).op == Op::KPtr => {
+                if let Some(made) = self.tables.get_mut(&first) {
+                    made.meta = Some(inst.b());
+                    return Step::Builds;
+                }
+            }
+            Op::Barrier if is_table => return Step::Builds,
+            Op::Call if inst.helper() == Some(Helper::AddProp) => {
+                if let Some(made) = self.tables.get_mut(&first) {
+                    made.shape = inst.b();
+                    made.fields.push(Some(inst.c()));
+                    return Step::Builds;
+                }
+            }
+            _ => {}
+        }
+        let needs: Vec<Ref> = inst.operands().filter_map(|operand| self.table_of(operand)).collect();
+        if needs.is_empty() { Step::None } else { Step::Needs(needs) }
+    }
+
+    /// The sunk tables that are in slots of a snapshot, and those that they refer to.
+    fn seen_by(&self, tree: &Tree, snap: SnapId) -> BTreeSet<Ref> {
+        let mut seen = BTreeSet::new();
+        let slots = tree.snapshot(snap).slots.iter().map(|slot| slot.value);
+        let mut open: Vec<Ref> = slots.filter(|value| self.tables.contains_key(value)).collect();
+        while let Some(table) = open.pop() {
+            if seen.insert(table) {
+                open.extend(self.fields_of(table));
+            }
+        }
+        seen
+    }
+
+    /// The sunk tables that are properties of one.
+    fn fields_of(&self, table: Ref) -> impl Iterator<Item = Ref> + '_ {
+        let fields = self.tables.get(&table).into_iter().flat_map(|made| &made.fields);
+        fields.filter_map(|field| field.filter(|value| self.tables.contains_key(value)))
+    }
+
+    /// Whether all properties of a table have been stored.
+    fn is_complete(&self, table: Ref) -> bool {
+        self.tables.get(&table).is_none_or(|made| made.fields.iter().all(Option::is_some))
+    }
+
+    fn forget(&mut self, table: Ref) {
+        self.tables.remove(&table);
+        self.slots.retain(|_, owner| *owner != table);
+    }
+}
+
+/// The table that an instruction makes, if it can be sunk.
+fn made_by(tree: &Tree, inst: &Inst) -> Option<Made> {
+    let is_record = inst.helper() == Some(Helper::NewRecord) && tree.inst(inst.a()).op == Op::KPtr;
+    is_record.then(|| Made { shape: inst.a(), meta: None, fields: Vec::new() })
+}
+
+/// The snapshots of each segment, in the order of their places.
+fn snapshots(tree: &Tree) -> Vec<Vec<SnapId>> {
+    let mut of = vec![Vec::new(); tree.segments.len()];
+    for id in (0..tree.snapshots.len() as u32).map(SnapId) {
+        if let Some(list) = of.get_mut(tree.snapshot(id).segment.index()) {
+            list.push(id);
+        }
+    }
+    for list in &mut of {
+        list.sort_by_key(|id| tree.snapshot(*id).at);
+    }
+    of
+}
+
+/// The instructions of a segment as they were recorded.
+fn recorded(tree: &Tree, id: SegmentId) -> Vec<Ref> {
+    let segment = tree.segment(id);
+    let is_run = |r: &Ref| !matches!(tree.inst(*r).op.format(), Format::Const | Format::Slot);
+    (segment.first.0..segment.end_at.0).map(Ref).filter(is_run).collect()
+}
+
+fn find_needed(tree: &Tree) -> Needed {
+    let mut needed = Needed::new();
+    let snapshots = snapshots(tree);
+    loop {
+        let known = needed.len();
+        let mut at_snaps: BTreeMap<SnapId, Sunk> = BTreeMap::new();
+        for id in tree.segment_ids() {
+            let mut sunk = match tree.segment(id).start {
+                Start::Header(_) => Sunk::default(),
+                Start::Snapshot(snap) => at_snaps.get(&snap).cloned().unwrap_or_default(),
+            };
+            let here: Vec<Ref> = sunk.tables.keys().copied().filter(|table| needed.contains(&(id, *table))).collect();
+            for table in &here {
+                needed.extend(sunk.fields_of(*table).map(|field| (id, field)));
+            }
+            here.iter().for_each(|table| sunk.forget(*table));
+            let mut snaps = snapshots[id.index()].iter().peekable();
+            for r in recorded(tree, id).into_iter().chain([tree.segment(id).end_at]) {
+                while let Some(snap) = snaps.next_if(|snap| tree.snapshot(**snap).at <= r) {
+                    let incomplete = sunk.seen_by(tree, *snap).into_iter().filter(|table| !sunk.is_complete(*table));
+                    needed.extend(incomplete.map(|table| (id, table)));
+                    at_snaps.insert(*snap, sunk.clone());
+                }
+                if r == tree.segment(id).end_at {
+                    break;
+                }
+                let inst = tree.inst(r);
+                if let Some(made) = made_by(tree, inst).filter(|_| !needed.contains(&(id, r))) {
+                    sunk.tables.insert(r, made);
+                } else if let Step::Needs(tables) = sunk.step(tree, r, inst) {
+                    needed.extend(tables.into_iter().map(|table| (id, table)));
+                }
+                if let Some(snap) = inst.snap.filter(|_| matches!(inst.op, Op::CallOut | Op::CallFn | Op::Returned)) {
+                    // The state is in memory during the call.
+                    needed.extend(sunk.seen_by(tree, snap).into_iter().map(|table| (id, table)));
+                }
+            }
+            let goes_on = match tree.segment(id).end {
+                End::Around(_) | End::Enter(_) => tree.segment(id).end_snap,
+                End::Return(snap, _) | End::Tail(snap, _) => Some(snap),
+                End::Exit(_) | End::Open => None,
+            };
+            if let Some(snap) = goes_on {
+                needed.extend(sunk.seen_by(tree, snap).into_iter().map(|table| (id, table)));
+            }
+        }
+        if needed.len() == known {
+            return needed;
+        }
+    }
+}
+
+/// The number of a constant, which is added if it is not there.
+fn constant(tree: &mut Tree, constant: Inst) -> Ref {
+    let at = tree.insts.iter().position(|inst| *inst == constant);
+    Ref(at.unwrap_or_else(|| {
+        tree.insts.push(constant);
+        tree.insts.len() - 1
+    }) as u32)
+}
+
+/// Changes the tree by what was found.
+struct Sink<'a> {
+    tree: &'a mut Tree,
+    needed: Needed,
+    null: Ref,
+}
+
+impl Sink<'_> {
+    fn run(mut self) {
+        let snapshots = snapshots(self.tree);
+        let mut at_snaps: BTreeMap<SnapId, Sunk> = BTreeMap::new();
+        for id in self.tree.segment_ids() {
+            let mut sunk = match self.tree.segment(id).start {
+                Start::Header(_) => Sunk::default(),
+                Start::Snapshot(snap) => {
+                    let mut sunk = at_snaps.get(&snap).cloned().unwrap_or_default();
+                    self.make(&mut sunk, id, snap);
+                    sunk
+                }
+            };
+            // Whether a table was made since the last look at the collector.
+            let mut is_collector_fed = !self.tree.segment(id).prologue.is_empty();
+            let mut snaps = snapshots[id.index()].iter().peekable();
+            for r in recorded(self.tree, id).into_iter().chain([self.tree.segment(id).end_at]) {
+                while let Some(snap) = snaps.next_if(|snap| self.tree.snapshot(**snap).at <= r) {
+                    self.state(&sunk, *snap);
+                    at_snaps.insert(*snap, sunk.clone());
+                }
+                if r < self.tree.segment(id).end_at {
+                    self.inst(&mut sunk, id, r, &mut is_collector_fed);
+                }
+            }
+        }
+    }
+
+    fn inst(&mut self, sunk: &mut Sunk, id: SegmentId, r: Ref, is_collector_fed: &mut bool) {
+        for operand in &mut self.tree.insts[r.index()].args {
+            *operand = sunk.renamed.get(operand).copied().unwrap_or(*operand);
+        }
+        let inst = *self.tree.inst(r);
+        if let Some(made) = made_by(self.tree, &inst).filter(|_| !self.needed.contains(&(id, r))) {
+            sunk.tables.insert(r, made);
+            self.tree.insts[r.index()] = Inst::new(Op::Sunk, Ty::Table);
+            return;
+        }
+        let is_done = match inst.op {
+            Op::NoCollect => !std::mem::take(is_collector_fed),
+            _ => sunk.step(self.tree, r, &inst) == Step::Builds,
+        };
+        if is_done {
+            self.tree.insts[r.index()] = Inst::new(Op::Gone, Ty::Void);
+        } else {
+            *is_collector_fed |= matches!(inst.op.format(), Format::Call | Format::CallOut | Format::CallFn);
+        }
+    }
+
+    /// Makes what a segment needs of its parents, in its prologue. A collector step comes before that if one is due.
+    fn make(&mut self, sunk: &mut Sunk, id: SegmentId, snap: SnapId) {
+        let tables: Vec<(Ref, Made)> = sunk.tables.iter().map(|(r, made)| (*r, made.clone())).collect();
+        let tables: Vec<(Ref, Made)> = tables.into_iter().filter(|(r, _)| self.needed.contains(&(id, *r))).collect();
+        if tables.is_empty() {
+            return;
+        }
+        let count = |made: &Made| Inst { imm: made.fields.len() as u64, ..Inst::new(Op::KInt, Ty::Int) };
+        let counts: Vec<Ref> = tables.iter().map(|(_, made)| constant(self.tree, count(made))).collect();
+        let first = self.tree.insts.len() as u32;
+        let snap = Some(snap);
+        self.push(Inst { snap, ..Inst::new(Op::NoCollect, Ty::Void) });
+        for ((table, made), count) in tables.iter().zip(counts) {
+            let (imm, args) = (Helper::NewRecord as u64, [made.shape, count, Ref::NONE]);
+            let new = self.push(Inst { imm, args, snap, ..Inst::new(Op::Call, Ty::Table) });
+            sunk.renamed.insert(*table, new);
+        }
+        for (table, made) in &tables {
+            self.fill(sunk, *table, made);
+            sunk.forget(*table);
+        }
+        self.tree.segments[id.index()].prologue = first..self.tree.insts.len() as u32;
+    }
+
+    fn fill(&mut self, sunk: &mut Sunk, table: Ref, made: &Made) {
+        let new = sunk.renamed[&table];
+        let args = [new, Ref::NONE, Ref::NONE];
+        let slots = self.push(Inst { args, imm: Field::Slots as u64, ..Inst::new(Op::Load, Ty::Ptr) });
+        let pointers: Vec<Ref> = sunk.slots.iter().filter(|(_, owner)| **owner == table).map(|(r, _)| *r).collect();
+        sunk.renamed.extend(pointers.into_iter().map(|pointer| (pointer, slots)));
+        let imm = self.tree.inst(made.shape).imm;
+        for (aux, field) in (0..).zip(&made.fields) {
+            let Some(field) = field else { continue };
+            let value = sunk.renamed.get(field).copied().unwrap_or(*field);
+            self.push(Inst { args: [slots, value, Ref::NONE], aux, imm, ..Inst::new(Op::StoreProp, Ty::Void) });
+        }
+        if let Some(meta) = made.meta {
+            let args = [new, meta, Ref::NONE];
+            self.push(Inst { args, imm: Field::Meta as u64, ..Inst::new(Op::StoreField, Ty::Void) });
+        }
+    }
+
+    fn push(&mut self, inst: Inst) -> Ref {
+        self.tree.insts.push(inst);
+        Ref(self.tree.insts.len() as u32 - 1)
+    }
+
+    /// What a snapshot says of tables.
+    fn state(&mut self, sunk: &Sunk, snap: SnapId) {
+        let now = |value: Ref| sunk.renamed.get(&value).copied().unwrap_or(value);
+        let seen = sunk.seen_by(self.tree, snap).into_iter();
+        let recipes = seen.map(|object| {
+            let made = &sunk.tables[&object];
+            let fields = made.fields.iter().map(|field| field.map_or(self.null, now)).collect();
+            Recipe { object, shape: made.shape, meta: made.meta.unwrap_or(self.null), fields }
+        });
+        let recipes = recipes.collect();
+        let snapshot = &mut self.tree.snapshots[snap.index()];
+        snapshot.sunk = recipes;
+        for slot in &mut snapshot.slots {
+            slot.value = now(slot.value);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::ir::Tree;
+
+    /// The lines of a tree after the pass, from the first segment on.
+    fn sunk(text: &str) -> Vec<String> {
+        let mut tree: Tree = text.parse().unwrap_or_else(|why| panic!("{why}"));
+        super::run(&mut tree);
+        assert_eq!(crate::verify::verify(&tree), Ok(()), "{tree}");
+        let text = tree.to_string();
+        assert_eq!(text.parse::<Tree>().map(|tree| tree.to_string()).as_ref(), Ok(&text), "it can be read again");
+        text.lines().skip(2).map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect()
+    }
+
+    fn has(lines: &[String], line: &str) -> bool {
+        lines.iter().any(|other| other == line)
+    }
+
+    const TEMPORARY: &str = "\
+header 0 pc 1, snap 0, inputs %0=#1:int %1=#2:tab
+segment 0 from header 0
+  %2 = call.newrecord ptr@20 1 tab -> snap 1
+  %3 = load.slots %2 ptr
+  %4 stprop %3 [0 of ptr@20] %0
+  %5 nocoll -> snap 2
+  %6 = add %0 1 int
+  %7 lt %6 9 -> snap 3
+  around header 0, snap 4
+snap 0 guard, pc 1
+snap 1 service, pc 1
+snap 2 service, segment 0, at 5, pc 2, slots #3=%2
+snap 3 guard, segment 0, at 7, pc 5, slots #1=%6 #3=%2
+snap 4 guard, pc 1, slots #1=%6
+";
+
+    #[test]
+    fn exits_make_what_they_show() {
+        let lines = sunk(TEMPORARY);
+        for line in ["%2 = sunk tab", "%3 gone", "%4 gone", "%5 gone"] {
+            assert!(has(&lines, line), "{line}: {lines:#?}");
+        }
+        let is_recipe =
+            |line: &&String| line.starts_with("sunk %2 shape ptr@") && line.ends_with(" meta null fields %0");
+        assert_eq!(lines.iter().filter(is_recipe).count(), 2, "{lines:#?}");
+    }
+
+    #[test]
+    fn what_the_segment_needs_is_made_as_ever() {
+        // It stays in a slot, it is looked at, another function sees it, a table that stays refers to it.
+        let cases = [
+            ("snap 4 guard, pc 1, slots #1=%6", "snap 4 guard, pc 1, slots #1=%6 #3=%2", "live 1 2 3"),
+            ("%7 lt %6 9 -> snap 3", "%7 ne %2 %1 -> snap 3", "live 1 2"),
+            ("%7 lt %6 9 -> snap 3", "%7 callout #4 0 to 0 -> snap 3", "live 1 2"),
+            ("%7 lt %6 9 -> snap 3", "%7 stprop %3 [1 of ptr@20] 3\n  %8 barrier %1 %2", "live 1 2"),
+        ];
+        for (from, to, live) in cases {
+            assert!(TEMPORARY.contains(from));
+            let lines = sunk(&TEMPORARY.replace("%1=#2:tab", &format!("%1=#2:tab, {live}")).replace(from, to));
+            assert!(lines.iter().any(|line| line.starts_with("%2 = call.newrecord")), "{to}: {lines:#?}");
+            assert!(lines.iter().any(|line| line.starts_with("%5 nocoll")), "{to}");
+        }
+    }
+
+    #[test]
+    fn a_side_segment_makes_what_it_needs_itself() {
+        let side =
+            "segment 1 from snap 3\n  %8 ne %2 %1 -> snap 5\n  %9 stprop %3 [0 of ptr@20] 4\n  exit snap 6\nsnap 0";
+        let text = TEMPORARY.replacen("snap 0 guard", &format!("{side} guard"), 1)
+            + "snap 5 guard, segment 1, at 8, pc 6, slots #1=%6 #3=%2\nsnap 6 end, pc 7, slots #3=%2\n";
+        let lines = sunk(&text);
+        assert!(has(&lines, "%2 = sunk tab"), "{lines:#?}");
+        let made = lines.iter().position(|line| line.contains("call.newrecord")).expect("it is made");
+        let names = |line: &String| line.split(' ').next().unwrap_or_default().to_owned();
+        assert_eq!(lines[made - 1].split(' ').nth(1), Some("nocoll"), "the collector comes first");
+        let (table, slots) = (names(&lines[made]), names(&lines[made + 1]));
+        assert!(has(&lines, &format!("%8 ne {table} %1 -> snap 5")), "{lines:#?}");
+        assert!(lines.iter().any(|line| line.starts_with(&format!("%9 stprop {slots} 4"))), "{lines:#?}");
+        assert!(lines.iter().any(|line| line.starts_with("snap 6") && line.ends_with(&format!("#3={table}"))));
+    }
+
+    /// A slot has the outer one of two tables.
+    const NESTED: &str = "\
+header 0 pc 1, snap 0, inputs %0=#1:int %1=#2:tab
+segment 0 from header 0
+  %2 = call.newrecord ptr@20 1 tab -> snap 1
+  %3 = load.slots %2 ptr
+  %4 stprop %3 [0 of ptr@20] %0
+  %5 = call.newrecord ptr@21 1 tab -> snap 2
+  %6 = load.slots %5 ptr
+  %7 stprop %6 [0 of ptr@21] %2
+  %8 = add %0 1 int
+  %9 lt %8 9 -> snap 3
+  around header 0, snap 4
+snap 0 guard, pc 1
+snap 1 service, pc 1
+snap 2 service, segment 0, at 5, pc 2, slots #4=%2
+snap 3 guard, segment 0, at 9, pc 5, slots #1=%8 #3=%5
+snap 4 guard, pc 1, slots #1=%8
+";
+
+    #[test]
+    fn a_property_of_what_is_needed_is_needed() {
+        assert!(has(&sunk(NESTED), "%2 = sunk tab"));
+        let text = NESTED.replace("%1=#2:tab", "%1=#2:tab, live 1 2 3");
+        let lines = sunk(&text.replace("snap 4 guard, pc 1, slots #1=%8", "snap 4 guard, pc 1, slots #1=%8 #3=%5"));
+        assert!(!has(&lines, "%2 = sunk tab"), "{lines:#?}");
+    }
+}

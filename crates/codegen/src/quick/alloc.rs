@@ -1,5 +1,5 @@
-//! Registers by linear scan (Poletto and Sarkar, 1999): intervals in the order of their beginnings, each gets a register that
-//! is free, or else the one of lesser weight among it and those that hold one goes to the stack, for all of its life.
+//! Registers by priority (Chow and Hennessy, 1990): what is worth most for each number of its life comes first, and gets a register
+//! that is free in all of its spans. What finds none goes to the stack, for all of its life.
 //!
 //! Three registers are kept back: operations, moves and calls use them as they need. Calls destroy most of the others; what is
 //! alive across one is saved and fetched back around it, so that calls on cold paths cost the hot ones nothing. Values
@@ -7,6 +7,7 @@
 
 use cranelift_codegen::ir::{Function, Value, types};
 
+use super::live::Span;
 use super::moves::Place;
 use super::plan::{Kind, Plan, index};
 
@@ -56,154 +57,141 @@ impl Places {
     }
 }
 
-/// The registers of one kind.
-struct Registers {
-    /// By register: the value that it holds, and to when.
-    held: [Option<(Value, u32)>; 16],
-}
+/// What a register or a slot of the frame holds: spans in order, and whose they are.
+#[derive(Clone, Default)]
+struct Register(Vec<(Span, Value)>);
 
-impl Registers {
-    fn expire(&mut self, now: u32) {
-        for held in &mut self.held {
-            held.take_if(|(_, end)| *end < now);
+impl Register {
+    fn is_free(&self, spans: &[Span]) -> bool {
+        let mut from = 0;
+        spans.iter().all(|(start, end)| {
+            from += self.0[from..].partition_point(|((_, last), _)| last < start);
+            self.0.get(from).is_none_or(|((first, _), _)| first > end)
+        })
+    }
+
+    fn hold(&mut self, v: Value, spans: &[Span]) {
+        if let [span] = spans {
+            let at = self.0.partition_point(|(other, _)| other < span);
+            return self.0.insert(at, (*span, v));
         }
+        self.0.extend(spans.iter().map(|span| (*span, v)));
+        // Two runs, each in order.
+        self.0.sort_by_key(|(span, _)| *span);
     }
 
-    fn is_free(&self, register: u8) -> bool {
-        self.held[register as usize].is_none()
+    /// The value that is in it before and after an instruction.
+    fn across(&self, number: u32) -> Option<Value> {
+        let at = self.0.partition_point(|((start, _), _)| *start < number);
+        let ((_, end), v) = self.0.get(at.checked_sub(1)?)?;
+        (*end > number).then_some(*v)
     }
 }
 
-struct Scan<'a> {
+struct Allocator<'a> {
     plan: &'a Plan,
-    gprs: Registers,
-    xmms: Registers,
+    gprs: [Register; 16],
+    xmms: [Register; 16],
+    /// By value, for leaders.
     places: Vec<Option<Place>>,
-    calls: Vec<(u32, std::ops::Range<usize>)>,
-    alive: Vec<Value>,
 }
 
 /// Gives a place to each web, and to each value of its own, that needs one.
 pub(super) fn allocate(func: &Function, plan: &Plan) -> Places {
-    let needs_place = |v: &Value| plan.kind(*v) == Kind::Placed && plan.leader(*v) == *v;
-    let mut order: Vec<Value> = func.dfg.values().filter(needs_place).collect();
-    order.sort_by_key(|v| plan.interval(*v).start);
-    let none = || Registers { held: [None; 16] };
-    let mut scan = Scan {
-        plan,
-        gprs: none(),
-        xmms: none(),
-        places: vec![None; func.dfg.num_values()],
-        calls: Vec::new(),
-        alive: Vec::new(),
-    };
-    let mut calls = plan.calls.iter().map(|(number, _)| *number).peekable();
-    for v in &order {
-        let start = plan.interval(*v).start;
-        while let Some(call) = calls.next_if(|call| *call < start) {
-            scan.call(call);
-        }
-        scan.place(*v, func.dfg.value_type(*v) == types::F64);
+    let needs_place = |v: &Value| plan.kind(*v) == Kind::Placed && plan.webs.leader(*v) == *v;
+    let mut order: Vec<(f32, Value)> = func.dfg.values().filter(needs_place).map(|v| (worth(plan, v), v)).collect();
+    order.sort_by(|(a, v), (b, w)| b.total_cmp(a).then(v.cmp(w)));
+    let registers = || std::array::from_fn(|_| Register::default());
+    let places = vec![None; func.dfg.num_values()];
+    let mut allocator = Allocator { plan, gprs: registers(), xmms: registers(), places };
+    for (_, v) in &order {
+        allocator.place(*v, func.dfg.value_type(*v) == types::F64);
     }
-    calls.for_each(|call| scan.call(call));
-    scan.finish(&order)
+    allocator.finish(order.into_iter().map(|(_, v)| v))
 }
 
-impl Scan<'_> {
-    fn call(&mut self, number: u32) {
-        let first = self.alive.len();
-        let is_across = |held: &Option<(Value, u32)>| held.filter(|(_, end)| *end > number).map(|(v, _)| v);
-        self.alive.extend(VOLATILE.iter().filter_map(|r| is_across(&self.gprs.held[*r as usize])));
-        self.alive.extend(self.xmms.held.iter().filter_map(is_across));
-        self.calls.push((number, first..self.alive.len()));
-    }
+/// What a value in a register is worth for each number that it has it for. Nobody else wants those of exits.
+fn worth(plan: &Plan, v: Value) -> f32 {
+    let spans = plan.webs.spans(v).iter().take_while(|(start, _)| *start < plan.cold);
+    let length: u32 = spans.map(|(start, end)| end - start + 1).sum();
+    plan.traits(v).weight / (length + 1) as f32
+}
 
+impl Allocator<'_> {
     fn place(&mut self, v: Value, is_float: bool) {
-        let interval = self.plan.interval(v);
-        let friend = interval.friend.and_then(|friend| self.places[index(self.plan.leader(friend))]);
+        let spans = self.plan.webs.spans(v);
+        let friend = self.plan.traits(v).friend.and_then(|friend| self.places[index(self.plan.webs.leader(friend))]);
         if is_float {
-            self.xmms.expire(interval.start);
             let wanted = friend.and_then(|place| if let Place::Xmm(r) = place { Some(r) } else { None });
-            let free = wanted.into_iter().chain(0..XMMS).find(|r| self.xmms.is_free(*r));
-            let register = free.or_else(|| Self::evict(self.plan, &mut self.xmms, &mut self.places, v));
-            if let Some(register) = register {
-                self.xmms.held[register as usize] = Some((v, interval.end));
+            let free = wanted.into_iter().chain(0..XMMS).find(|r| self.xmms[*r as usize].is_free(spans));
+            if let Some(register) = free {
+                self.xmms[register as usize].hold(v, spans);
                 self.places[index(v)] = Some(Place::Xmm(register));
             }
             return;
         }
-        self.gprs.expire(interval.start);
         let wanted = friend.and_then(|place| if let Place::Gpr(r) = place { Some(r) } else { None });
-        let crosses = self.crosses_call(interval.start, interval.end);
+        let crosses = self.crosses_call(spans);
         let wanted = wanted.filter(|r| !crosses || PRESERVED.contains(r));
         let (first, then): (&[u8], &[u8]) = if crosses { (&PRESERVED, &VOLATILE) } else { (&VOLATILE, &PRESERVED) };
-        let free = wanted.into_iter().chain(first.iter().chain(then).copied()).find(|r| self.gprs.is_free(*r));
-        let register = free.or_else(|| Self::evict(self.plan, &mut self.gprs, &mut self.places, v));
-        if let Some(register) = register {
-            self.gprs.held[register as usize] = Some((v, interval.end));
+        let all = wanted.into_iter().chain(first.iter().chain(then).copied());
+        if let Some(register) = all.into_iter().find(|r| self.gprs[*r as usize].is_free(spans)) {
+            self.gprs[register as usize].hold(v, spans);
             self.places[index(v)] = Some(Place::Gpr(register));
         }
     }
 
     /// Whether a call in the midst of code is inside.
-    fn crosses_call(&self, start: u32, end: u32) -> bool {
-        let first = self.plan.calls.partition_point(|(number, _)| *number < start);
-        self.plan.calls[first..].iter().take_while(|(number, _)| *number < end).any(|(_, is_cold)| !is_cold)
-    }
-
-    /// The register of the value that is worth least, if that is less than `v` is worth; it has none from its beginning on.
-    fn evict(plan: &Plan, registers: &mut Registers, places: &mut [Option<Place>], v: Value) -> Option<u8> {
-        let worth = |v: Value| {
-            let interval = plan.interval(v);
-            interval.weight / (interval.end - interval.start + 1) as f32
+    fn crosses_call(&self, spans: &[Span]) -> bool {
+        let is_across = |(start, end): &Span| {
+            let first = self.plan.calls.partition_point(|(number, _)| number < start);
+            self.plan.calls[first..].iter().take_while(|(number, _)| number < end).any(|(_, is_cold)| !is_cold)
         };
-        let held = registers.held.iter().enumerate().filter_map(|(r, held)| held.map(|(v, _)| (r, v)));
-        let (register, least) = held.min_by(|(_, a), (_, b)| worth(*a).total_cmp(&worth(*b)))?;
-        if worth(least) >= worth(v) {
-            return None;
-        }
-        places[index(least)] = None;
-        Some(register as u8)
+        spans.iter().any(is_across)
     }
 
-    /// Gives slots of the frame to what has no register, and to what must be saved. Intervals that do not meet share them.
-    fn finish(mut self, order: &[Value]) -> Places {
-        let mut saves = vec![None; self.places.len()];
-        for v in &self.alive {
-            if self.places[index(*v)].is_some() {
-                saves[index(*v)] = Some(0);
-            }
+    /// The values that calls would destroy.
+    fn alive_across(&self) -> (Vec<(u32, std::ops::Range<usize>)>, Vec<Value>) {
+        let (mut calls, mut alive) = (Vec::new(), Vec::new());
+        for (number, _) in &self.plan.calls {
+            let first = alive.len();
+            alive.extend(VOLATILE.iter().filter_map(|r| self.gprs[*r as usize].across(*number)));
+            alive.extend(self.xmms.iter().filter_map(|register| register.across(*number)));
+            calls.push((*number, first..alive.len()));
         }
-        let preserved: Vec<u8> =
-            PRESERVED.into_iter().filter(|r| self.places.contains(&Some(Place::Gpr(*r)))).collect();
+        (calls, alive)
+    }
+
+    /// Gives slots of the frame to what has no register, and to what must be saved. Lives that do not overlap share them.
+    fn finish(mut self, leaders: impl Iterator<Item = Value>) -> Places {
+        let (calls, alive) = self.alive_across();
+        let mut saves = vec![None; self.places.len()];
+        for v in &alive {
+            saves[index(*v)] = Some(0);
+        }
+        let preserved: Vec<u8> = PRESERVED.into_iter().filter(|r| !self.gprs[*r as usize].0.is_empty()).collect();
         let first = preserved.len() as i32;
-        let mut slots: Vec<u32> = Vec::new();
-        for v in order {
-            let needs_slot = self.places[index(*v)].is_none();
-            if !needs_slot && saves[index(*v)].is_none() {
+        let mut slots: Vec<Register> = Vec::new();
+        for v in leaders {
+            let needs_slot = self.places[index(v)].is_none();
+            if !needs_slot && saves[index(v)].is_none() {
                 continue;
             }
-            let interval = self.plan.interval(*v);
-            let n = slots.iter().position(|end| *end < interval.start).unwrap_or_else(|| {
-                slots.push(0);
+            let spans = self.plan.webs.spans(v);
+            let n = slots.iter().position(|slot| slot.is_free(spans)).unwrap_or_else(|| {
+                slots.push(Register::default());
                 slots.len() - 1
             });
-            slots[n] = interval.end;
+            slots[n].hold(v, spans);
             let slot = -8 * (first + n as i32 + 1);
             if needs_slot {
-                self.places[index(*v)] = Some(Place::Slot(slot));
+                self.places[index(v)] = Some(Place::Slot(slot));
             } else {
-                saves[index(*v)] = Some(slot);
+                saves[index(v)] = Some(slot);
             }
         }
-        let of_leader = |leader: &Value| self.places[index(*leader)];
-        Places {
-            places: self.plan.leaders.iter().map(of_leader).collect(),
-            saves,
-            calls: self.calls,
-            alive: self.alive,
-            frame: 8 * (first + slots.len() as i32),
-            preserved,
-        }
+        let values = (0..self.places.len() as u32).map(Value::from_u32);
+        let places = values.map(|v| self.places[index(self.plan.webs.leader(v))]).collect();
+        Places { places, saves, calls, alive, frame: 8 * (first + slots.len() as i32), preserved }
     }
 }

@@ -12,14 +12,15 @@
 //! | module | question it answers |
 //! |---|---|
 //! | `order` | in which order do blocks stand, which of them belong together |
-//! | `plan` | from where to where is each value needed, what is computed only where it is used |
+//! | `plan` | what is computed only where it is used, what is each value worth |
+//! | `live` | from where to where is each value needed |
 //! | `webs` | which values share a place, so that edges need no moves |
-//! | `alloc` | in which register or stack slot is each value, from its making to its last use |
+//! | `alloc` | in which register or stack slot is each value |
 //! | `asm` | what are the bytes, and where do jumps go |
 //! | `moves` | how do several values change places at once |
 //! | `emit` | which instructions are there for each operation |
 //!
-//! What makes it quick is what it does not do: an interval is never split, so that no edge needs repair beyond the moves of
+//! What makes it quick is what it does not do: a value's life is never split, so that no edge needs repair beyond the moves of
 //! block parameters; no operation is matched with more than its operand; nothing is done twice.
 //!
 //! It knows x86-64 with the System V convention, and the operations that `lower` uses. Whatever else it is given, it
@@ -28,6 +29,7 @@
 mod alloc;
 mod asm;
 mod emit;
+mod live;
 mod moves;
 mod order;
 mod plan;

@@ -1,14 +1,12 @@
 //! The order of blocks, and what follows from it: which belong together, which are in loops.
 //!
-//! Blocks of a header stand together, and a cold block is numbered behind the last block that jumps to it, though its code stands
-//! behind all others: an exit needs what its guard has seen, and numbering it at the end would keep that alive for the rest
-//! of the function.
+//! Blocks of a header stand together, and cold blocks behind all others.
 
 use cranelift_codegen::ir::{Block, Function};
 
 /// The blocks that can be reached.
 pub(super) struct Blocks {
-    /// In the order of numbering.
+    /// In the order of numbering, and of their code.
     pub(super) order: Vec<Block>,
     /// By block: its place in `order`, if it can be reached.
     pub(super) ranks: Vec<Option<u32>>,
@@ -103,7 +101,7 @@ impl Blocks {
         regions
     }
 
-    /// Each cold block behind the last one that jumps to it.
+    /// Cold blocks behind the others.
     fn put_in_order(&mut self, func: &Function, reached: &[Block], firsts: &[Block]) {
         let regions = self.regions(reached, firsts);
         let mut is_reached = vec![false; self.ranks.len()];
@@ -119,29 +117,8 @@ impl Blocks {
             begins[block.as_u32() as usize] = n as u32;
         }
         hot.sort_by_key(|block| regions[block.as_u32() as usize].map(|first| begins[first.as_u32() as usize]));
-        let mut after = vec![0u32; self.ranks.len()];
-        for (n, block) in hot.iter().enumerate() {
-            after[block.as_u32() as usize] = n as u32;
-        }
-        // Cold blocks jump to one another, in chains.
-        let mut todo = cold.clone();
-        while let Some(block) = todo.pop() {
-            let last = self.predecessors(block).iter().map(|from| after[from.as_u32() as usize]).max();
-            let known = &mut after[block.as_u32() as usize];
-            if last.is_some_and(|last| last > *known) {
-                *known = last.unwrap_or(*known);
-                todo.extend(successors(func, block).filter(|to| func.layout.is_cold(*to)));
-            }
-        }
-        let mut cold = cold;
-        cold.sort_by_key(|block| after[block.as_u32() as usize]);
-        let mut cold = cold.into_iter().peekable();
-        for (n, block) in hot.into_iter().enumerate() {
-            self.order.push(block);
-            while let Some(next) = cold.next_if(|next| after[next.as_u32() as usize] == n as u32) {
-                self.order.push(next);
-            }
-        }
+        self.order = hot;
+        self.order.extend(cold);
         for (rank, block) in self.order.iter().enumerate() {
             self.ranks[block.as_u32() as usize] = Some(rank as u32);
         }
@@ -170,38 +147,5 @@ impl Blocks {
 
     pub(super) fn rank(&self, block: Block) -> Option<usize> {
         self.ranks[block.as_u32() as usize].map(|rank| rank as usize)
-    }
-
-    pub(super) fn code_order(&self, func: &Function) -> Vec<Block> {
-        let (cold, mut hot): (Vec<Block>, Vec<Block>) =
-            self.order.iter().partition(|block| func.layout.is_cold(**block));
-        hot.extend(cold);
-        hot
-    }
-}
-
-/// Guards make many small blocks, most of which only one other jumps to, which stands in front of them: such blocks are a chain.
-/// What is alive at the end of a chain is alive from its beginning on, or from where it is made, and numbers grow along it: so
-/// paths are followed from chain to chain.
-pub(super) struct Chains {
-    /// By block: the first block of its chain.
-    tops: Vec<Block>,
-}
-
-impl Chains {
-    pub(super) fn of(blocks: &Blocks) -> Chains {
-        let mut tops: Vec<Block> = (0..blocks.ranks.len()).map(|n| Block::from_u32(n as u32)).collect();
-        for (rank, block) in blocks.order.iter().enumerate() {
-            if let [from] = blocks.predecessors(*block)
-                && blocks.rank(*from).is_some_and(|before| before < rank)
-            {
-                tops[block.as_u32() as usize] = tops[from.as_u32() as usize];
-            }
-        }
-        Chains { tops }
-    }
-
-    pub(super) fn top(&self, block: Block) -> Block {
-        self.tops[block.as_u32() as usize]
     }
 }

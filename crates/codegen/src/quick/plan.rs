@@ -4,13 +4,11 @@
 //! **Numbers.** Instructions are numbered in the order of the blocks (see [`super::order`]). An instruction reads at an even
 //! number, and writes at the odd one behind it.
 //!
-//! **Intervals.** A value is alive from where it is made to its last use, and in all blocks from which control can come to
-//! a use without passing where it is made. The interval is the smallest that has all of that: values have one place for
-//! all of it (see [`super::alloc`]), so that being too large is never wrong.
+//! **Spans.** See [`super::live`]. A value has one place for all of its life.
 //!
-//! **Webs.** A block parameter and its arguments want one place: then there is nothing to move. Those whose intervals do not meet
-//! get it, on the hottest edges first; the web has the interval that spans all of theirs. So what loops do not change stays where
-//! it is, and what they count is counted in its place.
+//! **Webs.** A block parameter and its arguments want one place: then there is nothing to move. Those that are never alive at
+//! once get it, on the hottest edges first. So what loops do not change stays where it is, and what they count is counted in its
+//! place.
 //!
 //! **Deferred.** A comparison whose only use is the branch or selection behind it is made there, in the flags. So is the load
 //! of a tag or word that only such a comparison looks at, and the sum that only one access to memory has for an address.
@@ -19,7 +17,8 @@
 use cranelift_codegen::ir::condcodes::{FloatCC, IntCC};
 use cranelift_codegen::ir::{Block, Function, Inst, InstructionData, Opcode, Type, Value, ValueDef, types};
 
-use super::order::{Blocks, Chains};
+use super::live::{self, Home, Span, Use};
+use super::order::Blocks;
 use super::{Unknown, webs};
 
 /// What becomes of a value.
@@ -35,11 +34,9 @@ pub(super) enum Kind {
     Placed,
 }
 
-/// Where a value lives.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Interval {
-    pub(super) start: u32,
-    pub(super) end: u32,
+/// What is known of a value, or of a web.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Traits {
     /// What having it in a register is worth: its uses, those in loops many times.
     pub(super) weight: f32,
     /// A value whose place would save a move.
@@ -63,10 +60,12 @@ pub(super) struct Plan {
     pub(super) code_order: Vec<Block>,
     /// By value.
     pub(super) kinds: Vec<Kind>,
-    /// By value; that of a web is its leader's.
-    pub(super) intervals: Vec<Interval>,
-    /// By value: the value whose place it has, itself for most.
-    pub(super) leaders: Vec<Value>,
+    /// By value; those of a web are its leader's.
+    pub(super) traits: Vec<Traits>,
+    /// Where values are alive.
+    pub(super) webs: webs::Webs,
+    /// Where cold blocks begin, behind all others.
+    pub(super) cold: u32,
     /// The numbers of the calls, in ascending order, with whether they are in cold blocks.
     pub(super) calls: Vec<(u32, bool)>,
     /// By instruction: its number.
@@ -78,32 +77,23 @@ impl Plan {
         let blocks = Blocks::of(func, headers);
         let mut planner = Planner::new(func, &blocks);
         planner.number();
-        planner.count_uses();
         planner.scan()?;
-        planner.spread();
         let needs_place = |v: Value| planner.kinds[index(v)] == Kind::Placed;
         planner.pairs.retain(|pair| needs_place(pair.param) && needs_place(pair.arg));
-        let leaders = webs::join(&mut planner.intervals, planner.pairs);
-        Ok(Plan {
-            code_order: blocks.code_order(func),
-            kinds: planner.kinds,
-            intervals: planner.intervals,
-            leaders,
-            calls: planner.calls,
-            numbers: planner.numbers,
-        })
+        let spans = live::find(&blocks, &planner.bounds, &planner.homes, &planner.uses_at);
+        let Planner { kinds, mut traits, pairs, calls, numbers, bounds, .. } = planner;
+        let webs = webs::join(spans, &mut traits, pairs);
+        let is_cold = |block: &&Block| func.layout.is_cold(**block);
+        let cold = blocks.order.iter().zip(&bounds).find(|(block, _)| is_cold(block)).map(|(_, bounds)| bounds.0);
+        Ok(Plan { code_order: blocks.order, kinds, traits, webs, cold: cold.unwrap_or(u32::MAX), calls, numbers })
     }
 
     pub(super) fn kind(&self, v: Value) -> Kind {
         self.kinds[index(v)]
     }
 
-    pub(super) fn interval(&self, v: Value) -> Interval {
-        self.intervals[index(v)]
-    }
-
-    pub(super) fn leader(&self, v: Value) -> Value {
-        self.leaders[index(v)]
+    pub(super) fn traits(&self, v: Value) -> Traits {
+        self.traits[index(v)]
     }
 
     pub(super) fn number(&self, inst: Inst) -> u32 {
@@ -119,16 +109,16 @@ struct Planner<'a> {
     func: &'a Function,
     blocks: &'a Blocks,
     numbers: Vec<u32>,
-    /// By block: the numbers of its beginning and of its end.
-    spans: Vec<(u32, u32)>,
+    /// By place in the order: the numbers of a block's beginning and of its end.
+    bounds: Vec<Span>,
     kinds: Vec<Kind>,
     uses: Vec<u32>,
-    intervals: Vec<Interval>,
+    traits: Vec<Traits>,
     calls: Vec<(u32, bool)>,
-    /// By value: the block where it is made.
-    homes: Vec<Option<Block>>,
-    /// Values that are used in blocks other than where they are made, with these.
-    far: Vec<(Value, Block)>,
+    /// By value.
+    homes: Vec<Home>,
+    /// The uses of values that need places.
+    uses_at: Vec<Use>,
     /// Block parameters with their arguments.
     pairs: Vec<webs::Pair>,
 }
@@ -136,54 +126,44 @@ struct Planner<'a> {
 impl<'a> Planner<'a> {
     fn new(func: &'a Function, blocks: &'a Blocks) -> Planner<'a> {
         let values = func.dfg.num_values();
-        let nowhere = Interval { start: u32::MAX, end: 0, weight: 0.0, friend: None };
         Planner {
             func,
             blocks,
             numbers: vec![0; func.dfg.num_insts()],
-            spans: vec![(0, 0); func.dfg.num_blocks()],
+            bounds: Vec::with_capacity(blocks.order.len()),
             kinds: vec![Kind::Unused; values],
             uses: vec![0; values],
-            intervals: vec![nowhere; values],
+            traits: vec![Traits::default(); values],
             calls: Vec::new(),
-            homes: vec![None; values],
-            far: Vec::new(),
+            homes: vec![Home::default(); values],
+            uses_at: Vec::new(),
             pairs: Vec::new(),
         }
     }
 
-    /// Gives out the numbers, and says where values are made.
+    /// Gives out the numbers, says where values are made, and counts their uses.
     fn number(&mut self) {
         let mut n = 0;
-        for block in &self.blocks.order {
+        for (rank, block) in (0..).zip(&self.blocks.order) {
             let start = n;
             for param in self.func.dfg.block_params(*block) {
-                self.homes[index(*param)] = Some(*block);
-                self.intervals[index(*param)].start = start;
+                self.homes[index(*param)] = Home { rank, number: start };
             }
             n += 2;
             for inst in self.func.layout.block_insts(*block) {
                 self.numbers[inst.as_u32() as usize] = n;
+                for v in self.func.dfg.inst_values(inst) {
+                    self.uses[index(v)] += 1;
+                }
                 for result in self.func.dfg.inst_results(inst) {
-                    self.homes[index(*result)] = Some(*block);
-                    self.intervals[index(*result)].start = n + 1;
+                    self.homes[index(*result)] = Home { rank, number: n + 1 };
                 }
                 if self.func.dfg.insts[inst].opcode().is_call() {
                     self.calls.push((n, self.func.layout.is_cold(*block)));
                 }
                 n += 2;
             }
-            self.spans[block.as_u32() as usize] = (start, n - 1);
-        }
-    }
-
-    fn count_uses(&mut self) {
-        for block in &self.blocks.order {
-            for inst in self.func.layout.block_insts(*block) {
-                for v in self.func.dfg.inst_values(inst) {
-                    self.uses[index(v)] += 1;
-                }
-            }
+            self.bounds.push((start, n - 1));
         }
     }
 
@@ -197,13 +177,13 @@ impl<'a> Planner<'a> {
             let mut next = self.func.layout.last_inst(block);
             while let Some(inst) = next {
                 next = self.func.layout.prev_inst(inst);
-                self.look_at(inst, block, weight)?;
+                self.look_at(inst, n as u32, weight)?;
             }
         }
         Ok(())
     }
 
-    fn look_at(&mut self, inst: Inst, block: Block, weight: f32) -> Result<(), Unknown> {
+    fn look_at(&mut self, inst: Inst, block: u32, weight: f32) -> Result<(), Unknown> {
         let dfg = &self.func.dfg;
         let results = dfg.inst_results(inst);
         if let Some(ty) = results.iter().map(|result| dfg.value_type(*result)).find(|ty| !is_known(*ty)) {
@@ -232,7 +212,7 @@ impl<'a> Planner<'a> {
             self.use_of(v, number, block, weight);
         }
         if let Some((operand, result)) = dfg.inst_args(inst).first().zip(results.first()) {
-            self.intervals[index(*result)].friend = Some(*operand);
+            self.traits[index(*result)].friend = Some(*operand);
         }
         for call in dfg.insts[inst].branch_destination(&dfg.jump_tables, &dfg.exception_tables) {
             let params = dfg.block_params(call.block(&dfg.value_lists));
@@ -242,15 +222,13 @@ impl<'a> Planner<'a> {
             }
         }
         for result in results {
-            let interval = &mut self.intervals[index(*result)];
-            interval.weight += weight;
-            interval.end = interval.end.max(interval.start);
+            self.traits[index(*result)].weight += weight;
         }
         Ok(())
     }
 
     /// Whether the flag that `user` looks at, which is the next instruction with an effect, can be made there.
-    fn is_deferrable(&mut self, flag: Value, user: Inst, block: Block) -> bool {
+    fn is_deferrable(&mut self, flag: Value, user: Inst, block: u32) -> bool {
         let Some(compare) = self.single(flag, block) else { return false };
         match self.func.dfg.insts[compare] {
             InstructionData::IntCompare { args, .. } => {
@@ -272,15 +250,15 @@ impl<'a> Planner<'a> {
     }
 
     /// Whether a value is used once, in the block where it is made: the instruction that makes it.
-    fn single(&self, v: Value, block: Block) -> Option<Inst> {
+    fn single(&self, v: Value, block: u32) -> Option<Inst> {
         match self.func.dfg.value_def(v) {
-            ValueDef::Result(inst, _) if self.uses[index(v)] == 1 && self.homes[index(v)] == Some(block) => Some(inst),
+            ValueDef::Result(inst, _) if self.uses[index(v)] == 1 && self.homes[index(v)].rank == block => Some(inst),
             ValueDef::Result(..) | ValueDef::Param(..) | ValueDef::Union(..) => None,
         }
     }
 
     /// A sum that only one access to memory has for an address is made by that: `base + index`, or `base + (index << scale)`.
-    fn defer_address(&mut self, address: Value, offset: i32, block: Block) {
+    fn defer_address(&mut self, address: Value, offset: i32, block: u32) {
         let Some(sum) = self.single(address, block) else { return };
         let InstructionData::Binary { opcode: Opcode::Iadd, args: [_, index_of] } = self.func.dfg.insts[sum] else {
             return;
@@ -298,7 +276,7 @@ impl<'a> Planner<'a> {
     }
 
     /// The load that is the first operand of a comparison, if only it looks at that, with no store in between.
-    fn deferrable_load(&self, compare: Inst, args: [Value; 2], user: Inst, block: Block) -> Option<Inst> {
+    fn deferrable_load(&self, compare: Inst, args: [Value; 2], user: Inst, block: u32) -> Option<Inst> {
         let dfg = &self.func.dfg;
         let load = self.single(args[0], block).filter(|_| args[0] != args[1])?;
         let fits = match (&dfg.insts[load], &dfg.insts[compare]) {
@@ -322,7 +300,7 @@ impl<'a> Planner<'a> {
     }
 
     /// A value is used by the instruction with a number.
-    fn use_of(&mut self, v: Value, number: u32, block: Block, weight: f32) {
+    fn use_of(&mut self, v: Value, number: u32, block: u32, weight: f32) {
         if self.kinds[index(v)] == Kind::Deferred {
             let ValueDef::Result(inst, _) = self.func.dfg.value_def(v) else { return };
             let func = self.func;
@@ -346,40 +324,8 @@ impl<'a> Planner<'a> {
             ValueDef::Param(..) | ValueDef::Union(..) => {}
         }
         self.kinds[index(v)] = Kind::Placed;
-        let interval = &mut self.intervals[index(v)];
-        interval.weight += weight;
-        interval.end = interval.end.max(number);
-        if self.homes[index(v)] != Some(block) {
-            self.far.push((v, block));
-        }
-    }
-
-    /// Makes intervals as large as the paths from where values are made to their uses.
-    fn spread(&mut self) {
-        let chains = Chains::of(self.blocks);
-        let mut far = std::mem::take(&mut self.far);
-        far.sort_unstable_by_key(|(v, _)| *v);
-        let mut seen_for = vec![None; self.spans.len()];
-        let mut todo = Vec::new();
-        for (v, block) in far {
-            let home = self.homes[index(v)].map(|home| chains.top(home));
-            let interval = &mut self.intervals[index(v)];
-            todo.push(block);
-            while let Some(block) = todo.pop() {
-                let top = chains.top(block);
-                // A value is made in front of its uses: on the chain, or in front of all of it.
-                if home == Some(top) || seen_for[top.as_u32() as usize].replace(v) == Some(v) {
-                    continue;
-                }
-                interval.start = interval.start.min(self.spans[top.as_u32() as usize].0);
-                for from in self.blocks.predecessors(top) {
-                    interval.end = interval.end.max(self.spans[from.as_u32() as usize].1);
-                    if self.homes[index(v)] != Some(*from) {
-                        todo.push(*from);
-                    }
-                }
-            }
-        }
+        self.traits[index(v)].weight += weight;
+        self.uses_at.push(Use { value: v, rank: block, number });
     }
 }
 

@@ -2,7 +2,8 @@
 
 use cranelift_codegen::ir::Value;
 
-use super::plan::{Interval, index};
+use super::live::{Span, Spans, meet};
+use super::plan::{Traits, index};
 
 /// A parameter, and what it becomes on one edge.
 #[derive(Clone, Copy, Debug)]
@@ -13,19 +14,25 @@ pub(super) struct Pair {
     pub(super) weight: f32,
 }
 
-/// The intervals of a web's values, in order.
-type Spans = Vec<(u32, u32)>;
-
-struct Webs {
+/// Which values have one place, and where those are alive.
+pub(super) struct Webs {
     /// By value: another value of its web, or itself.
     leaders: Vec<Value>,
-    /// By value: of which entry of `spans` it is the leader, if it is in a pair.
+    /// The spans of values alone.
+    single: Spans,
+    /// By value: which entry of `spans` it has, if it is the leader of others.
     entries: Vec<Option<u32>>,
-    spans: Vec<Spans>,
+    spans: Vec<Vec<Span>>,
 }
 
 impl Webs {
-    fn leader(&mut self, v: Value) -> Value {
+    /// The value whose place a value has, itself for most.
+    pub(super) fn leader(&self, v: Value) -> Value {
+        self.leaders[index(v)]
+    }
+
+    /// The leader while webs are joined: those of others lead to it.
+    fn find(&mut self, v: Value) -> Value {
         let mut at = v;
         while self.leaders[index(at)] != at {
             let next = self.leaders[index(at)];
@@ -35,100 +42,102 @@ impl Webs {
         at
     }
 
-    fn spans(&mut self, leader: Value, interval: Interval) -> usize {
-        let entry = self.entries[index(leader)].get_or_insert_with(|| {
-            self.spans.push(vec![(interval.start, interval.end)]);
-            self.spans.len() as u32 - 1
-        });
-        *entry as usize
+    /// Where one of the values of a leader is alive.
+    pub(super) fn spans(&self, leader: Value) -> &[Span] {
+        match self.entries[index(leader)] {
+            Some(entry) => &self.spans[entry as usize],
+            None => self.single.of(leader),
+        }
+    }
+
+    /// The second of two leaders has the place of the first.
+    fn unite(&mut self, a: Value, b: Value) {
+        let spans = both(self.spans(a), self.spans(b));
+        match self.entries[index(a)] {
+            Some(entry) => self.spans[entry as usize] = spans,
+            None => {
+                self.entries[index(a)] = Some(self.spans.len() as u32);
+                self.spans.push(spans);
+            }
+        }
+        self.leaders[index(b)] = a;
     }
 }
 
-/// Joins the two of each pair of values that need places, the dearest first, where no interval of the one web meets one of the other. Afterwards a leader's
-/// interval spans those of its web. The leader of each value is returned.
-pub(super) fn join(intervals: &mut [Interval], mut pairs: Vec<Pair>) -> Vec<Value> {
-    let values = intervals.len() as u32;
+/// Two lists of spans, each in order, as one.
+fn both(a: &[Span], b: &[Span]) -> Vec<Span> {
+    let mut spans = Vec::with_capacity(a.len() + b.len());
+    let (mut n, mut m) = (0, 0);
+    while let (Some(x), Some(y)) = (a.get(n), b.get(m)) {
+        let is_first = x < y;
+        spans.push(if is_first { *x } else { *y });
+        n += usize::from(is_first);
+        m += usize::from(!is_first);
+    }
+    spans.extend_from_slice(&a[n..]);
+    spans.extend_from_slice(&b[m..]);
+    spans
+}
+
+/// Joins the two of each pair of values that need places, the dearest first, where those of the one web are never alive together
+/// with those of the other. A leader gets the weight of all.
+pub(super) fn join(single: Spans, traits: &mut [Traits], mut pairs: Vec<Pair>) -> Webs {
+    let values = traits.len() as u32;
     let mut webs = Webs {
         leaders: (0..values).map(Value::from_u32).collect(),
-        entries: vec![None; intervals.len()],
+        single,
+        entries: vec![None; traits.len()],
         spans: Vec::new(),
     };
     pairs.sort_by(|a, b| b.weight.total_cmp(&a.weight));
     for Pair { param, arg, .. } in pairs {
-        let (a, b) = (webs.leader(param), webs.leader(arg));
-        if a == b {
-            continue;
-        }
-        let (of_a, of_b) = (webs.spans(a, intervals[index(a)]), webs.spans(b, intervals[index(b)]));
-        if meet(&webs.spans[of_a], &webs.spans[of_b]) {
-            continue;
-        }
-        let others = std::mem::take(&mut webs.spans[of_b]);
-        webs.spans[of_a].extend(others);
-        webs.spans[of_a].sort_unstable();
-        webs.leaders[index(b)] = a;
-        let joined = intervals[index(b)];
-        let interval = &mut intervals[index(a)];
-        interval.start = interval.start.min(joined.start);
-        interval.end = interval.end.max(joined.end);
-        interval.weight += joined.weight;
-    }
-    (0..values).map(|v| webs.leader(Value::from_u32(v))).collect()
-}
-
-/// Whether two lists of intervals, both in order, have a number in common.
-fn meet(a: &[(u32, u32)], b: &[(u32, u32)]) -> bool {
-    let (mut n, mut m) = (0, 0);
-    while let (Some(x), Some(y)) = (a.get(n), b.get(m)) {
-        if x.1 < y.0 {
-            n += 1;
-        } else if y.1 < x.0 {
-            m += 1;
-        } else {
-            return true;
+        let (a, b) = (webs.find(param), webs.find(arg));
+        if a != b && !meet(webs.spans(a), webs.spans(b)) {
+            webs.unite(a, b);
+            traits[index(a)].weight += traits[index(b)].weight;
         }
     }
-    false
+    webs.leaders = (0..values).map(|v| webs.find(Value::from_u32(v))).collect();
+    webs
 }
 
 #[cfg(test)]
 mod tests {
     use cranelift_codegen::ir::Value;
 
-    use super::super::plan::Interval;
-    use super::{Pair, join, meet};
-
-    fn interval(start: u32, end: u32) -> Interval {
-        Interval { start, end, weight: 1.0, friend: None }
-    }
+    use super::super::live::{Span, Spans};
+    use super::super::plan::Traits;
+    use super::{Pair, Webs, join};
 
     fn pair(param: u32, arg: u32, weight: f32) -> Pair {
         Pair { param: Value::from_u32(param), arg: Value::from_u32(arg), weight }
     }
 
-    #[test]
-    fn intervals_meet_at_their_ends() {
-        assert!(meet(&[(0, 4)], &[(4, 8)]));
-        assert!(!meet(&[(0, 3), (9, 12)], &[(4, 8), (13, 13)]));
-        assert!(meet(&[(0, 3), (9, 12)], &[(4, 8), (12, 13)]));
+    fn joined(spans: &[&[Span]], pairs: Vec<Pair>) -> (Webs, Vec<Value>) {
+        let webs = join(Spans::from(spans), &mut vec![Traits::default(); spans.len()], pairs);
+        let leaders = (0..spans.len() as u32).map(|v| webs.leader(Value::from_u32(v))).collect();
+        (webs, leaders)
     }
 
     #[test]
     fn what_is_counted_in_a_loop_has_one_place() {
         // v0 comes in, v1 is the parameter, v2 = v1 + 1 goes back.
-        let mut intervals = [interval(1, 4), interval(6, 10), interval(11, 14)];
-        let leaders = join(&mut intervals, vec![pair(1, 0, 1.0), pair(1, 2, 8.0)]);
+        let (webs, leaders) = joined(&[&[(1, 4)], &[(6, 10)], &[(11, 14)]], vec![pair(1, 0, 1.0), pair(1, 2, 8.0)]);
         assert!(leaders.iter().all(|leader| *leader == leaders[0]));
-        let web = intervals[leaders[0].as_u32() as usize];
-        assert_eq!((web.start, web.end), (1, 14));
+        assert_eq!(webs.spans(leaders[0]), [(1, 4), (6, 10), (11, 14)]);
     }
 
     #[test]
     fn the_dearer_of_two_that_exclude_each_other_is_joined() {
         // v0 is still needed in the loop, whose parameter is v1.
-        let mut intervals = [interval(1, 12), interval(6, 10), interval(11, 14)];
-        let leaders = join(&mut intervals, vec![pair(1, 0, 1.0), pair(1, 2, 8.0)]);
+        let (_, leaders) = joined(&[&[(1, 12)], &[(6, 10)], &[(11, 14)]], vec![pair(1, 0, 1.0), pair(1, 2, 8.0)]);
         assert_eq!(leaders[1], leaders[2]);
         assert_ne!(leaders[0], leaders[1]);
+    }
+
+    #[test]
+    fn a_value_may_live_in_the_gaps_of_another() {
+        let (_, leaders) = joined(&[&[(1, 4), (20, 24)], &[(6, 18)]], vec![pair(1, 0, 1.0)]);
+        assert_eq!(leaders[0], leaders[1]);
     }
 }

@@ -18,6 +18,7 @@
 
 mod cases;
 mod elf;
+mod flags;
 mod image;
 mod lookup;
 mod stubs;
@@ -308,6 +309,7 @@ fn run_all(arch: Arch, effort: Effort) {
     let mut cases = cases::all();
     lookup::add(&mut cases);
     sunk::add(&mut cases);
+    flags::add(&mut cases);
     let mut failures = Vec::new();
     for case in &cases {
         let mut wrong = check(&mut workshop, case);

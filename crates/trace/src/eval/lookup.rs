@@ -4,7 +4,10 @@ use super::{Eval, VALUE, Val};
 use crate::ir::{Field, Helper, Inst, KeyUse, Ty};
 
 /// The element kind of arrays that hold whole values.
-const WHOLE: u64 = 0xff;
+pub(super) const WHOLE: u64 = 0xff;
+
+/// That of arrays that hold booleans and nils as bytes.
+const FLAGS: u64 = 0xfe;
 
 /// The cursor in front of the first entry of a hash part.
 const FIRST_ENTRY: u64 = 2 << 32;
@@ -50,6 +53,9 @@ impl Eval<'_> {
         let (kind, array) = (self.field(table, Field::Kind)?, self.field(table, Field::Array)?);
         if kind == WHOLE {
             return Some(self.model.value_at(array + n * VALUE));
+        }
+        if kind == FLAGS {
+            return Some(Val { ty: *self.model.flags.get(&(array + n))?, bits: 0 });
         }
         Some(Val { ty: Ty::of_tag(kind as u8)?, bits: *self.model.packed.get(&(array + n * 8))? })
     }
@@ -130,6 +136,8 @@ impl Eval<'_> {
         let (kind, array) = (self.field(table, Field::Kind)?, self.field(table, Field::Array)?);
         if kind == WHOLE {
             self.model.values.insert(array + n * VALUE, value);
+        } else if kind == FLAGS && value.ty.is_primitive() {
+            self.model.flags.insert(array + n, value.ty);
         } else if kind == value.ty as u64 {
             self.model.packed.insert(array + n * 8, value.bits);
         } else {

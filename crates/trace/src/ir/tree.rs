@@ -318,6 +318,7 @@ impl Tree {
         match inst.op {
             Op::StoreElem => Some(Class::Any),
             Op::StorePacked => Some(Class::Packed(self.ty(inst.c()))),
+            Op::StoreFlag => Some(Class::Flags),
             Op::StoreProp | Op::StoreUp | Op::StoreField => inst.class(),
             _ => None,
         }

@@ -587,8 +587,10 @@ impl Eval<'_> {
             self.values[r.index()] = made;
             return Ok(());
         }
-        if helper == Helper::NextPair && self.next_entry(inst).is_some() {
-            self.values[r.index()] = 1;
+        if helper == Helper::NextPair
+            && let Some(has_pair) = self.next_pair(inst)
+        {
+            self.values[r.index()] = u64::from(has_pair);
             return Ok(());
         }
         let mut operands = Vec::new();

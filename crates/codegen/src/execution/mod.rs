@@ -24,6 +24,7 @@ mod lookup;
 mod stubs;
 mod sunk;
 mod tables;
+mod walks;
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -310,6 +311,7 @@ fn run_all(arch: Arch, effort: Effort) {
     lookup::add(&mut cases);
     sunk::add(&mut cases);
     flags::add(&mut cases);
+    walks::add(&mut cases);
     let mut failures = Vec::new();
     for case in &cases {
         let mut wrong = check(&mut workshop, case);

@@ -253,7 +253,7 @@ impl Lowering<'_, '_, '_> {
         self.store(payload, place, 0);
     }
 
-    fn element_kind(&mut self, table: Value) -> Value {
+    pub(super) fn element_kind(&mut self, table: Value) -> Value {
         let (kind_at, _) = layout::field(Field::Kind, 0);
         self.b.ins().uload8(types::I64, Self::flags(), table, kind_at)
     }

@@ -283,8 +283,17 @@ impl Recorder {
                 return self.append(object, kind, n, len, value);
             }
         }
+        self.has_grown |= index == table.len() && self.lacked_room(object);
         self.store_with_helper(Helper::SetInt, &[object, key, value]);
         Ok(())
+    }
+
+    /// Whether the path begins where an append to this table was not possible.
+    fn lacked_room(&self, object: Ref) -> bool {
+        let tree = self.builder.tree();
+        let Some(Start::Snapshot(start)) = tree.segments.last().map(|segment| segment.start) else { return false };
+        let is_room = |r: Ref| tree.inst(r).field() == Some(Field::Cap) && tree.inst(r).a() == object;
+        tree.insts.iter().any(|inst| inst.snap == Some(start) && inst.op == Ir::Below && is_room(inst.b()))
     }
 
     /// Relies on what makes a store to an element of an array with holes need no look at `__newindex`.

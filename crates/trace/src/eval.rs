@@ -290,8 +290,10 @@ impl Eval<'_> {
         let [variable, index, step, count, len] =
             [range.variable, range.index, range.step, range.count, range.len].map(|r| self.values[r.index()]);
         let first = variable.wrapping_add_signed(range.offsets.0);
-        let last = variable.wrapping_add(count).wrapping_add_signed(range.offsets.1);
-        step == 1 && variable == index && count < len && first < len && last < len
+        let distance = count.wrapping_mul(step);
+        let last = variable.wrapping_add(distance).wrapping_add_signed(range.offsets.1);
+        let is_bounded = step.wrapping_sub(1) < len && count < len && distance < len;
+        is_bounded && variable == index && first < len && last < len
     }
 
     /// Copies of a loop may change what the others have hoisted.

@@ -492,6 +492,28 @@ pub(super) unsafe fn admit_holes(t: *mut Table, heap: &mut Heap, are_flags: bool
     }
 }
 
+/// How many elements are not nil.
+///
+/// # Safety
+/// `t` is a live table.
+pub(super) unsafe fn present(t: *mut Table) -> usize {
+    // SAFETY: the caller's duty; elements below `len` are initialised, and nothing changes them meanwhile. An array that
+    // has any has a buffer.
+    unsafe {
+        let len = len(t) as usize;
+        match Form::of((*t).header.aux) {
+            _ if len == 0 => 0,
+            Form::Values => std::slice::from_raw_parts(values(t), len).iter().filter(|value| !value.is_nil()).count(),
+            Form::Tags => {
+                // Counts of a byte are added up as vectors.
+                let chunks = std::slice::from_raw_parts(tags(t), len).chunks(u8::MAX as usize);
+                chunks.map(|tags| tags.iter().map(|tag| u8::from(*tag != Tag::Nil)).sum::<u8>() as usize).sum()
+            }
+            Form::Payloads => len,
+        }
+    }
+}
+
 pub(super) unsafe fn fill_with_nil(t: *mut Table, from: usize, to: usize) {
     // SAFETY: the caller passes a live table with an array that may have holes, and room for `to` elements.
     unsafe {

@@ -218,11 +218,15 @@ pub(super) unsafe fn spill_to_hash(t: *mut Table, heap: &mut Heap) -> Result<boo
     // keys, being below the old length, are not in the hash part.
     unsafe {
         let old_len = len(t) as usize;
+        // Most often the array is dense, which this alone finds out, and faster.
+        if (array::present(t) + 1) * 2 > old_len {
+            return Ok(false);
+        }
         let mut count = KeyCount::new();
         count.add_elements(t);
         count.add(old_len as u64 + 1);
         let size = count.best_size().min(old_len as u64) as usize;
-        if count.total * 2 > old_len as u64 || size == old_len {
+        if size == old_len {
             return Ok(false);
         }
         let moved = (size..old_len).filter(|&index| !element(t, index).is_nil()).count();

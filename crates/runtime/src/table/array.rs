@@ -514,11 +514,18 @@ pub(super) unsafe fn present(t: *mut Table) -> usize {
     }
 }
 
+/// Makes holes of elements that are not initialised.
+///
+/// # Safety
+/// `t` is a live table with an array that may have holes, and room for `to` elements.
 pub(super) unsafe fn fill_with_nil(t: *mut Table, from: usize, to: usize) {
-    // SAFETY: the caller passes a live table with an array that may have holes, and room for `to` elements.
+    // SAFETY: the caller's duty. Nil is a valid tag of one byte.
     unsafe {
-        for index in from..to {
-            write(t, index, Value::NIL);
+        match Form::of((*t).header.aux) {
+            Form::Values => (from..to).for_each(|index| values(t).add(index).write(Value::NIL)),
+            Form::Tags if from < to => tags(t).add(from).write_bytes(Tag::Nil as u8, to - from),
+            Form::Tags => {}
+            Form::Payloads => debug_assert!(from >= to, "payloads are never nil"),
         }
     }
 }

@@ -166,6 +166,9 @@ pub(super) unsafe fn take_from_hash(
         let mut all = KeyCount { ..in_hash };
         all.add_dense(old_len);
         let mut size = all.best_size();
+        if size == 0 {
+            return Ok(None);
+        }
         let mut last = last_index_key(t, size);
         if !has_key_below(size, last) {
             return Ok(None);

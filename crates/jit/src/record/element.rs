@@ -141,12 +141,23 @@ impl Recorder {
             self.guard_kind(object, table)?;
             self.guard(Ir::Below, &[n, len])?;
             let array = self.load(Field::Array, object);
-            let snap = self.snap();
             return Ok(match (Form::of(table.kind()), load) {
-                (Form::Values, Load::Typed) => self.builder.load_elem(array, n, ty, snap)?,
-                (Form::Values, Load::Either | Load::Mixed) => self.builder.number_elem(array, n, snap)?,
+                (Form::Values, Load::Typed) => {
+                    let snap = self.snap();
+                    self.builder.load_elem(array, n, ty, snap)?
+                }
+                (Form::Values, Load::Either | Load::Mixed) => {
+                    let snap = self.snap();
+                    self.builder.number_elem(array, n, snap)?
+                }
                 (Form::Payloads, _) => self.builder.load_packed(array, n, ty)?,
-                (Form::Tags, _) => self.builder.load_flag(array, n, ty, snap)?,
+                (Form::Tags, _) => {
+                    // What a boolean is decides which way the path goes. The other way need not check again what was checked
+                    // in front of it.
+                    self.branch_snap = None;
+                    let snap = self.own_snap();
+                    self.builder.load_flag(array, n, ty, snap)?
+                }
             });
         }
         if table.has_hash() {

@@ -67,6 +67,8 @@ struct Sites {
     numbers: HashMap<Site, Numbers>,
     /// Whether an integer key was one of an element: a bit for yes, and one for no.
     elements: HashMap<Site, u8>,
+    /// The element kind of the arrays that are traversed; null once there was another one.
+    walks: HashMap<Site, u64>,
     /// The metatable of tables with a shape; null once there was another one.
     metatables: HashMap<(Site, u64), u64>,
     /// The closure of a prototype that is called; null once there was another one.
@@ -95,6 +97,12 @@ impl Seen {
         let met = sites.elements.entry(site).or_default();
         *met |= 1 << u8::from(is_element);
         *met != 3
+    }
+
+    /// An instruction steps through arrays, of the element kind `elements` now: whether it was that one each time.
+    pub fn walk(&self, site: Site, elements: u8) -> bool {
+        let kind = u64::from(elements);
+        is_same(self.0.borrow_mut().walks.entry(site).or_insert(kind), kind)
     }
 
     /// An instruction looks into the metatable `meta` of a table with a shape: whether it was that one each time.
@@ -161,6 +169,14 @@ mod tests {
         assert!(is_same(1, true) && is_same(1, true));
         assert!(is_same(2, false), "another instruction");
         assert!(!is_same(1, false) && !is_same(1, true));
+    }
+
+    #[test]
+    fn a_second_kind_of_arrays_is_remembered() {
+        let seen = Seen::default();
+        let walk = |kind| seen.walk((ProtoAt(16), 1), kind);
+        assert!(walk(3) && walk(3));
+        assert!(!walk(ANY_ELEMENTS) && !walk(3));
     }
 
     #[test]

@@ -12,8 +12,7 @@ use perilune_bytecode::ops::{Instr, Op};
 use perilune_bytecode::proto::Proto as Plain;
 use perilune_runtime::heap::Marker;
 use perilune_runtime::object::{
-    ANY_ELEMENTS, Gc, LuaClosure, NativeClosure, Proto, ProtoInfo, StrRef, Table, TableRef, ThreadRef, UpVal, cache_of,
-    mark,
+    Gc, LuaClosure, NativeClosure, Proto, ProtoInfo, StrRef, Table, TableRef, ThreadRef, UpVal, cache_of, mark,
 };
 use perilune_runtime::stack::Frame;
 use perilune_runtime::table::{FieldSlot, Shape, lookup_field, transition};
@@ -542,11 +541,11 @@ impl TableView {
         unsafe { !(*self.raw()).hash.is_null() }
     }
 
-    /// Whether an element of this type can be appended without anything growing or changing its kind.
-    pub fn has_room(self, tag: u8) -> bool {
+    /// Whether an element can be appended without anything growing.
+    pub fn has_room(self) -> bool {
         // SAFETY: as in `shape`.
         let cap = unsafe { (*self.raw()).array_cap };
-        !self.has_hash() && self.len() < u64::from(cap) && (self.kind() == tag || self.kind() == ANY_ELEMENTS)
+        !self.has_hash() && self.len() < u64::from(cap)
     }
 
     /// The value of any key, without metamethods.

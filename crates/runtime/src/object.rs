@@ -190,12 +190,16 @@ impl Str {
 }
 
 /// Element kind of an array part that holds any values, nils included, as 16-byte values.
-/// The other kinds are the tag number of all elements, which are then stored as 8-byte payloads and are never nil.
+/// The other kinds, but for [`BOOL_ELEMENTS`], are the tag number of all elements, which are then stored as 8-byte payloads and
+/// are never nil.
 pub const ANY_ELEMENTS: u8 = 0xff;
+
+/// Element kind of an array part that holds booleans and nils, as tags of one byte.
+pub const BOOL_ELEMENTS: u8 = 0xfe;
 
 /// A table: an array part for keys `1..=len`, a property part for string keys, and a hash part for the rest.
 ///
-/// * `header.word` is the array part's length, `header.aux` its element kind ([`ANY_ELEMENTS`] or a tag number).
+/// * `header.word` is the array part's length, `header.aux` its element kind ([`ANY_ELEMENTS`], [`BOOL_ELEMENTS`] or a tag number).
 ///   The last element is never nil.
 /// * `shape` says which string keys live in `slots`, and where. The dictionary shape says: none, all of them are in
 ///   `hash`. With any other shape `hash` holds no string key.
@@ -211,7 +215,7 @@ pub struct Table {
     pub meta: *mut Table,
     /// The property slots.
     pub slots: *mut Value,
-    /// The array elements: 16-byte values or 8-byte payloads, by the element kind.
+    /// The array elements: 16-byte values, 8-byte payloads or 1-byte tags, by the element kind.
     pub array: *mut u8,
     /// The hash part or null.
     pub hash: *mut HashPart,
@@ -482,10 +486,61 @@ pub unsafe fn cache_of(consts: *const Value, n: usize) -> *mut Cache {
     unsafe { consts.cast_mut().cast::<Cache>().sub(1 + n) }
 }
 
+/// How elements of the array part are stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// As values: [`ANY_ELEMENTS`].
+    Values,
+    /// As payloads, whose tag is the element kind.
+    Payloads,
+    /// As tags: [`BOOL_ELEMENTS`].
+    Tags,
+}
+
+impl Form {
+    /// The form of an element kind.
+    #[inline(always)]
+    pub const fn of(element_kind: u8) -> Form {
+        match element_kind {
+            ANY_ELEMENTS => Form::Values,
+            BOOL_ELEMENTS => Form::Tags,
+            _ => Form::Payloads,
+        }
+    }
+
+    /// Bytes of an element.
+    #[inline(always)]
+    pub const fn size(self) -> usize {
+        match self {
+            Form::Values => size_of::<Value>(),
+            Form::Payloads => size_of::<u64>(),
+            Form::Tags => size_of::<Tag>(),
+        }
+    }
+}
+
 /// Whether an array of this element kind stores whole values.
 #[inline(always)]
 pub const fn is_any(element_kind: u8) -> bool {
     element_kind == ANY_ELEMENTS
+}
+
+/// Whether an array of this element kind may have holes. Where it may not, its elements are bare payloads.
+#[inline(always)]
+pub const fn may_have_holes(element_kind: u8) -> bool {
+    element_kind >= BOOL_ELEMENTS
+}
+
+/// Whether an array of this element kind, without its kind being changed, can have elements with `tag`.
+#[inline(always)]
+pub const fn admits(element_kind: u8, tag: Tag) -> bool {
+    element_kind == tag as u8 || is_any(element_kind) || (element_kind == BOOL_ELEMENTS && is_flag(tag))
+}
+
+/// Whether a value with `tag` is its tag alone, so that elements can be stored as tags.
+#[inline(always)]
+pub const fn is_flag(tag: Tag) -> bool {
+    tag as u8 <= Tag::True as u8
 }
 
 /// Whether elements with `tag` can be stored as bare payloads.

@@ -3,8 +3,8 @@
 //! It serves tests. A tree must do the same before and after each pass, and machine code the same as the tree.
 //!
 //! # The model
-//! Memory is addresses with cells behind them ([`Model`]): fields of objects, whole values, packed elements, bytes of
-//! strings. Stack slot `n` is the whole value at `stack + 16 * n`. Helpers other than those of numbers and strings are not
+//! Memory is addresses with cells behind them ([`Model`]): fields of objects, whole values, elements of eight bytes and of
+//! one, bytes of strings. Stack slot `n` is the whole value at `stack + 16 * n`. Helpers other than those of numbers and strings are not
 //! run: they reply what the model says, and are written down ([`Model::calls`]). Those that look for a key are called only
 //! where the model has neither hash part nor shape of the table (see `lookup`).
 //!
@@ -75,6 +75,8 @@ pub struct Model {
     pub values: BTreeMap<u64, Val>,
     /// Packed elements by address.
     pub packed: BTreeMap<u64, u64>,
+    /// Booleans and nils that are elements of one byte, by address.
+    pub flags: BTreeMap<u64, Ty>,
     /// The bytes of strings.
     pub bytes: BTreeMap<u64, Vec<u8>>,
     /// Entries of hash parts: the value of a key, by the table's address and the key. Of tables that have any, all are here.
@@ -288,8 +290,10 @@ impl Eval<'_> {
         let [variable, index, step, count, len] =
             [range.variable, range.index, range.step, range.count, range.len].map(|r| self.values[r.index()]);
         let first = variable.wrapping_add_signed(range.offsets.0);
-        let last = variable.wrapping_add(count).wrapping_add_signed(range.offsets.1);
-        step == 1 && variable == index && count < len && first < len && last < len
+        let distance = count.wrapping_mul(step);
+        let last = variable.wrapping_add(distance).wrapping_add_signed(range.offsets.1);
+        let is_bounded = step.wrapping_sub(1) < len && count < len && distance < len;
+        is_bounded && variable == index && first < len && last < len
     }
 
     /// Copies of a loop may change what the others have hoisted.
@@ -494,6 +498,10 @@ impl Eval<'_> {
                 let address = a.wrapping_add(b.wrapping_mul(8));
                 self.values[r.index()] = *self.model.packed.get(&address).ok_or(nowhere)?;
             }
+            Op::LoadFlag => {
+                let ty = *self.model.flags.get(&a.wrapping_add(b)).ok_or(nowhere)?;
+                return self.check(inst, r, ty == inst.ty);
+            }
             Op::LoadByte => {
                 let byte = self.model.bytes.get(&a).and_then(|bytes| bytes.get(b as usize));
                 self.values[r.index()] = u64::from(*byte.ok_or(nowhere)?);
@@ -506,6 +514,7 @@ impl Eval<'_> {
                 let value = self.values[inst.c().index()];
                 self.model.packed.insert(a.wrapping_add(b.wrapping_mul(8)), value);
             }
+            Op::StoreFlag => drop(self.model.flags.insert(a.wrapping_add(b), self.tree.ty(inst.c()))),
             Op::PlaceAddr => self.values[r.index()] = self.model.place(inst.aux),
             Op::UpIsPlace => {
                 let at = self.model.fields.get(&(a, Field::UpSlot, 0)).copied().ok_or(nowhere)?;
@@ -552,7 +561,7 @@ impl Eval<'_> {
         let value = match (kind, packed()) {
             (3, Some(bits)) => Val { ty: Ty::Int, bits },
             (4, Some(bits)) => Val { ty: Ty::Float, bits },
-            (255, _) => self.model.value_at(array.wrapping_add(n.wrapping_mul(VALUE))),
+            (lookup::WHOLE, _) => self.model.value_at(array.wrapping_add(n.wrapping_mul(VALUE))),
             _ => Val::NIL,
         };
         self.take_part(r, inst, value)
@@ -580,8 +589,10 @@ impl Eval<'_> {
             self.values[r.index()] = made;
             return Ok(());
         }
-        if helper == Helper::NextPair && self.next_entry(inst).is_some() {
-            self.values[r.index()] = 1;
+        if helper == Helper::NextPair
+            && let Some(has_pair) = self.next_pair(inst)
+        {
+            self.values[r.index()] = u64::from(has_pair);
             return Ok(());
         }
         let mut operands = Vec::new();

@@ -418,10 +418,10 @@ fn operands(inst: &Inst) -> Option<Vec<Kind>> {
         Op::LoadProp | Op::HasProp | Op::TagProp | Op::RawProp | Op::LoadUp | Op::LoadFixed | Op::TagUp | Op::RawUp => {
             &[Ptr]
         }
-        Op::HasElem | Op::LoadElem | Op::TagElem | Op::RawElem | Op::LoadPacked => &[Ptr, Int],
+        Op::HasElem | Op::LoadElem | Op::TagElem | Op::RawElem | Op::LoadPacked | Op::LoadFlag => &[Ptr, Int],
         Op::TagMixed => &[Ptr, Int, Table],
         Op::StoreProp | Op::StoreUp => &[Ptr, Value],
-        Op::StoreElem | Op::StorePacked => &[Ptr, Int, Value],
+        Op::StoreElem | Op::StorePacked | Op::StoreFlag => &[Ptr, Int, Value],
         Op::Barrier => &[Table, Address],
         Op::BarrierUp => &[Ptr, Value],
         Op::LoadByte => &[Str, Int],

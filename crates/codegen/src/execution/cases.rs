@@ -376,9 +376,17 @@ snap 1 guard, pc 1
 snap 2 guard, pc 9, fuel 1
 snap 3 guard, pc 1, slots #2=%14 #4=%13 #5=%14, fuel 3
 ";
-    for (name, step, count) in
-        [("a range of elements", 1, 2), ("a range that is too long", 1, 3), ("a range with gaps", 2, 1)]
-    {
+    for (name, step, count) in [
+        ("a range of elements", 1, 2),
+        ("a range that is too long", 1, 3),
+        ("a range with gaps", 2, 1),
+        ("a range with gaps that is too long", 2, 2),
+        ("a long step that is not made", 4, 0),
+        ("a step longer than the array", 5, 0),
+        ("no step", 0, 2),
+        ("a step back", -1, 1),
+        ("a step that comes around", i64::MAX, 2),
+    ] {
         let mut m = model();
         let table = packed(&mut m, 0, &[5, 6, 7, 8]);
         m.set_slot(1, table);

@@ -83,6 +83,9 @@ impl Image {
         for (address, value) in &model.packed {
             image.set(*address, &value.to_le_bytes());
         }
+        for (address, ty) in &model.flags {
+            image.set(*address, &[*ty as u8]);
+        }
         for (address, bytes) in &model.bytes {
             image.set(address + layout::BYTES as u64, bytes);
             image.set(address + layout::FLAGS as u64, &[Str::SHORT]);
@@ -201,6 +204,9 @@ impl Image {
         }
         for (address, value) in &model.packed {
             compare(format!("element at {address:#x}"), self.word(*address, 8), *value);
+        }
+        for (address, ty) in &model.flags {
+            compare(format!("flag at {address:#x}"), self.word(*address, 1), *ty as u64);
         }
         for ((table, ty, key), here, there) in tables::entries(self, model) {
             let key = format!("{table:#x}[{} {key:#x}]", ty.name());

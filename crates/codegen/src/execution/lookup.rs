@@ -8,7 +8,7 @@ use perilune_trace::ir::{Field, Helper, Ty};
 
 use super::cases::{Case, buffer, case, model, object, packed, whole};
 
-const fn val(ty: Ty, bits: u64) -> Val {
+pub(super) const fn val(ty: Ty, bits: u64) -> Val {
     Val { ty, bits }
 }
 
@@ -17,7 +17,7 @@ fn string(n: u64) -> Val {
 }
 
 /// A table whose chains of entries are long, with strings of which the last is a long one, and another table.
-fn hashed() -> Model {
+pub(super) fn hashed() -> Model {
     let mut m = model();
     let table = object(0);
     for n in 0..5 {
@@ -70,7 +70,7 @@ fn operands(key: Val) -> Vec<String> {
     vec![constant, "%1".to_owned()]
 }
 
-fn read(call: &str, key: Val, ty: Ty) -> String {
+pub(super) fn read(call: &str, key: Val, ty: Ty) -> String {
     format!(
         "\
 header 0 pc 1, snap 0, inputs %0=#1:tab %1=#2:{}
@@ -86,7 +86,7 @@ snap 2 end, pc 3, slots #3=%2, fuel 2
     )
 }
 
-const TYPES: [Ty; 5] = [Ty::Nil, Ty::True, Ty::Int, Ty::Float, Ty::Table];
+pub(super) const TYPES: [Ty; 5] = [Ty::Nil, Ty::True, Ty::Int, Ty::Float, Ty::Table];
 
 fn reads(cases: &mut Vec<Case>) {
     for key in keys() {
@@ -183,7 +183,7 @@ fn elements(cases: &mut Vec<Case>) {
     }
 }
 
-fn write(helper: &str, key: &str, operand: &str, value: &str) -> String {
+pub(super) fn write(helper: &str, key: &str, operand: &str, value: &str) -> String {
     format!(
         "\
 header 0 pc 1, snap 0, inputs %0=#1:tab %1=#2:{key}

@@ -18,11 +18,13 @@
 
 mod cases;
 mod elf;
+mod flags;
 mod image;
 mod lookup;
 mod stubs;
 mod sunk;
 mod tables;
+mod walks;
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -308,6 +310,8 @@ fn run_all(arch: Arch, effort: Effort) {
     let mut cases = cases::all();
     lookup::add(&mut cases);
     sunk::add(&mut cases);
+    flags::add(&mut cases);
+    walks::add(&mut cases);
     let mut failures = Vec::new();
     for case in &cases {
         let mut wrong = check(&mut workshop, case);

@@ -218,11 +218,6 @@ impl Lowering<'_, '_, '_> {
     /// Checks the bounds of all rounds of a loop; see `perilune_trace::opt::ranges`.
     fn check_range(&mut self, range: &Range) {
         let snap = SnapId(0);
-        if self.tree.const_int(range.step).is_none() {
-            let step = self.value(range.step);
-            let is_one = self.b.ins().icmp_imm_s(IntCC::Equal, step, 1);
-            self.leave_unless(is_one, snap);
-        }
         let variable = self.value(range.variable);
         if range.variable != range.index {
             let index = self.value(range.index);
@@ -232,13 +227,30 @@ impl Lowering<'_, '_, '_> {
         let (count, len) = (self.value(range.count), self.value(range.len));
         let few = self.b.ins().icmp(IntCC::UnsignedLessThan, count, len);
         self.leave_unless(few, snap);
+        let distance = self.distance_of_rounds(range, (count, len));
         let first = self.b.ins().iadd_imm_s(variable, range.offsets.0);
         let holds = self.b.ins().icmp(IntCC::UnsignedLessThan, first, len);
         self.leave_unless(holds, snap);
-        let last = self.b.ins().iadd(variable, count);
+        let last = self.b.ins().iadd(variable, distance);
         let last = self.b.ins().iadd_imm_s(last, range.offsets.1);
         let holds = self.b.ins().icmp(IntCC::UnsignedLessThan, last, len);
         self.leave_unless(holds, snap);
+    }
+
+    /// How far a loop's variable goes: leaves unless its step is above 0, and the distance below the length.
+    fn distance_of_rounds(&mut self, range: &Range, (count, len): (Value, Value)) -> Value {
+        if self.tree.const_int(range.step) == Some(1) {
+            return count;
+        }
+        let snap = SnapId(0);
+        let step = self.value(range.step);
+        let less = self.b.ins().iadd_imm_s(step, -1);
+        let is_bounded = self.b.ins().icmp(IntCC::UnsignedLessThan, less, len);
+        self.leave_unless(is_bounded, snap);
+        let distance = self.b.ins().imul(count, step);
+        let is_bounded = self.b.ins().icmp(IntCC::UnsignedLessThan, distance, len);
+        self.leave_unless(is_bounded, snap);
+        distance
     }
 
     /// What other headers of the same place have hoisted holds no more: this copy of the loop may change it.

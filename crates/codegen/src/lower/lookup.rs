@@ -19,7 +19,7 @@ use std::mem::{offset_of, size_of};
 
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{Block, InstBuilder, Value, types};
-use perilune_runtime::object::{ANY_ELEMENTS, Str, Table};
+use perilune_runtime::object::{ANY_ELEMENTS, BOOL_ELEMENTS, Str, Table};
 use perilune_runtime::table::{HashEntry, HashPart, NO_ENTRY, SPREAD, Shape, shape_offsets as index};
 use perilune_trace::ir::{Field, Helper, Inst, KeyUse, Op, Ref, Ty};
 
@@ -125,7 +125,7 @@ impl Lowering<'_, '_, '_> {
         (n, len, outside)
     }
 
-    /// The elements of a table and their kind. Goes on where they are whole values; where they are payloads, the block is given.
+    /// The elements of a table and their kind. Goes on where they are whole values; where they are not, the block is given.
     fn elements(&mut self, table: Value) -> (Value, Value, Block) {
         let [whole, packed] = [(); 2].map(|()| self.b.create_block());
         let array = self.load(types::I64, table, ARRAY);
@@ -145,6 +145,14 @@ impl Lowering<'_, '_, '_> {
         let tag = self.b.ins().uload8(types::I64, Self::flags(), place, layout::TAG);
         self.give(done, ty, tag, place, 0);
         self.b.switch_to_block(packed);
+        let [flags, payloads] = [(); 2].map(|()| self.b.create_block());
+        let are_flags = self.b.ins().icmp_imm_s(IntCC::Equal, kind, i64::from(BOOL_ELEMENTS));
+        self.b.ins().brif(are_flags, flags, &[], payloads, &[]);
+        self.b.switch_to_block(flags);
+        let place = self.b.ins().iadd(array, n);
+        let tag = self.b.ins().uload8(types::I64, Self::flags(), place, 0);
+        self.give_flag(done, ty, tag);
+        self.b.switch_to_block(payloads);
         let distance = self.b.ins().ishl_imm_u(n, 3);
         let place = self.b.ins().iadd(array, distance);
         // The kind is the tag of all elements.
@@ -153,7 +161,7 @@ impl Lowering<'_, '_, '_> {
     }
 
     /// Replaces an element, or appends one, if that is what the key is one of, and if the element kind and the room stay. Among
-    /// elements of any type nil may be stored, but the last one is never nil.
+    /// elements of any type, and among booleans, nil may be stored, but the last one is never nil.
     fn replace_element(&mut self, value: Ref, table: Value, key: ExactKey, slow: Block, done: Block) {
         let ty = self.tree.ty(value);
         let (n, len, outside) = self.index_of_element(table, key);
@@ -174,10 +182,10 @@ impl Lowering<'_, '_, '_> {
         self.store_value(value, place, 0);
         self.finish_element(ty, table, done);
         self.b.switch_to_block(other);
-        if ty == Ty::Nil || ty == Ty::Num {
+        if ty == Ty::Num {
             self.b.ins().jump(slow, &[]);
         } else {
-            self.store_packed_element(value, kind, (array, n), slow);
+            self.store_small_element(value, kind, (array, n), slow);
             self.finish_element(ty, table, done);
         }
         self.b.switch_to_block(elsewhere);
@@ -211,7 +219,7 @@ impl Lowering<'_, '_, '_> {
         self.b.switch_to_block(alone);
         let kind = self.element_kind(table);
         let is_whole = self.b.ins().icmp_imm_s(IntCC::Equal, kind, i64::from(ANY_ELEMENTS));
-        let is_same = self.b.ins().icmp_imm_s(IntCC::Equal, kind, ty as i64);
+        let is_same = self.b.ins().icmp_imm_s(IntCC::Equal, kind, Self::packed_kind(ty));
         let takes_it = self.b.ins().bor(is_whole, is_same);
         self.b.ins().brif(takes_it, fits, &[], slow, &[]);
         self.b.switch_to_block(fits);
@@ -222,19 +230,30 @@ impl Lowering<'_, '_, '_> {
         elsewhere
     }
 
-    /// Stores the payload of a value into an array whose kind is its tag.
-    fn store_packed_element(&mut self, value: Ref, kind: Value, (array, n): (Value, Value), slow: Block) {
+    /// The element kind of arrays that have values of a type, and not any value.
+    fn packed_kind(ty: Ty) -> i64 {
+        if ty.is_primitive() { i64::from(BOOL_ELEMENTS) } else { ty as i64 }
+    }
+
+    /// Stores the payload of a value into an array whose kind is its tag, or a tag into one of booleans.
+    fn store_small_element(&mut self, value: Ref, kind: Value, (array, n): (Value, Value), slow: Block) {
         let same = self.b.create_block();
-        let is_same = self.b.ins().icmp_imm_s(IntCC::Equal, kind, self.tree.ty(value) as i64);
+        let ty = self.tree.ty(value);
+        let is_same = self.b.ins().icmp_imm_s(IntCC::Equal, kind, Self::packed_kind(ty));
         self.b.ins().brif(is_same, same, &[], slow, &[]);
         self.b.switch_to_block(same);
+        if ty.is_primitive() {
+            let place = self.b.ins().iadd(array, n);
+            let tag = self.b.ins().iconst(types::I8, ty as i64);
+            return self.store(tag, place, 0);
+        }
         let distance = self.b.ins().ishl_imm_u(n, 3);
         let place = self.b.ins().iadd(array, distance);
         let payload = self.value(value);
         self.store(payload, place, 0);
     }
 
-    fn element_kind(&mut self, table: Value) -> Value {
+    pub(super) fn element_kind(&mut self, table: Value) -> Value {
         let (kind_at, _) = layout::field(Field::Kind, 0);
         self.b.ins().uload8(types::I64, Self::flags(), table, kind_at)
     }
@@ -471,6 +490,11 @@ impl Lowering<'_, '_, '_> {
 
     fn give_nil(&mut self, done: Block, ty: Ty) {
         let tag = self.int(Ty::Nil as i64);
+        self.give_flag(done, ty, tag);
+    }
+
+    /// Goes to `done` with the tag of a boolean or of nil, and whatever for a payload.
+    fn give_flag(&mut self, done: Block, ty: Ty, tag: Value) {
         if ty.is_primitive() {
             self.b.ins().jump(done, &[tag.into()]);
             return;

@@ -43,6 +43,12 @@ impl Lowering<'_, '_, '_> {
                 let v = self.load(Self::machine_type(inst.ty), address, offset);
                 self.define(r, v);
             }
+            Op::LoadFlag => {
+                let (address, offset) = self.element(inst.a(), inst.b(), 1);
+                let tag = self.b.ins().uload8(types::I32, Self::flags(), address, offset);
+                let fits = self.is_tag(tag, inst.ty);
+                self.leave_unless(fits, Self::snap(inst));
+            }
             Op::HasProp => {
                 let address = self.value(inst.a());
                 self.not_nil(inst, address, inst.aux as i32 * layout::VALUE as i32);
@@ -67,6 +73,11 @@ impl Lowering<'_, '_, '_> {
                 let (address, offset) = self.element(inst.a(), inst.b(), 8);
                 let v = self.value(inst.c());
                 self.store(v, address, offset);
+            }
+            Op::StoreFlag => {
+                let (address, offset) = self.element(inst.a(), inst.b(), 1);
+                let tag = self.b.ins().iconst(types::I8, self.tree.ty(inst.c()) as i64);
+                self.store(tag, address, offset);
             }
             Op::LoadByte => {
                 let (s, n) = (self.value(inst.a()), self.value(inst.b()));
@@ -134,16 +145,20 @@ impl Lowering<'_, '_, '_> {
         match (index, offset) {
             (None, Some(offset)) => (buffer, offset),
             (Some(index), Some(offset)) => {
-                let index = self.value(index);
-                let scaled = self.b.ins().ishl_imm_u(index, i64::from(size.trailing_zeros()));
-                (self.b.ins().iadd(buffer, scaled), offset)
+                let distance = self.distance(index, size);
+                (self.b.ins().iadd(buffer, distance), offset)
             }
             (_, None) => {
-                let n = self.value(n);
-                let scaled = self.b.ins().ishl_imm_u(n, i64::from(size.trailing_zeros()));
-                (self.b.ins().iadd(buffer, scaled), 0)
+                let distance = self.distance(n, size);
+                (self.b.ins().iadd(buffer, distance), 0)
             }
         }
+    }
+
+    /// So many elements in bytes.
+    fn distance(&mut self, n: Ref, size: i64) -> Value {
+        let n = self.value(n);
+        if size == 1 { n } else { self.b.ins().ishl_imm_u(n, i64::from(size.trailing_zeros())) }
     }
 
     /// An index as a variable and a constant part.

@@ -1,23 +1,33 @@
-//! Steps of `next` through a hash part, without a call.
+//! Steps of `next` through an array part or a hash part, without a call.
 //!
 //! The registers of a generic loop are in their places: `R[a+1]` is the table, `R[a+2]` the key that was last, `R[a+3]` nil with
 //! the cursor behind that key for a payload; key and value go to `R[a+4]` and `R[a+5]`. As `TableRef::next_with_hint` does, the
-//! step trusts the cursor if the entry in front of it has the key. Everything else is the helper's: the array part and the
-//! properties, entries without a value, long strings, and the end.
+//! step trusts the cursor if what is in front of it has the key.
+//!
+//! ```text
+//! cursor ── in the array part ── is the key the one in front? ── an element? ── the pair
+//!    │                                                  └── the end, and no other part? ── no more
+//!    └──── in the hash part ── is the key that of the entry in front? ── the pair
+//! ```
+//!
+//! Everything else is the helper's: properties, elements and entries without a value, long strings, the way from one part to
+//! another, the end of the hash part.
 
 use std::mem::{offset_of, size_of};
 
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{Block, InstBuilder, Value, types};
-use perilune_runtime::object::Table;
-use perilune_runtime::table::{Cursor, HashEntry, HashPart};
-use perilune_trace::ir::{Helper, Inst, Ref, Ty};
+use perilune_runtime::object::{ANY_ELEMENTS, BOOL_ELEMENTS, Table};
+use perilune_runtime::table::{Cursor, HashEntry, HashPart, Shape};
+use perilune_trace::ir::{Field, Helper, Inst, Ref, Ty};
 
 use super::Lowering;
 use super::lookup::{KEY, KEY_TAG, VALUE as ENTRY_VALUE, VALUE_TAG};
-use crate::layout::{TAG, VALUE};
+use crate::layout::{self, TAG, VALUE};
 
 const HASH: i32 = offset_of!(Table, hash) as i32;
+const SHAPE: i32 = offset_of!(Table, shape) as i32;
+const COUNT: i32 = offset_of!(Shape, count) as i32;
 const USED: i32 = offset_of!(HashPart, used) as i32;
 /// From an entry to the one in front of it.
 const BEFORE: i32 = -(size_of::<HashEntry>() as i32);
@@ -33,6 +43,21 @@ const MAX_WANTED: i64 = 2;
 
 /// What the helper answers when there is a pair.
 const MORE: i64 = 1;
+/// What it answers at the end.
+const DONE: i64 = 0;
+
+/// What a step works on.
+struct Step {
+    table: Value,
+    registers: Value,
+    cursor: Value,
+    /// How many variables are set.
+    wanted: i64,
+    /// Asks the helper.
+    slow: Block,
+    /// Takes the answer.
+    done: Block,
+}
 
 impl Lowering<'_, '_, '_> {
     pub(super) fn next_pair(&mut self, r: Ref, inst: &Inst) {
@@ -41,17 +66,28 @@ impl Lowering<'_, '_, '_> {
             return self.plain_call(r, inst, Helper::NextPair);
         };
         let (table, registers) = (self.value(inst.a()), self.value(inst.b()));
-        let (slow, done) = (self.cold_block(), self.b.create_block());
+        let [in_array, in_hash, done] = [(); 3].map(|()| self.b.create_block());
+        let slow = self.cold_block();
         self.b.append_block_param(done, types::I64);
-        let (entry, cursor) = self.entry_at_cursor(table, registers, slow);
+        let tag = self.load_tag(registers, CURSOR);
+        let has_cursor = self.is_tag(tag, Ty::Nil);
+        self.or_slow(has_cursor, slow);
+        let cursor = self.load(types::I64, registers, CURSOR);
+        let is_in_array = self.b.ins().icmp_imm_u(IntCC::UnsignedLessThan, cursor, Cursor::BEHIND_ARRAY.0 as i64);
+        self.b.ins().brif(is_in_array, in_array, &[], in_hash, &[]);
+        let step = Step { table, registers, cursor, wanted, slow, done };
+        self.b.switch_to_block(in_array);
+        self.step_in_array(&step);
+        self.b.switch_to_block(in_hash);
+        let entry = self.entry_at_cursor(&step);
         self.check_last_key(entry, registers, slow);
         self.take_entry(entry, registers, wanted, slow);
-        let next = self.b.ins().iadd_imm_s(cursor, 1);
-        self.store(next, registers, CURSOR);
-        let more = self.int(MORE);
-        self.b.ins().jump(done, &[more.into()]);
+        self.go_on(&step);
         self.b.switch_to_block(slow);
-        let answer = self.call_helper(inst, Helper::NextPair).unwrap_or(more);
+        let answer = match self.call_helper(inst, Helper::NextPair) {
+            Some(answer) => answer,
+            None => self.int(MORE),
+        };
         self.b.ins().jump(done, &[answer.into()]);
         self.b.switch_to_block(done);
         let answer = self.b.block_params(done)[0];
@@ -65,12 +101,114 @@ impl Lowering<'_, '_, '_> {
         self.b.switch_to_block(on);
     }
 
-    /// The entry behind the cursor, which is neither the first one nor the end, and the cursor.
-    fn entry_at_cursor(&mut self, table: Value, registers: Value, slow: Block) -> (Value, Value) {
-        let tag = self.load_tag(registers, CURSOR);
-        let has_cursor = self.is_tag(tag, Ty::Nil);
-        self.or_slow(has_cursor, slow);
-        let cursor = self.load(types::I64, registers, CURSOR);
+    /// The variables are set: the cursor moves by one.
+    fn go_on(&mut self, step: &Step) {
+        let next = self.b.ins().iadd_imm_s(step.cursor, 1);
+        self.store(next, step.registers, CURSOR);
+        let more = self.int(MORE);
+        self.b.ins().jump(step.done, &[more.into()]);
+    }
+
+    /// A step whose cursor, in the array part, is the key in front of it, or 0.
+    fn step_in_array(&mut self, step: &Step) {
+        let [inside, end] = [(); 2].map(|()| self.b.create_block());
+        let &Step { table, registers, cursor, .. } = step;
+        self.check_last_index(step);
+        let (len_at, _) = layout::field(Field::Len, 0);
+        let len = self.b.ins().uload32(Self::flags(), table, len_at);
+        let is_inside = self.b.ins().icmp(IntCC::UnsignedLessThan, cursor, len);
+        self.b.ins().brif(is_inside, inside, &[], end, &[]);
+        self.b.switch_to_block(inside);
+        self.take_element(step, step.wanted == MAX_WANTED);
+        let key = self.b.ins().iadd_imm_s(cursor, 1);
+        self.store(key, registers, FIRST);
+        let tag = self.b.ins().iconst(types::I8, Ty::Int as i64);
+        self.store(tag, registers, FIRST + TAG);
+        self.go_on(step);
+        self.b.switch_to_block(end);
+        self.end_behind_array(step, len);
+    }
+
+    /// Goes on only if the key of the last step is the cursor's number, or nil where that is 0.
+    fn check_last_index(&mut self, step: &Step) {
+        let [later, same] = [(); 2].map(|()| self.b.create_block());
+        let tag = self.load_tag(step.registers, CONTROL);
+        let first = self.b.create_block();
+        self.b.ins().brif(step.cursor, later, &[], first, &[]);
+        self.b.switch_to_block(first);
+        let is_nil = self.is_tag(tag, Ty::Nil);
+        self.b.ins().brif(is_nil, same, &[], step.slow, &[]);
+        self.b.switch_to_block(later);
+        let is_int = self.is_tag(tag, Ty::Int);
+        self.or_slow(is_int, step.slow);
+        let last = self.load(types::I64, step.registers, CONTROL);
+        let is_last = self.b.ins().icmp(IntCC::Equal, last, step.cursor);
+        self.b.ins().brif(is_last, same, &[], step.slow, &[]);
+        self.b.switch_to_block(same);
+    }
+
+    /// Goes on only if the element behind the cursor is not nil, and sets the second variable to it if that is wanted.
+    fn take_element(&mut self, step: &Step, is_wanted: bool) {
+        let [whole, small, flags, payloads, taken] = [(); 5].map(|()| self.b.create_block());
+        let &Step { table, registers, cursor, slow, .. } = step;
+        let (array_at, _) = layout::field(Field::Array, 0);
+        let array = self.load(types::I64, table, array_at);
+        let kind = self.element_kind(table);
+        let is_whole = self.b.ins().icmp_imm_s(IntCC::Equal, kind, i64::from(ANY_ELEMENTS));
+        self.b.ins().brif(is_whole, whole, &[], small, &[]);
+        self.b.switch_to_block(whole);
+        let distance = self.b.ins().ishl_imm_u(cursor, 4);
+        let place = self.b.ins().iadd(array, distance);
+        let tag = self.b.ins().uload8(types::I64, Self::flags(), place, TAG);
+        self.or_slow(tag, slow);
+        self.set_second(registers, is_wanted.then_some((tag, Some(place))), taken);
+        self.b.switch_to_block(small);
+        let are_flags = self.b.ins().icmp_imm_s(IntCC::Equal, kind, i64::from(BOOL_ELEMENTS));
+        self.b.ins().brif(are_flags, flags, &[], payloads, &[]);
+        self.b.switch_to_block(flags);
+        let place = self.b.ins().iadd(array, cursor);
+        let tag = self.b.ins().uload8(types::I64, Self::flags(), place, 0);
+        self.or_slow(tag, slow);
+        self.set_second(registers, is_wanted.then_some((tag, None)), taken);
+        self.b.switch_to_block(payloads);
+        let distance = self.b.ins().ishl_imm_u(cursor, 3);
+        let place = self.b.ins().iadd(array, distance);
+        // The kind is the tag of all elements.
+        self.set_second(registers, is_wanted.then_some((kind, Some(place))), taken);
+        self.b.switch_to_block(taken);
+    }
+
+    /// Sets the second variable to a tag and what is at an address, if it has a payload.
+    fn set_second(&mut self, registers: Value, value: Option<(Value, Option<Value>)>, then: Block) {
+        if let Some((tag, place)) = value {
+            if let Some(place) = place {
+                let payload = self.load(types::I64, place, 0);
+                self.store(payload, registers, SECOND);
+            }
+            self.b.ins().istore8(Self::flags(), tag, registers, SECOND + TAG);
+        }
+        self.b.ins().jump(then, &[]);
+    }
+
+    /// The end of the traversal, if the cursor is behind the last element of a table that has nothing but its array part.
+    fn end_behind_array(&mut self, step: &Step, len: Value) {
+        let is_end = self.b.ins().icmp(IntCC::Equal, step.cursor, len);
+        self.or_slow(is_end, step.slow);
+        let hash = self.load(types::I64, step.table, HASH);
+        let (bare, empty) = (self.b.create_block(), self.b.create_block());
+        self.b.ins().brif(hash, step.slow, &[], bare, &[]);
+        self.b.switch_to_block(bare);
+        let shape = self.load(types::I64, step.table, SHAPE);
+        let count = self.b.ins().uload32(Self::flags(), shape, COUNT);
+        self.b.ins().brif(count, step.slow, &[], empty, &[]);
+        self.b.switch_to_block(empty);
+        let done = self.int(DONE);
+        self.b.ins().jump(step.done, &[done.into()]);
+    }
+
+    /// The entry behind the cursor, which is neither the first one nor the end.
+    fn entry_at_cursor(&mut self, step: &Step) -> Value {
+        let &Step { table, cursor, slow, .. } = step;
         let start = self.int(Cursor::HASH.0 as i64);
         let at = self.b.ins().isub(cursor, start);
         let hash = self.load(types::I64, table, HASH);
@@ -79,7 +217,7 @@ impl Lowering<'_, '_, '_> {
         let is_inside = self.b.ins().icmp(IntCC::UnsignedLessThan, at, used);
         self.or_slow(is_inside, slow);
         self.or_slow(at, slow);
-        (self.entry_at(hash, at), cursor)
+        self.entry_at(hash, at)
     }
 
     /// Goes on only if the entry in front has the key of the last step.

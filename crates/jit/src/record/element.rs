@@ -1,7 +1,7 @@
 //! Elements of tables, and constructors.
 
 use perilune_bytecode::ops::Instr;
-use perilune_runtime::object::ANY_ELEMENTS;
+use perilune_runtime::object::{ANY_ELEMENTS, BOOL_ELEMENTS, Form, may_have_holes};
 use perilune_runtime::table::EMPTY_ELEMENTS;
 use perilune_runtime::value::{Tag, Value};
 use perilune_trace::ir::{Field, Helper, Op as Ir, Ref, Start, Ty};
@@ -16,7 +16,18 @@ use crate::view::{TableView, View};
 
 /// The element kind of an array whose elements are of a type.
 fn element_kind(ty: Ty) -> u8 {
-    if matches!(ty, Ty::Int | Ty::Float | Ty::Str | Ty::Table) { ty as u8 } else { ANY_ELEMENTS }
+    match ty {
+        Ty::Int | Ty::Float | Ty::Str | Ty::Table => ty as u8,
+        Ty::False | Ty::True => BOOL_ELEMENTS,
+        Ty::Nil | Ty::Light | Ty::LuaFn | Ty::NativeFn | Ty::UserData | Ty::Thread | Ty::Ptr | Ty::Void | Ty::Num => {
+            ANY_ELEMENTS
+        }
+    }
+}
+
+/// Whether an array of an element kind, without its kind being changed, can have elements of a type.
+fn admits(kind: u8, ty: Ty) -> bool {
+    kind == ANY_ELEMENTS || kind == element_kind(ty)
 }
 
 impl Recorder {
@@ -102,7 +113,7 @@ impl Recorder {
     /// The raw value of an integer key of an instruction that may have met both elements and other integers.
     fn any_int_element(&mut self, object: Ref, table: TableView, key: Ref, seen: i64) -> Result<Ref, Abort> {
         let is_element = (seen as u64).wrapping_sub(1) < table.len();
-        let is_whole = table.kind() == ANY_ELEMENTS || table.has_hash();
+        let is_whole = may_have_holes(table.kind()) || table.has_hash();
         if is_whole && !self.met.element((self.frame().proto, self.pc), is_element) {
             let ty = type_of(table.get(Value::int(seen)))?;
             let snap = self.snap();
@@ -130,14 +141,24 @@ impl Recorder {
             self.guard_kind(object, table)?;
             self.guard(Ir::Below, &[n, len])?;
             let array = self.load(Field::Array, object);
-            if table.kind() == ANY_ELEMENTS {
-                let snap = self.snap();
-                return Ok(match load {
-                    Load::Typed => self.builder.load_elem(array, n, ty, snap)?,
-                    Load::Either | Load::Mixed => self.builder.number_elem(array, n, snap)?,
-                });
-            }
-            return Ok(self.builder.load_packed(array, n, ty)?);
+            return Ok(match (Form::of(table.kind()), load) {
+                (Form::Values, Load::Typed) => {
+                    let snap = self.snap();
+                    self.builder.load_elem(array, n, ty, snap)?
+                }
+                (Form::Values, Load::Either | Load::Mixed) => {
+                    let snap = self.snap();
+                    self.builder.number_elem(array, n, snap)?
+                }
+                (Form::Payloads, _) => self.builder.load_packed(array, n, ty)?,
+                (Form::Tags, _) => {
+                    // What a boolean is decides which way the path goes. The other way need not check again what was checked
+                    // in front of it.
+                    self.branch_snap = None;
+                    let snap = self.own_snap();
+                    self.builder.load_flag(array, n, ty, snap)?
+                }
+            });
         }
         if table.has_hash() {
             let snap = self.snap();
@@ -250,25 +271,14 @@ impl Recorder {
             // Without a metatable it does not matter whether there is a value.
             let is_plain = table.meta().is_none();
             let present = is_plain || !table.get(Value::int(seen)).is_nil();
-            if table.kind() == ty as u8 {
+            if present && ty != Ty::Nil && admits(table.kind(), ty) {
                 self.guard_kind(object, table)?;
                 self.guard(Ir::Below, &[n, len])?;
                 let array = self.load(Field::Array, object);
-                self.builder.store_packed(array, n, value);
-                self.barrier(object, value);
-                return Ok(());
-            }
-            if table.kind() == ANY_ELEMENTS && present && ty != Ty::Nil {
-                self.guard_kind(object, table)?;
-                self.guard(Ir::Below, &[n, len])?;
-                let array = self.load(Field::Array, object);
-                if is_plain {
-                    self.metatable(object, table)?;
-                } else {
-                    let snap = self.snap();
-                    self.builder.has_elem(array, n, snap)?;
+                if may_have_holes(table.kind()) {
+                    self.rely_on_presence(object, table, (array, n), seen)?;
                 }
-                self.builder.store_elem(array, n, value);
+                self.store_in_array(table.kind(), array, n, value);
                 self.barrier(object, value);
                 return Ok(());
             }
@@ -277,15 +287,48 @@ impl Recorder {
             return self.call_new_index(view, handler, object, key, value);
         }
         if index == table.len() && ty != Ty::Nil {
-            if table.has_room(ty as u8) {
+            if table.has_room() && admits(table.kind(), ty) {
                 return self.append(object, table.kind(), n, len, value);
             }
             if let Some(kind) = self.kind_once_grown(object, table, ty) {
                 return self.append(object, kind, n, len, value);
             }
         }
+        self.has_grown |= index == table.len() && self.lacked_room(object);
         self.store_with_helper(Helper::SetInt, &[object, key, value]);
         Ok(())
+    }
+
+    /// Whether the path begins where an append to this table was not possible.
+    fn lacked_room(&self, object: Ref) -> bool {
+        let tree = self.builder.tree();
+        let Some(Start::Snapshot(start)) = tree.segments.last().map(|segment| segment.start) else { return false };
+        let is_room = |r: Ref| tree.inst(r).field() == Some(Field::Cap) && tree.inst(r).a() == object;
+        tree.insts.iter().any(|inst| inst.snap == Some(start) && inst.op == Ir::Below && is_room(inst.b()))
+    }
+
+    /// Relies on what makes a store to an element of an array with holes need no look at `__newindex`.
+    fn rely_on_presence(&mut self, object: Ref, table: TableView, at: (Ref, Ref), seen: i64) -> Result<(), Abort> {
+        if table.meta().is_none() {
+            self.metatable(object, table)?;
+            return Ok(());
+        }
+        let snap = self.snap();
+        if Form::of(table.kind()) == Form::Tags {
+            self.builder.load_flag(at.0, at.1, type_of(table.get(Value::int(seen)))?, snap)?;
+        } else {
+            self.builder.has_elem(at.0, at.1, snap)?;
+        }
+        Ok(())
+    }
+
+    /// Stores an element that the kind admits.
+    fn store_in_array(&mut self, kind: u8, array: Ref, n: Ref, value: Ref) {
+        match Form::of(kind) {
+            Form::Values => self.builder.store_elem(array, n, value),
+            Form::Payloads => self.builder.store_packed(array, n, value),
+            Form::Tags => self.builder.store_flag(array, n, value),
+        }
     }
 
     /// Where the first way through a loop happens to see the array grow, it is recorded as most others will be: with room, and
@@ -297,7 +340,7 @@ impl Recorder {
             return None;
         }
         let kind = if table.len() == 0 { element_kind(ty) } else { table.kind() };
-        (kind == ty as u8 || kind == ANY_ELEMENTS).then_some(kind)
+        admits(kind, ty).then_some(kind)
     }
 
     /// Appends with room, which makes nothing grow.
@@ -312,11 +355,7 @@ impl Recorder {
         let null = self.builder.pointer(0);
         self.guard(Ir::Eq, &[hash, null])?;
         let array = self.load(Field::Array, object);
-        if kind == ANY_ELEMENTS {
-            self.builder.store_elem(array, n, value);
-        } else {
-            self.builder.store_packed(array, n, value);
-        }
+        self.store_in_array(kind, array, n, value);
         let one = self.builder.int(1);
         let longer = self.builder.value(Ir::Add, &[len, one]);
         self.builder.store_field(Field::Len, object, longer);

@@ -144,7 +144,7 @@ impl Recorder {
     }
 
     /// Relies on a table's shape.
-    fn guard_shape(&mut self, object: Ref, table: TableView) -> Result<(), Abort> {
+    pub(super) fn guard_shape(&mut self, object: Ref, table: TableView) -> Result<(), Abort> {
         let shape = self.load(Field::Shape, object);
         let expected = self.builder.pointer(table.shape());
         self.guard(Ir::Eq, &[shape, expected])

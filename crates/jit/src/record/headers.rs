@@ -131,7 +131,8 @@ impl Recorder {
 
     /// Ends the segment at a header.
     fn join(&mut self, view: &View<'_>, id: HeaderId) {
-        let comes_around = self.back_edge && self.comes_around(view, id);
+        // Where an array has grown, which happens seldom, all that the loop has hoisted of it is loaded anew.
+        let comes_around = self.back_edge && !self.has_grown && self.comes_around(view, id);
         let snap = self.snapshot(ExitKind::Guard, self.expected);
         let end = if comes_around { End::Around(id) } else { End::Enter(id) };
         self.builder.end(end, Some(snap));

@@ -9,7 +9,7 @@ use perilune_vm::native::Intrinsic;
 use super::Recorder;
 use super::state::type_of;
 use crate::abort::Abort;
-use crate::view::View;
+use crate::view::{TableView, View};
 
 /// The longest step of a loop, either way, that is relied on where a loop may wrap around at its end.
 const MAX_STEP: i64 = 1 << 32;
@@ -320,8 +320,11 @@ impl Recorder {
         }
     }
 
-    /// A step of `next`. Key, value and cursor stay in the loop's registers on the stack, where the helper works on them.
+    /// A step of `next`.
     fn next_pair(&mut self, view: &View<'_>, i: Instr) -> Result<(), Abort> {
+        if self.walk_array(view, i)? {
+            return Ok(());
+        }
         let a = i.a();
         let base = self.frame().base + u32::from(a);
         let closing = self.get(view, a + 3)?;
@@ -337,6 +340,7 @@ impl Recorder {
         let wanted = self.builder.int(i64::from(i.c()) | if view.dialect().integers { 0 } else { FLOAT_KEYS });
         let answer = self.builder.call(Helper::NextPair, &[table, place, wanted], Ty::Int, None);
         let expected = self.builder.int(MORE);
+        // Key, value and cursor stay in the loop's registers on the stack, where the helper works on them.
         let next = view.peek_next(u32::from(a));
         let Some((key, value)) = next else {
             self.decide(Ir::Ne, &[answer, expected])?;
@@ -352,14 +356,74 @@ impl Recorder {
         if i.c() >= 2 {
             values.push(self.builder.load_place(base + 5, type_of(value)?, snap));
         }
+        self.set_variables(i, &values);
+        self.go_round(view, true);
+        Ok(())
+    }
+
+    /// A step of `next` from one element of an array part to the one behind it, as `ipairs` would do it, or from the last one
+    /// to the end of a table that has nothing else. The cursor is left alone, as all who use it check it. False if it is no
+    /// such step, or one through arrays of several element kinds: to them the helper does better.
+    fn walk_array(&mut self, view: &View<'_>, i: Instr) -> Result<bool, Abort> {
+        let a = i.a();
+        let (last, closing) = (view.reg(u32::from(a) + 2), self.get(view, a + 3)?);
+        let table = view.table(view.reg(u32::from(a) + 1)).ok_or(Abort::Types)?;
+        let place = if last.is_nil() { Some(0) } else { int_of(last).filter(|last| *last > 0) };
+        let Some(place) = place.filter(|place| *place as u64 <= table.len()) else { return Ok(false) };
+        let next = view.peek_next(u32::from(a));
+        let is_walk = match next {
+            Some((key, _)) => int_of(key) == Some(place + 1) && table.len() > place as u64,
+            None => place as u64 == table.len() && !table.has_hash() && table.shape() == view.root_shape(),
+        };
+        let site = (self.frame().proto, self.pc);
+        if !is_walk || self.ty(closing) != Ty::Nil || table.len() > 0 && !self.met.walk(site, table.kind()) {
+            return Ok(false);
+        }
+        let (object, control) = (self.get(view, a + 1)?, self.get(view, a + 2)?);
+        let zero = self.builder.int(0);
+        let n = if last.is_nil() { zero } else { self.int_of(control)? };
+        if !last.is_nil() {
+            // Other keys may be in the table, too.
+            self.guard(Ir::Gt, &[n, zero])?;
+        }
+        if next.is_none() {
+            self.end_walk(object, table, n)?;
+            self.go_round(view, false);
+            return Ok(true);
+        }
+        let one = self.builder.int(1);
+        let key = self.builder.value(Ir::Add, &[n, one]);
+        let value = self.int_element(object, table, key, place + 1)?;
+        let key = match self.ty(control) {
+            Ty::Float if !view.dialect().integers => {
+                let one = self.builder.float(1.0);
+                self.builder.value(Ir::FAdd, &[control, one])
+            }
+            _ => self.number_of(view, key),
+        };
+        self.set_variables(i, &[key, value]);
+        self.go_round(view, true);
+        Ok(true)
+    }
+
+    /// Relies on there being nothing in a table behind element `n`, the last one.
+    fn end_walk(&mut self, object: Ref, table: TableView, n: Ref) -> Result<(), Abort> {
+        let len = self.load(Field::Len, object);
+        self.guard(Ir::Eq, &[n, len])?;
+        let hash = self.load(Field::Hash, object);
+        let null = self.builder.pointer(0);
+        self.guard(Ir::Eq, &[hash, null])?;
+        self.guard_shape(object, table)
+    }
+
+    /// The variables of a generic loop, and the control variable, become what a step has given; nil what it has not.
+    fn set_variables(&mut self, i: Instr, values: &[Ref]) {
         for n in 0..i.c().max(1) {
             let value = values.get(usize::from(n)).copied();
             let value = value.unwrap_or_else(|| self.builder.primitive(Ty::Nil));
-            self.set(a + 4 + n, value);
+            self.set(i.a() + 4 + n, value);
         }
-        self.set(a + 2, key);
-        self.go_round(view, true);
-        Ok(())
+        self.set(i.a() + 2, values[0]);
     }
 
     /// A step of `string.gmatch`, whose functions are all different: what they do is relied on.
@@ -397,21 +461,13 @@ impl Recorder {
         let n = match self.ty(control) {
             // From float to float, so that no round waits for the conversions of the one before; of integers the sum is
             // the same.
-            Ty::Float => {
+            Ty::Float if !view.dialect().integers => {
                 let one = self.builder.float(1.0);
                 self.builder.value(Ir::FAdd, &[control, one])
             }
             _ => self.number_of(view, n),
         };
-        for k in 0..i.c().max(1) {
-            let value = match k {
-                0 => n,
-                1 => value,
-                _ => self.builder.primitive(Ty::Nil),
-            };
-            self.set(a + 4 + k, value);
-        }
-        self.set(a + 2, n);
+        self.set_variables(i, &[n, value]);
         self.go_round(view, true);
         Ok(())
     }

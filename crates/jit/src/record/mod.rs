@@ -168,6 +168,8 @@ pub struct Recorder {
     stopped: Option<Abort>,
     /// Whether nothing of the open segment has been recorded yet.
     is_fresh: bool,
+    /// Whether the path is there because an array was full, and makes it larger.
+    has_grown: bool,
 }
 
 /// How many of the frames lie above the root frame.

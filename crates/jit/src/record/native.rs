@@ -6,7 +6,7 @@
 //! | has no effect, and runs no Lua code for arguments of these types | a helper's call of the function itself |
 //! | anything else | a call out of the tree |
 
-use perilune_runtime::object::ANY_ELEMENTS;
+use perilune_runtime::object::may_have_holes;
 use perilune_runtime::value::{Tag, Value};
 use perilune_trace::ir::{ExitKind, Field, Helper, Op as Ir, Ref, Ty};
 use perilune_vm::meta::Event;
@@ -467,7 +467,7 @@ impl Recorder {
         self.guard(Ir::Eq, &[meta, null])?;
         let len = self.load(Field::Len, object);
         let last = self.int_element(object, table, len, table.len() as i64)?;
-        if table.kind() == ANY_ELEMENTS {
+        if may_have_holes(table.kind()) {
             // There may be nil below it, where the list ends then.
             let nil = self.builder.primitive(Ty::Nil);
             self.store_with_helper(Helper::SetInt, &[object, len, nil]);

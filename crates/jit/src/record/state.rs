@@ -111,6 +111,7 @@ impl Recorder {
             alternative_of: None,
             stopped: None,
             is_fresh: true,
+            has_grown: false,
         };
         recorder.liveness_of(view, origin.proto);
         recorder.proto_id(origin.proto);

@@ -1,8 +1,14 @@
 //! The array part: the values of the keys `1..=len`, packed when they have one type.
 //!
 //! # Terms
-//! * *Element kind* (`header.aux`): a tag number when all elements have that tag; then they are bare 8-byte payloads
-//!   and none is nil. Or [`ANY_ELEMENTS`]: 16-byte values, nils ("holes") allowed.
+//! * *Element kind* (`header.aux`): how the elements are stored ([`Form`]).
+//!
+//! | kind | elements | nils ("holes") |
+//! |---|---|---|
+//! | [`ANY_ELEMENTS`] | 16-byte values | yes |
+//! | [`BOOL_ELEMENTS`] | 1-byte tags: booleans are nothing else | yes |
+//! | a tag number | 8-byte payloads of that tag | none |
+//!
 //! * *Index*: counted from 0 in this module, so that the key is `index + 1`. Functions that take a key say so.
 //!
 //! # Invariants
@@ -11,7 +17,7 @@
 //!   the end.
 //! * When `len` is 0 the kind is not `Any`: the first element decides it anew. (After a failed growth it may be; that
 //!   costs the packing, nothing else.)
-//! * `array_cap` of a packed array is even, so that its buffer is a whole number of 16-byte elements too.
+//! * A buffer is a whole number of 16-byte elements, whatever the kind, so that an empty array can take another kind.
 //!
 //! Appending doubles the buffer. Keys that are not appended go to the hash part; see the module `balance` for how they
 //! come back.
@@ -20,7 +26,7 @@ use std::ptr;
 
 use super::{SetError, balance, barrier, hash, realloc_unlimited, try_realloc};
 use crate::heap::Heap;
-use crate::object::{ANY_ELEMENTS, Table, is_any, is_packable};
+use crate::object::{ANY_ELEMENTS, BOOL_ELEMENTS, Form, Table, admits, is_any, is_flag, is_packable, may_have_holes};
 use crate::value::{Tag, Value};
 
 /// Most elements.
@@ -42,7 +48,13 @@ pub(super) unsafe fn len(t: *mut Table) -> u32 {
 /// Bytes of an element of this kind.
 #[inline(always)]
 const fn element_size(kind: u8) -> usize {
-    if is_any(kind) { size_of::<Value>() } else { size_of::<u64>() }
+    Form::of(kind).size()
+}
+
+/// The room of a buffer that has at least so many elements of this kind.
+#[inline(always)]
+const fn whole_room(kind: u8, cap: u32) -> u32 {
+    cap.next_multiple_of((size_of::<Value>() / element_size(kind)) as u32)
 }
 
 /// Bytes of the buffer.
@@ -75,14 +87,24 @@ pub(super) unsafe fn payloads(t: *mut Table) -> *mut u64 {
     unsafe { (*t).array.cast() }
 }
 
-/// The tag of the elements of a packed array.
+/// The elements as tags.
 ///
 /// # Safety
-/// `kind` is the element kind of a packed array.
+/// `t` is a live table.
+#[inline(always)]
+pub(super) unsafe fn tags(t: *mut Table) -> *mut Tag {
+    // SAFETY: the caller's duty.
+    unsafe { (*t).array.cast() }
+}
+
+/// The tag of the elements of an array of payloads.
+///
+/// # Safety
+/// `kind` is the element kind of an array of payloads.
 #[inline(always)]
 unsafe fn tag_of(kind: u8) -> Tag {
     debug_assert!(kind <= Tag::Thread as u8);
-    // SAFETY: element kinds but `Any` are made from tags, and `Tag` is `repr(u8)`.
+    // SAFETY: element kinds but `Any` and `Bool` are made from tags, and `Tag` is `repr(u8)`.
     unsafe { std::mem::transmute::<u8, Tag>(kind) }
 }
 
@@ -96,24 +118,27 @@ pub(super) unsafe fn element(t: *mut Table, index: usize) -> Value {
     unsafe {
         debug_assert!(index < len(t) as usize);
         let kind = (*t).header.aux;
-        if is_any(kind) { *values(t).add(index) } else { Value { payload: *payloads(t).add(index), tag: tag_of(kind) } }
+        match Form::of(kind) {
+            Form::Values => *values(t).add(index),
+            Form::Payloads => Value { payload: *payloads(t).add(index), tag: tag_of(kind) },
+            Form::Tags => Value { payload: 0, tag: *tags(t).add(index) },
+        }
     }
 }
 
 /// Stores an element that the kind admits.
 ///
 /// # Safety
-/// `t` is a live table, `index < array_cap`, the kind is `Any` or the value's tag.
+/// `t` is a live table, `index < array_cap`, the kind [`admits`] the value's tag.
 #[inline(always)]
 pub(super) unsafe fn write(t: *mut Table, index: usize, value: Value) {
     // SAFETY: the caller's duties.
     unsafe {
-        debug_assert!(index < (*t).array_cap as usize);
-        if is_any((*t).header.aux) {
-            values(t).add(index).write(value);
-        } else {
-            debug_assert!((*t).header.aux == value.tag as u8);
-            payloads(t).add(index).write(value.payload);
+        debug_assert!(index < (*t).array_cap as usize && admits((*t).header.aux, value.tag));
+        match Form::of((*t).header.aux) {
+            Form::Values => values(t).add(index).write(value),
+            Form::Payloads => payloads(t).add(index).write(value.payload),
+            Form::Tags => tags(t).add(index).write(value.tag),
         }
     }
 }
@@ -121,13 +146,13 @@ pub(super) unsafe fn write(t: *mut Table, index: usize, value: Value) {
 /// The kind of an array whose elements have this tag.
 #[inline]
 const fn kind_for(tag: Tag) -> u8 {
-    if is_packable(tag) { tag as u8 } else { ANY_ELEMENTS }
-}
-
-/// Can an array of this kind hold the value as it is?
-#[inline(always)]
-pub(super) const fn admits(kind: u8, tag: Tag) -> bool {
-    kind == tag as u8 || is_any(kind)
+    if is_packable(tag) {
+        tag as u8
+    } else if is_flag(tag) {
+        BOOL_ELEMENTS
+    } else {
+        ANY_ELEMENTS
+    }
 }
 
 /// The element with the integer key `key`.
@@ -161,22 +186,37 @@ pub unsafe fn set_int_fast(t: *mut Table, heap: &mut Heap, key: i64, value: Valu
             if index != u64::from(len) || len >= (*t).array_cap || hash::index_keys(t) != 0 {
                 return false;
             }
-            if kind == value.tag as u8 {
-                payloads(t).add(index as usize).write(value.payload);
-            } else if is_any(kind) && !value.is_nil() {
-                values(t).add(index as usize).write(value);
-            } else {
+            if !put(t, kind, index as usize, value) {
                 return false;
             }
             (*t).header.word = len + 1;
-        } else if kind == value.tag as u8 {
-            payloads(t).add(index as usize).write(value.payload);
-        } else if is_any(kind) && !value.is_nil() {
-            values(t).add(index as usize).write(value);
-        } else {
+        } else if !put(t, kind, index as usize, value) {
             return false;
         }
         barrier(t, heap, value);
+        true
+    }
+}
+
+/// Stores an element, unless it is nil or of another kind.
+///
+/// # Safety
+/// `t` is a live table of element kind `kind`, `index < array_cap`.
+#[inline(always)]
+unsafe fn put(t: *mut Table, kind: u8, index: usize, value: Value) -> bool {
+    // SAFETY: the caller's duties.
+    unsafe {
+        if kind == value.tag as u8 {
+            payloads(t).add(index).write(value.payload);
+        } else if value.is_nil() {
+            return false;
+        } else if is_any(kind) {
+            values(t).add(index).write(value);
+        } else if admits(kind, value.tag) {
+            tags(t).add(index).write(value.tag);
+        } else {
+            return false;
+        }
         true
     }
 }
@@ -190,19 +230,14 @@ pub(super) unsafe fn store(t: *mut Table, heap: &mut Heap, index: usize, value: 
     // SAFETY: the caller's duties; the kind admits what is stored.
     unsafe {
         debug_assert!(index < len(t) as usize);
-        let kind = (*t).header.aux;
-        if kind == value.tag as u8 {
-            payloads(t).add(index).write(value.payload);
-            return Ok(());
-        }
         if value.is_nil() && index as u32 + 1 == len(t) {
             pop(t);
             return Ok(());
         }
-        if !is_any(kind) {
+        if !admits((*t).header.aux, value.tag) {
             convert_to_any(t, heap)?;
         }
-        values(t).add(index).write(value);
+        write(t, index, value);
         Ok(())
     }
 }
@@ -216,56 +251,62 @@ pub(super) unsafe fn pop(t: *mut Table) {
     // SAFETY: the caller's duty.
     unsafe {
         (*t).header.word -= 1;
-        if is_any((*t).header.aux) {
+        if may_have_holes((*t).header.aux) {
             trim(t);
         }
     }
 }
 
-/// Makes the last element of an `Any` array one that is not nil.
+/// Makes the last element one that is not nil.
 ///
 /// # Safety
-/// `t` is a live table with an `Any` array.
+/// `t` is a live table.
 pub(super) unsafe fn trim(t: *mut Table) {
     // SAFETY: the caller's duty; elements below `len` are initialised.
     unsafe {
         let mut len = len(t);
-        while len > 0 && (*values(t).add(len as usize - 1)).is_nil() {
+        while len > 0 && element(t, len as usize - 1).is_nil() {
             len -= 1;
         }
         (*t).header.word = len;
-        if len == 0 {
+        // Tags stay tags, which are small: less room would make keys invalid that a traversal has seen being removed.
+        if len == 0 && is_any((*t).header.aux) {
             set_empty_kind(t, Tag::Int as u8);
         }
     }
 }
 
-/// Gives an empty array another kind, with the same buffer.
+/// Gives an empty array another kind, or `Any` if its buffer has room for more elements of that than can be counted.
 ///
 /// # Safety
 /// `t` is a live table without elements.
 pub(super) unsafe fn set_empty_kind(t: *mut Table, kind: u8) {
-    // SAFETY: the caller's duty. An even number of small elements is a whole number of large ones.
+    // SAFETY: the caller's duty. The buffer is a whole number of elements of any kind.
     unsafe {
         debug_assert!(len(t) == 0);
-        (*t).array_cap = (bytes(t) / element_size(kind)) as u32;
+        let (cap, kind) = match u32::try_from(bytes(t) / element_size(kind)) {
+            Ok(cap) => (cap, kind),
+            Err(_) => ((bytes(t) / size_of::<Value>()) as u32, ANY_ELEMENTS),
+        };
+        (*t).array_cap = cap;
         (*t).header.aux = kind;
     }
 }
 
-/// Turns bare payloads into values.
+/// Turns bare payloads, or tags, into values.
 ///
 /// # Safety
-/// `t` is a live table of `heap` with a packed array.
+/// `t` is a live table of `heap` with an array that is not of kind `Any`.
 #[cold]
 #[inline(never)]
 pub(super) unsafe fn convert_to_any(t: *mut Table, heap: &mut Heap) -> Result<(), SetError> {
     // SAFETY: the caller's duty.
     unsafe {
-        if !halve_room(t) {
-            (*t).array = try_realloc(heap, (*t).array, bytes(t), 2 * bytes(t))?;
+        let cap = room_for_values(t);
+        if cap as usize * size_of::<Value>() != bytes(t) {
+            (*t).array = try_realloc(heap, (*t).array, bytes(t), cap as usize * size_of::<Value>())?;
         }
-        widen(t);
+        widen(t, cap);
         Ok(())
     }
 }
@@ -277,38 +318,37 @@ pub(super) unsafe fn convert_to_any(t: *mut Table, heap: &mut Heap) -> Result<()
 pub(super) unsafe fn convert_to_any_unlimited(t: *mut Table, heap: &mut Heap) {
     // SAFETY: the caller's duty.
     unsafe {
-        if !halve_room(t) {
-            (*t).array = realloc_unlimited(heap, (*t).array, bytes(t), 2 * bytes(t));
+        let cap = room_for_values(t);
+        if cap as usize * size_of::<Value>() != bytes(t) {
+            (*t).array = realloc_unlimited(heap, (*t).array, bytes(t), cap as usize * size_of::<Value>());
         }
-        widen(t);
+        widen(t, cap);
     }
 }
 
-/// Halves the room for elements, if there is at least twice as much as needed: then the buffer is large enough for values
-/// as it is. Without this, an array that is emptied and filled again and again would double its buffer each time.
-unsafe fn halve_room(t: *mut Table) -> bool {
-    // SAFETY: the caller passes a live table with a packed array, whose room is even.
+/// The room that an array has once its elements are values. That of its buffer, if they fit: otherwise an array that is
+/// emptied and filled again and again would have a larger buffer each time. Else the room that there is, but at most
+/// twice what is needed: tags have much room in little memory.
+unsafe fn room_for_values(t: *mut Table) -> u32 {
+    // SAFETY: the caller passes a live table.
     unsafe {
-        let enough = (*t).array_cap / 2 >= len(t);
-        if enough {
-            (*t).array_cap /= 2;
-        }
-        enough
+        let in_buffer = (bytes(t) / size_of::<Value>()) as u32;
+        if in_buffer >= len(t) { in_buffer } else { (*t).array_cap.min(len(t).saturating_mul(2)) }
     }
 }
 
-/// Turns the payloads in a buffer with room for as many values into those.
-unsafe fn widen(t: *mut Table) {
-    // SAFETY: the caller passes a live table. From the last element down, a value is written over payloads that were
-    // read before, since `16 * i >= 8 * i`.
+/// Turns the elements, in a buffer with room for `cap` values, into those.
+unsafe fn widen(t: *mut Table, cap: u32) {
+    // SAFETY: the caller passes a live table. From the last element down, a value is written over elements that were
+    // read before, since no element is larger than a value.
     unsafe {
-        debug_assert!(!is_any((*t).header.aux));
-        let tag = tag_of((*t).header.aux);
-        (*t).header.aux = ANY_ELEMENTS;
+        debug_assert!(!is_any((*t).header.aux) && len(t) <= cap);
         for index in (0..len(t) as usize).rev() {
-            let payload = *payloads(t).add(index);
-            values(t).add(index).write(Value { payload, tag });
+            let value = element(t, index);
+            values(t).add(index).write(value);
         }
+        (*t).header.aux = ANY_ELEMENTS;
+        (*t).array_cap = cap;
     }
 }
 
@@ -322,7 +362,7 @@ pub(super) unsafe fn reserve(t: *mut Table, heap: &mut Heap, cap: u32) -> Result
     unsafe { if cap > (*t).array_cap { resize(t, heap, cap) } else { Ok(()) } }
 }
 
-/// Changes the buffer to `cap` elements, or one more to make it even.
+/// Changes the buffer to `cap` elements, or some more that make it a whole number of values.
 #[cold]
 #[inline(never)]
 unsafe fn resize(t: *mut Table, heap: &mut Heap, cap: u32) -> Result<(), SetError> {
@@ -331,7 +371,7 @@ unsafe fn resize(t: *mut Table, heap: &mut Heap, cap: u32) -> Result<(), SetErro
         if cap > MAX_LEN {
             return Err(SetError::Overflow);
         }
-        let cap = cap.next_multiple_of(2);
+        let cap = whole_room((*t).header.aux, cap);
         (*t).array = try_realloc(heap, (*t).array, bytes(t), cap as usize * element_size((*t).header.aux))?;
         (*t).array_cap = cap;
         Ok(())
@@ -342,6 +382,7 @@ unsafe fn resize(t: *mut Table, heap: &mut Heap, cap: u32) -> Result<(), SetErro
 unsafe fn resize_unlimited(t: *mut Table, heap: &mut Heap, cap: u32) {
     // SAFETY: the caller passes a live table and a room that is not below the length.
     unsafe {
+        let cap = whole_room((*t).header.aux, cap);
         (*t).array = realloc_unlimited(heap, (*t).array, bytes(t), cap as usize * element_size((*t).header.aux));
         (*t).array_cap = cap;
     }
@@ -400,7 +441,7 @@ pub(super) unsafe fn append(t: *mut Table, heap: &mut Heap, value: Value) -> Res
         }
         let len = len(t);
         if len >= (*t).array_cap {
-            if is_any((*t).header.aux) && len >= SPILL_MIN_LEN && balance::spill_to_hash(t, heap)? {
+            if may_have_holes((*t).header.aux) && len >= SPILL_MIN_LEN && balance::spill_to_hash(t, heap)? {
                 return super::set_int(t, heap, i64::from(len) + 1, value);
             }
             reserve_amortized(t, heap, (len + 1).max(4))?;
@@ -435,14 +476,15 @@ pub(super) unsafe fn push_unlimited(t: *mut Table, heap: &mut Heap, value: Value
     }
 }
 
-/// Makes the kind `Any`, of an empty array too.
-pub(super) unsafe fn make_any(t: *mut Table, heap: &mut Heap) -> Result<(), SetError> {
+/// Makes the kind one that has holes, and admits elements of which all or not all are booleans; of an empty array too.
+pub(super) unsafe fn admit_holes(t: *mut Table, heap: &mut Heap, are_flags: bool) -> Result<(), SetError> {
     // SAFETY: the caller passes a live table.
     unsafe {
-        if is_any((*t).header.aux) {
+        let kind = (*t).header.aux;
+        if is_any(kind) || are_flags && kind == BOOL_ELEMENTS {
             Ok(())
         } else if len(t) == 0 {
-            set_empty_kind(t, ANY_ELEMENTS);
+            set_empty_kind(t, if are_flags { BOOL_ELEMENTS } else { ANY_ELEMENTS });
             Ok(())
         } else {
             convert_to_any(t, heap)
@@ -450,11 +492,40 @@ pub(super) unsafe fn make_any(t: *mut Table, heap: &mut Heap) -> Result<(), SetE
     }
 }
 
-pub(super) unsafe fn fill_with_nil(t: *mut Table, from: usize, to: usize) {
-    // SAFETY: the caller passes a live table with an `Any` array and room for `to` elements.
+/// How many elements are not nil.
+///
+/// # Safety
+/// `t` is a live table.
+pub(super) unsafe fn present(t: *mut Table) -> usize {
+    // SAFETY: the caller's duty; elements below `len` are initialised, and nothing changes them meanwhile. An array that
+    // has any has a buffer.
     unsafe {
-        for index in from..to {
-            values(t).add(index).write(Value::NIL);
+        let len = len(t) as usize;
+        match Form::of((*t).header.aux) {
+            _ if len == 0 => 0,
+            Form::Values => std::slice::from_raw_parts(values(t), len).iter().filter(|value| !value.is_nil()).count(),
+            Form::Tags => {
+                // Counts of a byte are added up as vectors.
+                let chunks = std::slice::from_raw_parts(tags(t), len).chunks(u8::MAX as usize);
+                chunks.map(|tags| tags.iter().map(|tag| u8::from(*tag != Tag::Nil)).sum::<u8>() as usize).sum()
+            }
+            Form::Payloads => len,
+        }
+    }
+}
+
+/// Makes holes of elements that are not initialised.
+///
+/// # Safety
+/// `t` is a live table with an array that may have holes, and room for `to` elements.
+pub(super) unsafe fn fill_with_nil(t: *mut Table, from: usize, to: usize) {
+    // SAFETY: the caller's duty. Nil is a valid tag of one byte.
+    unsafe {
+        match Form::of((*t).header.aux) {
+            Form::Values => (from..to).for_each(|index| values(t).add(index).write(Value::NIL)),
+            Form::Tags if from < to => tags(t).add(from).write_bytes(Tag::Nil as u8, to - from),
+            Form::Tags => {}
+            Form::Payloads => debug_assert!(from >= to, "payloads are never nil"),
         }
     }
 }
@@ -463,7 +534,7 @@ pub(super) unsafe fn fill_with_nil(t: *mut Table, from: usize, to: usize) {
 pub(super) unsafe fn shrink_buffer(t: *mut Table, heap: &mut Heap) {
     // SAFETY: the caller passes a live table; the new room is not below the length.
     unsafe {
-        let cap = len(t).next_multiple_of(2);
+        let cap = whole_room((*t).header.aux, len(t));
         if cap == 0 {
             free(t, heap);
         } else if cap < (*t).array_cap {

@@ -13,11 +13,11 @@
 //! Outside of this module, the hash part has no index key at or below `len + 1`, not even as a tombstone: a traversal
 //! that looks such a key up must not find the wrong place.
 
-use super::array::{self, len, values};
+use super::array::{self, element, len};
 use super::{SetError, hash};
 use crate::heap::Heap;
-use crate::object::{Table, is_any};
-use crate::value::Value;
+use crate::object::{Table, is_flag, may_have_holes};
+use crate::value::{Tag, Value};
 
 /// Restores the rule that the hash part does not have the key `len + 1`.
 ///
@@ -60,10 +60,10 @@ pub(super) unsafe fn store_at(t: *mut Table, heap: &mut Heap, key: u64, value: V
         if key == u64::from(len) + 1 {
             return array::append(t, heap, value);
         }
-        array::make_any(t, heap)?;
+        array::admit_holes(t, heap, is_flag(value.tag))?;
         array::reserve(t, heap, u32::try_from(key).map_err(|_| SetError::Overflow)?)?;
         array::fill_with_nil(t, len as usize, key as usize - 1);
-        values(t).add(key as usize - 1).write(value);
+        array::write(t, key as usize - 1, value);
         (*t).header.word = key as u32;
         take_next_from_hash(t, heap);
         Ok(())
@@ -109,9 +109,9 @@ impl KeyCount {
     unsafe fn add_elements(&mut self, t: *mut Table) {
         // SAFETY: the caller's duty; elements below `len` are initialised.
         unsafe {
-            if is_any((*t).header.aux) {
+            if may_have_holes((*t).header.aux) {
                 for index in 0..len(t) as usize {
-                    if !(*values(t).add(index)).is_nil() {
+                    if !element(t, index).is_nil() {
                         self.add(index as u64 + 1);
                     }
                 }
@@ -139,32 +139,41 @@ impl KeyCount {
 }
 
 /// When the hash part is full: moves its index keys to the array part if they fill that more than half, `extra`, a key
-/// about to be stored, counted with them. Returns the size for which that holds, or `None` if nothing is to be done.
+/// about to be stored (with the tag of its value), counted with them. Returns the size for which that holds, or `None` if
+/// nothing is to be done.
 ///
 /// # Safety
 /// `t` is a live table of `heap`.
 pub(super) unsafe fn take_from_hash(
     t: *mut Table,
     heap: &mut Heap,
-    extra: Option<u64>,
+    extra: Option<(u64, Tag)>,
 ) -> Result<Option<u64>, SetError> {
     // SAFETY: the caller's duty. Values are written below `size`, for which there is room, after all elements up to the
     // largest key were set to nil.
     unsafe {
         let old_len = len(t);
         let mut in_hash = KeyCount::new();
-        extra.into_iter().for_each(|key| in_hash.add(key));
-        hash::each_index_key(t, |key| in_hash.add(key));
-        let has_key_below = |size, last| last > u64::from(old_len) || extra.is_some_and(|key| key <= size);
+        let mut are_flags = true;
+        let mut add = |key, tag| {
+            in_hash.add(key);
+            are_flags &= is_flag(tag);
+        };
+        extra.into_iter().for_each(|(key, tag)| add(key, tag));
+        hash::each_index_key(t, add);
+        let has_key_below = |size, last| last > u64::from(old_len) || extra.is_some_and(|(key, _)| key <= size);
         // Most often it fails with the array taken as full, which needs no look at it.
         let mut all = KeyCount { ..in_hash };
         all.add_dense(old_len);
         let mut size = all.best_size();
+        if size == 0 {
+            return Ok(None);
+        }
         let mut last = last_index_key(t, size);
         if !has_key_below(size, last) {
             return Ok(None);
         }
-        if is_any((*t).header.aux) {
+        if may_have_holes((*t).header.aux) {
             in_hash.add_elements(t);
             size = in_hash.best_size();
             last = last_index_key(t, size);
@@ -172,13 +181,12 @@ pub(super) unsafe fn take_from_hash(
                 return Ok(None);
             }
         }
-        array::make_any(t, heap)?;
+        array::admit_holes(t, heap, are_flags)?;
         array::reserve(t, heap, size as u32)?;
         if !(*t).hash.is_null() {
             // Below `size` there shall be no tombstones either: `extra` may become the array's last key.
             array::fill_with_nil(t, old_len as usize, last as usize);
-            let elements = values(t);
-            hash::remove_indices(t, size, |key, value| elements.add(key as usize - 1).write(value));
+            hash::remove_indices(t, size, |key, value| array::write(t, key as usize - 1, value));
             (*t).header.word = old_len.max(last as u32);
             take_next_from_hash(t, heap);
             hash::drop_if_empty(t, heap);
@@ -192,7 +200,7 @@ unsafe fn last_index_key(t: *mut Table, limit: u64) -> u64 {
     let mut last = 0;
     // SAFETY: the caller passes a live table.
     unsafe {
-        hash::each_index_key(t, |key| {
+        hash::each_index_key(t, |key, _| {
             if key <= limit {
                 last = last.max(key);
             }
@@ -201,11 +209,11 @@ unsafe fn last_index_key(t: *mut Table, limit: u64) -> u64 {
     last
 }
 
-/// When a full `Any` array is to grow: moves what is above the best size to the hash part, if the array is sparse.
-/// Returns whether it did.
+/// When a full array is to grow: moves what is above the best size to the hash part, if the array is sparse. Returns
+/// whether it did.
 ///
 /// # Safety
-/// `t` is a live table of `heap` with an `Any` array.
+/// `t` is a live table of `heap` with an array that may have holes.
 #[cold]
 #[inline(never)]
 pub(super) unsafe fn spill_to_hash(t: *mut Table, heap: &mut Heap) -> Result<bool, SetError> {
@@ -213,17 +221,21 @@ pub(super) unsafe fn spill_to_hash(t: *mut Table, heap: &mut Heap) -> Result<boo
     // keys, being below the old length, are not in the hash part.
     unsafe {
         let old_len = len(t) as usize;
+        // Most often the array is dense, which this alone finds out, and faster.
+        if (array::present(t) + 1) * 2 > old_len {
+            return Ok(false);
+        }
         let mut count = KeyCount::new();
         count.add_elements(t);
         count.add(old_len as u64 + 1);
         let size = count.best_size().min(old_len as u64) as usize;
-        if count.total * 2 > old_len as u64 || size == old_len {
+        if size == old_len {
             return Ok(false);
         }
-        let moved = (size..old_len).filter(|&index| !(*values(t).add(index)).is_nil()).count();
+        let moved = (size..old_len).filter(|&index| !element(t, index).is_nil()).count();
         hash::make_room(t, heap, moved as u32)?;
         for index in size..old_len {
-            let value = *values(t).add(index);
+            let value = element(t, index);
             if !value.is_nil() {
                 hash::push(t, hash::Key::of_int(index as i64 + 1), value);
             }

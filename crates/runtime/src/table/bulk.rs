@@ -5,9 +5,13 @@ use std::ptr;
 
 use super::{SetError, array, balance, barrier, hash, props};
 use crate::heap::Heap;
-use crate::object::{ANY_ELEMENTS, StrRef, TableRef, is_any, is_packable};
+use crate::object::{ANY_ELEMENTS, BOOL_ELEMENTS, Form, StrRef, TableRef, admits, is_any, is_flag, is_packable};
 use crate::table::MAX_PROPS;
 use crate::value::{Tag, Value};
+
+/// Shorter lists of booleans are stored as values: they often stand for what is stored later, as in
+/// `node = {false, false}`, and there is little room to win.
+const MIN_FLAGS: usize = 8;
 
 /// Room.
 impl TableRef {
@@ -73,15 +77,15 @@ impl TableRef {
         let (a, b) = (a as usize - 1, b as usize - 1);
         let t = self.as_ptr();
         // SAFETY: a `TableRef` refers to a live table; `a` and `b` were checked, and are in the form that the kind
-        // says. An array of kind `Any` is trimmed in case that a hole came to its end.
+        // says. The array is trimmed in case that a hole came to its end.
         unsafe {
-            if is_any((*t).header.aux) {
-                ptr::swap(array::values(t).add(a), array::values(t).add(b));
-                if (*array::values(t).add(self.array_len() as usize - 1)).is_nil() {
-                    array::trim(t);
-                }
-            } else {
-                ptr::swap(array::payloads(t).add(a), array::payloads(t).add(b));
+            match Form::of((*t).header.aux) {
+                Form::Values => ptr::swap(array::values(t).add(a), array::values(t).add(b)),
+                Form::Payloads => return ptr::swap(array::payloads(t).add(a), array::payloads(t).add(b)),
+                Form::Tags => ptr::swap(array::tags(t).add(a), array::tags(t).add(b)),
+            }
+            if array::element(t, self.array_len() as usize - 1).is_nil() {
+                array::trim(t);
             }
         }
     }
@@ -120,20 +124,15 @@ impl TableRef {
         // they are moved. The kind admits the value when it is written.
         unsafe {
             barrier(t, heap, value);
-            if !is_any((*t).header.aux) && (*t).header.aux != value.tag as u8 {
+            if !admits((*t).header.aux, value.tag) {
                 array::convert_to_any(t, heap)?;
             }
             let (at, len) = (pos as usize - 1, self.array_len() as usize);
             array::reserve_one(t, heap)?;
-            if is_any((*t).header.aux) {
-                let gap = array::values(t).add(at);
-                ptr::copy(gap, gap.add(1), len - at);
-                gap.write(value);
-            } else {
-                let gap = array::payloads(t).add(at);
-                ptr::copy(gap, gap.add(1), len - at);
-                gap.write(value.payload);
-            }
+            let size = Form::of((*t).header.aux).size();
+            let gap = (*t).array.add(at * size);
+            ptr::copy(gap, gap.add(size), (len - at) * size);
+            array::write(t, at, value);
             (*t).header.word = len as u32 + 1;
             balance::take_next_from_hash(t, heap);
             Ok(())
@@ -147,13 +146,9 @@ impl TableRef {
         // SAFETY: a `TableRef` refers to a live table; `array_get` checked `pos`. The last element is given up.
         unsafe {
             let above = (self.array_len() - pos) as usize;
-            if is_any((*t).header.aux) {
-                let gap = array::values(t).add(pos as usize - 1);
-                ptr::copy(gap.add(1), gap, above);
-            } else {
-                let gap = array::payloads(t).add(pos as usize - 1);
-                ptr::copy(gap.add(1), gap, above);
-            }
+            let size = Form::of((*t).header.aux).size();
+            let gap = (*t).array.add((pos as usize - 1) * size);
+            ptr::copy(gap.add(size), gap, above * size);
             array::pop(t);
         }
         value
@@ -180,18 +175,21 @@ impl TableRef {
         let Some(last) = values.iter().rposition(|value| !value.is_nil()) else { return Ok(()) };
         let values = &values[..=last];
         let tag = values[0].tag;
-        let is_uniform = is_packable(tag) && values.iter().all(|value| value.tag == tag);
+        let kind = if is_packable(tag) && values.iter().all(|value| value.tag == tag) {
+            tag as u8
+        } else if values.len() >= MIN_FLAGS && values.iter().all(|value| is_flag(value.tag)) {
+            BOOL_ELEMENTS
+        } else {
+            ANY_ELEMENTS
+        };
         // SAFETY: a `TableRef` refers to a live table. There is room for all values, and the kind admits them, when
         // they are written; the last of them is not nil.
         unsafe {
             let len = self.array_len();
-            let kind = if is_uniform { tag as u8 } else { ANY_ELEMENTS };
-            if (*t).header.aux != kind {
-                if len == 0 {
-                    array::set_empty_kind(t, kind);
-                } else if !is_any((*t).header.aux) {
-                    array::convert_to_any(t, heap)?;
-                }
+            if len == 0 {
+                array::set_empty_kind(t, kind);
+            } else if !values.iter().all(|value| admits((*t).header.aux, value.tag)) {
+                array::convert_to_any(t, heap)?;
             }
             let new_len = u32::try_from(len as usize + values.len()).map_err(|_| SetError::Overflow)?;
             array::reserve_amortized(t, heap, new_len)?;
@@ -199,7 +197,7 @@ impl TableRef {
                 ptr::copy_nonoverlapping(values.as_ptr(), array::values(t).add(len as usize), values.len());
             } else {
                 for (i, value) in values.iter().enumerate() {
-                    array::payloads(t).add(len as usize + i).write(value.payload);
+                    array::write(t, len as usize + i, *value);
                 }
             }
             (*t).header.word = new_len;
@@ -225,8 +223,8 @@ impl TableRef {
         // SAFETY: a `TableRef` refers to a live table, whose array part, not being empty, has `len` initialised
         // payloads of the tag that is its kind. No other reference to them is in use: the comparisons touch no table.
         unsafe {
-            let payloads =
-                std::slice::from_raw_parts_mut(array::payloads(t), len * usize::from(!is_any((*t).header.aux)));
+            let is_packed = Form::of((*t).header.aux) == Form::Payloads;
+            let payloads = std::slice::from_raw_parts_mut(array::payloads(t), len * usize::from(is_packed));
             match (*t).header.aux {
                 kind if kind == Tag::Int as u8 => payloads.sort_unstable_by_key(|&payload| payload as i64),
                 kind if kind == Tag::Float as u8 => {

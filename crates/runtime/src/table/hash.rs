@@ -454,7 +454,7 @@ unsafe fn insert_with_growth(t: *mut Table, heap: &mut Heap, key: Key, value: Va
     unsafe {
         let index = (key.tag == Tag::Int as u8 && key.payload as i64 > 0).then_some(key.payload);
         if (index.is_some() || index_keys(t) > 0)
-            && let Some(size) = balance::take_from_hash(t, heap, index)?
+            && let Some(size) = balance::take_from_hash(t, heap, index.map(|index| (index, value.tag)))?
             && let Some(index) = index
             && index <= size.max(array::len(t) as u64 + 1)
         {
@@ -541,7 +541,7 @@ pub(super) unsafe fn index_keys(t: *mut Table) -> u32 {
 ///
 /// # Safety
 /// `t` is a live table.
-pub(super) unsafe fn each_index_key(t: *mut Table, mut visit: impl FnMut(u64)) {
+pub(super) unsafe fn each_index_key(t: *mut Table, mut visit: impl FnMut(u64, Tag)) {
     // SAFETY: the caller's duty; the first `used` entries of a hash part are initialised.
     unsafe {
         let hash = (*t).hash;
@@ -549,7 +549,7 @@ pub(super) unsafe fn each_index_key(t: *mut Table, mut visit: impl FnMut(u64)) {
             for at in 0..(*hash).used {
                 let entry = &*HashPart::entry(hash, at);
                 if entry.is_index() && entry.value_tag != Tag::Nil {
-                    visit(entry.key);
+                    visit(entry.key, entry.value_tag);
                 }
             }
         }

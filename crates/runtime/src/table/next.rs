@@ -25,6 +25,8 @@ const HASH: u64 = 2 << 32;
 impl Cursor {
     /// Before the first entry. In the array part, the cursor's number is the key in front of it.
     pub const START: Cursor = Cursor(0);
+    /// Behind the last element, in front of the first property.
+    pub const BEHIND_ARRAY: Cursor = Cursor(SLOTS);
     /// In front of the first entry of the hash part.
     pub const HASH: Cursor = Cursor(HASH);
 }

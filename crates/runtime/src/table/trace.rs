@@ -23,7 +23,7 @@
 use super::hash::{self, HashEntry, HashPart};
 use super::{array, props};
 use crate::heap::{Heap, raw_bytes};
-use crate::object::{Table, is_any};
+use crate::object::{BOOL_ELEMENTS, Table, is_any};
 use crate::value::{Tag, Value};
 
 /// An entry of the hash part that has a value.
@@ -63,8 +63,8 @@ pub(crate) unsafe fn visit_fields(t: *mut Table, mut visit: impl FnMut(Value)) {
     unsafe {
         let len = array::len(t) as usize;
         let kind = (*t).header.aux;
-        // Packed arrays of numbers, and empty ones, have nothing to show.
-        if is_any(kind) || kind >= Tag::FIRST_OBJECT as u8 {
+        // Arrays of numbers or booleans, and empty ones, have nothing to show.
+        if is_any(kind) || kind >= Tag::FIRST_OBJECT as u8 && kind != BOOL_ELEMENTS {
             for index in 0..len {
                 let value = array::element(t, index);
                 if value.is_object() {

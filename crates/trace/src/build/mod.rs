@@ -512,6 +512,13 @@ impl Builder {
         self.load_checked(inst)
     }
 
+    /// Element `n` (from 0) of an array part of booleans and nils.
+    pub fn load_flag(&mut self, array: Ref, n: Ref, ty: Ty, snap: SnapId) -> Result<Ref, Contradiction> {
+        debug_assert!(ty.is_primitive());
+        let inst = Inst { args: [array, n, Ref::NONE], snap: Some(snap), ..Inst::new(Op::LoadFlag, ty) };
+        self.load_checked(inst)
+    }
+
     /// The variable at an address, which functions assign to or not.
     pub fn load_up(&mut self, place: Ref, ty: Ty, is_assigned: bool, snap: SnapId) -> Result<Ref, Contradiction> {
         let op = if is_assigned { Op::LoadUp } else { Op::LoadFixed };
@@ -560,6 +567,12 @@ impl Builder {
     /// Element `n` (from 0) of a packed array part becomes `value`.
     pub fn store_packed(&mut self, array: Ref, n: Ref, value: Ref) {
         self.push(Inst { args: [array, n, value], ..Inst::new(Op::StorePacked, Ty::Void) });
+    }
+
+    /// Element `n` (from 0) of an array part of booleans and nils becomes `value`, a boolean.
+    pub fn store_flag(&mut self, array: Ref, n: Ref, value: Ref) {
+        debug_assert!(matches!(self.ty(value), Ty::False | Ty::True));
+        self.push(Inst { args: [array, n, value], ..Inst::new(Op::StoreFlag, Ty::Void) });
     }
 
     /// The variable at an address becomes `value`.

@@ -4,7 +4,13 @@ use super::{Eval, VALUE, Val};
 use crate::ir::{Field, Helper, Inst, KeyUse, Ty};
 
 /// The element kind of arrays that hold whole values.
-const WHOLE: u64 = 0xff;
+pub(super) const WHOLE: u64 = 0xff;
+
+/// That of arrays that hold booleans and nils as bytes.
+const FLAGS: u64 = 0xfe;
+
+/// The cursor in front of the first property.
+const FIRST_PROPERTY: u64 = 1 << 32;
 
 /// The cursor in front of the first entry of a hash part.
 const FIRST_ENTRY: u64 = 2 << 32;
@@ -51,6 +57,9 @@ impl Eval<'_> {
         if kind == WHOLE {
             return Some(self.model.value_at(array + n * VALUE));
         }
+        if kind == FLAGS {
+            return Some(Val { ty: *self.model.flags.get(&(array + n))?, bits: 0 });
+        }
         Some(Val { ty: Ty::of_tag(kind as u8)?, bits: *self.model.packed.get(&(array + n * 8))? })
     }
 
@@ -77,25 +86,44 @@ impl Eval<'_> {
         (*ty == key.ty && *bits == key.bits).then_some(*value)
     }
 
-    /// A step of `next` from one entry to the one behind it, in the registers of a loop.
-    pub(super) fn next_entry(&mut self, inst: &Inst) -> Option<()> {
+    /// A step of `next` from one element or entry to the one behind it, in the registers of a loop: whether there is one, if
+    /// that can be told.
+    pub(super) fn next_pair(&mut self, inst: &Inst) -> Option<bool> {
         let [table, registers, wanted] = inst.args.map(|r| self.values[r.index()]);
         let [control, closing] = [2, 3].map(|n| self.model.value_at(registers + n * VALUE));
-        let at = closing.bits.checked_sub(FIRST_ENTRY).filter(|_| closing.ty == Ty::Nil && wanted <= 2)?;
-        let entries = self.model.entries.range((table, Ty::Nil, 0)..).filter(|((owner, ..), _)| *owner == table);
-        let mut from_last = entries.skip(at.checked_sub(1)? as usize);
-        let ((_, last_ty, last), _) = from_last.next()?;
-        let ((_, ty, bits), value) = from_last.next().filter(|(_, value)| value.ty != Ty::Nil)?;
-        if (*last_ty, *last) != (control.ty, control.bits) {
+        if closing.ty != Ty::Nil || wanted > 2 {
             return None;
         }
-        let (key, value) = (Val { ty: *ty, bits: *bits }, *value);
+        let (key, value) = if closing.bits < FIRST_PROPERTY {
+            let is_first = closing.bits == 0 && control.ty == Ty::Nil;
+            if !is_first && (control != Val { ty: Ty::Int, ..closing } || closing.bits == 0) {
+                return None;
+            }
+            if closing.bits == self.field(table, Field::Len).unwrap_or_default() {
+                let keys = self.model.shapes.get(&self.field(table, Field::Shape)?)?;
+                return (keys.is_empty() && !self.has_entries(table)).then_some(false);
+            }
+            let key = Val { ty: Ty::Int, bits: closing.bits + 1 };
+            (key, self.element(table, key).filter(|value| value.ty != Ty::Nil)?)
+        } else {
+            self.entry_behind(table, control, closing.bits.checked_sub(FIRST_ENTRY)?)?
+        };
         self.model.values.insert(registers + 3 * VALUE, Val { bits: closing.bits + 1, ..closing });
         self.model.values.insert(registers + 4 * VALUE, key);
         if wanted == 2 {
             self.model.values.insert(registers + 5 * VALUE, value);
         }
-        Some(())
+        Some(true)
+    }
+
+    /// Key and value of entry `at`, if the one in front has the key `last`.
+    fn entry_behind(&self, table: u64, last_key: Val, at: u64) -> Option<(Val, Val)> {
+        let entries = self.model.entries.range((table, Ty::Nil, 0)..).filter(|((owner, ..), _)| *owner == table);
+        let mut from_last = entries.skip(at.checked_sub(1)? as usize);
+        let ((_, last_ty, last), _) = from_last.next()?;
+        let ((_, ty, bits), value) = from_last.next().filter(|(_, value)| value.ty != Ty::Nil)?;
+        let is_last = (*last_ty, *last) == (last_key.ty, last_key.bits);
+        is_last.then_some((Val { ty: *ty, bits: *bits }, *value))
     }
 
     fn property(&self, table: u64, key: Val) -> Option<Val> {
@@ -130,6 +158,8 @@ impl Eval<'_> {
         let (kind, array) = (self.field(table, Field::Kind)?, self.field(table, Field::Array)?);
         if kind == WHOLE {
             self.model.values.insert(array + n * VALUE, value);
+        } else if kind == FLAGS && value.ty.is_primitive() {
+            self.model.flags.insert(array + n, value.ty);
         } else if kind == value.ty as u64 {
             self.model.packed.insert(array + n * 8, value.bits);
         } else {

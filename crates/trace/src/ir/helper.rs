@@ -70,6 +70,7 @@ impl Effects {
                 class,
                 Class::Any
                     | Class::Packed(_)
+                    | Class::Flags
                     | Class::HashPart
                     | Class::Field(Field::Array | Field::Hash | Field::Kind | Field::Len | Field::Cap)
             ),

@@ -250,6 +250,8 @@ pub enum Class {
     Any,
     /// Elements of array parts of this packed type.
     Packed(Ty),
+    /// Elements of array parts that hold booleans and nils as tags.
+    Flags,
     /// Variables of upvalues that are not slots of the trace.
     Up,
     /// Those among them that no function assigns to.
@@ -422,6 +424,7 @@ macro_rules! for_each_trace_op {
             HasElem "haselem" Elem Is(Ty::Void) "element `b` (from 0) behind the array pointer `a` is not nil";
             LoadElem "ldelem" Elem Given "element `b` (from 0) behind the array pointer `a`";
             LoadPacked "ldpack" Packed Given "packed element `b` (from 0) behind the array pointer `a`";
+            LoadFlag "ldflag" Elem Given "element `b` (from 0) behind the array pointer `a` of booleans and nils";
             LoadUp "ldup" Up Given "the variable at address `a`";
             LoadFixed "ldfix" Up Given "the variable at address `a`, which no function assigns to as its upvalue";
             TagProp "tagprop" Prop Is(Ty::Int) "the tag of property `aux` behind `a`, which is a number";
@@ -435,6 +438,7 @@ macro_rules! for_each_trace_op {
             StoreProp "stprop" StoreProp Is(Ty::Void) "property `aux` behind `a` = `b`";
             StoreElem "stelem" StoreElem Is(Ty::Void) "element `b` behind `a` = `c`";
             StorePacked "stpack" StoreElem Is(Ty::Void) "packed element `b` behind `a` = `c`";
+            StoreFlag "stflag" StoreElem Is(Ty::Void) "element `b` behind `a` = `c`, a boolean";
             StoreUp "stup" StoreUp Is(Ty::Void) "the variable at `a` = `b`";
             StoreField "stfield" StoreField Is(Ty::Void) "field of `a` = `b`";
             // Keeps the collector's invariant after a store of the object `b` into `a`.
@@ -659,6 +663,7 @@ impl Inst {
         match self.op.format() {
             Format::Field | Format::StoreField => self.field().map(Class::Field),
             Format::Prop | Format::StoreProp => Some(Class::Prop(self.aux, self.imm)),
+            Format::Elem if self.op == Op::LoadFlag => Some(Class::Flags),
             Format::Elem => Some(Class::Any),
             Format::Packed => Some(Class::Packed(self.ty)),
             // A store's `ty` is void: its class is that of the element, which the tree knows; see `Tree::store_class`.

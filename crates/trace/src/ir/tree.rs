@@ -188,7 +188,7 @@ pub struct Range {
     pub variable: Ref,
     /// The input that it is a copy of, if it is one.
     pub index: Ref,
-    /// What the index grows by in each round; must be 1.
+    /// What the index grows by in each round; must be above 0.
     pub step: Ref,
     /// The input that counts the rounds to come.
     pub count: Ref,
@@ -318,6 +318,7 @@ impl Tree {
         match inst.op {
             Op::StoreElem => Some(Class::Any),
             Op::StorePacked => Some(Class::Packed(self.ty(inst.c()))),
+            Op::StoreFlag => Some(Class::Flags),
             Op::StoreProp | Op::StoreUp | Op::StoreField => inst.class(),
             _ => None,
         }

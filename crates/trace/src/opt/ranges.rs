@@ -1,14 +1,14 @@
 //! Checks the bounds of a counting loop's array accesses once, in front of the loop.
 //!
-//! In a loop whose variable `v` grows by 1 in each round, with `c` rounds to come, the elements `v + k` that its rounds
-//! touch are `v + k, ..., v + k + c`, without a gap. If the first and the last are below the array's length, all are.
+//! In a loop whose variable `v` grows by `s` in each round, with `c` rounds to come, the elements `v + k` that its rounds
+//! touch are `v + k, v + k + s, ..., v + k + c * s`. If the first and the last are below the array's length, all are.
 //!
 //! ```text
 //! for i = 1, n do s = s + t[i] * t[i + 1] end       in front of the loop       gone from it
 //!
 //! 6 add %i -1
 //! 7 below 6 len                                     i - 1 below len            x
-//! 8 below %i len                                    i + c below len            x
+//! 8 below %i len                                    i + c * step below len     x
 //! ```
 //!
 //! What must hold for a loop at header `h`:
@@ -16,8 +16,9 @@
 //! * every back-edge to `h` comes from the paths of `h` itself, gives the variable its index's new value `index + step`,
 //!   and the counter `count - 1`, and has checked that the counter was not 0 (this is what `ForLoop` records);
 //! * the length is hoisted, so it is the same in all rounds;
-//! * in front of the loop: `step` is 1, variable and index are equal, `count` is below the length, and so are the
-//!   smallest element of the first round and the largest of the last. `count < len` makes sure that the sum does not wrap.
+//! * in front of the loop: `step` is from 1 to the length, variable and index are equal, `count` and `count * step` are
+//!   below the length, and so are the smallest element of the first round and the largest of the last. Lengths have 32
+//!   bits, so that the product does not wrap, and with it below the length the sum does not either.
 //!
 //! The last round of a loop that is left early is never reached: such a check may fail although no access would. Then
 //! the header is told to have no ranges.
@@ -95,7 +96,7 @@ fn counting(tree: &Tree, id: HeaderId) -> Option<Counting> {
     let (index, step) = inputs.iter().find_map(|input| {
         let next = tree.inst(written(tree, back[0], *input)?);
         let grows = next.op == Op::Add && next.a() == *input && *input != count;
-        (grows && is_one(tree, id, &back, next.b())).then(|| (*input, next.b()))
+        (grows && is_step(tree, id, &back, next.b())).then(|| (*input, next.b()))
     })?;
     let variables: Vec<Ref> = inputs
         .iter()
@@ -112,10 +113,10 @@ fn counting(tree: &Tree, id: HeaderId) -> Option<Counting> {
     variables.contains(&index).then_some(Counting { count, variables, index, step })
 }
 
-/// Whether a step is 1, or an input that no round changes: then it is checked.
-fn is_one(tree: &Tree, id: HeaderId, back: &[SegmentId], step: Ref) -> bool {
+/// Whether a step is above 0, or an input that no round changes: then it is checked.
+fn is_step(tree: &Tree, id: HeaderId, back: &[SegmentId], step: Ref) -> bool {
     match tree.const_int(step) {
-        Some(n) => n == 1,
+        Some(n) => n > 0,
         None => {
             tree.header(id).inputs.contains(&step)
                 && back.iter().all(|s| written(tree, *s, step).is_none_or(|v| v == step))
@@ -192,7 +193,7 @@ snap 3 guard, pc 1, slots #2=%15 #3=%14 #4=%12
     fn loops_that_count_otherwise_have_none() {
         for (from, to) in [
             ("%13 ne %2 0", "%13 ne %1 0"),
-            ("%15 = add %1 1", "%15 = add %1 2"),
+            ("%15 = add %1 1", "%15 = add %1 -1"),
             ("%14 = add %2 -1", "%14 = add %2 -2"),
             ("%12 = add %11 %10 int", "%12 = add %11 %10 int\n  %16 stfield.len %0 %12"),
             ("snap 0, inputs", "snap 0, no ranges, inputs"),
@@ -203,16 +204,24 @@ snap 3 guard, pc 1, slots #2=%15 #3=%14 #4=%12
 
     #[test]
     fn the_first_and_the_last_round_decide() {
-        let tree = passed(NEIGHBOURS);
-        // Elements 1 to 4: with i from 1, the last round that has two is 3, which is two rounds on.
-        for (i, count, outcome) in [
-            (1, 2, SnapId(2)),
-            (1, 3, SnapId(0)),
-            (0, 1, SnapId(0)),
-            (3, 0, SnapId(2)),
-            (4, 0, SnapId(0)),
-            (1, -1, SnapId(0)),
+        let with_step = |step| passed(&NEIGHBOURS.replace("%15 = add %1 1", &format!("%15 = add %1 {step}")));
+        // Elements 1 to 4: with i from 1, the last round that has two is 3, which is two rounds on, or one of steps by two.
+        for (i, count, step, outcome) in [
+            (1, 2, 1, SnapId(2)),
+            (1, 3, 1, SnapId(0)),
+            (0, 1, 1, SnapId(0)),
+            (3, 0, 1, SnapId(2)),
+            (4, 0, 1, SnapId(0)),
+            (1, -1, 1, SnapId(0)),
+            (1, 1, 2, SnapId(2)),
+            (2, 1, 2, SnapId(0)),
+            (1, 2, 2, SnapId(0)),
+            (3, 0, 4, SnapId(2)),
+            (3, 0, 5, SnapId(0)),
+            // The last element would be a small number again.
+            (1, 2, i64::MAX, SnapId(0)),
         ] {
+            let tree = with_step(step);
             let mut model = Model { stack: 0x1000, fuel: 100, ..Model::default() };
             for (field, value) in [(Field::Len, 4), (Field::Array, 0x2000)] {
                 model.fields.insert((0x3000, field, 0), value);
@@ -222,7 +231,8 @@ snap 3 guard, pc 1, slots #2=%15 #3=%14 #4=%12
             for (slot, value) in slots.into_iter().enumerate() {
                 model.set_slot(slot as u32 + 1, value);
             }
-            assert_eq!(run(&tree, &mut model, HeaderId::ROOT, u64::MAX).0, Outcome::Left(outcome), "{i} {count}");
+            let left = run(&tree, &mut model, HeaderId::ROOT, u64::MAX).0;
+            assert_eq!(left, Outcome::Left(outcome), "{i} {count} {step}");
         }
     }
 }

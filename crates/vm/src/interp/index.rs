@@ -2,7 +2,7 @@
 
 use perilune_base::dialect::Dialect;
 use perilune_bytecode::ops::Instr;
-use perilune_runtime::object::{ANY_ELEMENTS, Cache, Gc, Table, mark};
+use perilune_runtime::object::{ANY_ELEMENTS, BOOL_ELEMENTS, Cache, Gc, Table, is_flag, mark};
 use perilune_runtime::table::{SetError, Shape, add_field_slot};
 use perilune_runtime::value::{Tag, Value};
 
@@ -203,6 +203,8 @@ pub(crate) unsafe fn append_element(vm: *mut Vm, t: *mut Table, n: u64, v: Value
             *(*t).array.cast::<u64>().add(n as usize) = v.payload;
         } else if kind == ANY_ELEMENTS && !v.is_nil() {
             *(*t).array.cast::<Value>().add(n as usize) = v;
+        } else if kind == BOOL_ELEMENTS && is_flag(v.tag) && !v.is_nil() {
+            *(*t).array.cast::<Tag>().add(n as usize) = v.tag;
         } else {
             return false;
         }

@@ -67,7 +67,7 @@ pub(crate) fn pointer<T>(v: Value) -> *mut T {
 /// The tag with number `n`.
 ///
 /// # Safety
-/// `n` is an element kind other than `ANY_ELEMENTS`, which is always the number of a tag.
+/// `n` is the element kind of an array of payloads, which is always the number of a tag.
 #[inline(always)]
 pub(crate) unsafe fn tag_of_kind(n: u8) -> Tag {
     debug_assert!(n <= Tag::Thread as u8);

@@ -39,16 +39,6 @@ fn another_type_makes_elements_any_until_the_array_is_empty() {
 }
 
 #[test]
-fn booleans_are_never_packed() {
-    let mut heap = heap();
-    let t = heap.new_table(0, 0);
-    t.append(&mut heap, Value::TRUE).expect("memory");
-    t.append(&mut heap, Value::FALSE).expect("memory");
-    assert_eq!(kind(t), ANY_ELEMENTS);
-    assert_same(t.get_int(2), Value::FALSE);
-}
-
-#[test]
 fn the_length_shrinks_over_holes() {
     let mut heap = heap();
     let t = heap.new_table(0, 0);

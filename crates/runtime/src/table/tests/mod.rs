@@ -1,6 +1,7 @@
 //! Behaviour of tables: what the tests share, first of all a check of all invariants.
 
 mod array;
+mod bools;
 mod keys;
 mod model;
 mod order;
@@ -12,7 +13,7 @@ use super::array as array_part;
 use super::hash::{DEAD_KEY, NO_ENTRY, REMOVED_KEY};
 use super::{Cursor, FieldSlot, HashPart, InvalidKey, LONG_STRING_KEY, SetError, trace};
 use crate::heap::Heap;
-use crate::object::{ANY_ELEMENTS, StrRef, TableRef, is_any, is_packable};
+use crate::object::{ANY_ELEMENTS, BOOL_ELEMENTS, Form, StrRef, TableRef, is_flag, is_packable, may_have_holes};
 use crate::value::{Tag, Value};
 
 fn heap() -> Heap {
@@ -63,11 +64,17 @@ fn check(t: TableRef) {
         let len = array_part::len(p);
         let kind = (*p).header.aux;
         assert!(len <= (*p).array_cap);
-        if is_any(kind) {
+        assert!(array_part::bytes(p).is_multiple_of(size_of::<Value>()));
+        if may_have_holes(kind) {
             assert!(len == 0 || !array_part::element(p, len as usize - 1).is_nil());
-        } else {
-            assert!((0..=Tag::Thread as u8).contains(&kind) && (*p).array_cap.is_multiple_of(2));
-            assert!(len == 0 || is_packable(array_part::element(p, 0).tag));
+        }
+        match Form::of(kind) {
+            Form::Values => {}
+            Form::Payloads => {
+                assert!(kind <= Tag::Thread as u8);
+                assert!(len == 0 || is_packable(array_part::element(p, 0).tag));
+            }
+            Form::Tags => assert!((0..len as usize).all(|n| is_flag(array_part::element(p, n).tag))),
         }
         let shape = &*(*p).shape;
         assert!(shape.count <= u32::from((*p).slot_cap));

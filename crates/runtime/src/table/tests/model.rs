@@ -92,9 +92,11 @@ impl Pool {
     }
 
     fn value(&self, random: &mut Random, style: u64) -> Value {
-        match (style % 3, random.below(12)) {
+        match (style, random.below(12)) {
             (_, 0..3) => Value::NIL,
             (0, _) => Value::int(random.below(1000) as i64),
+            // Booleans, until something else comes among them.
+            (3, _) if random.below(50) > 0 => Value::bool(random.below(2) == 0),
             (1, 3..11) => Value::float(random.below(1000) as f64 / 8.0),
             (2, 3..8) => self.strings[random.below(self.strings.len() as u64) as usize],
             _ => self.others[random.below(self.others.len() as u64) as usize],
@@ -149,7 +151,7 @@ fn random_step(heap: &mut Heap, t: TableRef, model: &mut Model, pool: &Pool, ran
             }
         }
         21 => {
-            let values: Vec<Value> = (0..random.below(6)).map(|_| pool.value(random, styles.1)).collect();
+            let values: Vec<Value> = (0..random.below(12)).map(|_| pool.value(random, styles.1)).collect();
             let start = if random.below(3) == 0 { 1 } else { len + 1 };
             t.extend_from_slice(heap, start, &values).expect("memory");
             for (i, &value) in values.iter().enumerate() {

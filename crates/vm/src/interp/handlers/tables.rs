@@ -1,7 +1,7 @@
 //! Table access, constructors, length and concatenation.
 
 use perilune_bytecode::ops::Instr;
-use perilune_runtime::object::{ANY_ELEMENTS, Cache, Gc, Table, cache_of, mark};
+use perilune_runtime::object::{ANY_ELEMENTS, BOOL_ELEMENTS, Cache, Gc, Table, cache_of, is_flag, mark};
 use perilune_runtime::stack::Frame;
 use perilune_runtime::value::{Tag, Value};
 
@@ -149,6 +149,12 @@ macro_rules! load_element {
                     *reg($base, a_of($pc)) = *v;
                     return next_apart::<M, 1>($vm, $pc, $base, $consts, $frame);
                 }
+            } else if kind == BOOL_ELEMENTS {
+                let tag = *element::<Tag>(t, key);
+                if tag != Tag::Nil {
+                    (*reg($base, a_of($pc))).tag = tag;
+                    return next_apart::<M, 3>($vm, $pc, $base, $consts, $frame);
+                }
             } else {
                 // In this order the two ways have nothing in common that would be computed in front of them.
                 let to = reg($base, a_of($pc));
@@ -233,7 +239,7 @@ handler!(#[inline(never)] get_int_cold(vm, pc, base, consts, frame) {
     after::<M>(vm, consts, index::get_table(vm, again(pc), object, (*vm).int_value(d_of(pc) as i64)))
 });
 
-/// Goes on with a store to the element under an integer key, if it is there and stays what it is: packed elements are never
+/// Goes on with a store to the element under an integer key, if it is there and stays what it is: bare payloads are never
 /// nil, and one that is present needs no look at `__newindex`.
 macro_rules! store_element {
     ($object:expr, $key:expr, $vm:ident, $pc:ident, $base:ident, $consts:ident, $frame:ident) => {
@@ -258,6 +264,13 @@ macro_rules! store_element {
                         return store_barrier::<M>($vm, $pc, $base, $consts, $frame);
                     }
                     return next_apart::<M, 2>($vm, $pc, $base, $consts, $frame);
+                }
+            }
+            if (*t).header.aux == BOOL_ELEMENTS && is_flag(tag) && tag != Tag::Nil {
+                let place = element::<Tag>(t, key);
+                if (*t).meta.is_null() || *place != Tag::Nil {
+                    *place = tag;
+                    return next_apart::<M, 3>($vm, $pc, $base, $consts, $frame);
                 }
             }
         }

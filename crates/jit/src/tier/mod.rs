@@ -125,7 +125,7 @@ const FUEL_PER_INST: u64 = 3_000;
 
 /// Fuel that quick code must have spent for each of its instructions until all work is put into it. Cranelift's code is seldom
 /// much faster, takes five times as long to make, and the first of it some megabytes of memory.
-const FUEL_PER_UPGRADE: i64 = 1_000_000;
+const FUEL_PER_UPGRADE: i64 = 4_000_000;
 
 /// Fuel for the time that it takes to leave code through a guard, and to enter it again. Where that happens often, what the
 /// exits have cost so far may be spent on code that has fewer of them.

@@ -9,6 +9,7 @@ use perilune_base::dialect::Dialect;
 use perilune_base::dialect::table::CommandErrors;
 use perilune_jit::{Jit, JitOptions, Sink};
 use perilune_runtime::heap::Mode;
+use perilune_runtime::spare::SpareMemory;
 use perilune_runtime::value::Value;
 use perilune_stdlib::Libraries;
 use perilune_stdlib::package::NO_ENVIRONMENT;
@@ -22,6 +23,10 @@ use perilune_vm::vm::{Vm, VmOptions};
 use signal_hook::consts::SIGINT;
 
 use crate::options::Command;
+
+/// The allocator of the process. It keeps memory back, so that a script gets an error when the system refuses more.
+#[global_allocator]
+static MEMORY: SpareMemory = SpareMemory::new();
 
 /// A VM with the standard libraries.
 pub struct Session {
@@ -107,6 +112,7 @@ impl Session {
         }
         let is_memory_limited = limits.memory.is_some();
         let mut vm = Vm::new(VmOptions { dialect: Dialect::of(command.version, command.strict), host, limits });
+        vm.heap_mut().set_spare(&MEMORY);
         if command.no_environment {
             let registry = vm.registry();
             vm.set_field(registry, NO_ENVIRONMENT, Value::TRUE);

@@ -47,6 +47,7 @@ mod userdata;
 mod value;
 
 pub use perilune_base::dialect::LuaVersion;
+pub use perilune_runtime::spare::SpareMemory;
 pub use perilune_stdlib::Libraries;
 pub use perilune_stdlib::sandbox::Sandbox;
 pub use perilune_vm::host::{DeterministicHost, Host, NullHost, SystemHost};

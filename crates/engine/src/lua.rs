@@ -7,6 +7,7 @@ use std::rc::{Rc, Weak};
 
 use perilune_base::dialect::{Dialect, LuaVersion};
 use perilune_runtime::heap::Param;
+use perilune_runtime::spare::SpareMemory;
 use perilune_stdlib::Libraries;
 use perilune_stdlib::sandbox::Sandbox;
 use perilune_vm::host::{Host, SystemHost};
@@ -97,6 +98,7 @@ pub struct LuaBuilder {
     host: Option<Box<dyn Host>>,
     jit: bool,
     jit_library: bool,
+    spare: Option<&'static SpareMemory>,
 }
 
 impl LuaBuilder {
@@ -178,6 +180,24 @@ impl LuaBuilder {
         self
     }
 
+    /// The allocator of the program, if it is one that keeps memory back: then scripts get an error when the system refuses
+    /// memory, and the program goes on.
+    ///
+    /// ```
+    /// use perilune::{Lua, SpareMemory};
+    ///
+    /// #[global_allocator]
+    /// static MEMORY: SpareMemory = SpareMemory::new();
+    ///
+    /// let lua = Lua::builder().spare_memory(&MEMORY).build()?;
+    /// assert!(!MEMORY.is_spent());
+    /// # Ok::<(), perilune::Error>(())
+    /// ```
+    pub fn spare_memory(mut self, spare: &'static SpareMemory) -> LuaBuilder {
+        self.spare = Some(spare);
+        self
+    }
+
     /// Builds it.
     pub fn build(self) -> Result<Lua> {
         Ok(self.open())
@@ -190,6 +210,9 @@ impl LuaBuilder {
             None => self.limits,
         };
         let lua = Lua::from_vm(Vm::new(VmOptions { dialect: Dialect::of(self.version, self.strict), host, limits }));
+        if let Some(spare) = self.spare {
+            lua.inner.with(|vm| vm.heap_mut().set_spare(spare));
+        }
         lua.inner.with(|vm| match self.sandbox {
             Some(preset) => preset.open(vm, self.libraries),
             None => perilune_stdlib::open(vm, self.libraries),
@@ -232,6 +255,7 @@ impl Lua {
             host: None,
             jit: true,
             jit_library: false,
+            spare: None,
         }
     }
 

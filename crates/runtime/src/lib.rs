@@ -7,6 +7,7 @@ pub mod fast;
 pub mod heap;
 pub mod object;
 pub mod proto;
+pub mod spare;
 pub mod stack;
 pub mod string;
 pub mod table;

@@ -5,7 +5,9 @@
 
 use perilune_base::dialect::table::FinalizerErrors;
 use perilune_bytecode::ops::Op;
+use perilune_runtime::heap::Heap;
 use perilune_runtime::object::Thread;
+use perilune_runtime::spare::has_room;
 use perilune_runtime::stack::Frame;
 use perilune_runtime::value::Value;
 
@@ -61,10 +63,20 @@ impl Vm {
     #[cold]
     #[inline(never)]
     fn collector_step(&mut self) -> Result<(), Raised> {
+        // What has a finalizer is freed only after that has run.
+        const ROUNDS: u32 = 3;
         let (heap, mut roots) = self.roots();
-        let fits = heap.safepoint(&mut roots).is_ok();
-        self.run_finalizers()?;
-        if !fits && self.heap.over_limit() {
+        let mut fits = heap.safepoint(&mut roots).is_ok();
+        for _ in 0..ROUNDS {
+            let finalizes = self.heap.has_finalizable();
+            self.run_finalizers()?;
+            if fits || !finalizes {
+                break;
+            }
+            self.emergency_collect();
+            fits = !self.heap.lacks_memory();
+        }
+        if !fits && self.heap.lacks_memory() {
             return Err(self.memory_error());
         }
         Ok(())
@@ -107,11 +119,14 @@ impl Vm {
 
     /// Makes sure that `bytes` may be allocated, collecting if need be. **(safepoint)**
     pub fn reserve(&mut self, bytes: usize) -> Result<(), Raised> {
-        if self.heap.try_reserve(bytes).is_ok() {
+        // What is smaller, an allocator that keeps memory back serves in any case.
+        const LARGE: usize = 1 << 20;
+        let fits = |heap: &Heap| heap.try_reserve(bytes).is_ok() && (bytes < LARGE || has_room(bytes));
+        if fits(&self.heap) {
             return Ok(());
         }
         self.emergency_collect();
-        if self.heap.try_reserve(bytes).is_ok() { Ok(()) } else { Err(self.memory_error()) }
+        if fits(&self.heap) { Ok(()) } else { Err(self.memory_error()) }
     }
 
     /// Runs the finalizers that are due.

@@ -2,7 +2,9 @@
 
 use perilune_bytecode::proto::Proto as Plain;
 use perilune_bytecode::{dump, verify};
+use perilune_runtime::heap::OutOfMemory;
 use perilune_runtime::object::{LuaClosure, Proto};
+use perilune_runtime::spare::has_room;
 use perilune_runtime::value::Value;
 
 use crate::vm::Vm;
@@ -32,6 +34,12 @@ impl LoadMode {
 
 /// The message about source that is nested too deeply. It has no position, and is the only one that message handlers see.
 pub const TOO_DEEP: &[u8] = b"C stack overflow";
+
+/// Source that is compiled without asking whether the system has memory for that.
+const SMALL_SOURCE: usize = 16 << 10;
+
+/// Memory that the compiler takes for a byte of source, at most, as far as dense programs show.
+const BYTES_PER_SOURCE_BYTE: usize = 32;
 
 /// First byte of a binary chunk.
 const BINARY_MARK: u8 = 0x1b;
@@ -78,6 +86,9 @@ impl Vm {
     }
 
     fn compile(&mut self, source: &[u8], name: &[u8]) -> Result<Plain, Value> {
+        if source.len() > SMALL_SOURCE && !has_room(source.len().saturating_mul(BYTES_PER_SOURCE_BYTE)) {
+            return Err(self.string(OutOfMemory.to_string().as_bytes()));
+        }
         // Calls by the host and nested constructs have one limit.
         match perilune_compiler::compile_source_at(self.host_depth, source, name, self.dialect) {
             Ok(plain) => {

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use perilune_bytecode::ops::Instr;
 use perilune_codegen::{Callable, Effort};
+use perilune_runtime::spare::has_room;
 use perilune_trace::ir::{HeaderId, Tree};
 use perilune_trace::opt::PASSES;
 
@@ -31,6 +32,9 @@ const SEGMENTS_PER_PENDING: usize = 2;
 /// Instructions of a tree from which on no more work is put into its code: registers are then given out in time that grows
 /// with the square of them.
 const MAX_FULL_INSTS: usize = 800;
+
+/// Memory that making code takes for an instruction, at most.
+const BYTES_PER_INST: usize = 8 << 10;
 
 /// Segments that may wait for code in any case.
 const MAX_PENDING: usize = 4;
@@ -138,6 +142,9 @@ impl Jit {
         effort: Effort,
     ) -> Result<Rc<Compiled>, Abort> {
         let begun = now();
+        if !has_room(tree.insts.len() * BYTES_PER_INST) {
+            return Err(Abort::Memory);
+        }
         let known = inner.functions.get(origin.proto).filter(|_| origin.pc == 0);
         let gate = known.map(|known| known.cell.gate().clone());
         let params = View::parameters(origin.proto);

@@ -496,7 +496,9 @@ impl Jit {
         // SAFETY: the caller's duty.
         inner.fuel_used = unsafe { (*vm).fuel_used() };
         self.drop_waiting(inner);
-        if inner.recording.is_some() || inner.machine.is_none() || !inner.affords(0, Effort::Quick) {
+        // SAFETY: the caller's duty.
+        let is_pressed = unsafe { (*vm).heap().is_pressed() };
+        if is_pressed || inner.recording.is_some() || inner.machine.is_none() || !inner.affords(0, Effort::Quick) {
             return After::Interpret;
         }
         if inner.trees.len() >= MAX_TREES || inner.stats.code_bytes >= self.options.max_code {

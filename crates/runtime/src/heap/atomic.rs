@@ -22,19 +22,20 @@ impl Heap {
         let mut work = 0;
         self.mark_roots(roots);
         self.mark_shape_keys();
-        work += self.propagate(usize::MAX);
+        work += self.find_lost();
         work += self.revisit_open_upvals();
         for h in std::mem::take(&mut self.gray_again) {
             // SAFETY: objects on the list are live: nothing was freed since they were put there.
             work += unsafe { self.traverse(h) };
         }
-        work += self.propagate(usize::MAX);
+        self.gray_lost |= self.gray_again_lost;
+        work += self.find_lost();
         work += self.converge_ephemerons();
 
         self.clear_dead_values(0, 0);
         let (settled_values, settled_all) = (self.weak_values.len(), self.all_weak.len());
         self.queue_dead_finalizables();
-        work += self.propagate(usize::MAX);
+        work += self.find_lost();
         work += self.converge_ephemerons();
 
         self.clear_dead_keys();
@@ -67,7 +68,7 @@ impl Heap {
                 }
             }
         }
-        self.propagate(usize::MAX)
+        self.find_lost()
     }
 
     /// Forgets the dead threads, and closes those of their upvalues that are alive. (The others die with them.)

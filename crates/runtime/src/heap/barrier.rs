@@ -70,7 +70,7 @@ impl Heap {
         unsafe {
             (*owner).mark &= !BLACK;
             match self.phase {
-                Phase::Propagate => self.gray_again.push(owner),
+                Phase::Propagate => self.push_gray_again(owner),
                 Phase::Pause | Phase::Sweep => (*owner).mark |= self.white(),
             }
         }

@@ -6,6 +6,7 @@
 
 use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
 
+use super::pressure::push;
 use super::{Heap, OutOfMemory};
 use crate::object::{GcHeader, Kind};
 
@@ -162,7 +163,7 @@ impl Heap {
         }
         let cells = bytes / cell;
         blocks.total += bytes;
-        blocks.list.push(Block { start, bytes: bytes as u32, cells: cells as u32 });
+        push(self.spare, &mut blocks.list, Block { start, bytes: bytes as u32, cells: cells as u32 });
         let mut next = self.free[class];
         for i in (0..cells).rev() {
             // SAFETY: `i * cell + cell <= bytes`; the block is new and aligned to 16, cells to 8.
@@ -174,6 +175,7 @@ impl Heap {
             }
         }
         self.free[class] = next;
+        self.heed_pressure();
     }
 
     /// Gives an empty block back to the system.
@@ -209,8 +211,9 @@ impl Heap {
         let header: *mut GcHeader = p.cast();
         // SAFETY: the allocation is new, larger than a header and aligned to 16.
         unsafe { header.write(GcHeader { kind: Kind::Free, mark: 0, flags: 0, aux: 0, word: 0 }) };
-        self.large.push(Large { header, bytes: size });
+        push(self.spare, &mut self.large, Large { header, bytes: size });
         self.bytes += size;
+        self.heed_pressure();
         Ok(p)
     }
 

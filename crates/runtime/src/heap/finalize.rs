@@ -7,6 +7,7 @@
 //! Queued objects are roots. The heap calls nothing: the VM pops an object, reads its `__gc` at that time, and calls it.
 
 use super::Heap;
+use super::pressure::push;
 use crate::object::mark::{FINALIZED, FINALIZER, WHITES};
 use crate::object::{GcHeader, Kind};
 use crate::value::{Tag, Value};
@@ -20,7 +21,7 @@ impl Heap {
         unsafe {
             if (*h).mark & FINALIZER == 0 && !self.closing {
                 (*h).mark |= FINALIZER;
-                self.with_finalizer.push(h);
+                push(self.spare, &mut self.with_finalizer, h);
             }
         }
     }
@@ -51,8 +52,13 @@ impl Heap {
     /// Queues all registered objects, when the VM closes. From now on none is registered any more.
     pub fn finalize_all(&mut self) {
         self.closing = true;
-        while let Some(h) = self.with_finalizer.pop() {
-            self.to_finalize.push_back(h);
+        let mut registered = std::mem::take(&mut self.with_finalizer);
+        registered.reverse();
+        if self.to_finalize.is_empty() {
+            // There may be little memory: the list becomes the queue.
+            self.to_finalize = registered.into();
+        } else {
+            self.to_finalize.extend(registered);
         }
     }
 
@@ -62,14 +68,29 @@ impl Heap {
         let mut registered = std::mem::take(&mut self.with_finalizer);
         // SAFETY: registered objects are not freed: here they are either marked or queued in every cycle.
         unsafe {
-            for &h in registered.iter().rev().filter(|&&h| (*h).mark & WHITES != 0) {
-                self.to_finalize.push_back(h);
+            let mut waiting = registered.len();
+            for (i, &h) in registered.iter().enumerate().rev() {
+                if (*h).mark & WHITES != 0 {
+                    if self.to_finalize.try_reserve(1).is_err() {
+                        break;
+                    }
+                    self.to_finalize.push_back(h);
+                }
+                waiting = i;
             }
             if self.to_finalize.len() > queued {
-                registered.retain(|&h| (*h).mark & WHITES == 0);
+                let mut place = 0;
+                registered.retain(|&h| {
+                    place += 1;
+                    place <= waiting || (*h).mark & WHITES == 0
+                });
                 for i in queued..self.to_finalize.len() {
                     self.mark_object(self.to_finalize[i]);
                 }
+            }
+            // Without memory for the queue, those that are left live on to the next cycle.
+            for &h in &registered[..waiting] {
+                self.mark_object(h);
             }
         }
         self.with_finalizer = registered;

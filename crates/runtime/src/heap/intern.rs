@@ -104,7 +104,7 @@ impl InternTable {
     pub fn insert(&mut self, hash: u32, s: *mut Str) -> isize {
         let mut grown = 0;
         if (self.live + self.tombstones + 1) * 4 > self.slots.len() * 3 {
-            grown = self.resize();
+            grown = self.grow();
         }
         let mask = self.slots.len() - 1;
         let mut i = hash as usize & mask;
@@ -153,13 +153,45 @@ impl InternTable {
         if self.slots.len() > FIRST_SIZE && self.live * 8 < self.slots.len() { self.resize() } else { 0 }
     }
 
+    /// Makes the table larger, or cleans it. Once the system has refused, it is asked again at some insertions only.
+    #[cold]
+    #[inline(never)]
+    fn grow(&mut self) -> isize {
+        const ASKED_EVERY: usize = 1024;
+        let used = self.live + self.tombstones;
+        let is_refused = used * 4 > (self.slots.len() + ASKED_EVERY) * 3;
+        if is_refused && self.has_place() && !used.is_multiple_of(ASKED_EVERY) { 0 } else { self.resize() }
+    }
+
+    /// Whether one more string leaves a slot that ends a search.
+    fn has_place(&self) -> bool {
+        self.live + self.tombstones + 1 < self.slots.len()
+    }
+
+    /// Whether the table is so full, because the system has refused a larger one, that strings have to go.
+    #[inline]
+    pub fn is_crowded(&self) -> bool {
+        (self.live + self.tombstones) * 8 > self.slots.len() * 7
+    }
+
+    /// Tries once more to get a larger table for one that is crowded. Returns by how many bytes it grew.
+    pub fn relieve(&mut self) -> isize {
+        if self.is_crowded() { self.resize() } else { 0 }
+    }
+
     /// Rebuilds the table at a size that fits its strings.
     #[cold]
     #[inline(never)]
     fn resize(&mut self) -> isize {
         let size = ((self.live + 1) * 2).next_power_of_two().max(FIRST_SIZE);
         let mask = size - 1;
-        let mut slots = vec![EMPTY; size].into_boxed_slice();
+        let mut slots = Vec::new();
+        if slots.try_reserve_exact(size).is_err() && self.has_place() {
+            // The system refuses so much. Searches take longer in a fuller table.
+            return 0;
+        }
+        slots.resize(size, EMPTY);
+        let mut slots = slots.into_boxed_slice();
         for &e in self.slots.iter().filter(|&&e| e > TOMBSTONE) {
             // SAFETY: the table holds live or not yet swept strings only.
             let hash = unsafe { (*address(e)).header.word };

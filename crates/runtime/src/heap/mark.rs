@@ -7,6 +7,7 @@
 //! * open upvalues: their variable is on a stack; it is reached again in the atomic step, should the thread be dead;
 //! * weak tables: settled in the atomic step, see `weak`.
 
+use super::pressure::push;
 use super::stacks::{live_end, next_open, stack_slots};
 use super::{Heap, Phase};
 use crate::object::mark::{BLACK, WHITES};
@@ -149,7 +150,7 @@ impl Heap {
                     self.mark_pointer((*h.cast::<UserData>()).meta);
                 }
                 Kind::Table | Kind::LuaFn | Kind::NativeFn | Kind::UserData | Kind::Thread | Kind::Proto => {
-                    self.gray.push(h);
+                    self.push_gray(h);
                 }
                 Kind::Free => debug_assert!(false, "this is a bug: a freed object is referred to"),
             }
@@ -163,7 +164,7 @@ impl Heap {
         // the upvalues of dead threads.
         unsafe {
             if is_open(uv) {
-                self.open_seen.push(uv);
+                push(self.spare, &mut self.open_seen, uv);
             } else {
                 (*uv).header.mark |= BLACK;
             }
@@ -272,7 +273,7 @@ impl Heap {
         unsafe {
             (*th).header.mark &= !BLACK;
             if self.phase == Phase::Propagate && !self.in_atomic {
-                self.gray_again.push(th.cast());
+                self.push_gray_again(th.cast());
             }
             self.mark_value((*th).hook);
             self.mark_value((*th).error);

@@ -35,6 +35,7 @@ use std::fmt;
 
 use crate::object::mark as bits;
 use crate::object::{GcHeader, Kind, StrRef, Table, Thread, ThreadStatus, UpVal};
+use crate::spare::SpareMemory;
 use crate::table::ShapeTree;
 use crate::value::Tag;
 
@@ -47,6 +48,7 @@ mod intern;
 mod make;
 mod mark;
 mod pace;
+mod pressure;
 mod raw;
 mod stacks;
 mod strings;
@@ -168,6 +170,18 @@ pub struct Heap {
     to_finalize: VecDeque<*mut GcHeader>,
     name_mode: Option<StrRef>,
     cycles: u64,
+
+    /// What the allocator keeps back, if it does.
+    spare: Option<&'static SpareMemory>,
+    /// Whether the last full collection has left too little memory to go on.
+    is_exhausted: bool,
+    /// Whether there are gray objects that are on no list.
+    gray_lost: bool,
+    /// Whether `gray_again` lacks objects.
+    gray_again_lost: bool,
+    /// Objects that a gray list may hold, so that tests can do without memory.
+    #[cfg(test)]
+    gray_room: usize,
 }
 
 impl fmt::Debug for Heap {
@@ -233,6 +247,12 @@ impl Heap {
             to_finalize: VecDeque::new(),
             name_mode: None,
             cycles: 0,
+            spare: None,
+            is_exhausted: false,
+            gray_lost: false,
+            gray_again_lost: false,
+            #[cfg(test)]
+            gray_room: usize::MAX,
         }
     }
 

@@ -100,19 +100,20 @@ impl Heap {
         self.bytes >= self.threshold
     }
 
-    /// What a safepoint does when a step is due: a slice, or a full collection in stress mode and at the limit. An error
-    /// says that the limit is exceeded by live objects.
+    /// What a safepoint does when a step is due: a slice, or a full collection in stress mode, at the limit, and when the
+    /// system has refused memory. An error says that live objects leave too little.
     #[cold]
     #[inline(never)]
     pub fn safepoint(&mut self, roots: &mut dyn Roots) -> Result<(), OutOfMemory> {
-        if self.stress && self.running || self.over_limit() {
+        let is_short = self.over_limit() || self.is_pressed();
+        if self.stress && self.running || is_short {
             self.full(roots);
         } else if self.running {
             self.slice(roots);
         } else {
             self.set_threshold(usize::MAX);
         }
-        if self.over_limit() { Err(OutOfMemory) } else { Ok(()) }
+        if is_short && self.lacks_memory() { Err(OutOfMemory) } else { Ok(()) }
     }
 
     /// The regular slice at a safepoint. Returns whether it finished a cycle.
@@ -168,6 +169,7 @@ impl Heap {
             }
         }
         while !self.unit(roots, usize::MAX).1 {}
+        self.relieve();
         self.bury();
     }
 
@@ -181,7 +183,7 @@ impl Heap {
                 self.mark_roots(roots);
                 (1, false)
             }
-            Phase::Propagate if self.gray.is_empty() => (self.atomic(roots), false),
+            Phase::Propagate if self.gray.is_empty() => (self.find_lost() + self.atomic(roots), false),
             Phase::Propagate => (self.propagate(budget), false),
             Phase::Sweep => {
                 let done = self.sweep(budget);
@@ -211,6 +213,8 @@ impl Heap {
         const KEEP: usize = 64;
         self.gray.clear();
         self.gray.shrink_to(KEEP);
+        self.gray_lost = false;
+        self.gray_again_lost = false;
         self.gray_again.clear();
         self.gray_again.shrink_to(KEEP);
         self.open_seen.clear();

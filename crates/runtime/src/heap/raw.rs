@@ -9,7 +9,9 @@
 
 use std::alloc::{Layout, alloc, dealloc, handle_alloc_error, realloc};
 
+use super::pressure::push;
 use super::{Heap, OutOfMemory};
+use crate::spare::SpareMemory;
 
 const ALIGN: usize = 16;
 const MAX_SMALL: usize = 1024;
@@ -82,9 +84,7 @@ impl RawPool {
     }
 
     /// A buffer of a class whose free list is empty, from the newest chunk or a new one.
-    #[cold]
-    #[inline(never)]
-    fn carve(&mut self, class: usize) -> *mut u8 {
+    fn carve(&mut self, class: usize, spare: Option<&SpareMemory>) -> *mut u8 {
         let size = (class + 1) * ALIGN;
         if self.bump_left < size {
             if self.bump_left > 0 {
@@ -98,7 +98,7 @@ impl RawPool {
             if start.is_null() {
                 handle_alloc_error(layout);
             }
-            self.chunks.push(Chunk { start, bytes });
+            push(spare, &mut self.chunks, Chunk { start, bytes });
             self.chunk_bytes += bytes;
             self.bump = start;
             self.bump_left = bytes;
@@ -193,7 +193,7 @@ impl Heap {
         self.bytes += (class + 1) * ALIGN;
         let p = self.raw.free[class];
         if p.is_null() {
-            return self.raw.carve(class);
+            return self.carve_raw(class);
         }
         // SAFETY: free buffers hold the next one's address.
         self.raw.free[class] = unsafe { p.cast::<*mut u8>().read() };
@@ -212,7 +212,16 @@ impl Heap {
         let p = unsafe { alloc(layout) };
         if !p.is_null() {
             self.bytes += size;
+            self.heed_pressure();
         }
+        p
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn carve_raw(&mut self, class: usize) -> *mut u8 {
+        let p = self.raw.carve(class, self.spare);
+        self.heed_pressure();
         p
     }
 
@@ -266,6 +275,7 @@ impl Heap {
             let q = unsafe { realloc(p, Layout::from_size_align_unchecked(old, ALIGN), new) };
             if !q.is_null() {
                 self.bytes = self.bytes - old + new;
+                self.heed_pressure();
             }
             return q;
         }

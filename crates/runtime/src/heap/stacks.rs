@@ -7,6 +7,7 @@
 use std::fmt;
 use std::ptr;
 
+use super::pressure::push;
 use super::{Heap, OutOfMemory};
 use crate::object::mark::{BLACK, WHITES};
 use crate::object::{Kind, Thread, ThreadRef, ThreadStatus, UpVal};
@@ -128,7 +129,7 @@ impl Heap {
                 hook_pc: 0,
                 error: Value::NIL,
             });
-            self.threads.push(p);
+            push(self.spare, &mut self.threads, p);
             Ok(ThreadRef::from_ptr(p))
         }
     }

@@ -11,6 +11,7 @@ use crate::object::{Gc, LuaClosure, Str, TableRef, ThreadRef, UserDataRef};
 use crate::stack::{EXTRA_SLOTS, INITIAL_SLOTS, MAX_SLOTS};
 use crate::value::Value;
 
+mod pressure;
 mod random;
 mod weak;
 

@@ -15,6 +15,7 @@
 //! Strings are values, not objects, to a weak table: they are never removed from one. A string that is looked at here is
 //! marked.
 
+use super::pressure::push;
 use super::{Heap, Phase};
 use crate::object::mark::{BLACK, WHITES};
 use crate::object::{Table, TableRef};
@@ -101,18 +102,18 @@ impl Heap {
                 Weakness::Values => {
                     trace::visit_keys(t, |v| self.mark_value(v));
                     if self.in_atomic {
-                        self.weak_values.push(t);
+                        push(self.spare, &mut self.weak_values, t);
                     }
                 }
                 Weakness::Keys => {
                     self.traverse_ephemeron(t);
                 }
-                Weakness::Both if self.in_atomic => self.all_weak.push(t),
+                Weakness::Both if self.in_atomic => push(self.spare, &mut self.all_weak, t),
                 Weakness::Both => {}
             }
             if !self.in_atomic {
                 debug_assert!(self.phase == Phase::Propagate);
-                self.gray_again.push(t.cast());
+                self.push_gray_again(t.cast());
             }
             work(t)
         }
@@ -144,9 +145,9 @@ impl Heap {
         }
         if self.in_atomic {
             if dead_pair {
-                self.ephemerons.push(t);
+                push(self.spare, &mut self.ephemerons, t);
             } else if dead_key {
-                self.all_weak.push(t);
+                push(self.spare, &mut self.all_weak, t);
             }
         }
         reached
@@ -165,7 +166,7 @@ impl Heap {
                 // SAFETY: tables on the lists were reached.
                 if unsafe { self.traverse_ephemeron(t) } {
                     reached = true;
-                    work += self.propagate(usize::MAX);
+                    work += self.find_lost();
                 }
             }
             if !reached {

@@ -167,12 +167,7 @@ impl Vm {
         const LARGE: usize = 16 << 10;
         if total > LARGE {
             self.charge((total / 64) as u64)?;
-            if self.heap.try_reserve(total).is_err() {
-                self.emergency_collect();
-                if self.heap.try_reserve(total).is_err() {
-                    return Err(self.memory_error());
-                }
-            }
+            self.reserve(total)?;
         }
         let style = self.dialect.float_text;
         let made = self.heap.new_long_with(total, |out| {

@@ -230,3 +230,16 @@ fn a_collection_after_every_mutation() {
         w.heap.safepoint(&mut w.roots).expect("there is no limit");
     });
 }
+
+#[test]
+fn gray_lists_that_cannot_grow() {
+    for seed in 1..=6 {
+        run(seed * 15_485_863, 100, |w| {
+            w.heap.gray_room = w.random.below(5);
+            if w.random.below(3) == 0 {
+                let work = 1 << w.random.below(14);
+                w.heap.step(&mut w.roots, work);
+            }
+        });
+    }
+}

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use lexopt::{Arg, Parser};
 use perilune_base::dialect::LuaVersion;
-use perilune_jit::{Dump, Effort};
+use perilune_jit::{Dump, Effort, LogLevel};
 use perilune_stdlib::sandbox::Sandbox;
 
 /// What an option is.
@@ -112,8 +112,8 @@ const OPTIONS: &[Row] = &[
     Row {
         id: Id::TraceLog,
         name: Name::Long("trace-log"),
-        takes: Takes::Nothing,
-        help: "show each trace and each abort of the trace compiler, on standard error",
+        takes: Takes::Optional("1|2|3"),
+        help: "show traces and aborts of the trace compiler, on standard error; 2: exits and code too; 3: recordings too",
     },
     Row {
         id: Id::Dump,
@@ -261,7 +261,7 @@ pub struct Command {
     /// `--stats`
     pub stats: bool,
     /// `--trace-log`
-    pub trace_log: bool,
+    pub trace_log: LogLevel,
     /// `--dump`
     pub dump: Dump,
     /// Its file.
@@ -406,7 +406,10 @@ impl Command {
             Id::Hot => self.hot = Some(text().parse().map_err(|_| invalid())?),
             Id::ExitEvery => self.exit_every = Some(text().parse().map_err(|_| invalid())?),
             Id::Stats => self.stats = true,
-            Id::TraceLog => self.trace_log = true,
+            Id::TraceLog => {
+                let level = if value.is_some() { text() } else { "1".to_owned() };
+                self.trace_log = level.parse().map_err(|_| invalid())?;
+            }
             Id::Dump => {
                 let text = text();
                 let (phases, file) =
@@ -592,10 +595,10 @@ mod tests {
 
     #[test]
     fn the_trace_compiler_is_seen_and_switched() {
-        let c = command("--dump ir,asm --jit-opt=-hoist,-ranges --jit-memory=1M --perf-map --trace-log x");
+        let c = command("--dump ir,asm --jit-opt=-hoist,-ranges --jit-memory=1M --perf-map --trace-log=2 x");
         assert_eq!(c.dump, Dump::default().with(perilune_jit::Phase::Ir).with(perilune_jit::Phase::Asm));
         assert_eq!(c.passes_off, ["hoist", "ranges"]);
-        assert_eq!((c.jit_memory, c.perf_map, c.trace_log), (Some(1 << 20), true, true));
+        assert_eq!((c.jit_memory, c.perf_map, c.trace_log), (Some(1 << 20), true, LogLevel::Links));
         assert_eq!(c.dump_to, None);
         assert_eq!(complaint("--dump=frob"), "invalid value 'frob' for '--dump'");
         let c = command("--dump=bc,record,snap:/tmp/dump.txt --jit-library x");

@@ -17,7 +17,7 @@
 //! | `enter`, `function` | how compiled code is run, and calls compiled code |
 //! | `helpers` | what compiled code calls |
 //! | `code` | where code is kept |
-//! | `dump`, `perf` | what can be seen of code |
+//! | `dump`, `log`, `perf` | what can be seen of code, and of how it came about |
 //! | `abort` | why recordings are given up |
 //! | `stats` | what happened |
 //!
@@ -31,6 +31,7 @@ mod function;
 mod gate;
 mod helpers;
 mod liveness;
+mod log;
 mod perf;
 mod record;
 mod seen;
@@ -41,6 +42,7 @@ mod view;
 pub use perilune_codegen::Effort;
 
 pub use dump::{Dump, Phase, Sink, UnknownPhase};
+pub use log::{LogLevel, UnknownLevel};
 pub use stats::Stats;
 pub use tier::{Jit, JitOptions};
 

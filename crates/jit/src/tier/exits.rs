@@ -4,8 +4,9 @@ use perilune_trace::ir::{ExitKind, HeaderId, SnapId, Start, Tree};
 use perilune_vm::Vm;
 use perilune_vm::tier::After;
 
-use super::{Grown, Inner, Jit, JitOptions, Recording};
+use super::{Begun, Grown, Inner, Jit, JitOptions, Recording};
 use crate::dump::Phase;
+use crate::log::LogLevel;
 use crate::record::Recorder;
 use crate::view::View;
 
@@ -69,6 +70,7 @@ impl Jit {
             Next::Compile => {
                 let effort = self.first_effort();
                 if inner.affords_tree(at, effort) {
+                    self.log(LogLevel::Links, || format!("exit {} of tree {at} has waited for code", snap.0));
                     self.compile(inner, at, effort);
                 }
                 After::Interpret
@@ -98,12 +100,19 @@ impl Jit {
             Some(header) => Recorder::alternative(&view, shared, grown.origin, tree, notes, header),
             None => Recorder::side(&view, shared, grown.origin, tree, notes, snap),
         };
+        let begun = Begun { place: std::ptr::null(), line: View::line(view.proto(0), view.pc(0)) };
         self.dump(Phase::Record, at, &format_args!("from exit {}", snap.0));
+        self.log(LogLevel::Links, || {
+            let what = if header.is_some() { "fails before the loop too often" } else { "is hot" };
+            format!("exit {} of tree {at} at line {} {what}", snap.0, begun.line)
+        });
+        self.log(LogLevel::Recordings, || {
+            format!("recording tree {at} from exit {}, where fails: {}", snap.0, grown.checks(snap))
+        });
         // SAFETY: the VM is ours.
         inner.fuel_used = unsafe { (*vm).fuel_used() };
         let fuel_used = inner.fuel_used;
-        inner.recording =
-            Some(Recording { recorder, tree: Some(at), place: std::ptr::null(), start: Some(snap), fuel_used });
+        inner.recording = Some(Recording { recorder, tree: Some(at), begun, start: Some(snap), fuel_used });
         After::Record
     }
 }
@@ -213,6 +222,15 @@ impl Grown {
         } else {
             Next::Interpret
         }
+    }
+
+    /// The names of the instructions that leave by an exit, for the log.
+    fn checks(&self, snap: SnapId) -> String {
+        let leave = self.tree.insts.iter().filter(|inst| inst.snap == Some(snap));
+        let mut names: Vec<&str> = leave.map(|inst| inst.op.mnemonic()).collect();
+        names.sort_unstable();
+        names.dedup();
+        names.join(", ")
     }
 
     /// How many side segments begin at the instruction of a snapshot.

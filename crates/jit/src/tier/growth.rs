@@ -11,16 +11,17 @@ use std::time::Duration;
 use perilune_bytecode::ops::Instr;
 use perilune_codegen::{Callable, Effort};
 use perilune_runtime::spare::has_room;
-use perilune_trace::ir::{HeaderId, Tree};
+use perilune_trace::ir::{End, HeaderId, Tree};
 use perilune_trace::opt::PASSES;
 
 use super::place::{Door, Place};
-use super::{FUEL_PER_UPGRADE, Grown, Inner, Jit, MAX_TRIES, Recording};
+use super::{Begun, FUEL_PER_UPGRADE, Grown, Inner, Jit, MAX_TRIES, Recording};
 use crate::abort::Abort;
 use crate::code::CodeBlock;
 use crate::dump::Phase;
 use crate::enter::{Compiled, Exits, environment};
 use crate::function::Function;
+use crate::log::LogLevel;
 use crate::perf;
 use crate::record::{Notes, Origin, Recorded};
 use crate::view::{ProtoAt, View};
@@ -42,7 +43,7 @@ const MAX_PENDING: usize = 4;
 impl Jit {
     /// The recording is complete.
     pub(super) fn finish(&self, inner: &mut Inner, recording: Recording) {
-        let Recording { recorder, tree, place, start, .. } = recording;
+        let Recording { recorder, tree, begun, start, .. } = recording;
         let origin = recorder.origin();
         let stopped = recorder.stopped().map(|why| (recorder.line(), why.text()));
         let (Recorded { tree: mut grown, notes }, liveness) = recorder.finish();
@@ -56,12 +57,13 @@ impl Jit {
                 inner.trees.len() - 1
             }
         };
-        self.log(|| {
+        self.log(LogLevel::Traces, || {
             let from = start.map_or("root".to_owned(), |snap| format!("exit {}", snap.0));
             let end = stopped.map_or(String::new(), |(line, why)| format!("; ends at line {line}: {why}"));
             let (segments, instructions) = (grown.segments.len(), grown.insts.len());
-            format!("jit: tree {at}, {from}: {segments} segments, {instructions} instructions{end}")
+            format!("tree {at}, {from}: {segments} segments, {instructions} instructions{end}")
         });
+        self.log(LogLevel::Links, || format!("tree {at}, {}", destination(&grown)));
         let listed = inner.trees[at].as_ref().map_or(0, |known| known.notes.protos.len());
         for proto in notes.protos[listed..].iter().filter(|_| self.options.dump.has(Phase::Bc)) {
             self.dump(Phase::Bc, at, &View::listing(*proto));
@@ -96,7 +98,7 @@ impl Jit {
                 });
                 self.register(inner, at);
             }
-            Err(why) => self.give_up(inner, place, why, None),
+            Err(why) => self.give_up(inner, begun, why, None),
         }
     }
 
@@ -158,7 +160,7 @@ impl Jit {
         let machine = inner.machine.as_mut().ok_or(Abort::Code)?;
         let environment = environment(&exits, callable, self.options.exit_every);
         let code = machine.compile(tree, &environment, effort).map_err(|why| {
-            self.log(|| format!("jit: {why}"));
+            self.log(LogLevel::Traces, || why.to_string());
             Abort::Code
         })?;
         for (phase, text) in [(Phase::Clif, &code.clif), (Phase::Asm, &code.listing)] {
@@ -176,6 +178,10 @@ impl Jit {
         inner.stats.compilations += 1;
         inner.stats.code_bytes += block.bytes();
         inner.stats.compile_time += begun.elapsed();
+        self.log(LogLevel::Links, || {
+            let (effort, segments) = (effort_name(code.effort), tree.segments.len());
+            format!("tree {at}, {effort} code of {segments} segments: {} bytes", code.bytes.len())
+        });
         let upgrade_after = self.upgrade_after(tree, code.effort);
         let compiled = Rc::new(Compiled::new(block, exits, tree, notes, gate, upgrade_after));
         if callable.is_some() {
@@ -268,17 +274,22 @@ impl Jit {
                 self.compile(inner, door.tree, effort);
             }
         } else if door.is_hopeless() {
+            self.log(LogLevel::Traces, || {
+                let line = View::line(grown.origin.proto, grown.origin.pc);
+                format!("tree {} at line {line} is not worth entering, and is given up", door.tree)
+            });
             inner.places.insert(place, Place::Blacklisted);
         }
     }
 
     /// A recording, or the making of code, has failed.
-    pub(super) fn give_up(&self, inner: &mut Inner, place: *const Instr, why: Abort, line: Option<u32>) {
+    pub(super) fn give_up(&self, inner: &mut Inner, begun: Begun, why: Abort, line: Option<u32>) {
+        let Begun { place, line: from } = begun;
         inner.stats.aborted(why);
         inner.functions.forget_unfinished();
-        self.log(|| {
+        self.log(LogLevel::Traces, || {
             let at = line.map_or(String::new(), |line| format!(" at line {line}"));
-            format!("jit: abort{at}: {}", why.text())
+            format!("abort{at} of what began at line {from}: {}", why.text())
         });
         if place.is_null() {
             return;
@@ -288,6 +299,7 @@ impl Jit {
             Some(Place::Cold { tries }) => {
                 *tries += 1;
                 if *tries >= MAX_TRIES {
+                    self.log(LogLevel::Traces, || format!("line {from} is given up"));
                     inner.places.insert(place, Place::Blacklisted);
                 }
             }
@@ -328,6 +340,26 @@ impl Grown {
     fn is_due(&self, hot_exit: u32) -> bool {
         let patience = MAX_PENDING.min(hot_exit.max(1) as usize);
         self.pending() >= patience + self.compiled_segments / SEGMENTS_PER_PENDING
+    }
+}
+
+/// Where the newest segment of a tree leads, for the log.
+fn destination(tree: &Tree) -> String {
+    match tree.segments.last().map(|segment| segment.end) {
+        Some(End::Around(header)) => format!("closes the loop of header {}", header.0),
+        Some(End::Enter(header)) => format!("leads to header {}", header.0),
+        Some(End::Exit(snap)) => format!("leaves by exit {}", snap.0),
+        Some(End::Return(_, count)) => format!("returns {count} values"),
+        Some(End::Tail(..)) => "calls a function in its place".to_owned(),
+        Some(End::Open) | None => "is open".to_owned(),
+    }
+}
+
+/// As the option `--code` has it.
+const fn effort_name(effort: Effort) -> &'static str {
+    match effort {
+        Effort::Quick => "quick",
+        Effort::Full => "full",
     }
 }
 

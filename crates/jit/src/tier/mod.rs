@@ -43,6 +43,7 @@ use crate::enter::{Compiled, Outcome};
 use crate::function::{Function, Functions};
 use crate::gate::Gate;
 use crate::liveness::LivenessCache;
+use crate::log::LogLevel;
 use crate::record::{Flow, Notes, Origin, Recorder, Shared};
 use crate::seen::Seen;
 use crate::stats::Stats;
@@ -70,8 +71,8 @@ pub struct JitOptions {
     pub max_code: usize,
     /// Of the guards of a tree, each so many-th always fails, to exercise exits; 0 for none.
     pub exit_every: u32,
-    /// Whether to print a line for each recording and each abort to standard error.
-    pub log: bool,
+    /// What to tell on standard error, a line for each event.
+    pub log: LogLevel,
     /// Phases of each compilation to print.
     pub dump: Dump,
     /// Where they go.
@@ -93,7 +94,7 @@ impl Default for JitOptions {
             max_segments: 160,
             max_code: 32 << 20,
             exit_every: 0,
-            log: false,
+            log: LogLevel::Off,
             dump: Dump::default(),
             dump_to: Sink::default(),
             passes_off: Vec::new(),
@@ -177,13 +178,21 @@ struct Grown {
     waits: usize,
 }
 
+/// Where a recording started.
+#[derive(Clone, Copy, Debug)]
+struct Begun {
+    /// Null for an exit.
+    place: *const Instr,
+    line: u32,
+}
+
 /// A recording under way.
 struct Recording {
     recorder: Recorder,
     /// The tree that grows, for side segments and new versions.
     tree: Option<usize>,
-    /// Where it started.
-    place: *const Instr,
+    begun: Begun,
+    /// The exit that it started from, unless it is a root.
     start: Option<SnapId>,
     /// The fuel that the program had spent by then.
     fuel_used: u64,
@@ -348,9 +357,10 @@ impl Jit {
         stats
     }
 
-    fn log(&self, text: impl FnOnce() -> String) {
-        if self.options.log {
-            eprintln!("{}", text());
+    /// Tells of an event, from a level on.
+    fn log(&self, level: LogLevel, text: impl FnOnce() -> String) {
+        if self.options.log >= level {
+            eprintln!("jit: {}", text());
         }
     }
 
@@ -483,9 +493,9 @@ impl Jit {
             recording.recorder.waits() && inner.fuel_used.saturating_sub(recording.fuel_used) > MAX_WAIT
         });
         if is_late && let Some(recording) = inner.recording.take() {
-            let place = recording.place;
+            let begun = recording.begun;
             inner.liveness = recording.recorder.dismiss();
-            self.give_up(inner, place, Abort::Late, None);
+            self.give_up(inner, begun, Abort::Late, None);
         }
     }
 
@@ -535,8 +545,10 @@ impl Jit {
             }
         };
         let at = tree.unwrap_or(inner.trees.len());
-        self.dump(Phase::Record, at, &format_args!("from line {}", View::line(view.proto(0), view.pc(0))));
-        inner.recording = Some(Recording { recorder, tree, place, start: None, fuel_used: inner.fuel_used });
+        let begun = Begun { place, line: View::line(view.proto(0), view.pc(0)) };
+        self.dump(Phase::Record, at, &format_args!("from line {}", begun.line));
+        self.log(LogLevel::Recordings, || format!("recording tree {at} from line {}", begun.line));
+        inner.recording = Some(Recording { recorder, tree, begun, start: None, fuel_used: inner.fuel_used });
         After::Record
     }
 
@@ -638,12 +650,12 @@ impl Tier for Jit {
                 false
             }
             Err(why) => {
-                let (place, line) = (recording.place, recording.recorder.line());
+                let (begun, line) = (recording.begun, recording.recorder.line());
                 if let Some(proto) = recording.recorder.missed() {
                     view.expect_call(proto);
                 }
                 inner.liveness = recording.recorder.dismiss();
-                self.give_up(inner, place, why, Some(line));
+                self.give_up(inner, begun, why, Some(line));
                 false
             }
         }

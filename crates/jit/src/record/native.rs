@@ -52,6 +52,9 @@ pub(super) struct Pending {
 /// Values that `table.unpack` is followed for.
 const MAX_UNPACKED: u64 = 8;
 
+/// Results of a call that a trace takes when it takes all: each of them is an instruction or two.
+const MAX_RESULTS: u32 = 250;
+
 /// How many results a function always has, if it must not run a second time: what is wrong with its results is seen only
 /// after it has run.
 fn count_of(intrinsic: Intrinsic) -> Option<i32> {
@@ -658,6 +661,9 @@ impl Recorder {
         // The interpreter has returned from the frame of a tail call already.
         let seen_at = if is_tail { self.frame().func } else { func };
         let n = if wanted < 0 { view.open_count(self.root + seen_at as usize) } else { wanted as u32 };
+        if wanted < 0 && n > MAX_RESULTS {
+            return Err(Abort::OpenResults);
+        }
         let snap = if is_tail {
             if wanted < 0 {
                 let expected = self.builder.int(i64::from(n));

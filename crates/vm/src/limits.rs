@@ -13,8 +13,14 @@ use std::time::Duration;
 use crate::native::Raised;
 use crate::vm::{Abort, Vm};
 
-/// Units between two looks at the clock.
-pub(crate) const SLICE: i64 = 200_000;
+/// Most units between two looks: when code is interpreted, they take less than a millisecond.
+pub(crate) const SLICE: i64 = 50_000;
+
+/// Fewest units between two looks.
+const LEAST_SLICE: i64 = 1_000;
+
+/// The time between two looks that is aimed at when there is a deadline. Units take very different time.
+const LOOKS_EVERY: Duration = Duration::from_micros(250);
 
 /// The least depth of calls that a limit can ask for: the frames that a new coroutine has room for.
 pub const LEAST_DEPTH: u32 = 4;
@@ -45,6 +51,10 @@ pub(crate) struct Spent {
     slice: i64,
     /// When time is up, on the host's monotonic clock.
     deadline: Option<Duration>,
+    /// The last look at that clock.
+    looked: Duration,
+    /// Units until the next look, as the time of the last slice suggests; only with a deadline.
+    pace: Option<i64>,
     /// Coroutines that may be made before those alive are counted again.
     spare_coroutines: u64,
 }
@@ -84,6 +94,18 @@ impl std::fmt::Display for Violation {
             LimitKind::Coroutines => write!(f, "limit of {} coroutines reached", self.limit),
             LimitKind::Time => write!(f, "time limit of {} ms reached ({} ms passed)", self.limit, self.actual),
         }
+    }
+}
+
+impl Spent {
+    /// Adapts the size of slices to the time that the last one, of so many units, took. After a slow one they grow again step
+    /// by step: it may have waited for something.
+    fn adapt(&mut self, now: Duration, units: u64) {
+        let took = now.saturating_sub(self.looked).as_nanos().max(1);
+        let fitting = u128::from(units) * LOOKS_EVERY.as_nanos() / took;
+        let grown = self.pace.map_or(LEAST_SLICE, |pace| pace * 2).min(SLICE);
+        self.pace = Some(i64::try_from(fitting).unwrap_or(SLICE).clamp(LEAST_SLICE, grown));
+        self.looked = now;
     }
 }
 
@@ -131,7 +153,9 @@ impl Vm {
         self.heap.set_max_frames(limits.depth.map(|depth| depth.max(LEAST_DEPTH) as usize));
         self.limits = limits.settings();
         if let Some(t) = self.limits.time {
-            self.limits.state.deadline = Some(self.host.monotonic() + t);
+            self.limits.state.looked = self.host.monotonic();
+            self.limits.state.deadline = Some(self.limits.state.looked + t);
+            self.limits.state.pace = Some(LEAST_SLICE);
         }
         self.refill_fuel();
     }
@@ -147,7 +171,7 @@ impl Vm {
             Some(limit) => limit.saturating_sub(self.limits.state.units).min(i64::MAX as u64) as i64,
             None => i64::MAX,
         };
-        let slice = left.min(SLICE);
+        let slice = left.min(self.limits.state.pace.unwrap_or(SLICE));
         self.limits.state.slice = slice;
         self.fuel = slice;
     }
@@ -178,6 +202,7 @@ impl Vm {
         }
         if let Some(time) = self.limits.time {
             let now = self.host.monotonic();
+            self.limits.state.adapt(now, used);
             let deadline = *self.limits.state.deadline.get_or_insert(now + time);
             if now >= deadline {
                 let limit = time.as_millis() as u64;

@@ -23,6 +23,7 @@ pub(super) fn load_function(vm: &mut Vm) -> NativeResult {
 /// `loadstring` of 5.1.
 pub(super) fn loadstring(vm: &mut Vm) -> NativeResult {
     let source = vm.check_str(1)?;
+    charge(vm, source.as_bytes())?;
     let name = vm.opt_str(2)?.unwrap_or(source);
     let loaded = load_chunk(vm, source.as_bytes(), name.as_bytes(), ANY_MODE, None);
     let loaded = with_handler(vm, loaded)?;
@@ -63,6 +64,7 @@ pub(crate) fn load(vm: &mut Vm) -> NativeResult {
         Some(source) => {
             // A number has become a string that nothing else holds.
             vm.set_arg(1, Value::str(source));
+            charge(vm, source.as_bytes())?;
             let name = vm.opt_str(2)?.unwrap_or(source);
             let loaded = load_chunk(vm, source.as_bytes(), name.as_bytes(), mode, environment);
             with_handler(vm, loaded)?
@@ -167,8 +169,15 @@ fn read_pieces(vm: &mut Vm, reader: Value) -> Result<Result<Vec<u8>, Value>, Rai
         source.extend_from_slice(text.as_bytes());
         // The source lies outside the heap, but counts against its limit.
         vm.reserve(source.len())?;
-        vm.charge(1 + text.len() as u64 / 64)?;
+        vm.charge(1)?;
+        charge(vm, text.as_bytes())?;
     }
+}
+
+/// Pays for compiling a piece of source.
+fn charge(vm: &mut Vm, source: &[u8]) -> Result<(), Raised> {
+    const BYTES_PER_UNIT: usize = 4;
+    vm.charge((source.len() / BYTES_PER_UNIT) as u64)
 }
 
 /// Loads a chunk of a kind that `mode` names; else gives the error message.

@@ -10,6 +10,7 @@ const DECIMAL: i64 = 10;
 
 /// Numerals are integers, and wrap around.
 pub(super) fn tonumber(vm: &mut Vm) -> NativeResult {
+    charge(vm)?;
     if vm.arg(2).is_nil() {
         return convert(vm);
     }
@@ -21,6 +22,7 @@ pub(super) fn tonumber(vm: &mut Vm) -> NativeResult {
 
 /// Numerals are floats.
 pub(super) fn tonumber_of_floats(vm: &mut Vm) -> NativeResult {
+    charge(vm)?;
     if vm.arg(2).is_nil() {
         return convert(vm);
     }
@@ -32,6 +34,7 @@ pub(super) fn tonumber_of_floats(vm: &mut Vm) -> NativeResult {
 
 /// Numerals are read by C's `strtoul`.
 pub(super) fn tonumber_as_c(vm: &mut Vm) -> NativeResult {
+    charge(vm)?;
     let base = vm.opt_int(2, DECIMAL)?;
     if base == DECIMAL {
         return convert(vm);
@@ -39,6 +42,13 @@ pub(super) fn tonumber_as_c(vm: &mut Vm) -> NativeResult {
     let text = vm.check_str(1)?;
     let base = valid_base(vm, base)?;
     vm.ret(strtoul(text.as_bytes(), base).map_or(Value::NIL, |int| Value::float(int as f64)))
+}
+
+/// Pays for reading a long numeral.
+fn charge(vm: &mut Vm) -> Result<(), Raised> {
+    const BYTES_PER_UNIT: usize = 16;
+    let length = vm.arg(1).as_str().map_or(0, |text| text.as_bytes().len());
+    vm.charge((length / BYTES_PER_UNIT) as u64)
 }
 
 fn valid_base(vm: &mut Vm, base: i64) -> Result<u32, Raised> {

@@ -67,6 +67,9 @@ fn max_size(vm: &Vm) -> usize {
     if vm.dialect().wide_sizes { i64::MAX as usize } else { MAX_SIZE }
 }
 
+/// Bytes that one unit of fuel pays for when each is a value of its own.
+const BYTES_PER_UNIT: usize = 16;
+
 /// Most values that fit on a Lua stack, whatever else is on it.
 const MAX_RESULTS: usize = perilune_runtime::stack::MAX_SLOTS;
 
@@ -166,6 +169,7 @@ fn byte(vm: &mut Vm) -> NativeResult {
             if range.len() >= MAX_RESULTS || range.len() + vm.nargs() > vm.dialect().native_stack {
                 return Err(vm.error("stack overflow (string slice too long)"));
             }
+            vm.charge((range.len() / BYTES_PER_UNIT) as u64)?;
             vm.ensure_stack_for(range.len(), "string slice too long")?;
             for byte in range {
                 vm.push(vm.int_value(i64::from(*byte)));
@@ -191,6 +195,7 @@ fn char_direct(heap: &mut Heap, args: &[Value], _: i32) -> Direct {
 }
 
 fn char(vm: &mut Vm) -> NativeResult {
+    vm.charge((vm.nargs() / BYTES_PER_UNIT) as u64)?;
     let mut out = vm.take_buffer();
     for i in 1..=vm.nargs() {
         let code = vm.check_int(i)?;

@@ -7,7 +7,7 @@ use std::sync::atomic::AtomicBool;
 
 use perilune_base::dialect::Dialect;
 use perilune_base::dialect::table::CommandErrors;
-use perilune_jit::{Jit, JitOptions, Sink};
+use perilune_jit::{Jit, JitOptions, Sink, Stats};
 use perilune_runtime::heap::Mode;
 use perilune_runtime::spare::SpareMemory;
 use perilune_runtime::value::Value;
@@ -269,6 +269,12 @@ impl Session {
         }
     }
 
+    /// What the trace compiler has done, and which share of the process's time it took.
+    fn shown(&mut self, stats: &Stats) -> String {
+        let (own, all) = (stats.time().as_secs_f64(), self.vm.host().cpu_time().as_secs_f64());
+        format!("{stats}jit: recording and compiling took {:.1} % of {all:.2} s\n", 100.0 * own / all.max(own))
+    }
+
     /// Ends the program: closes the VM if asked to, and writes all that waits.
     pub fn exit(mut self, mut code: i32, close: bool) -> ! {
         if close {
@@ -279,7 +285,8 @@ impl Session {
             }
             code = asked.unwrap_or(code);
             if self.stats {
-                let jit = self.jit.as_ref().map(|jit| jit.stats().to_string()).unwrap_or_default();
+                let stats = self.jit.as_ref().map(|jit| jit.stats());
+                let jit = stats.map(|stats| self.shown(&stats)).unwrap_or_default();
                 let text = format!("{jit}fuel: {} units\n", self.vm.fuel_used());
                 self.report(text.as_bytes());
             }

@@ -37,7 +37,9 @@ pub struct Stats {
     pub left_over: u64,
     /// Calls of compiled functions by host code.
     pub callbacks: u64,
-    /// Time spent on passes and machine code.
+    /// Time spent on recording.
+    pub record_time: Duration,
+    /// Time spent on passes and machine code, by either code generator.
     pub compile_time: Duration,
     /// The exits that were taken most: tree, snapshot, source line, times.
     pub hot_exits: Vec<(usize, u32, u32, u32)>,
@@ -45,7 +47,28 @@ pub struct Stats {
     pub aborts: BTreeMap<&'static str, u64>,
 }
 
+/// The time, for statistics alone: nothing that a script can see depends on it.
+pub(crate) struct Clock(std::time::Instant);
+
+impl Clock {
+    #[expect(clippy::disallowed_methods, reason = "statistics of the compiler, which no script sees")]
+    pub(crate) fn start() -> Clock {
+        Clock(std::time::Instant::now())
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "statistics of the compiler, which no script sees")]
+    pub(crate) fn elapsed(&self) -> Duration {
+        self.0.elapsed()
+    }
+}
+
 impl Stats {
+    /// Time spent on all that it takes to have code.
+    #[must_use]
+    pub fn time(&self) -> Duration {
+        self.record_time + self.compile_time
+    }
+
     /// Counts an abort.
     pub(crate) fn aborted(&mut self, why: Abort) {
         *self.aborts.entry(why.text()).or_insert(0) += 1;
@@ -56,11 +79,12 @@ impl fmt::Display for Stats {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(
             f,
-            "jit: {} trees, {} instructions, {} segments, compiled {} times ({} instructions) in {:.1} ms, \
-             {} KiB of code",
+            "jit: {} trees, {} instructions, {} segments recorded in {:.1} ms, \
+             compiled {} times ({} instructions) in {:.1} ms, {} KiB of code",
             self.trees,
             self.instructions,
             self.segments,
+            self.record_time.as_secs_f64() * 1e3,
             self.compilations,
             self.compiled_instructions,
             self.compile_time.as_secs_f64() * 1e3,

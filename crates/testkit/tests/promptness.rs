@@ -56,7 +56,7 @@ const PROGRAMS: &[(&str, &str)] = &[
     ("string.gsub without matches", "local s = ('a'):rep(1e6) while true do s:gsub('b', '') end"),
     ("string.upper and reverse", "local s = ('a'):rep(1e6) while true do s:upper() s:reverse() end"),
     ("string.format", "local s = ('a'):rep(1e5) while true do local x = ('%s%q'):format(s, s) end"),
-    ("string.byte and char", "local s = ('a'):rep(1e5) while true do string.char(s:byte(1, 1e5)) end"),
+    ("string.byte and char", "local s = ('a'):rep(1e4) while true do string.char(s:byte(1, 1e4)) end"),
     //("comparison", "local a, b = ('x'):rep(1e7), ('x'):rep(1e7) while true do local x = a == b or a < b end"),
     (
         "table.sort",
@@ -69,7 +69,7 @@ const PROGRAMS: &[(&str, &str)] = &[
         while true do table.sort(t) for i = 1, 5e4 do t[i], t[1e5 - i] = t[1e5 - i], t[i] end end",
     ),
     ("table.concat", "local t = {} for i = 1, 1e6 do t[i] = 'ab' end while true do table.concat(t, ',') end"),
-    ("table.unpack", "local t = {} for i = 1, 1e5 do t[i] = i end while true do select('#', table.unpack(t)) end"),
+    ("table.unpack", "local t = {} for i = 1, 1e4 do t[i] = i end while true do select('#', table.unpack(t)) end"),
     (
         "table.insert and remove",
         "local t = {} for i = 1, 1e6 do t[i] = i end
@@ -87,8 +87,8 @@ const PROGRAMS: &[(&str, &str)] = &[
     ),
 ];
 
-/// The most CPU time between two looks: a millisecond, and as much again for the assertions in the builds of tests.
-const MOST: Duration = Duration::from_millis(2);
+/// The most CPU time between two looks: a millisecond, and twice as much again for the assertions in the builds of tests.
+const MOST: Duration = Duration::from_millis(3);
 
 /// How programs are run: interpreted, compiled as usual, and compiled with all work from the start.
 fn tiers() -> [(&'static str, Option<JitOptions>); 3] {

@@ -8,6 +8,7 @@ use super::{Begun, Grown, Inner, Jit, JitOptions, Recording};
 use crate::dump::Phase;
 use crate::log::LogLevel;
 use crate::record::Recorder;
+use crate::stats::Clock;
 use crate::view::View;
 
 /// Failures of hoisted guards before a header is pinned.
@@ -50,14 +51,19 @@ impl Jit {
                 inner.stats.end_exits += 1;
                 return After::Interpret;
             }
-            ExitKind::Guard => inner.stats.guard_exits += 1,
+            ExitKind::Guard => {}
         }
-        let count = &mut grown.exits[snap.index()].count;
-        *count = count.saturating_add(1);
         // SAFETY: the VM is ours.
         let fuel = unsafe { (*vm).fuel_left() };
+        if matches!(grown.exits[snap.index()].role, Role::Header(_)) && fuel < grown.code.most_fuel() {
+            // No guard has failed: the slice is used up, and how often that happens says nothing about the code.
+            inner.stats.service_exits += 1;
+            return After::Interpret;
+        }
+        inner.stats.guard_exits += 1;
+        let count = &mut grown.exits[snap.index()].count;
+        *count = count.saturating_add(1);
         let next = match grown.exits[snap.index()].role {
-            Role::Header(_) if fuel < grown.code.most_fuel() => Next::Interpret,
             Role::Header(header) => grown.left_at_header(header, snap, self, inner.recording.is_some()),
             // A segment for the exit waits for its code.
             Role::Continued if grown.is_behind() => grown.compile_after(1, self),
@@ -91,6 +97,7 @@ impl Jit {
         snap: SnapId,
         header: Option<HeaderId>,
     ) -> After {
+        let clock = Clock::start();
         let shared = self.share(inner);
         let Some(Some(grown)) = inner.trees.get(at) else { return After::Interpret };
         // SAFETY: the caller's duty: the VM stands at the snapshot, frames and all.
@@ -113,6 +120,7 @@ impl Jit {
         inner.fuel_used = unsafe { (*vm).fuel_used() };
         let fuel_used = inner.fuel_used;
         inner.recording = Some(Recording { recorder, tree: Some(at), begun, start: Some(snap), fuel_used });
+        inner.stats.record_time += clock.elapsed();
         After::Record
     }
 }

@@ -6,7 +6,6 @@
 use std::cell::Cell;
 use std::collections::HashMap;
 use std::rc::Rc;
-use std::time::Duration;
 
 use perilune_bytecode::ops::Instr;
 use perilune_codegen::{Callable, Effort};
@@ -24,6 +23,7 @@ use crate::function::Function;
 use crate::log::LogLevel;
 use crate::perf;
 use crate::record::{Notes, Origin, Recorded};
+use crate::stats::Clock;
 use crate::view::{ProtoAt, View};
 
 /// Compiled segments for which one more recorded segment may wait for its code. All of a tree is compiled at once: so it
@@ -46,7 +46,9 @@ impl Jit {
         let Recording { recorder, tree, begun, start, .. } = recording;
         let origin = recorder.origin();
         let stopped = recorder.stopped().map(|why| (recorder.line(), why.text()));
+        let clock = Clock::start();
         let (Recorded { tree: mut grown, notes }, liveness) = recorder.finish();
+        inner.stats.record_time += clock.elapsed();
         inner.liveness = liveness;
         inner.stats.segments += 1;
         let at = match tree {
@@ -133,7 +135,7 @@ impl Jit {
         }
     }
 
-    /// Runs the passes and makes code.
+    /// Runs the passes and makes code, and counts the time of that, in vain or not.
     fn generate(
         &self,
         inner: &mut Inner,
@@ -143,7 +145,21 @@ impl Jit {
         origin: Origin,
         effort: Effort,
     ) -> Result<Rc<Compiled>, Abort> {
-        let begun = now();
+        let clock = Clock::start();
+        let made = self.make_code(inner, at, tree, notes, origin, effort);
+        inner.stats.compile_time += clock.elapsed();
+        made
+    }
+
+    fn make_code(
+        &self,
+        inner: &mut Inner,
+        at: usize,
+        tree: &mut Tree,
+        notes: &Notes,
+        origin: Origin,
+        effort: Effort,
+    ) -> Result<Rc<Compiled>, Abort> {
         if !has_room(tree.insts.len() * BYTES_PER_INST) {
             return Err(Abort::Memory);
         }
@@ -177,7 +193,6 @@ impl Jit {
         }
         inner.stats.compilations += 1;
         inner.stats.code_bytes += block.bytes();
-        inner.stats.compile_time += begun.elapsed();
         self.log(LogLevel::Links, || {
             let (effort, segments) = (effort_name(code.effort), tree.segments.len());
             format!("tree {at}, {effort} code of {segments} segments: {} bytes", code.bytes.len())
@@ -375,19 +390,4 @@ fn check(tree: &Tree, after: &str) {
 /// The address of an instruction.
 fn address(proto: ProtoAt, pc: u32) -> *const Instr {
     View::code_address(proto, pc)
-}
-
-/// The time, for statistics alone: nothing that a script can see depends on it.
-#[expect(clippy::disallowed_methods, reason = "statistics of the compiler, which no script sees")]
-fn now() -> Clock {
-    Clock(std::time::Instant::now())
-}
-
-struct Clock(std::time::Instant);
-
-impl Clock {
-    #[expect(clippy::disallowed_methods, reason = "statistics of the compiler, which no script sees")]
-    fn elapsed(&self) -> Duration {
-        self.0.elapsed()
-    }
 }

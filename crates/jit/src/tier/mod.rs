@@ -46,7 +46,7 @@ use crate::liveness::LivenessCache;
 use crate::log::LogLevel;
 use crate::record::{Flow, Notes, Origin, Recorder, Shared};
 use crate::seen::Seen;
-use crate::stats::Stats;
+use crate::stats::{Clock, Stats};
 use crate::view::{ProtoAt, View};
 
 use place::{Place, PlaceHasher, Verdict};
@@ -636,7 +636,10 @@ impl Tier for Jit {
         // SAFETY: the caller's duty: the current frame is a Lua frame with `pc` stored, and nothing runs meanwhile.
         let view = unsafe { View::new(vm) };
         self.dump_step(&view);
-        match recording.recorder.step(&view) {
+        let clock = Clock::start();
+        let stepped = recording.recorder.step(&view);
+        inner.stats.record_time += clock.elapsed();
+        match stepped {
             Ok(Flow::On) => {
                 inner.recording = Some(recording);
                 true

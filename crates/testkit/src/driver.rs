@@ -146,7 +146,7 @@ fn prepare(request: &Request) -> Box<Vm> {
         Mode::Plain => {}
         Mode::Stress => vm.heap_mut().set_stress(true),
         Mode::Hooked => hook_a_thread_that_never_runs(&mut vm),
-        Mode::Jit => vm.set_tier(Jit::new(JitOptions { hot: 120, free_insts: 3_000, ..JitOptions::default() })),
+        Mode::Jit => vm.set_tier(Jit::new(JitOptions { hot: 120, free_insts: 12_000, ..JitOptions::default() })),
         Mode::Hot => vm.set_tier(Jit::new(hot(Effort::Quick))),
         Mode::Warm => {
             let threshold = mode::warm_threshold(file.as_encoded_bytes(), *version);
@@ -165,7 +165,7 @@ fn prepare(request: &Request) -> Box<Vm> {
 /// Each loop and each exit is hot at once. Fixtures are too short for code to prove itself: so some modes make quick code, and
 /// some have Cranelift make all of it.
 fn hot(effort: Effort) -> JitOptions {
-    JitOptions { free_insts: 3_000, effort: Some(effort), ..JitOptions::eager() }
+    JitOptions { free_insts: 12_000, effort: Some(effort), ..JitOptions::eager() }
 }
 
 /// Any thread with a hook makes the interpreter look for hooks everywhere. Scripts cannot see this one.

@@ -103,8 +103,8 @@ const OLD_PROGRAMS: &[(&str, &str)] = &[
 
 /// Settings of the compiler that must make no difference.
 fn settings() -> [JitOptions; 3] {
-    let hot = JitOptions { free_insts: 3_000, ..JitOptions::eager() };
-    [JitOptions::default(), hot.clone(), JitOptions { exit_every: 3, ..hot }]
+    let hot = JitOptions { free_insts: 12_000, ..JitOptions::eager() };
+    [JitOptions { hot: 120, ..JitOptions::default() }, hot.clone(), JitOptions { exit_every: 3, ..hot }]
 }
 
 fn with_limits(limits: Limits, options: Option<&JitOptions>) -> Lab {

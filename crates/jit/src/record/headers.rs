@@ -165,7 +165,9 @@ impl Recorder {
         }
         self.shadow.clear();
         self.snap = None;
+        self.charged += i64::from(self.fuel);
         self.fuel = 0;
+        self.path_steps = 0;
         self.is_fresh = true;
         Ok(())
     }

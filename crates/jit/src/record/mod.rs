@@ -106,6 +106,10 @@ pub struct Notes {
     pub frames: u32,
     /// The compiled functions that the tree calls.
     pub functions: Vec<Rc<Function>>,
+    /// By snapshot: the instructions of the interpreter that lead there from the last header.
+    pub steps: Vec<u32>,
+    /// Those of the shortest path to a return of the root frame; none if no path returns.
+    pub steps_to_return: Option<u32>,
 }
 
 /// Segments in the making.
@@ -125,7 +129,11 @@ pub struct Recorder {
     /// The slot behind the last one of an open list.
     open: Option<u32>,
     fuel: u32,
+    /// The fuel of what was recorded, but for what is in `fuel`.
+    charged: i64,
     steps: u32,
+    /// Instructions on the path since the last header, those before a side segment included.
+    path_steps: u32,
     /// Whether a segment of an existing tree is recorded.
     is_side: bool,
     /// The last snapshot for checks, and what had been changed before it.
@@ -211,6 +219,7 @@ impl Recorder {
         builder.begin_at_snapshot(start);
         let mut recorder = Recorder::with(builder, origin, notes, view, shared, inlined);
         recorder.is_side = true;
+        recorder.path_steps = recorder.notes.steps.get(start.index()).copied().unwrap_or(0);
         recorder.refused = recorder.restore(view, &snapshot).err();
         recorder
     }
@@ -246,6 +255,7 @@ impl Recorder {
             return self.stop(Abort::TooLong);
         }
         self.steps += 1;
+        self.path_steps += 1;
         self.is_fresh = false;
         self.branch_snap = None;
         self.back_edge = false;
@@ -253,7 +263,11 @@ impl Recorder {
         let i = view.instr(self.frame().proto, self.pc);
         self.expected = self.pc + 1;
         match self.record(view, i) {
-            Ok(()) if self.has_returned => Ok(Flow::Done),
+            Ok(()) if self.has_returned => {
+                let known = self.notes.steps_to_return.unwrap_or(u32::MAX);
+                self.notes.steps_to_return = Some(known.min(self.path_steps));
+                Ok(Flow::Done)
+            }
             Ok(()) => Ok(Flow::On),
             Err(why) => {
                 self.expected = self.pc;
@@ -307,6 +321,11 @@ impl Recorder {
     /// Why the complete recording could not be followed further, if that is so.
     pub fn stopped(&self) -> Option<Abort> {
         self.stopped
+    }
+
+    /// How many instructions were recorded, and the fuel that the interpreter takes for them.
+    pub fn pace(&self) -> (u64, u64) {
+        (u64::from(self.steps), (self.charged + i64::from(self.fuel)).max(0) as u64)
     }
 
     /// The line of the last instruction that was looked at.

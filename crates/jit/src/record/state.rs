@@ -96,7 +96,9 @@ impl Recorder {
             shadow: Vec::new(),
             open: None,
             fuel: 0,
+            charged: 0,
             steps: 0,
+            path_steps: 0,
             is_side: false,
             snap: None,
             branch_snap: None,
@@ -146,6 +148,7 @@ impl Recorder {
         }
         self.open = snapshot.top;
         self.fuel = snapshot.fuel;
+        self.charged = -i64::from(snapshot.fuel);
         self.expected = view.pc(0);
         self.fetch(view, &snapshot.in_place)
     }
@@ -341,7 +344,10 @@ impl Recorder {
         let frames = self.inlined();
         self.notes.frames = self.notes.frames.max(calls(&frames) as u32);
         let (top, fuel) = (self.open, self.fuel);
-        self.builder.snapshot(Snapshot { frames, slots, live, top, fuel, ..Snapshot::new(kind, pc) })
+        let snap = self.builder.snapshot(Snapshot { frames, slots, live, top, fuel, ..Snapshot::new(kind, pc) });
+        let known = self.notes.steps.len().max(snap.index() + 1);
+        self.notes.steps.resize(known, self.path_steps);
+        snap
     }
 
     /// The frames above the root frame, which is among them if its function was replaced.

@@ -31,11 +31,12 @@ const MAX_WAYS: usize = 12;
 const MAX_COPIES: usize = 6;
 
 impl Jit {
-    /// Decides what happens after an exit.
+    /// Decides what happens after an exit, which stands for as many as the arrivals at which code was not entered because that
+    /// is seldom worth it.
     ///
     /// # Safety
     /// The VM is ours, and stands at the snapshot, frames and all.
-    pub(super) unsafe fn left(&self, inner: &mut Inner, vm: *mut Vm, at: usize, snap: SnapId) -> After {
+    pub(super) unsafe fn left(&self, inner: &mut Inner, vm: *mut Vm, at: usize, snap: SnapId, arrivals: u32) -> After {
         self.drop_waiting(inner);
         let Some(Some(grown)) = inner.trees.get_mut(at) else { return After::Interpret };
         let snapshot = grown.tree.snapshot(snap);
@@ -62,23 +63,23 @@ impl Jit {
         }
         inner.stats.guard_exits += 1;
         let count = &mut grown.exits[snap.index()].count;
-        *count = count.saturating_add(1);
+        let before = *count;
+        *count = count.saturating_add(arrivals);
         let next = match grown.exits[snap.index()].role {
             Role::Header(header) => grown.left_at_header(header, snap, self, inner.recording.is_some()),
             // A segment for the exit waits for its code.
-            Role::Continued if grown.is_behind() => grown.compile_after(1, self),
+            Role::Continued if grown.is_behind() => grown.compile_after(arrivals as usize, self),
             // There was no memory for what the segment begins with, or the collector comes first.
             Role::Continued => Next::Interpret,
-            Role::Guard => grown.left_through_guard(snap, &self.options, inner.recording.is_some()),
+            Role::Guard if inner.recording.is_some() => Next::Interpret,
+            Role::Guard => grown.left_through_guard(snap, before, &self.options),
         };
         match next {
             Next::Interpret => After::Interpret,
             Next::Compile => {
-                let effort = self.first_effort();
-                if inner.affords_tree(at, effort) {
-                    self.log(LogLevel::Links, || format!("exit {} of tree {at} has waited for code", snap.0));
-                    self.compile(inner, at, effort);
-                }
+                let size = grown.tree.insts.len();
+                self.log(LogLevel::Links, || format!("exit {} of tree {at} has waited for code", snap.0));
+                self.compile_if_affordable(inner, at, size, self.first_effort());
                 After::Interpret
             }
             // SAFETY: the VM stands at the snapshot, frames and all.
@@ -217,19 +218,17 @@ impl Grown {
         }
     }
 
-    fn left_through_guard(&mut self, snap: SnapId, options: &JitOptions, is_recording: bool) -> Next {
+    /// An exit was taken that was taken `before` times until then.
+    fn left_through_guard(&mut self, snap: SnapId, before: u32, options: &JitOptions) -> Next {
         let size = self.tree.insts.len();
         let count = self.exits[snap.index()].count;
         // The dearer the making of code has become, the more there must be to win.
         let threshold = options.hot_exit.max(1) + size as u32 / INSTS_PER_EXIT;
         // Exits that could not be followed are tried again at growing intervals.
-        let is_hot = count.is_multiple_of(threshold) && (count / threshold).is_power_of_two();
+        let tries = |count: u32| (count / threshold).checked_ilog2();
+        let is_hot = tries(count) > tries(before);
         let is_full = self.tree.segments.len() >= options.max_segments || size > MAX_INSTS;
-        if is_hot && !is_full && !is_recording && self.ways_from(snap) < MAX_WAYS {
-            Next::Side
-        } else {
-            Next::Interpret
-        }
+        if is_hot && !is_full && self.ways_from(snap) < MAX_WAYS { Next::Side } else { Next::Interpret }
     }
 
     /// The names of the instructions that leave by an exit, for the log.

@@ -40,11 +40,15 @@ const BYTES_PER_INST: usize = 8 << 10;
 /// Segments that may wait for code in any case.
 const MAX_PENDING: usize = 4;
 
+/// What an exit counts for where compiled functions call each other: all calls that are under way are left with it.
+const LEFT_AT_ONCE: usize = 4;
+
 impl Jit {
     /// The recording is complete.
     pub(super) fn finish(&self, inner: &mut Inner, recording: Recording) {
         let Recording { recorder, tree, begun, start, .. } = recording;
         let origin = recorder.origin();
+        inner.note_recording(&recorder);
         let stopped = recorder.stopped().map(|why| (recorder.line(), why.text()));
         let clock = Clock::start();
         let (Recorded { tree: mut grown, notes }, liveness) = recorder.finish();
@@ -76,11 +80,12 @@ impl Jit {
             known.grow(grown);
             known.notes = notes;
             let has_grown = known.tree.segments.len() > segments;
+            known.has_repeated = !has_grown && known.pending() > 0;
             let is_due = if has_grown { known.is_due(self.options.hot_exit) } else { known.pending() > 0 };
             let size = known.tree.insts.len();
             let effort = self.first_effort();
-            if is_due && inner.affords(size, effort) {
-                self.compile(inner, at, effort);
+            if is_due {
+                self.compile_if_affordable(inner, at, size, effort);
             }
             return;
         }
@@ -97,6 +102,7 @@ impl Jit {
                     compiled_segments,
                     is_stale: false,
                     waits: 0,
+                    has_repeated: false,
                 });
                 self.register(inner, at);
             }
@@ -114,10 +120,15 @@ impl Jit {
                 doors.entry(address(grown.origin.proto, header.pc)).or_default().push(id);
             }
         }
+        let is_function = grown.origin.pc == 0 && inner.functions.get(grown.origin.proto).is_some();
+        let is_first = |place: *const Instr| is_function && place == address(grown.origin.proto, 0);
         for (place, headers) in doors {
             let mismatches = match inner.places.get(&place) {
-                // The tree that was there first keeps the place.
-                Some(Place::Compiled { door, .. }) if door.tree != at => continue,
+                // The tree that was there first keeps the place, unless it is of no use. The first instruction of a function
+                // may begin a loop, too: then the function's tree has both.
+                Some(Place::Compiled { door, .. }) if door.tree != at && !door.is_poor() && !is_first(place) => {
+                    continue;
+                }
                 Some(Place::Blacklisted) => continue,
                 Some(Place::Compiled { mismatches, .. }) => *mismatches,
                 Some(Place::Cold { .. }) | None => 0,
@@ -127,8 +138,9 @@ impl Jit {
                 code: grown.code.clone(),
                 headers: headers.into(),
                 function: grown.notes.function,
+                nests: is_first(place) && grown.nests(),
                 entries: Cell::new(0),
-                spent: Cell::new(0),
+                steps: Cell::new(0),
                 poor: Cell::new(0),
             });
             inner.places.insert(place, Place::Compiled { door, mismatches });
@@ -168,7 +180,7 @@ impl Jit {
         let params = View::parameters(origin.proto);
         let callable = gate.is_some().then_some(Callable { slots: notes.slots, params });
         inner.stats.compiled_instructions += tree.insts.len() as u64;
-        inner.work += super::work(tree.insts.len(), effort);
+        inner.budget.compiles(super::work(tree.insts.len(), effort));
         tree.set_called(callable.is_some());
         let tree = &self.optimize(at, tree);
         let exits = Exits::of(at, tree, notes.slots);
@@ -260,6 +272,19 @@ impl Jit {
         }
     }
 
+    /// Makes the code of a tree of so many instructions anew. Where the budget has no room for that, it comes before functions.
+    pub(super) fn compile_if_affordable(&self, inner: &mut Inner, at: usize, size: usize, effort: Effort) {
+        if inner.affords(size, effort) {
+            self.compile(inner, at, effort);
+            return;
+        }
+        inner.has_waiting = true;
+        if let Some(Some(grown)) = inner.trees.get_mut(at) {
+            // Asked again when some more exits have been taken.
+            grown.waits -= grown.waits / 8;
+        }
+    }
+
     /// Makes the code of a tree anew.
     pub(super) fn compile(&self, inner: &mut Inner, at: usize, effort: Effort) {
         let Some(mut grown) = inner.trees.get_mut(at).and_then(Option::take) else { return };
@@ -274,13 +299,15 @@ impl Jit {
         }
         // Where there was no room for it, the next try waits as long.
         grown.waits = 0;
+        grown.has_repeated = false;
+        inner.has_waiting = false;
         inner.trees[at] = Some(grown);
         self.register(inner, at);
     }
 
     /// Entries by a door were not worth it. That may change: the paths that leave so soon may have segments that wait for
-    /// their code. Without any, nobody tries for ever.
-    pub(super) fn poor(&self, inner: &mut Inner, place: *const Instr, door: &Door, arrivals: u32) {
+    /// their code.
+    pub(super) fn poor(&self, inner: &mut Inner, door: &Door, arrivals: u32) {
         let Some(Some(grown)) = inner.trees.get_mut(door.tree) else { return };
         if grown.is_behind() {
             let effort = self.first_effort();
@@ -288,12 +315,6 @@ impl Jit {
             if has_waited && inner.affords_tree(door.tree, effort) {
                 self.compile(inner, door.tree, effort);
             }
-        } else if door.is_hopeless() {
-            self.log(LogLevel::Traces, || {
-                let line = View::line(grown.origin.proto, grown.origin.pc);
-                format!("tree {} at line {line} is not worth entering, and is given up", door.tree)
-            });
-            inner.places.insert(place, Place::Blacklisted);
         }
     }
 
@@ -344,9 +365,14 @@ impl Grown {
         self.is_stale || self.pending() > 0
     }
 
+    /// Whether it is a function whose code calls functions, itself maybe: calls of it lie inside one another.
+    fn nests(&self) -> bool {
+        self.origin.pc == 0 && !self.notes.functions.is_empty()
+    }
+
     /// Counts exits that other code would save: whether they have cost as much by now as making it does.
     pub(super) fn has_waited(&mut self, exits: usize, waits_per_inst: u32, effort: Effort) -> bool {
-        self.waits += exits;
+        self.waits += exits * if self.nests() { LEFT_AT_ONCE } else { 1 };
         let cost = super::work(self.tree.insts.len(), effort) * u64::from(waits_per_inst);
         self.waits as u64 > cost / super::WORK_OF_FULL
     }

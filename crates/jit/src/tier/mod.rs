@@ -12,12 +12,14 @@
 //! | module | question it answers |
 //! |---|---|
 //! | `place` | what is known of a loop header |
+//! | `budget` | what may be spent on code |
 //! | `exits` | what follows from an exit |
 //! | `growth` | when is code made of what was recorded |
 //!
 //! Everything is kept behind a `RefCell` that is never borrowed while compiled code runs, so that a function which it
 //! calls may come here again.
 
+mod budget;
 mod exits;
 mod growth;
 mod place;
@@ -49,7 +51,8 @@ use crate::seen::Seen;
 use crate::stats::{Clock, Stats};
 use crate::view::{ProtoAt, View};
 
-use place::{Place, PlaceHasher, Verdict};
+use budget::Budget;
+use place::{Door, Place, PlaceHasher, Verdict};
 
 /// Settings of the trace compiler.
 #[derive(Clone, Debug)]
@@ -61,9 +64,9 @@ pub struct JitOptions {
     /// How much work is put into code; if nothing is said, little at first, and all when the code has proved its worth.
     pub effort: Option<Effort>,
     /// Exits that code which would save them may be waited for, for each instruction that it would be made of with all work.
+    /// They have cost as much then as making it does.
     pub waits_per_inst: u32,
-    /// Instructions that are made code of with all work, or four times as many with little, without asking how long the
-    /// program has run.
+    /// Instructions that are made code of with little work, without asking how long the program has run.
     pub free_insts: u64,
     /// Most segments of a tree.
     pub max_segments: usize,
@@ -86,11 +89,11 @@ pub struct JitOptions {
 impl Default for JitOptions {
     fn default() -> Self {
         JitOptions {
-            hot: 120,
+            hot: 300,
             hot_exit: 12,
             effort: None,
             waits_per_inst: 32,
-            free_insts: 1_500,
+            free_insts: 1_000,
             max_segments: 160,
             max_code: 32 << 20,
             exit_every: 0,
@@ -107,7 +110,7 @@ impl JitOptions {
     /// Everything is hot at once, as tests want it, which are short.
     #[must_use]
     pub fn eager() -> JitOptions {
-        JitOptions { hot: 1, hot_exit: 1, waits_per_inst: 8, free_insts: 15_000, ..JitOptions::default() }
+        JitOptions { hot: 1, hot_exit: 1, waits_per_inst: 8, free_insts: 60_000, ..JitOptions::default() }
     }
 }
 
@@ -120,17 +123,13 @@ const MAX_MISMATCHES: u32 = 3;
 /// Trees at which all code is forgotten.
 const MAX_TREES: usize = 500;
 
-/// Fuel that must have been spent for each instruction that is made code of with little work: the time for about ten times as
-/// long.
-const FUEL_PER_INST: u64 = 3_000;
-
 /// Fuel that quick code must have spent for each of its instructions until all work is put into it. Cranelift's code is seldom
 /// much faster, takes five times as long to make, and the first of it some megabytes of memory.
 const FUEL_PER_UPGRADE: i64 = 4_000_000;
 
-/// Fuel for the time that it takes to leave code through a guard, and to enter it again. Where that happens often, what the
-/// exits have cost so far may be spent on code that has fewer of them.
-const FUEL_PER_EXIT: u64 = 150;
+/// What entering code costs that leaves in front of an instruction which is never compiled: the resuming of a coroutine, say.
+/// Elsewhere code is expected to grow, and to leave less.
+const STEPS_LOST_AT_END: i64 = 100;
 
 /// Calls of a function that count as a round of a loop. Those that must be compiled on their own, because they call
 /// themselves, are known from what was recorded elsewhere: see `Recorder::missed`.
@@ -176,6 +175,8 @@ struct Grown {
     is_stale: bool,
     /// Exits taken that other code would have saved: there is a segment for them, which has no code yet.
     waits: usize,
+    /// Whether a version of a header was recorded again, because that has no code yet.
+    has_repeated: bool,
 }
 
 /// Where a recording started.
@@ -236,10 +237,11 @@ struct Inner {
     stats: Stats,
     /// Fuel that the program has spent so far.
     fuel_used: u64,
-    /// The work that was put into code so far.
-    work: u64,
-    /// [`JitOptions::free_insts`].
-    free_insts: u64,
+    budget: Budget,
+    /// Functions that must be compiled on their own, as recordings have found.
+    wanted: HashSet<ProtoAt>,
+    /// Whether a tree has grown that the budget had no code for: functions wait until it has.
+    has_waiting: bool,
 }
 
 impl Inner {
@@ -266,6 +268,8 @@ impl Inner {
         self.liveness.clear();
         self.functions.clear();
         self.met.clear();
+        self.wanted.clear();
+        self.has_waiting = false;
         self.stats.code_bytes = 0;
     }
 
@@ -282,15 +286,41 @@ impl Inner {
             }
         }
         self.places.retain(|_, place| !matches!(place, Place::Compiled { door, .. } if gone.contains(&door.tree)));
+        self.wanted.remove(&proto);
         // It may be about to grow one of them.
         self.recording = None;
     }
 
-    /// Whether the program has run long enough for code of so many instructions: compiling must stay a small part of the
-    /// whole. Fuel is the clock, so that the answer is the same on every run.
+    /// Whether the program has run long enough for code of so many instructions.
     fn affords(&self, instructions: usize, effort: Effort) -> bool {
-        let clock = self.fuel_used + self.stats.guard_exits * FUEL_PER_EXIT;
-        self.work + work(instructions, effort) <= self.free_insts * WORK_OF_FULL + clock / FUEL_PER_INST
+        self.budget.affords(work(instructions, effort), self.fuel_used)
+    }
+
+    /// A recording is over, whatever becomes of it.
+    fn note_recording(&mut self, recorder: &Recorder) {
+        let (steps, fuel) = recorder.pace();
+        self.budget.recorded(steps, fuel);
+    }
+
+    /// Whether compiled code has left where no other code can go on.
+    fn is_at_end(&self, outcome: Outcome) -> bool {
+        let Outcome::Left(at, snap) = outcome else { return false };
+        let grown = self.trees.get(at).and_then(Option::as_ref);
+        grown.is_some_and(|grown| grown.tree.snapshot(snap).kind == ExitKind::End)
+    }
+
+    /// The instructions of the interpreter that a run of compiled code stands for: the path that has ended it, and the fuel of
+    /// the rounds before, of which each unit is one at least.
+    fn steps_of(&self, door: &Door, outcome: Outcome, spent: i64) -> i64 {
+        let tree = |at: usize| self.trees.get(at).and_then(Option::as_ref);
+        let (steps, fuel) = match outcome {
+            Outcome::Left(at, snap) => tree(at).map_or((0, 0), |grown| {
+                (grown.notes.steps.get(snap.index()).copied().unwrap_or(0), grown.tree.snapshot(snap).fuel)
+            }),
+            Outcome::Returned(_) => (tree(door.tree).and_then(|grown| grown.notes.steps_to_return).unwrap_or(0), 0),
+            Outcome::NotEntered | Outcome::Replaced | Outcome::LeftOver => (0, 0),
+        };
+        i64::from(steps) + (spent - i64::from(fuel)).max(0)
     }
 
     /// Whether it has run long enough for making the code of a tree anew.
@@ -324,8 +354,9 @@ impl Jit {
             met: Seen::default(),
             stats: Stats::default(),
             fuel_used: 0,
-            work: 0,
-            free_insts: options.free_insts,
+            budget: Budget::new(options.free_insts),
+            wanted: HashSet::new(),
+            has_waiting: false,
         };
         Rc::new(Jit {
             inner: RefCell::new(inner),
@@ -385,7 +416,8 @@ impl Jit {
     unsafe fn enter(&self, vm: *mut Vm, place: *const Instr, way: Way) -> (After, u32) {
         // SAFETY: the caller's duty; after a call the current frame stands at the function's first instruction.
         unsafe {
-            let (mut entry, rest) = self.enter_once(vm, place);
+            let is_wanted = way == Way::Call && self.is_wanted(vm);
+            let (mut entry, rest) = if is_wanted { (Entry::Refused, None) } else { self.enter_once(vm, place) };
             let (mut at, mut by) = (place, way);
             let after = loop {
                 match entry {
@@ -401,6 +433,13 @@ impl Jit {
             };
             (after, rest.unwrap_or_else(|| self.patience_of(place, way)))
         }
+    }
+
+    /// Whether the function whose first instruction comes next must be compiled on its own, and is not yet.
+    unsafe fn is_wanted(&self, vm: *mut Vm) -> bool {
+        let inner = self.inner.borrow();
+        // SAFETY: the caller's duty: the current frame is a Lua frame.
+        !inner.wanted.is_empty() && inner.wanted.contains(&unsafe { View::new(vm) }.proto(0))
     }
 
     /// Enters the code of a place, if it has any. Says also how many arrivals it rests then, unless something has become
@@ -427,9 +466,13 @@ impl Jit {
                     break;
                 }
             }
-            let spent = before - (*vm).fuel_left();
-            let verdict = door.account(spent);
+            // The counter may have been filled up meanwhile, by a call.
+            let spent = (before - (*vm).fuel_left()).max(0);
             let mut inner = self.inner.borrow_mut();
+            let steps = inner.steps_of(&door, outcome, spent);
+            inner.budget.entered(steps);
+            let arrivals = door.rest();
+            let verdict = door.account(steps - if inner.is_at_end(outcome) { STEPS_LOST_AT_END } else { 0 });
             inner.fuel_used = (*vm).fuel_used();
             inner.stats.entries += 1;
             if door.code.has_proved_itself(spent) {
@@ -437,21 +480,21 @@ impl Jit {
             }
             let mut rest = Some(door.rest());
             if let Verdict::Poor(arrivals) = verdict {
-                self.poor(&mut inner, place, &door, arrivals);
+                self.poor(&mut inner, &door, arrivals);
                 rest = None;
             }
             if outcome == Outcome::NotEntered {
                 rest = None;
             }
-            (self.conclude(&mut inner, vm, outcome), rest)
+            (self.conclude(&mut inner, vm, outcome, arrivals), rest)
         }
     }
 
-    /// What follows from a run of compiled code.
+    /// What follows from a run of compiled code, which stands for so many arrivals.
     ///
     /// # Safety
     /// The VM is ours, and stands where the outcome says.
-    unsafe fn conclude(&self, inner: &mut Inner, vm: *mut Vm, outcome: Outcome) -> Entry {
+    unsafe fn conclude(&self, inner: &mut Inner, vm: *mut Vm, outcome: Outcome, arrivals: u32) -> Entry {
         match outcome {
             Outcome::NotEntered => {
                 inner.stats.mismatches += 1;
@@ -463,7 +506,7 @@ impl Jit {
             }
             Outcome::Replaced => Entry::AtCall,
             // SAFETY: the caller's duty.
-            Outcome::Left(tree, snap) => Entry::Left(unsafe { self.left(inner, vm, tree, snap) }),
+            Outcome::Left(tree, snap) => Entry::Left(unsafe { self.left(inner, vm, tree, snap, arrivals) }),
             Outcome::Returned(count) => {
                 inner.stats.returns += 1;
                 Entry::Left(After::Return(count))
@@ -494,6 +537,7 @@ impl Jit {
         });
         if is_late && let Some(recording) = inner.recording.take() {
             let begun = recording.begun;
+            inner.note_recording(&recording.recorder);
             inner.liveness = recording.recorder.dismiss();
             self.give_up(inner, begun, Abort::Late, None);
         }
@@ -520,14 +564,30 @@ impl Jit {
         if !self.is_on.get() || View::is_never_compiled(view.proto(0)) {
             return After::Interpret;
         }
+        // A loop at the beginning of a function is compiled for itself, but for functions that must be.
+        let is_wanted = way == Way::Call && inner.wanted.remove(&view.proto(0));
+        if way == Way::Call && !is_wanted && inner.has_waiting {
+            return After::Interpret;
+        }
         let mut tree = None;
-        if let Some(Place::Compiled { door, mismatches }) = inner.places.get_mut(&place) {
+        if !is_wanted && let Some(Place::Compiled { door, mismatches }) = inner.places.get_mut(&place) {
             *mismatches += 1;
             let is_full = door.headers.len() >= MAX_VERSIONS;
             if *mismatches < MAX_MISMATCHES || is_full || *mismatches > MAX_MISMATCHES * (1 + MAX_TRIES) {
                 return After::Interpret;
             }
             tree = Some(door.tree);
+        }
+        if let Some(at) = tree
+            && let Some(Some(grown)) = inner.trees.get_mut(at)
+            && grown.has_repeated
+        {
+            // It would be recorded once more, and still has no code.
+            let effort = self.first_effort();
+            if grown.has_waited(1, self.options.waits_per_inst, effort) && inner.affords_tree(at, effort) {
+                self.compile(inner, at, effort);
+            }
+            return After::Interpret;
         }
         let shared = self.share(inner);
         let grown = tree.and_then(|at| inner.trees.get(at)).and_then(Option::as_ref);
@@ -623,7 +683,7 @@ impl Tier for Jit {
         }
         let mut inner = self.inner.borrow_mut();
         // SAFETY: the VM stands where the outcome says.
-        Called::Left(match unsafe { self.conclude(&mut inner, vm, outcome) } {
+        Called::Left(match unsafe { self.conclude(&mut inner, vm, outcome, 1) } {
             Entry::Left(after) => after,
             Entry::Refused | Entry::AtCall => After::Interpret,
         })
@@ -656,7 +716,11 @@ impl Tier for Jit {
                 let (begun, line) = (recording.begun, recording.recorder.line());
                 if let Some(proto) = recording.recorder.missed() {
                     view.expect_call(proto);
+                    if inner.functions.get(proto).is_none() && !view.plain(proto).is_vararg {
+                        inner.wanted.insert(proto);
+                    }
                 }
+                inner.note_recording(&recording.recorder);
                 inner.liveness = recording.recorder.dismiss();
                 self.give_up(inner, begun, why, Some(line));
                 false

@@ -28,9 +28,11 @@ pub(super) struct Door {
     pub(super) headers: Box<[HeaderId]>,
     /// The function that the root frame must run.
     pub(super) function: Option<u64>,
-    /// Entries since the last account, and the fuel that was spent in the code.
+    /// Whether it is that of a function whose code calls functions, itself maybe: calls of it lie inside one another.
+    pub(super) nests: bool,
+    /// Entries since the last account, and the instructions of the interpreter that they have stood for.
     pub(super) entries: Cell<u32>,
-    pub(super) spent: Cell<i64>,
+    pub(super) steps: Cell<i64>,
     /// Accounts in a row that have shown that entering is not worth it.
     pub(super) poor: Cell<u32>,
 }
@@ -38,12 +40,22 @@ pub(super) struct Door {
 /// Entries after which a door is judged.
 const ACCOUNTED: u32 = 256;
 
-/// Fuel that an entry must be worth on the average: about so many instructions does the interpreter run in the time that
-/// it takes to enter and to leave.
-const WORTH: i64 = 20;
+/// Instructions that an entry must run on the average: the interpreter runs more in the time that it takes to enter and to
+/// leave, but code gets better as it grows, for which it must be entered.
+const WORTH: i64 = 15;
 
 /// The most arrivals between two entries, as a power of two.
 const MAX_REST: u32 = 10;
+
+/// As [`MAX_REST`], for functions whose calls lie inside one another, in their first accounts. Most of the calls are short, and
+/// the few that the others lie in must not be missed.
+const MAX_REST_OF_NESTED: u32 = 3;
+
+/// What these accounts are: so many until such a function rests as long as any other.
+const PATIENCE_WITH_NESTED: u32 = 5;
+
+/// Accounts in a row after which a door is of no use.
+const POOR: u32 = 3;
 
 /// What the accounts of a door say.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,30 +67,32 @@ pub(super) enum Verdict {
 }
 
 impl Door {
-    /// Notes an entry that has spent so much fuel.
-    pub(super) fn account(&self, spent: i64) -> Verdict {
-        // The counter may have been filled up meanwhile, by a call.
-        self.spent.set(self.spent.get() + if spent < 0 { WORTH } else { spent });
+    /// Notes an entry that has run so many instructions.
+    pub(super) fn account(&self, steps: i64) -> Verdict {
+        self.steps.set(self.steps.get() + steps);
         self.entries.set(self.entries.get() + 1);
         if self.entries.get() < ACCOUNTED {
             return Verdict::Open;
         }
-        let pays = self.spent.get() >= i64::from(ACCOUNTED) * WORTH;
+        let pays = self.steps.get() >= i64::from(ACCOUNTED) * WORTH;
         self.entries.set(0);
-        self.spent.set(0);
+        self.steps.set(0);
         let arrivals = ACCOUNTED * self.rest();
         self.poor.set(if pays { 0 } else { self.poor.get() + 1 });
         if pays { Verdict::Open } else { Verdict::Poor(arrivals) }
     }
 
-    /// Whether entering has not been worth it for so long that it is given up, unless the code grows.
-    pub(super) fn is_hopeless(&self) -> bool {
-        self.poor.get() >= MAX_REST
+    /// Whether entering has not been worth it for long.
+    pub(super) fn is_poor(&self) -> bool {
+        self.poor.get() >= POOR
     }
 
     /// Arrivals until the next entry: the less entering is worth, the more.
     pub(super) fn rest(&self) -> u32 {
-        1 << self.poor.get().min(MAX_REST)
+        let poor = self.poor.get();
+        let rest =
+            if self.nests { poor.min(MAX_REST_OF_NESTED).max(poor.saturating_sub(PATIENCE_WITH_NESTED)) } else { poor };
+        1 << rest.min(MAX_REST)
     }
 }
 

@@ -114,6 +114,27 @@ impl TableRef {
     }
 }
 
+/// Moves `count` elements up by one, and gives the place that is free then.
+///
+/// # Safety
+/// `at` and `count` places behind it are of one buffer.
+#[inline(always)]
+unsafe fn open<T>(at: *mut T, count: usize) -> *mut T {
+    // SAFETY: the caller's duty.
+    unsafe { ptr::copy(at, at.add(1), count) }
+    at
+}
+
+/// Moves `count` elements down by one, onto the place below them.
+///
+/// # Safety
+/// `at` and `count` places behind it are of one buffer.
+#[inline(always)]
+unsafe fn close<T>(at: *mut T, count: usize) {
+    // SAFETY: the caller's duty.
+    unsafe { ptr::copy(at.add(1), at, count) }
+}
+
 /// Changes of length.
 impl TableRef {
     /// Inserts an element at `pos` and moves those from there on up by one. Panics unless the array part has `pos`.
@@ -129,10 +150,11 @@ impl TableRef {
             }
             let (at, len) = (pos as usize - 1, self.array_len() as usize);
             array::reserve_one(t, heap)?;
-            let size = Form::of((*t).header.aux).size();
-            let gap = (*t).array.add(at * size);
-            ptr::copy(gap, gap.add(size), (len - at) * size);
-            array::write(t, at, value);
+            match Form::of((*t).header.aux) {
+                Form::Values => open(array::values(t).add(at), len - at).write(value),
+                Form::Payloads => open(array::payloads(t).add(at), len - at).write(value.payload),
+                Form::Tags => open(array::tags(t).add(at), len - at).write(value.tag),
+            }
             (*t).header.word = len as u32 + 1;
             balance::take_next_from_hash(t, heap);
             Ok(())
@@ -146,9 +168,12 @@ impl TableRef {
         // SAFETY: a `TableRef` refers to a live table; `array_get` checked `pos`. The last element is given up.
         unsafe {
             let above = (self.array_len() - pos) as usize;
-            let size = Form::of((*t).header.aux).size();
-            let gap = (*t).array.add((pos as usize - 1) * size);
-            ptr::copy(gap.add(size), gap, above * size);
+            let at = pos as usize - 1;
+            match Form::of((*t).header.aux) {
+                Form::Values => close(array::values(t).add(at), above),
+                Form::Payloads => close(array::payloads(t).add(at), above),
+                Form::Tags => close(array::tags(t).add(at), above),
+            }
             array::pop(t);
         }
         value
@@ -187,17 +212,26 @@ impl TableRef {
         unsafe {
             let len = self.array_len();
             if len == 0 {
-                array::set_empty_kind(t, kind);
+                if (*t).header.aux != kind {
+                    array::set_empty_kind(t, kind);
+                }
             } else if !values.iter().all(|value| admits((*t).header.aux, value.tag)) {
                 array::convert_to_any(t, heap)?;
             }
             let new_len = u32::try_from(len as usize + values.len()).map_err(|_| SetError::Overflow)?;
             array::reserve_amortized(t, heap, new_len)?;
-            if is_any((*t).header.aux) {
-                ptr::copy_nonoverlapping(values.as_ptr(), array::values(t).add(len as usize), values.len());
-            } else {
-                for (i, value) in values.iter().enumerate() {
-                    array::write(t, len as usize + i, *value);
+            let from = len as usize;
+            match Form::of((*t).header.aux) {
+                Form::Values => ptr::copy_nonoverlapping(values.as_ptr(), array::values(t).add(from), values.len()),
+                Form::Payloads => {
+                    for (i, value) in values.iter().enumerate() {
+                        array::payloads(t).add(from + i).write(value.payload);
+                    }
+                }
+                Form::Tags => {
+                    for (i, value) in values.iter().enumerate() {
+                        array::tags(t).add(from + i).write(value.tag);
+                    }
                 }
             }
             (*t).header.word = new_len;

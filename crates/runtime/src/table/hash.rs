@@ -44,7 +44,7 @@ pub const NO_ENTRY: u32 = u32::MAX;
 const BUCKETS_PER_ENTRY: u32 = 2;
 
 /// Most entries of a hash part.
-const MAX_ENTRIES: u32 = 1 << 28;
+pub const MAX_ENTRIES: u32 = 1 << 28;
 
 /// A key with its value.
 #[repr(C)]

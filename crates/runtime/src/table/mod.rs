@@ -43,7 +43,7 @@ use crate::object::{Kind, StrRef, Table, TableRef, mark};
 use crate::value::{Tag, Value};
 
 pub use array::{get_int_fast, set_int_fast};
-pub use hash::{DEAD_KEY, HashEntry, HashPart, LONG_STRING_KEY, NO_ENTRY, REMOVED_KEY};
+pub use hash::{DEAD_KEY, HashEntry, HashPart, LONG_STRING_KEY, MAX_ENTRIES, NO_ENTRY, REMOVED_KEY};
 pub use next::{Cursor, InvalidKey};
 pub use props::{FieldSlot, add_field_slot, adopt_shape, get_str_fast, lookup_field, transition};
 pub use shape::{MAX_PROPS, MAX_SHAPES, SPREAD, Shape, ShapeTree, offsets as shape_offsets};

@@ -18,7 +18,7 @@ use perilune_base::dialect::LuaVersion::{Lua51, Lua52, Lua53, Lua55};
 use perilune_base::num::format::write_int;
 use perilune_runtime::heap::Heap;
 use perilune_runtime::object::{Direct, TableRef};
-use perilune_runtime::table::SetError;
+use perilune_runtime::table::{MAX_ENTRIES, SetError};
 use perilune_runtime::value::{Tag, Value};
 use perilune_vm::native::{Intrinsic, NativeResult, Raised};
 use perilune_vm::vm::Vm;
@@ -183,6 +183,10 @@ fn create(vm: &mut Vm) -> NativeResult {
     let room = |count: i64| i32::try_from(count).ok().and_then(|count| usize::try_from(count).ok());
     let Some(elements) = room(elements) else { return Err(vm.arg_error(1, "out of range")) };
     let Some(fields) = room(fields) else { return Err(vm.arg_error(2, "out of range")) };
+    if fields > MAX_ENTRIES as usize {
+        // Before the memory for so many is asked for.
+        return Err(vm.set_error(SetError::Overflow));
+    }
     vm.reserve((elements + fields) * size_of::<Value>())?;
     let table = vm.table(elements, fields);
     // What the program asks for it gets, although the table would grow by itself.

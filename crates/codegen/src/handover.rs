@@ -11,7 +11,9 @@
 //!
 //! The properties of sunk tables are handed over in *spare* slots, above all that the tree has.
 
+use perilune_runtime::heap::MAX_INLINE_SLOTS;
 use perilune_trace::ir::{HeaderId, Op, Recipe, Ref, SnapId, Tree, Ty};
+use perilune_trace::opt::sink::MAX_FIELDS;
 
 /// What the caller puts into a slot's place after an exit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,6 +31,8 @@ pub struct SlotWrite {
 pub fn entry_types(tree: &Tree, header: HeaderId) -> Vec<(u32, Ty)> {
     tree.header(header).inputs.iter().map(|input| (tree.inst(*input).aux, tree.ty(*input))).collect()
 }
+
+const _: () = assert!(MAX_FIELDS <= MAX_INLINE_SLOTS as usize, "a sunk table has its properties in its cell");
 
 /// A table that the caller makes after the code has left through a snapshot.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -38,7 +38,8 @@ impl Exit {
     /// # Safety
     /// The code has left through this exit; the current frame is its root frame.
     unsafe fn complete(&self, vm: *mut Vm, fuel: u32) {
-        // SAFETY: the caller's duty. The tables' shapes and metatables are constants of the tree, which are kept alive.
+        // SAFETY: the caller's duty. The tables' shapes and metatables are constants of the tree, which its notes keep alive; the
+        // pass `sink` has bounded their properties, and verified that slots name all of them.
         unsafe {
             compiled::complete(vm, &self.writes, fuel);
             compiled::make_tables(vm, &self.tables);

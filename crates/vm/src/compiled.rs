@@ -106,10 +106,11 @@ pub unsafe fn complete(vm: *mut Vm, writes: &[SlotImage], fuel: u32) {
 /// is the next allocation that pays for both.
 ///
 /// # Safety
-/// As for [`complete`], which has run. Shapes are of this VM and not the dictionary shape, and have `count` properties;
-/// metatables are live tables.
+/// As for [`complete`], which has run. Shapes are of this VM and not the dictionary shape, and have `count` properties, of
+/// which there are no more than a cell has room for; metatables are live tables; each table is in one of its `slots`.
 pub unsafe fn make_tables(vm: *mut Vm, tables: &[TableImage]) {
-    // SAFETY: the caller's duty. The new tables are white, and nothing collects before all of them are in their places: no
+    // SAFETY: the caller's duty: the pass `sink` bounds `count`, so that each table has room for its properties, and `make_room`
+    // has made room for the slots. The new tables are white, and nothing collects before all of them are in their places: no
     // barrier is needed.
     unsafe {
         let root = (*(*(*vm).thread).frame).base.sub(1);
@@ -125,7 +126,9 @@ pub unsafe fn make_tables(vm: *mut Vm, tables: &[TableImage]) {
         for table in tables {
             // Each is in a slot, or it would not be made.
             let Some(slot) = table.slots.first() else { continue };
-            let slots = (*pointer::<Table>(*root.add(*slot as usize))).slots;
+            let made = pointer::<Table>(*root.add(*slot as usize));
+            debug_assert!(u32::from((*made).slot_cap) >= table.count);
+            let slots = (*made).slots;
             ptr::copy_nonoverlapping(root.add(table.first as usize), slots, table.count as usize);
         }
     }

@@ -26,6 +26,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::ir::{End, Field, Format, Helper, Inst, Op, Recipe, Ref, SegmentId, SnapId, Start, Tree, Ty};
 
+/// Most properties of a sunk table: whoever makes it must have room for them in its cell, where nothing can fail.
+pub const MAX_FIELDS: usize = 32;
+
 /// Sinks all tables of a tree that can be.
 pub fn run(tree: &mut Tree) {
     if tree.insts.iter().any(|inst| inst.helper() == Some(Helper::NewRecord)) {
@@ -128,9 +131,10 @@ impl Sunk {
         fields.filter_map(|field| field.filter(|value| self.tables.contains_key(value)))
     }
 
-    /// Whether all properties of a table have been stored.
+    /// Whether an exit can make a table: all its properties have been stored, and they are not too many.
     fn is_complete(&self, table: Ref) -> bool {
-        self.tables.get(&table).is_none_or(|made| made.fields.iter().all(Option::is_some))
+        let is_whole = |made: &Made| made.fields.len() <= MAX_FIELDS && made.fields.iter().all(Option::is_some);
+        self.tables.get(&table).is_none_or(is_whole)
     }
 
     fn forget(&mut self, table: Ref) {

@@ -5,6 +5,7 @@
 //!
 //! ```text
 //! fn(vm, base, header) -> n      n < snapshots     it left through snapshot n; the rest is the caller's, see [`exit_writes`]
+//!                                AHEAD + n         the same, in front of a loop whose rounds are not all as one check has it
 //!                                MISMATCH          as a function: its arguments have other types, or there is no room
 //!                                CALLED            a call out of the tree did not come back; the VM knows the rest
 //!                                UNWOUND           left inside of calls of compiled functions, which have noted where
@@ -31,6 +32,10 @@ mod quick;
 pub use handover::{SlotWrite, TableImage, entry_types, exit_tables, exit_writes, spare_slots};
 pub use layout::{Callable, Calls, Environment};
 pub use machine::{Code, CodegenError, Effort, Gate, Machine};
+
+/// Added to the number of a header's snapshot: what was checked for all rounds of the loop at once does not hold (see
+/// `perilune_trace::opt::ranges` and `count`).
+pub const AHEAD: u32 = 1 << 30;
 
 /// The returned number of a function that compiled code has called with other types than it knows, or without room on the
 /// stack: nothing has run.

@@ -5,8 +5,8 @@ use std::pin::Pin;
 use std::rc::Rc;
 
 use perilune_codegen::{
-    ANY_VERSION, CALLED, Callable, Calls, Environment, MISMATCH, RETURNED, TAIL, UNWOUND, entry_types, exit_tables,
-    exit_writes, spare_slots,
+    AHEAD, ANY_VERSION, CALLED, Callable, Calls, Environment, MISMATCH, RETURNED, TAIL, UNWOUND, entry_types,
+    exit_tables, exit_writes, spare_slots,
 };
 use perilune_runtime::value::Value;
 use perilune_trace::ir::{HeaderId, SnapId, Tree};
@@ -90,6 +90,17 @@ impl Exits {
         Box::pin(Exits { tree: at, exits: exits.collect(), spare, end: slots + spare_slots(tree) })
     }
 
+    /// The exit that a returned number means.
+    fn exit(&self, number: u32) -> &Exit {
+        &self.exits[(number & !AHEAD) as usize]
+    }
+
+    /// How a run has ended that has returned this number.
+    fn outcome(&self, number: u32) -> Outcome {
+        let snap = SnapId(number & !AHEAD);
+        if number < AHEAD { Outcome::Left(self.tree, snap) } else { Outcome::LeftAhead(self.tree, snap) }
+    }
+
     /// How many slots the code may touch, those for sunk tables among them.
     pub fn slots(&self) -> u32 {
         self.end
@@ -150,6 +161,8 @@ pub enum Outcome {
     NotEntered,
     /// It left through a snapshot of a tree, its own or that of a function that it has called; the VM stands where that says.
     Left(usize, SnapId),
+    /// The same, in front of a loop: a check of all rounds at once does not hold.
+    LeftAhead(usize, SnapId),
     /// The current frame stands in front of the first instruction of a function that replaces the one before.
     Replaced,
     /// The root frame's function returns: so many results are at its slot.
@@ -326,11 +339,10 @@ impl Compiled {
                 }
                 n if n <= RETURNED => Outcome::Returned((RETURNED - n) as u32),
                 n => {
-                    let snap = SnapId(n as u32);
-                    let exit = &self.exits.exits[snap.index()];
+                    let exit = self.exits.exit(n as u32);
                     exit.complete(vm, exit.fuel);
                     compiled::push_frames(vm, &exit.frames, exit.pc, exit.top);
-                    Outcome::Left(self.exits.tree, snap)
+                    self.exits.outcome(n as u32)
                 }
             }
         }
@@ -350,19 +362,19 @@ unsafe fn make_unwound(vm: *mut Vm) -> Outcome {
         let mut depth = 0;
         while let Some(Unwound { exits, snap, top, flags, is_paid }) = (*vm).pop_unwound() {
             let exits = &*std::ptr::with_exposed_provenance::<Exits>(exits as usize);
-            let exit = &exits.exits[snap as usize];
+            let exit = exits.exit(snap);
             exit.complete(vm, if is_paid { 0 } else { exit.fuel });
             if let (Some(callee), Some((exits, snap))) = (exit.frames.last(), (*vm).last_unwound()) {
                 // Its frame needs the function, which may have been in a register.
                 let exits = &*std::ptr::with_exposed_provenance::<Exits>(exits as usize);
-                let writes = &exits.exits[snap as usize].writes;
+                let writes = &exits.exit(snap).writes;
                 if let Some(function) = writes.iter().find(|write| write.slot == 0) {
                     compiled::complete(vm, &[SlotImage { slot: callee.func, ..*function }], 0);
                 }
             }
             compiled::push_frames(vm, &exit.frames, exit.pc, top.or(exit.top));
             compiled::add_flags(vm, flags);
-            innermost = Outcome::Left(exits.tree, SnapId(snap));
+            innermost = exits.outcome(snap);
             depth += 1;
         }
         compiled::left_calls(vm, depth);

@@ -274,7 +274,9 @@ impl Eval<'_> {
                     Err(Leave::Through(_)) => return self.fail_hoisted(to),
                 }
             }
-            if !self.tree.header(to).ranges.iter().all(|range| self.is_inside(range)) {
+            let header = self.tree.header(to);
+            let are_equal = header.copies.iter().all(|(a, b)| self.values[a.index()] == self.values[b.index()]);
+            if !are_equal || !header.ranges.iter().all(|range| self.is_inside(range)) {
                 return self.fail_hoisted(to);
             }
             self.is_ready[to.index()] = true;
@@ -374,6 +376,11 @@ impl Eval<'_> {
             .filter_map(|slot| carried(*slot).map(|value| (*slot, value)))
             .collect();
         let cost = snapshot.fuel;
+        let is_short = self.fuel - i64::from(cost) < i64::from(self.tree.most_fuel());
+        if around && is_short && self.tree.header(to).counted.is_some() {
+            self.arrivals += 1;
+            return self.leave(snap);
+        }
         for (slot, value) in stored {
             self.model.set_slot(slot, value);
         }

@@ -8,6 +8,7 @@
 //! | snapshots | values exist where the snapshot stands, or it makes them; inlined frames lie inside one another |
 //! | headers | inputs are `slot` instructions of the header, one for each slot; live slots ascend and hold the inputs |
 //! | hoisting | hoisted instructions are the header's own, have no effect, and use constants, inputs and hoisted values alone |
+//! | copies, counters | they are inputs; each back-edge is behind a test of the counter |
 //! | ranges | their variables are inputs of the header, their length is hoisted, their checks stand on paths of the header |
 //! | ends | segments end at headers that exist, with a snapshot of their own |
 
@@ -16,6 +17,7 @@ use std::fmt;
 use crate::ir::{
     Arg, Effects, End, Field, Format, HeaderId, Inst, Op, Ref, ResultType, SegmentId, SnapId, Snapshot, Start, Tree, Ty,
 };
+use crate::opt::count::last_test;
 
 /// A broken rule.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -114,7 +116,22 @@ fn header(tree: &Tree, id: HeaderId) -> Checked {
         }
     }
     hoisted(tree, id)?;
-    ranges(tree, id)
+    ranges(tree, id)?;
+    rounds(tree, id)
+}
+
+fn rounds(tree: &Tree, id: HeaderId) -> Checked {
+    let header = tree.header(id);
+    let is_input = |r: &Ref| header.inputs.contains(r);
+    for (copy, of) in &header.copies {
+        let holds = is_input(copy) && is_input(of) && copy != of && tree.ty(*copy) == tree.ty(*of);
+        ensure(holds, || format!("header {}: a copy that is no input, or of another type", id.0))?;
+    }
+    let Some(counted) = header.counted else { return Ok(()) };
+    let goes_back = |s: &SegmentId| tree.segment(*s).end == End::Around(id);
+    let is_tested = |s: SegmentId| tree.header_of(s) == id && last_test(tree, s, counted.count).is_some();
+    let holds = is_input(&counted.count) && tree.segment_ids().filter(goes_back).all(is_tested);
+    ensure(holds, || format!("header {}: a round that does not end with a test of the counter", id.0))
 }
 
 fn ranges(tree: &Tree, id: HeaderId) -> Checked {

@@ -397,6 +397,44 @@ snap 3 guard, pc 1, slots #2=%14 #4=%13 #5=%14, fuel 3
     }
 }
 
+/// Loops that count, with two inputs of the same value, and with a path of their own for each kind of round: the fuel lasts, or
+/// it is short before the loop, in it, or behind its last round.
+fn counted(cases: &mut Vec<Case>) {
+    let text = "\
+header 0 pc 1, snap 0, inputs %0=#1:int %1=#2:int %2=#3:int %3=#4:int
+segment 0 from header 0
+  %4 = and %1 1 int
+  %5 eq %4 0 -> snap 1
+  %6 = add %3 %1 int
+  %7 ne %2 0 -> snap 2
+  %8 = add %2 -1 int
+  %9 = add %0 1 int
+  around header 0, snap 3
+segment 1 from snap 1
+  %10 = mul %3 3 int
+  %11 ne %2 0 -> snap 4
+  %12 = add %2 -1 int
+  %13 = add %0 1 int
+  around header 0, snap 5
+snap 0 guard, pc 1
+snap 1 guard, pc 3
+snap 2 guard, pc 9, slots #4=%6, fuel 1
+snap 3 guard, pc 1, slots #1=%9 #2=%9 #3=%8 #4=%6, fuel 5
+snap 4 guard, segment 1, pc 9, slots #4=%10, fuel 2
+snap 5 guard, segment 1, pc 1, slots #1=%13 #2=%13 #3=%12 #4=%10, fuel 5
+";
+    let short = [0, 4, 5, 9, 10, 14, 15, 16, 54, 55, 56, 59, 60, 61, 1_000_000].map(|fuel| (fuel, 10, 4));
+    let others = [(50, i64::MAX, 4), (50, -1, 4), (50, 1 << 31, 4), (1 << 40, 0, 4), (100, 10, 5), (i64::MAX, 3, 4)];
+    for (fuel, count, variable) in short.into_iter().chain(others) {
+        let mut m = model();
+        m.fuel = fuel;
+        for (slot, n) in [(1, 4), (2, variable), (3, count), (4, 1)] {
+            m.set_slot(slot, Val::int(n));
+        }
+        cases.push(case(format!("a loop that counts {count} rounds from {variable} with {fuel} fuel"), text, m));
+    }
+}
+
 /// Functions that return: from the first path, from a side path, and nothing at all.
 fn returns(cases: &mut Vec<Case>) {
     let text = "\
@@ -694,7 +732,7 @@ pub(super) fn all() -> Vec<Case> {
     let families = [binary_ints, constant_ints, unary_ints, floats, guards, whole_values, properties, nested];
     for add in families
         .into_iter()
-        .chain([alternatives, ranges, returns, exits_in_common, others, either])
+        .chain([alternatives, ranges, counted, returns, exits_in_common, others, either])
         .chain([counted_by_a_call, many_values])
     {
         add(&mut cases);

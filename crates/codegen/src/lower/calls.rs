@@ -131,19 +131,4 @@ impl Lowering<'_, '_, '_> {
         self.b.def_var(self.base, base);
         self.read_fuel(i64::from(self.tree.snapshot(snap).fuel));
     }
-
-    /// The VM gets the fuel that is left when the path so far is paid.
-    pub(super) fn pay(&mut self, cost: i64) {
-        let left = self.fuel_less(-cost);
-        let vm = self.vm;
-        self.store(left, vm, self.env.fuel);
-    }
-
-    /// Takes the fuel back from the VM; the path so far is to be paid again at its end.
-    pub(super) fn read_fuel(&mut self, cost: i64) {
-        let vm = self.vm;
-        let left = self.load(types::I64, vm, self.env.fuel);
-        let fuel = self.b.ins().iadd_imm_s(left, cost);
-        self.b.def_var(self.fuel, fuel);
-    }
 }

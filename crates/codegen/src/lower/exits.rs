@@ -55,7 +55,7 @@ impl Lowering<'_, '_, '_> {
 
     /// Fills the blocks of all exits whose inputs are those of the headers' loops.
     pub(super) fn leave_all(&mut self) {
-        for id in self.tree.header_ids() {
+        for id in self.tree.header_ids().filter(|id| self.meters[id.index()].is_none()) {
             self.pending.push((self.headers[id.index()].exit, self.tree.header(id).snap));
         }
         let pending = std::mem::take(&mut self.pending);
@@ -91,6 +91,7 @@ impl Lowering<'_, '_, '_> {
             }
             for exit in group {
                 self.b.switch_to_block(exit.block);
+                self.read_meter(exit.snap);
                 self.store_all(&exit.payloads[done..]);
                 let n = self.int(i64::from(exit.snap.0));
                 self.b.ins().jump(to, &[BlockArg::Value(n)]);
@@ -156,13 +157,13 @@ impl Lowering<'_, '_, '_> {
         self.pay(-i64::from(self.tree.snapshot(snap).fuel));
     }
 
-    /// Leaves in front of a header, with the preheader's parameters for inputs.
-    pub(super) fn leave_from_preheader(&mut self, id: HeaderId) {
+    /// Leaves in front of a header, with the preheader's parameters for inputs; `why` is added to the number of the exit.
+    pub(super) fn leave_from_preheader(&mut self, id: HeaderId, why: u32) {
         let HeaderBlocks { preheader, .. } = self.headers[id.index()];
         self.take_inputs(id, preheader);
         let snap = self.tree.header(id).snap;
         self.store_payloads(snap);
-        let n = self.int(i64::from(snap.0));
+        let n = self.int(i64::from(why + snap.0));
         self.return_exit(n);
     }
 

@@ -7,20 +7,21 @@ use perilune_trace::ir::{ExitKind, HeaderId, Inst, Op, Range, Ref, SegmentId, Sn
 
 use super::{HeaderBlocks, Lowering, Place};
 use crate::layout::Callable;
-use crate::{ANY_VERSION, handover, layout};
+use crate::{AHEAD, ANY_VERSION, handover, layout};
 
 impl Lowering<'_, '_, '_> {
     pub(super) fn declare_headers(&mut self) {
         for id in self.tree.header_ids() {
             let header = self.tree.header(id);
-            let [preheader, body, exit, failed] = [(); 4].map(|()| self.b.create_block());
+            let [preheader, body, exit, failed, uneven, short] = [(); 6].map(|()| self.b.create_block());
             for block in [preheader, body] {
                 for input in &header.inputs {
                     self.b.append_block_param(block, Self::machine_type(self.tree.ty(*input)));
                 }
             }
-            self.b.set_cold_block(exit);
-            self.b.set_cold_block(failed);
+            for block in [exit, failed, uneven, short] {
+                self.b.set_cold_block(block);
+            }
             for r in header.hoisted.iter().chain(header.ranges.iter().flat_map(|range| &range.checks)) {
                 self.is_hoisted[r.index()] = true;
             }
@@ -43,7 +44,7 @@ impl Lowering<'_, '_, '_> {
                 }
                 self.b.declare_var(types::I64)
             });
-            self.headers.push(HeaderBlocks { preheader, body, exit, failed, ready });
+            self.headers.push(HeaderBlocks { preheader, body, exit, failed, uneven, short, ready });
         }
     }
 
@@ -150,9 +151,9 @@ impl Lowering<'_, '_, '_> {
 
     /// Pays `cost` and goes to a header with its inputs.
     pub(super) fn arrive(&mut self, to: HeaderId, around: bool, args: &[Value], cost: u32) {
-        if cost != 0 {
-            let fuel = self.b.use_var(self.fuel);
-            let left = self.b.ins().iadd_imm_s(fuel, -i64::from(cost));
+        let is_metered = self.metered.is_some();
+        if if is_metered { !around } else { cost != 0 } {
+            let left = self.fuel_less(i64::from(cost));
             self.b.def_var(self.fuel, left);
         }
         let HeaderBlocks { preheader, body, ready, .. } = self.headers[to.index()];
@@ -165,11 +166,6 @@ impl Lowering<'_, '_, '_> {
                 self.b.ins().brif(is_ready, body, &args, preheader, &args)
             }
         };
-    }
-
-    fn has_fuel(&mut self, left: Value) -> Value {
-        let most = self.most_fuel;
-        self.b.ins().icmp_imm_s(IntCC::SignedGreaterThanOrEqual, left, most)
     }
 
     /// The parameters of one of a header's blocks; those that variables have added come behind them.
@@ -187,28 +183,40 @@ impl Lowering<'_, '_, '_> {
 
     /// The preheader of a header, and the start of its loop, which leaves if the fuel is short.
     pub(super) fn header_blocks(&mut self, id: HeaderId) {
-        let HeaderBlocks { preheader, body, exit, ready, .. } = self.headers[id.index()];
+        let HeaderBlocks { preheader, body, exit, failed, uneven, short, ready } = self.headers[id.index()];
         let header = self.tree.header(id);
+        self.metered = None;
         self.b.switch_to_block(preheader);
         self.take_inputs(id, preheader);
         self.forget_copies(id);
-        self.preheader_of = Some(id);
+        self.preheader_of = Some(failed);
         for r in &header.hoisted {
             self.inst(*r);
         }
+        self.preheader_of = Some(uneven);
+        for (copy, of) in &header.copies {
+            self.check_copy(*copy, *of);
+        }
         for range in &header.ranges {
-            self.check_range(range);
+            self.check_range(range, &header.copies);
         }
         self.preheader_of = None;
         if let Some(ready) = ready {
             let one = self.int(1);
             self.b.def_var(ready, one);
         }
+        self.meters[id.index()] = header.counted.map(|counted| self.meter(counted, short));
         let args: Vec<BlockArg> = self.inputs_of(id, preheader).into_iter().map(BlockArg::Value).collect();
         self.b.ins().jump(body, &args);
         self.b.switch_to_block(body);
         self.take_inputs(id, body);
-        let fuel = self.b.use_var(self.fuel);
+        for (copy, of) in &header.copies {
+            self.places[copy.index()] = self.places[of.index()];
+        }
+        if header.counted.is_some() {
+            return;
+        }
+        let fuel = self.fuel();
         let enough = self.has_fuel(fuel);
         let on = self.b.create_block();
         self.b.ins().brif(enough, on, &[], exit, &[]);
@@ -216,14 +224,13 @@ impl Lowering<'_, '_, '_> {
     }
 
     /// Checks the bounds of all rounds of a loop; see `perilune_trace::opt::ranges`.
-    fn check_range(&mut self, range: &Range) {
+    fn check_range(&mut self, range: &Range, copies: &[(Ref, Ref)]) {
         let snap = SnapId(0);
-        let variable = self.value(range.variable);
-        if range.variable != range.index {
-            let index = self.value(range.index);
-            let is_copy = self.b.ins().icmp(IntCC::Equal, variable, index);
-            self.leave_unless(is_copy, snap);
+        let is_pair = |(a, b): (Ref, Ref), pair| (a, b) == pair || (b, a) == pair;
+        if range.variable != range.index && !copies.iter().any(|copy| is_pair(*copy, (range.variable, range.index))) {
+            self.check_copy(range.variable, range.index);
         }
+        let variable = self.value(range.variable);
         let (count, len) = (self.value(range.count), self.value(range.len));
         let few = self.b.ins().icmp(IntCC::UnsignedLessThan, count, len);
         self.leave_unless(few, snap);
@@ -235,6 +242,13 @@ impl Lowering<'_, '_, '_> {
         let last = self.b.ins().iadd_imm_s(last, range.offsets.1);
         let holds = self.b.ins().icmp(IntCC::UnsignedLessThan, last, len);
         self.leave_unless(holds, snap);
+    }
+
+    /// Leaves unless two inputs are equal.
+    fn check_copy(&mut self, copy: Ref, of: Ref) {
+        let (a, b) = (self.value(copy), self.value(of));
+        let are_equal = self.b.ins().icmp(IntCC::Equal, a, b);
+        self.leave_unless(are_equal, SnapId(0));
     }
 
     /// How far a loop's variable goes: leaves unless its step is above 0, and the distance below the length.
@@ -270,9 +284,18 @@ impl Lowering<'_, '_, '_> {
 
     /// Where failed guards of a preheader go: to the header's alternative if it has one that fits, or out.
     pub(super) fn failed(&mut self, id: HeaderId) {
-        let HeaderBlocks { preheader, failed, .. } = self.headers[id.index()];
+        let HeaderBlocks { preheader, failed, uneven, short, .. } = self.headers[id.index()];
+        let header = self.tree.header(id);
+        if self.meters[id.index()].is_some() {
+            self.b.switch_to_block(short);
+            self.leave_from_preheader(id, 0);
+        }
+        if !(header.copies.is_empty() && header.ranges.is_empty()) {
+            self.b.switch_to_block(uneven);
+            self.leave_from_preheader(id, AHEAD);
+        }
         self.b.switch_to_block(failed);
-        let Some(to) = self.tree.header(id).alternative else { return self.leave_from_preheader(id) };
+        let Some(to) = self.tree.header(id).alternative else { return self.leave_from_preheader(id, 0) };
         let params = self.inputs_of(id, preheader);
         let mut args = Vec::new();
         let mut refused = None;
@@ -282,7 +305,7 @@ impl Lowering<'_, '_, '_> {
             match carried {
                 Some(n) if self.tree.ty(self.tree.header(id).inputs[n]) == inst.ty => args.push(params[n]),
                 Some(_) => {
-                    self.leave_from_preheader(id);
+                    self.leave_from_preheader(id, 0);
                     return self.refuse(id, refused);
                 }
                 None => {
@@ -307,7 +330,7 @@ impl Lowering<'_, '_, '_> {
         if let Some(block) = refused {
             self.b.set_cold_block(block);
             self.b.switch_to_block(block);
-            self.leave_from_preheader(id);
+            self.leave_from_preheader(id, 0);
         }
     }
 
@@ -379,15 +402,12 @@ impl Lowering<'_, '_, '_> {
     pub(super) fn leave_unless(&mut self, holds: Value, snap: SnapId) {
         let on = self.b.create_block();
         match self.preheader_of {
-            Some(header) => {
-                let failed = self.headers[header.index()].failed;
-                self.b.ins().brif(holds, on, &[], failed, &[]);
-            }
+            Some(failed) => self.b.ins().brif(holds, on, &[], failed, &[]),
             None => {
                 let exit = self.exit_of(snap);
-                self.b.ins().brif(holds, on, &[], exit, &[]);
+                self.b.ins().brif(holds, on, &[], exit, &[])
             }
-        }
+        };
         self.b.switch_to_block(on);
     }
 
@@ -427,7 +447,7 @@ impl Lowering<'_, '_, '_> {
             Op::FNotLe => self.compare_floats(FloatCC::UnorderedOrGreaterThan, inst),
             Op::FToI => return self.float_to_int(r, inst),
             Op::Fuel => {
-                let fuel = self.b.use_var(self.fuel);
+                let fuel = self.fuel();
                 self.has_fuel(fuel)
             }
             Op::NoCollect => {

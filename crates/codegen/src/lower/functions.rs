@@ -417,12 +417,6 @@ impl Lowering<'_, '_, '_> {
         self.give_back(n);
     }
 
-    /// The fuel that is left when the path so far is paid.
-    pub(super) fn fuel_less(&mut self, cost: i64) -> Value {
-        let fuel = self.b.use_var(self.fuel);
-        if cost == 0 { fuel } else { self.b.ins().iadd_imm_s(fuel, -cost) }
-    }
-
     /// Returns with a status, after everything else was stored.
     pub(super) fn give_back(&mut self, status: Value) {
         match self.env.callable {

@@ -15,7 +15,7 @@
 //! * A snapshot is one block: that of the segment that continues there, or a cold one that puts payloads into their
 //!   places and returns the snapshot's number. All guards of the snapshot share it.
 //! * Fuel is carried in a register and paid when a path ends. The start of each round leaves if there is not enough for
-//!   the longest path of the tree, so that in between nothing has to be checked.
+//!   the longest path of the tree, so that in between nothing has to be checked. Loops that count need neither: see `meter`.
 //! * What is constant about entries and exits is done by the caller: see [`crate::handover`].
 //! * Hoisted values of a loop with an inner loop in the tree are Cranelift *variables*: the inner loop may be entered
 //!   without passing through the outer one's preheader. A flag says whether they are there.
@@ -23,6 +23,7 @@
 //! | module | operations |
 //! |---|---|
 //! | `flow` | headers, edges, guards |
+//! | `meter` | fuel |
 //! | `exits` | what is stored at the ways out |
 //! | `arith` | numbers |
 //! | `memory` | loads, stores, barriers |
@@ -42,6 +43,7 @@ mod flow;
 mod functions;
 mod lookup;
 mod memory;
+mod meter;
 mod next;
 
 use std::collections::HashMap;
@@ -55,6 +57,7 @@ use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext, Variable};
 use perilune_trace::ir::{End, Format, HeaderId, Inst, Op, Ref, SegmentId, SnapId, Start, Tree, Ty};
 
 use crate::layout::Environment;
+use meter::Meter;
 
 /// The signature of a tree's function, where the machine's own calling convention is `call_conv`.
 pub(crate) fn signature(env: &Environment, call_conv: CallConv) -> Signature {
@@ -94,6 +97,10 @@ struct HeaderBlocks {
     exit: Block,
     /// Where a failed guard of the preheader goes: to an alternative, or out.
     failed: Block,
+    /// Leaves in front of the loop, because what is checked for all rounds at once does not hold.
+    uneven: Block,
+    /// Leaves in front of a loop that counts, because the fuel is short.
+    short: Block,
     /// Whether the hoisted values are there; only for headers with variables.
     ready: Option<Variable>,
 }
@@ -134,10 +141,14 @@ struct Lowering<'a, 'b, 'f> {
     pending: Vec<(Block, SnapId)>,
     /// The longest path.
     most_fuel: i64,
+    /// By header: from what the fuel in its loop follows.
+    meters: Vec<Option<Meter>>,
+    /// The header whose loop is filled, if its fuel is not in the variable.
+    metered: Option<HeaderId>,
     /// See [`Tree::slots_end`].
     slots_end: u32,
-    /// The header to leave at when a guard fails, while a preheader is filled.
-    preheader_of: Option<HeaderId>,
+    /// Where to go when a guard fails, while a preheader is filled.
+    preheader_of: Option<Block>,
     /// The snapshot where the segment begins whose prologue is filled: there is a block for leaving through it.
     prologue: Option<(SnapId, Block)>,
     /// Guards so far, for [`Environment::exit_every`].
@@ -185,6 +196,8 @@ impl<'a, 'b, 'f> Lowering<'a, 'b, 'f> {
             elements: HashMap::new(),
             pending: Vec::new(),
             most_fuel: i64::from(tree.most_fuel()),
+            meters: vec![None; tree.headers.len()],
+            metered: None,
             slots_end: tree.slots_end(),
             preheader_of: None,
             prologue: None,
@@ -199,6 +212,7 @@ impl<'a, 'b, 'f> Lowering<'a, 'b, 'f> {
         for id in self.tree.segment_ids() {
             self.segment(id);
         }
+        self.metered = None;
         self.leave_all();
         for id in self.tree.header_ids() {
             self.failed(id);
@@ -217,12 +231,20 @@ impl<'a, 'b, 'f> Lowering<'a, 'b, 'f> {
                 self.b.switch_to_block(block);
             }
         }
+        let header = self.tree.header_of(id);
+        self.metered = self.meters[header.index()].map(|_| header);
         self.prologue(id);
         let is_run = |r: &Ref| !self.is_hoisted[r.index()] && !segment.prologue.contains(&r.0);
         let mut body: Vec<Ref> = self.tree.body(id).filter(is_run).collect();
         let result = self.take_result(segment.end, &mut body);
+        let last_test = self.last_test(id);
         let mut rest = &body[..];
         while let [first, others @ ..] = rest {
+            if last_test == Some(*first) {
+                self.test_counter(id, *first, others);
+                rest = others;
+                continue;
+            }
             rest = match self.calling(rest) {
                 Some(calling) => {
                     self.call_fn(&calling);

@@ -1,7 +1,7 @@
 //! Numeric and generic loops.
 
 use perilune_base::num::{Num, for_loop};
-use perilune_bytecode::ops::Instr;
+use perilune_bytecode::ops::{Instr, Op};
 use perilune_runtime::value::{Tag, Value};
 use perilune_trace::ir::{Field, Helper, Op as Ir, Ref, Ty};
 use perilune_vm::native::Intrinsic;
@@ -226,6 +226,8 @@ impl Recorder {
                 self.decide(Ir::Eq, &[limit, zero])?;
                 return Ok(());
             }
+            // Nothing that can be seen may stand behind the test: see `perilune_trace::opt::count`.
+            let step = self.written_step(view, i, step, seen[2].raw_int())?;
             self.decide(Ir::Ne, &[limit, zero])?;
             let one = self.builder.int(1);
             let count = self.builder.value(Ir::Sub, &[limit, one]);
@@ -251,6 +253,22 @@ impl Recorder {
             self.take_back_edge(i.d());
         }
         Ok(())
+    }
+
+    /// The step of a loop as a constant, if the script has one there. It may be one of several: `for i = 1, n, x and 2 or 3`.
+    fn written_step(&mut self, view: &View<'_>, i: Instr, step: Ref, seen: i64) -> Result<Ref, Abort> {
+        if self.builder.tree().const_int(step).is_some() {
+            return Ok(step);
+        }
+        // In front of the loop: its limit, its step, and the instruction that prepares it.
+        let first = self.expected.wrapping_add_signed(i.d());
+        let Some(made) = first.checked_sub(2).map(|pc| view.instr(self.frame().proto, pc)) else { return Ok(step) };
+        if made.op() != Some(Op::LoadI) || made.a() != i.a() + 2 || i64::from(made.d()) != seen {
+            return Ok(step);
+        }
+        let constant = self.builder.int(seen);
+        self.guard(Ir::Eq, &[step, constant])?;
+        Ok(constant)
     }
 
     // Generic loops.

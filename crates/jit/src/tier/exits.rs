@@ -1,6 +1,6 @@
 //! Exits: which of them become side segments, alternatives, or a reason to make code anew.
 
-use perilune_trace::ir::{ExitKind, HeaderId, SnapId, Start, Tree};
+use perilune_trace::ir::{End, ExitKind, HeaderId, SnapId, Start, Tree};
 use perilune_vm::Vm;
 use perilune_vm::tier::After;
 
@@ -56,7 +56,8 @@ impl Jit {
         }
         // SAFETY: the VM is ours.
         let fuel = unsafe { (*vm).fuel_left() };
-        if matches!(grown.exits[snap.index()].role, Role::Header(_)) && fuel < grown.code.most_fuel() {
+        let is_at_start = matches!(grown.exits[snap.index()].role, Role::Header(_) | Role::Around);
+        if is_at_start && fuel < grown.code.most_fuel() {
             // No guard has failed: the slice is used up, and how often that happens says nothing about the code.
             inner.stats.service_exits += 1;
             return After::Interpret;
@@ -71,22 +72,37 @@ impl Jit {
             Role::Continued if grown.is_behind() => grown.compile_after(arrivals as usize, self),
             // There was no memory for what the segment begins with, or the collector comes first.
             Role::Continued => Next::Interpret,
-            Role::Guard if inner.recording.is_some() => Next::Interpret,
-            Role::Guard => grown.left_through_guard(snap, before, &self.options),
+            Role::Around | Role::Guard if inner.recording.is_some() => Next::Interpret,
+            Role::Around | Role::Guard => grown.left_through_guard(snap, before, &self.options),
         };
         match next {
             Next::Interpret => After::Interpret,
-            Next::Compile => {
-                let size = grown.tree.insts.len();
-                self.log(LogLevel::Links, || format!("exit {} of tree {at} has waited for code", snap.0));
-                self.compile_if_affordable(inner, at, size, self.first_effort());
-                After::Interpret
-            }
+            Next::Compile => self.compile_at_exit(inner, at, snap),
             // SAFETY: the VM stands at the snapshot, frames and all.
             Next::Alternative(header) => unsafe { self.record_from(inner, vm, at, snap, Some(header)) },
             // SAFETY: as above.
             Next::Side => unsafe { self.record_from(inner, vm, at, snap, None) },
         }
+    }
+
+    /// Decides what happens after an exit in front of a loop whose rounds are not all as one check has it.
+    pub(super) fn left_ahead(&self, inner: &mut Inner, at: usize, snap: SnapId) -> After {
+        self.drop_waiting(inner);
+        inner.stats.guard_exits += 1;
+        let Some(Some(grown)) = inner.trees.get_mut(at) else { return After::Interpret };
+        match grown.left_ahead(snap, self) {
+            Next::Compile => self.compile_at_exit(inner, at, snap),
+            Next::Interpret | Next::Alternative(_) | Next::Side => After::Interpret,
+        }
+    }
+
+    /// Makes the code of a tree anew, after an exit that it would have saved, if the program has run long enough.
+    fn compile_at_exit(&self, inner: &mut Inner, at: usize, snap: SnapId) -> After {
+        let Some(Some(grown)) = inner.trees.get(at) else { return After::Interpret };
+        let size = grown.tree.insts.len();
+        self.log(LogLevel::Links, || format!("exit {} of tree {at} has waited for code", snap.0));
+        self.compile_if_affordable(inner, at, size, self.first_effort());
+        After::Interpret
     }
 
     /// Begins a recording at an exit: of a side segment, or of an alternative for a header.
@@ -141,6 +157,8 @@ enum Role {
     Header(HeaderId),
     /// Where a segment continues, if not in the code yet.
     Continued,
+    /// Behind a round of a loop, in front of the next one.
+    Around,
     /// At any other guard.
     Guard,
 }
@@ -171,6 +189,11 @@ impl Grown {
     pub(super) fn exits_of(tree: &Tree) -> Vec<Exit> {
         let mut exits = vec![Exit { count: 0, role: Role::Guard }; tree.snapshots.len()];
         for segment in &tree.segments {
+            if let (End::Around(_), Some(snap)) = (segment.end, segment.end_snap) {
+                exits[snap.index()].role = Role::Around;
+            }
+        }
+        for segment in &tree.segments {
             if let Start::Snapshot(snap) = segment.start {
                 exits[snap.index()].role = Role::Continued;
             }
@@ -181,7 +204,24 @@ impl Grown {
         exits
     }
 
-    /// A hoisted guard has failed, or a bounds check of all rounds.
+    /// A check of all rounds has failed: they are to be checked one by one.
+    fn left_ahead(&mut self, snap: SnapId, jit: &Jit) -> Next {
+        let count = &mut self.exits[snap.index()].count;
+        *count += 1;
+        if *count < MAX_HOISTED_EXITS {
+            return Next::Interpret;
+        }
+        *count = 0;
+        if let Some(header) = self.tree.headers.iter_mut().find(|header| header.snap == snap)
+            && !header.has_no_ranges
+        {
+            header.has_no_ranges = true;
+            self.is_stale = true;
+        }
+        self.compile_after(MAX_HOISTED_EXITS as usize * WAITS_PER_LOOP, jit)
+    }
+
+    /// A hoisted guard has failed.
     fn left_at_header(&mut self, id: HeaderId, snap: SnapId, jit: &Jit, is_recording: bool) -> Next {
         let count = &mut self.exits[snap.index()].count;
         if *count < MAX_HOISTED_EXITS || is_recording {
@@ -196,9 +236,6 @@ impl Grown {
             // It may be this header that has changed, or its alternative that has no code yet.
         } else if header.is_pinned {
             return Next::Interpret;
-        } else if !header.ranges.is_empty() && !header.has_no_ranges {
-            header.has_no_ranges = true;
-            self.is_stale = true;
         } else if header.alternative.is_some() || copies >= MAX_COPIES {
             header.is_pinned = true;
             self.is_stale = true;

@@ -218,11 +218,9 @@ impl Jit {
         Ok(compiled)
     }
 
-    /// What the passes make of a tree. It stays as it was recorded, for more to be recorded; only what the policy looks at is
-    /// noted there.
-    fn optimize(&self, at: usize, recorded: &mut Tree) -> Tree {
+    /// What the passes make of a tree. It stays as it was recorded, for more to be recorded.
+    fn optimize(&self, at: usize, recorded: &Tree) -> Tree {
         let mut tree = recorded.clone();
-        tree.headers.iter_mut().for_each(|header| header.ranges.clear());
         check(&tree, "recording");
         self.dump(Phase::Ir, at, &tree);
         for pass in PASSES {
@@ -234,9 +232,6 @@ impl Jit {
         }
         self.dump(Phase::Opt, at, &tree);
         self.dump(Phase::Snap, at, &tree.snapshots_text());
-        for (known, header) in recorded.headers.iter_mut().zip(&tree.headers) {
-            known.ranges.clone_from(&header.ranges);
-        }
         tree
     }
 

@@ -318,6 +318,8 @@ impl Inner {
                 (grown.notes.steps.get(snap.index()).copied().unwrap_or(0), grown.tree.snapshot(snap).fuel)
             }),
             Outcome::Returned(_) => (tree(door.tree).and_then(|grown| grown.notes.steps_to_return).unwrap_or(0), 0),
+            // Its rounds are still to come.
+            Outcome::LeftAhead(..) => (0, 0),
             Outcome::NotEntered | Outcome::Replaced | Outcome::LeftOver => (0, 0),
         };
         i64::from(steps) + (spent - i64::from(fuel)).max(0)
@@ -507,6 +509,7 @@ impl Jit {
             Outcome::Replaced => Entry::AtCall,
             // SAFETY: the caller's duty.
             Outcome::Left(tree, snap) => Entry::Left(unsafe { self.left(inner, vm, tree, snap, arrivals) }),
+            Outcome::LeftAhead(tree, snap) => Entry::Left(self.left_ahead(inner, tree, snap)),
             Outcome::Returned(count) => {
                 inner.stats.returns += 1;
                 Entry::Left(After::Return(count))
@@ -679,7 +682,7 @@ impl Tier for Jit {
                 self.callbacks.set(self.callbacks.get() + 1);
                 return Called::Returned(count);
             }
-            Outcome::Left(..) | Outcome::Replaced | Outcome::LeftOver => {}
+            Outcome::Left(..) | Outcome::LeftAhead(..) | Outcome::Replaced | Outcome::LeftOver => {}
         }
         let mut inner = self.inner.borrow_mut();
         // SAFETY: the VM stands where the outcome says.

@@ -95,6 +95,8 @@ impl Builder {
             snap,
             hoisted: Vec::new(),
             ranges: Vec::new(),
+            copies: Vec::new(),
+            counted: None,
             has_no_ranges: false,
             stale: Vec::new(),
             untagged: Vec::new(),

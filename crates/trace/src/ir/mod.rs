@@ -10,6 +10,6 @@ pub use helper::{Arg, Effects, Helper, KeyUse, Returns};
 pub use inst::{Class, Field, Format, Inst, Op, Ref, ResultType, Ty};
 pub use parse::ParseError;
 pub use tree::{
-    End, ExitKind, Header, HeaderId, InlinedFrame, ProtoId, Range, Recipe, Segment, SegmentId, SnapId, SnapSlot,
-    Snapshot, Start, Tree,
+    Counted, End, ExitKind, Header, HeaderId, InlinedFrame, ProtoId, Range, Recipe, Segment, SegmentId, SnapId,
+    SnapSlot, Snapshot, Start, Tree,
 };

@@ -26,8 +26,8 @@ use std::fmt;
 use super::helper::Helper;
 use super::inst::{Field, Format, Inst, Op, Ref, ResultType, Ty};
 use super::tree::{
-    End, ExitKind, Header, HeaderId, InlinedFrame, ProtoId, Range, Recipe, Segment, SegmentId, SnapId, SnapSlot,
-    Snapshot, Start, Tree,
+    Counted, End, ExitKind, Header, HeaderId, InlinedFrame, ProtoId, Range, Recipe, Segment, SegmentId, SnapId,
+    SnapSlot, Snapshot, Start, Tree,
 };
 
 /// Where a text makes no sense, and why.
@@ -130,6 +130,17 @@ impl Parser {
         if let (Where::Header, Some(rest)) = (self.place, line.strip_prefix("range ")) {
             let range = self.range(rest)?;
             self.headers.last_mut().ok_or("no header")?.ranges.push(range);
+            return Ok(());
+        }
+        if let (Where::Header, Some(rest)) = (self.place, line.strip_prefix("copies ")) {
+            let copies: Parsed<_> = rest.split_whitespace().map(copy).collect();
+            self.headers.last_mut().ok_or("no header")?.copies = copies?;
+            return Ok(());
+        }
+        if let (Where::Header, Some(rest)) = (self.place, line.strip_prefix("counted ")) {
+            let (count, cost) = rest.split_once(" cost ").ok_or_else(|| format!("'{rest}' is no counter"))?;
+            let counted = Counted { count: number_of(count)?, cost: plain(cost)? };
+            self.headers.last_mut().ok_or("no header")?.counted = Some(counted);
             return Ok(());
         }
         if let (Where::Snapshot, Some(rest)) = (self.place, line.strip_prefix("sunk ")) {
@@ -292,6 +303,8 @@ impl Parser {
             snap: SnapId(0),
             hoisted: Vec::new(),
             ranges: Vec::new(),
+            copies: Vec::new(),
+            counted: None,
             has_no_ranges: false,
             stale: Vec::new(),
             untagged: Vec::new(),
@@ -638,6 +651,12 @@ fn constant(text: &str) -> Option<(String, Inst)> {
     }
     let float: f64 = text.parse().ok()?;
     inst(Op::KFloat, Ty::Float, float.to_bits())
+}
+
+/// `%3=%1`
+fn copy(text: &str) -> Parsed<(Ref, Ref)> {
+    let (copy, of) = text.split_once('=').ok_or_else(|| format!("'{text}' is no copy"))?;
+    Ok((number_of(copy)?, number_of(of)?))
 }
 
 fn frame(text: &str) -> Parsed<InlinedFrame> {

@@ -133,6 +133,16 @@ impl Text<'_> {
             }
             writeln!(f)?;
         }
+        if !header.copies.is_empty() {
+            write!(f, "  copies")?;
+            for (copy, of) in &header.copies {
+                write!(f, " %{}=%{}", copy.0, of.0)?;
+            }
+            writeln!(f)?;
+        }
+        if let Some(counted) = header.counted {
+            writeln!(f, "  counted %{} cost {}", counted.count.0, counted.cost)?;
+        }
         header.ranges.iter().try_for_each(|range| self.range(f, range))
     }
 

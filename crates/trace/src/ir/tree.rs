@@ -200,6 +200,15 @@ pub struct Range {
     pub checks: Vec<Ref>,
 }
 
+/// What the rounds of a loop have in common; see `opt::count`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Counted {
+    /// The input that counts the rounds to come: each takes one off, and the last one has 0.
+    pub count: Ref,
+    /// The fuel that each round costs.
+    pub cost: u32,
+}
+
 /// A place where paths meet: the first instruction of a loop, with the types of the values that are known there.
 ///
 /// A slot that is live at the header is in one of two places: in the header's input for it, or, if it has none, in its
@@ -220,7 +229,12 @@ pub struct Header {
     pub hoisted: Vec<Ref>,
     /// Bounds checks that are made in front of the loop. Filled by `opt::ranges`.
     pub ranges: Vec<Range>,
-    /// Whether none may be: one has failed too often.
+    /// Inputs that are equal to others in all rounds if they are in the first one, which is checked in front of the loop.
+    /// Filled by `opt::count`.
+    pub copies: Vec<(Ref, Ref)>,
+    /// Whether the fuel of the loop follows from its counter. Filled by `opt::count`.
+    pub counted: Option<Counted>,
+    /// Whether no range and no copy may be: one has failed too often.
     pub has_no_ranges: bool,
     /// Slots of inputs whose places may hold something older, in ascending order. Filled by `opt::places`.
     pub stale: Vec<u32>,

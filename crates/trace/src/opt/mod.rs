@@ -2,6 +2,7 @@
 //!
 //! Folding, common subexpressions and forwarding happen while the tree is recorded, in [`crate::build`].
 
+pub mod count;
 pub mod hoist;
 pub mod places;
 pub mod ranges;
@@ -25,6 +26,7 @@ pub const PASSES: &[Pass] = &[
     Pass { name: "sink", is_optional: true, run: sink::run },
     Pass { name: "hoist", is_optional: true, run: hoist::run },
     Pass { name: "ranges", is_optional: true, run: ranges::run },
+    Pass { name: "count", is_optional: true, run: count::run },
     // Exits rely on it.
     Pass { name: "places", is_optional: false, run: places::run },
 ];

@@ -23,7 +23,8 @@
 //! The last round of a loop that is left early is never reached: such a check may fail although no access would. Then
 //! the header is told to have no ranges.
 
-use crate::ir::{End, HeaderId, Op, Range, Ref, SegmentId, Tree};
+use super::count::{back_edges, counter, written};
+use crate::ir::{HeaderId, Op, Range, Ref, SegmentId, Tree};
 
 /// Fills [`crate::ir::Header::ranges`] of all headers.
 pub fn run(tree: &mut Tree) {
@@ -87,12 +88,9 @@ fn element(tree: &Tree, counting: &Counting, n: Ref) -> Option<(Ref, i64)> {
 
 /// What counts in the loop of a header, if it is a counting loop.
 fn counting(tree: &Tree, id: HeaderId) -> Option<Counting> {
-    let back: Vec<SegmentId> = tree.segment_ids().filter(|s| tree.segment(*s).end == End::Around(id)).collect();
-    if back.is_empty() || back.iter().any(|s| tree.header_of(*s) != id) {
-        return None;
-    }
+    let back = back_edges(tree, id);
+    let count = counter(tree, id, &back)?;
     let inputs = &tree.header(id).inputs;
-    let count = inputs.iter().copied().find(|input| back.iter().all(|s| counts_down(tree, *s, *input)))?;
     let (index, step) = inputs.iter().find_map(|input| {
         let next = tree.inst(written(tree, back[0], *input)?);
         let grows = next.op == Op::Add && next.a() == *input && *input != count;
@@ -122,27 +120,6 @@ fn is_step(tree: &Tree, id: HeaderId, back: &[SegmentId], step: Ref) -> bool {
                 && back.iter().all(|s| written(tree, *s, step).is_none_or(|v| v == step))
         }
     }
-}
-
-/// Whether a round that ends with a segment goes on only with a counter that is not 0, and leaves one less.
-fn counts_down(tree: &Tree, segment: SegmentId, input: Ref) -> bool {
-    let Some(next) = written(tree, segment, input) else { return false };
-    let next = tree.inst(next);
-    let is_less = next.op == Op::Add && next.a() == input && tree.const_int(next.b()) == Some(-1);
-    is_less
-        && tree.lineage(segment).into_iter().any(|s| {
-            tree.body(s).any(|r| {
-                let inst = tree.inst(r);
-                inst.op == Op::Ne && inst.a() == input && tree.const_int(inst.b()) == Some(0)
-            })
-        })
-}
-
-/// The value that a segment leaves in the slot of an input.
-fn written(tree: &Tree, segment: SegmentId, input: Ref) -> Option<Ref> {
-    let snap = tree.segment(segment).end_snap?;
-    let slot = tree.inst(input).aux;
-    tree.snapshot(snap).slots.iter().find(|written| written.slot == slot).map(|written| written.value)
 }
 
 #[cfg(test)]

@@ -218,9 +218,9 @@ impl Lowering<'_, '_, '_> {
         let n = self.b.ins().fcvt_to_sint_sat(types::I64, a);
         let back = self.b.ins().fcvt_from_sint(types::F64, n);
         let same = self.b.ins().fcmp(FloatCC::Equal, back, a);
+        self.leave_unless(same, snap);
         let fits = self.b.ins().icmp_imm_s(IntCC::NotEqual, n, i64::MAX);
-        let both = self.b.ins().band(same, fits);
-        self.leave_unless(both, snap);
+        self.leave_unless(fits, snap);
         self.define(r, n);
     }
 }

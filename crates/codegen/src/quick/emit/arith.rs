@@ -236,24 +236,11 @@ impl Emitter<'_> {
         }
     }
 
-    /// What the machine makes of a float without an equal is the smallest integer; the IR wants the nearest one, and 0 for NaN.
+    /// What has no equal among the integers becomes the smallest one here, where the IR has the nearest, or 0 for NaN. Whoever
+    /// converts compares the way back, which tells for the one as for the other: see `lower::arith`.
     pub(super) fn float_to_int(&mut self, a: Value, result: Value) {
-        let x = self.xmm(a, XMM_A);
-        let [done, is_number] = [self.code.label(), self.code.label()];
-        put!(self, cvttsd2si_aq, RAX, x);
-        self.load_int(RCX, i64::MIN);
-        put!(self, cmpq_rm, RAX, RCX);
-        self.code.jump_if(Condition::NotEqual, done);
-        put!(self, ucomisd_a, x, x);
-        self.code.jump_if(Condition::NoParity, is_number);
-        self.load_int(RAX, 0);
-        self.code.jump(done);
-        self.code.bind(is_number);
-        put!(self, xorpd_a, XMM_B, XMM_B);
-        put!(self, ucomisd_a, x, XMM_B);
-        self.code.jump_if(Condition::BelowOrEqual, done);
-        self.load_int(RAX, i64::MAX);
-        self.code.bind(done);
-        self.give(result, RAX);
+        let (x, to) = (self.xmm(a, XMM_A), self.target(result));
+        put!(self, cvttsd2si_aq, to, x);
+        self.give(result, to);
     }
 }

@@ -46,6 +46,9 @@ impl Emitter<'_> {
 
     pub(super) fn compare(&mut self, inst: Inst) -> Test {
         match self.func.dfg.insts[inst] {
+            InstructionData::IntCompare { cond: IntCC::NotEqual, args: [a, b], .. } if self.is_certain(a, b) => {
+                Test::Always(true)
+            }
             InstructionData::IntCompare { cond, args: [a, b], .. } => {
                 self.compare_ints(a, b);
                 Test::If(condition(cond))
@@ -56,6 +59,15 @@ impl Emitter<'_> {
                 Test::Always(false)
             }
         }
+    }
+
+    /// Whether an integer that was a float is compared with the largest one, which no float is.
+    fn is_certain(&self, a: Value, b: Value) -> bool {
+        let is_converted = match self.func.dfg.value_def(a) {
+            ValueDef::Result(inst, _) => self.func.dfg.insts[inst].opcode() == Opcode::FcvtToSintSat,
+            ValueDef::Param(..) | ValueDef::Union(..) => false,
+        };
+        is_converted && self.plan.kind(b) == Kind::Int(i64::MAX)
     }
 
     pub(super) fn compare_ints(&mut self, a: Value, b: Value) {

@@ -45,7 +45,7 @@ impl Lowering<'_, '_, '_> {
         let vm = self.vm;
         let cell = self.load(types::I64, vm, free);
         self.b.ins().brif(cell, quick, &[], slow, &[]);
-        self.b.switch_to_block(quick);
+        self.go_on_in(quick);
         let next = self.load(types::I64, cell, NEXT_FREE);
         self.store(next, vm, free);
         let bytes = self.load(types::I64, vm, self.env.heap_bytes);
@@ -53,12 +53,12 @@ impl Lowering<'_, '_, '_> {
         self.store(bytes, vm, self.env.heap_bytes);
         self.init_table(cell, inst.a(), room);
         self.b.ins().jump(done, &[cell.into()]);
-        self.b.switch_to_block(slow);
+        self.go_on_in(slow);
         if let Some(made) = self.call_helper(inst, Helper::NewRecord) {
             self.leave_unless(made, Self::snap(inst));
             self.b.ins().jump(done, &[made.into()]);
         }
-        self.b.switch_to_block(done);
+        self.go_on_in(done);
         let made = self.b.block_params(done)[0];
         self.define(r, made);
     }

@@ -124,11 +124,13 @@ impl Lowering<'_, '_, '_> {
         let (on, gone) = (self.b.create_block(), self.b.create_block());
         self.b.set_cold_block(gone);
         self.b.ins().brif(base, on, &[], gone, &[]);
-        self.b.switch_to_block(gone);
+        self.go_on_in(gone);
         let n = self.int(CALLED);
         self.give_back(n);
-        self.b.switch_to_block(on);
-        self.b.def_var(self.base, base);
+        self.go_on_in(on);
+        if let Some(moved) = self.moved {
+            self.b.def_var(moved, base);
+        }
         self.read_fuel(i64::from(self.tree.snapshot(snap).fuel));
     }
 }

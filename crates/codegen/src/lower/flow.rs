@@ -52,7 +52,6 @@ impl Lowering<'_, '_, '_> {
     pub(super) fn entry(&mut self) {
         let Some(block) = self.b.current_block() else { return };
         let params = self.b.block_params(block).to_vec();
-        self.b.def_var(self.base, params[1]);
         let vm = self.vm;
         let fuel = match self.env.callable {
             Some(_) => params[3],
@@ -107,7 +106,7 @@ impl Lowering<'_, '_, '_> {
                 let fits = self.is_tag(tag, ty);
                 let on = self.b.create_block();
                 self.b.ins().brif(fits, on, &[], next, &[]);
-                self.b.switch_to_block(on);
+                self.go_on_in(on);
             }
             self.b.ins().jump(*door, &[]);
             self.b.switch_to_block(next);
@@ -220,7 +219,7 @@ impl Lowering<'_, '_, '_> {
         let enough = self.has_fuel(fuel);
         let on = self.b.create_block();
         self.b.ins().brif(enough, on, &[], exit, &[]);
-        self.b.switch_to_block(on);
+        self.go_on_in(on);
     }
 
     /// Checks the bounds of all rounds of a loop; see `perilune_trace::opt::ranges`.
@@ -315,7 +314,7 @@ impl Lowering<'_, '_, '_> {
                     let on = self.b.create_block();
                     let other = *refused.get_or_insert_with(|| self.b.create_block());
                     self.b.ins().brif(fits, on, &[], other, &[]);
-                    self.b.switch_to_block(on);
+                    self.go_on_in(on);
                     args.push(self.load_slot(input));
                 }
             }
@@ -408,7 +407,7 @@ impl Lowering<'_, '_, '_> {
                 self.b.ins().brif(holds, on, &[], exit, &[])
             }
         };
-        self.b.switch_to_block(on);
+        self.go_on_in(on);
     }
 
     // Guards.

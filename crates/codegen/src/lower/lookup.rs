@@ -98,15 +98,15 @@ impl Lowering<'_, '_, '_> {
         self.give(done, inst.ty, tag, entry, VALUE);
         if key.ty == Ty::Str {
             // Without a hash part, and without properties, a table has no string key.
-            self.b.switch_to_block(bare);
+            self.go_on_in(bare);
             let shape = self.load(types::I64, table, SHAPE);
             let count = self.b.ins().uload32(Self::flags(), shape, COUNT);
             let empty = self.b.create_block();
             self.b.ins().brif(count, slow, &[], empty, &[]);
-            self.b.switch_to_block(empty);
+            self.go_on_in(empty);
             self.give_nil(done, inst.ty);
         }
-        self.b.switch_to_block(absent);
+        self.go_on_in(absent);
         self.leave_if_unsure(table, key, slow);
         self.give_nil(done, inst.ty);
         self.ask(inst, helper, slow, done);
@@ -121,7 +121,7 @@ impl Lowering<'_, '_, '_> {
         let len = self.b.ins().uload32(Self::flags(), table, len_at);
         let is_element = self.b.ins().icmp(IntCC::UnsignedLessThan, n, len);
         self.b.ins().brif(is_element, inside, &[], outside, &[]);
-        self.b.switch_to_block(inside);
+        self.go_on_in(inside);
         (n, len, outside)
     }
 
@@ -132,7 +132,7 @@ impl Lowering<'_, '_, '_> {
         let kind = self.element_kind(table);
         let is_whole = self.b.ins().icmp_imm_s(IntCC::Equal, kind, i64::from(ANY_ELEMENTS));
         self.b.ins().brif(is_whole, whole, &[], packed, &[]);
-        self.b.switch_to_block(whole);
+        self.go_on_in(whole);
         (array, kind, packed)
     }
 
@@ -144,20 +144,20 @@ impl Lowering<'_, '_, '_> {
         let place = self.b.ins().iadd(array, distance);
         let tag = self.b.ins().uload8(types::I64, Self::flags(), place, layout::TAG);
         self.give(done, ty, tag, place, 0);
-        self.b.switch_to_block(packed);
+        self.go_on_in(packed);
         let [flags, payloads] = [(); 2].map(|()| self.b.create_block());
         let are_flags = self.b.ins().icmp_imm_s(IntCC::Equal, kind, i64::from(BOOL_ELEMENTS));
         self.b.ins().brif(are_flags, flags, &[], payloads, &[]);
-        self.b.switch_to_block(flags);
+        self.go_on_in(flags);
         let place = self.b.ins().iadd(array, n);
         let tag = self.b.ins().uload8(types::I64, Self::flags(), place, 0);
         self.give_flag(done, ty, tag);
-        self.b.switch_to_block(payloads);
+        self.go_on_in(payloads);
         let distance = self.b.ins().ishl_imm_u(n, 3);
         let place = self.b.ins().iadd(array, distance);
         // The kind is the tag of all elements.
         self.give(done, ty, kind, place, 0);
-        self.b.switch_to_block(outside);
+        self.go_on_in(outside);
     }
 
     /// Replaces an element, or appends one, if that is what the key is one of, and if the element kind and the room stay. Among
@@ -172,23 +172,23 @@ impl Lowering<'_, '_, '_> {
             outside
         } else {
             self.b.ins().jump(store, &[]);
-            self.b.switch_to_block(outside);
+            self.go_on_in(outside);
             self.append_element(ty, table, (n, len), store, slow)
         };
-        self.b.switch_to_block(store);
+        self.go_on_in(store);
         let (array, kind, other) = self.elements(table);
         let distance = self.b.ins().ishl_imm_u(n, 4);
         let place = self.b.ins().iadd(array, distance);
         self.store_value(value, place, 0);
         self.finish_element(ty, table, done);
-        self.b.switch_to_block(other);
+        self.go_on_in(other);
         if ty == Ty::Num {
             self.b.ins().jump(slow, &[]);
         } else {
             self.store_small_element(value, kind, (array, n), slow);
             self.finish_element(ty, table, done);
         }
-        self.b.switch_to_block(elsewhere);
+        self.go_on_in(elsewhere);
     }
 
     fn finish_element(&mut self, ty: Ty, table: Value, done: Block) {
@@ -204,25 +204,25 @@ impl Lowering<'_, '_, '_> {
         let [end, room, hashed, alone, fits, elsewhere] = [(); 6].map(|()| self.b.create_block());
         let is_end = self.b.ins().icmp(IntCC::Equal, n, len);
         self.b.ins().brif(is_end, end, &[], elsewhere, &[]);
-        self.b.switch_to_block(end);
+        self.go_on_in(end);
         let (cap_at, _) = layout::field(Field::Cap, 0);
         let cap = self.b.ins().uload32(Self::flags(), table, cap_at);
         let has_room = self.b.ins().icmp(IntCC::UnsignedLessThan, n, cap);
         self.b.ins().brif(has_room, room, &[], slow, &[]);
-        self.b.switch_to_block(room);
+        self.go_on_in(room);
         let hash = self.load(types::I64, table, HASH);
         self.b.ins().brif(hash, hashed, &[], alone, &[]);
-        self.b.switch_to_block(hashed);
+        self.go_on_in(hashed);
         // Those that follow the new element would have to move to the array.
         let index_keys = self.b.ins().uload32(Self::flags(), hash, INDEX_KEYS);
         self.b.ins().brif(index_keys, slow, &[], alone, &[]);
-        self.b.switch_to_block(alone);
+        self.go_on_in(alone);
         let kind = self.element_kind(table);
         let is_whole = self.b.ins().icmp_imm_s(IntCC::Equal, kind, i64::from(ANY_ELEMENTS));
         let is_same = self.b.ins().icmp_imm_s(IntCC::Equal, kind, Self::packed_kind(ty));
         let takes_it = self.b.ins().bor(is_whole, is_same);
         self.b.ins().brif(takes_it, fits, &[], slow, &[]);
-        self.b.switch_to_block(fits);
+        self.go_on_in(fits);
         let longer = self.b.ins().iadd_imm_s(len, 1);
         let (len_at, _) = layout::field(Field::Len, 0);
         self.b.ins().istore32(Self::flags(), longer, table, len_at);
@@ -241,7 +241,7 @@ impl Lowering<'_, '_, '_> {
         let ty = self.tree.ty(value);
         let is_same = self.b.ins().icmp_imm_s(IntCC::Equal, kind, Self::packed_kind(ty));
         self.b.ins().brif(is_same, same, &[], slow, &[]);
-        self.b.switch_to_block(same);
+        self.go_on_in(same);
         if ty.is_primitive() {
             let place = self.b.ins().iadd(array, n);
             let tag = self.b.ins().iconst(types::I8, ty as i64);
@@ -269,15 +269,15 @@ impl Lowering<'_, '_, '_> {
         let [some, first, same] = [(); 3].map(|()| self.b.create_block());
         let hash = self.load(types::I64, table, HASH);
         self.b.ins().brif(hash, some, &[], slow, &[]);
-        self.b.switch_to_block(some);
+        self.go_on_in(some);
         let used = self.b.ins().uload32(Self::flags(), hash, USED);
         let is_inside = self.b.ins().icmp_imm_u(IntCC::UnsignedGreaterThan, used, i64::from(n) / ENTRY);
         self.b.ins().brif(is_inside, first, &[], slow, &[]);
-        self.b.switch_to_block(first);
+        self.go_on_in(first);
         let payload = self.load(types::I64, hash, n + KEY);
         let is_same = self.b.ins().icmp(IntCC::Equal, payload, key.payload);
         self.b.ins().brif(is_same, same, &[], slow, &[]);
-        self.b.switch_to_block(same);
+        self.go_on_in(same);
         self.check_key_tag(key, hash, n, slow);
         let tag = self.b.ins().uload8(types::I64, Self::flags(), hash, n + VALUE_TAG);
         self.give(done, inst.ty, tag, hash, n + VALUE);
@@ -297,17 +297,17 @@ impl Lowering<'_, '_, '_> {
         let is_here = self.b.ins().icmp(IntCC::UnsignedLessThan, slot, count);
         let here = self.b.create_block();
         self.b.ins().brif(is_here, here, &[], absent, &[]);
-        self.b.switch_to_block(here);
+        self.go_on_in(here);
         let slots = self.load(types::I64, table, SLOTS);
         let distance = self.b.ins().ishl_imm_u(slot, 4);
         let place = self.b.ins().iadd(slots, distance);
         let tag = self.b.ins().uload8(types::I64, Self::flags(), place, layout::TAG);
         self.give(done, inst.ty, tag, place, 0);
-        self.b.switch_to_block(absent);
+        self.go_on_in(absent);
         let is_dict = self.b.ins().uload8(types::I32, Self::flags(), shape, IS_DICT);
         let nowhere = self.b.create_block();
         self.b.ins().brif(is_dict, slow, &[], nowhere, &[]);
-        self.b.switch_to_block(nowhere);
+        self.go_on_in(nowhere);
         self.give_nil(done, inst.ty);
         self.ask(inst, helper, slow, done);
         self.take(r, inst, done);
@@ -324,18 +324,18 @@ impl Lowering<'_, '_, '_> {
         let tag = self.b.ins().uload8(types::I32, Self::flags(), entry, VALUE_TAG);
         let has_value = self.b.ins().icmp_imm_s(IntCC::NotEqual, tag, Ty::Nil as i64);
         self.b.ins().brif(has_value, present, &[], slow, &[]);
-        self.b.switch_to_block(present);
+        self.go_on_in(present);
         self.store_parts(inst.c(), entry, VALUE, VALUE_TAG);
         if self.tree.ty(inst.c()).is_object() {
             self.barrier(table);
         }
         self.b.ins().jump(done, &[]);
-        self.b.switch_to_block(slow);
+        self.go_on_in(slow);
         if let Some(success) = self.call_helper(inst, helper) {
             self.leave_unless(success, Self::snap(inst));
         }
         self.b.ins().jump(done, &[]);
-        self.b.switch_to_block(done);
+        self.go_on_in(done);
     }
 
     pub(super) fn cold_block(&mut self) -> Block {
@@ -359,7 +359,7 @@ impl Lowering<'_, '_, '_> {
         let [first, look, some, next, found] = [(); 5].map(|()| self.b.create_block());
         let hash = self.load(types::I64, table, HASH);
         self.b.ins().brif(hash, first, &[], bare, &[]);
-        self.b.switch_to_block(first);
+        self.go_on_in(first);
         let spread = self.spread(key);
         let shift = self.b.ins().uload32(Self::flags(), hash, SHIFT);
         let bucket = self.b.ins().ushr(spread, shift);
@@ -374,7 +374,7 @@ impl Lowering<'_, '_, '_> {
         // `NO_ENTRY` is above all numbers of entries, and this constant fits into an instruction.
         let is_none = self.b.ins().icmp_imm_s(IntCC::UnsignedGreaterThan, at, i64::from(NO_ENTRY >> 1));
         self.b.ins().brif(is_none, absent, &[], some, &[]);
-        self.b.switch_to_block(some);
+        self.go_on_in(some);
         let entry = self.entry_at(hash, at);
         let payload = self.load(types::I64, entry, KEY);
         let is_same = self.b.ins().icmp(IntCC::Equal, payload, key.payload);
@@ -382,8 +382,10 @@ impl Lowering<'_, '_, '_> {
         self.b.switch_to_block(next);
         let at = self.b.ins().uload32(Self::flags(), entry, NEXT);
         self.b.ins().jump(look, &[at.into()]);
-        self.b.switch_to_block(found);
+        self.go_on_in(found);
         self.check_key_tag(key, entry, 0, next);
+        self.b.seal_block(next);
+        self.b.seal_block(look);
         entry
     }
 
@@ -393,7 +395,7 @@ impl Lowering<'_, '_, '_> {
         let fits = self.is_tag(tag, key.ty);
         let on = self.b.create_block();
         self.b.ins().brif(fits, on, &[], other, &[]);
-        self.b.switch_to_block(on);
+        self.go_on_in(on);
     }
 
     /// The hash part plus the distance of an entry from the first one.
@@ -420,16 +422,17 @@ impl Lowering<'_, '_, '_> {
         let here = self.load(types::I64, entry, (index::INDEX + index::KEY) as i32);
         let is_same = self.b.ins().icmp(IntCC::Equal, here, key.payload);
         self.b.ins().brif(is_same, found, &[], other, &[]);
-        self.b.switch_to_block(other);
+        self.go_on_in(other);
         self.b.ins().brif(here, next, &[], absent, &[]);
-        self.b.switch_to_block(next);
+        self.go_on_in(next);
         let cap = self.b.ins().uload32(Self::flags(), keys, index::CAP as i32);
         let size = self.b.ins().ishl_imm_u(cap, 1);
         let mask = self.b.ins().iadd_imm_s(size, -1);
         let behind = self.b.ins().iadd_imm_s(at, 1);
         let at = self.b.ins().band(behind, mask);
         self.b.ins().jump(look, &[at.into()]);
-        self.b.switch_to_block(found);
+        self.b.seal_block(look);
+        self.go_on_in(found);
         entry
     }
 
@@ -442,7 +445,7 @@ impl Lowering<'_, '_, '_> {
                 let is_dict = self.b.ins().uload8(types::I32, Self::flags(), shape, IS_DICT);
                 let dict = self.b.create_block();
                 self.b.ins().brif(is_dict, dict, &[], slow, &[]);
-                self.b.switch_to_block(dict);
+                self.go_on_in(dict);
                 let flags = self.b.ins().uload8(types::I32, Self::flags(), key.payload, FLAGS);
                 let is_short = self.b.ins().band_imm_s(flags, i64::from(Str::SHORT));
                 self.b.ins().brif(is_short, sure, &[], slow, &[]);
@@ -464,7 +467,7 @@ impl Lowering<'_, '_, '_> {
                 self.b.ins().jump(sure, &[]);
             }
         }
-        self.b.switch_to_block(sure);
+        self.go_on_in(sure);
     }
 
     // The value that was found: its tag, and the payload if the expected type has one.
@@ -505,7 +508,7 @@ impl Lowering<'_, '_, '_> {
 
     /// The cold block: what the helper says.
     fn ask(&mut self, inst: &Inst, helper: Helper, slow: Block, done: Block) {
-        self.b.switch_to_block(slow);
+        self.go_on_in(slow);
         let Some(tag) = self.call_helper(inst, helper) else { return };
         let vm = self.vm;
         self.give(done, inst.ty, tag, vm, self.env.scratch);
@@ -513,7 +516,7 @@ impl Lowering<'_, '_, '_> {
 
     /// At `done`: leaves unless the value has the expected type.
     fn take(&mut self, r: Ref, inst: &Inst, done: Block) {
-        self.b.switch_to_block(done);
+        self.go_on_in(done);
         let tag = self.b.block_params(done)[0];
         let fits = self.b.ins().icmp_imm_s(IntCC::Equal, tag, inst.ty as i64);
         self.leave_unless(fits, Self::snap(inst));

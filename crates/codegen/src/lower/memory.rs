@@ -266,10 +266,10 @@ impl Lowering<'_, '_, '_> {
         let (slow, on) = (self.b.create_block(), self.b.create_block());
         self.b.set_cold_block(slow);
         self.b.ins().brif(black, slow, &[], on, &[]);
-        self.b.switch_to_block(slow);
+        self.go_on_in(slow);
         then(self);
         self.b.ins().jump(on, &[]);
-        self.b.switch_to_block(on);
+        self.go_on_in(on);
     }
 
     /// Keeps the collector's invariant after a table has got a reference to an object.

@@ -120,8 +120,10 @@ struct Lowering<'a, 'b, 'f> {
     b: &'b mut FunctionBuilder<'f>,
     call_conv: CallConv,
     vm: Value,
-    /// The root frame's registers; calls out of the tree may move them.
-    base: Variable,
+    /// The root frame's registers, as the function gets them.
+    registers: Value,
+    /// Where they are now, if calls out of the tree may have moved them.
+    moved: Option<Variable>,
     fuel: Variable,
     places: Vec<Place>,
     headers: Vec<HeaderBlocks>,
@@ -158,12 +160,15 @@ struct Lowering<'a, 'b, 'f> {
 
 impl<'a, 'b, 'f> Lowering<'a, 'b, 'f> {
     fn new(tree: &'a Tree, env: &'a Environment, b: &'b mut FunctionBuilder<'f>, call_conv: CallConv) -> Self {
-        let base = b.declare_var(types::I64);
         let fuel = b.declare_var(types::I64);
         let entry = b.create_block();
         b.append_block_params_for_function_params(entry);
         b.switch_to_block(entry);
-        let vm = b.block_params(entry)[0];
+        let (vm, registers) = (b.block_params(entry)[0], b.block_params(entry)[1]);
+        let moved = tree.insts.iter().any(|inst| inst.op == Op::CallOut).then(|| b.declare_var(types::I64));
+        if let Some(moved) = moved {
+            b.def_var(moved, registers);
+        }
         let mut is_continued = vec![false; tree.snapshots.len()];
         for segment in &tree.segments {
             if let Start::Snapshot(snap) = segment.start {
@@ -184,7 +189,8 @@ impl<'a, 'b, 'f> Lowering<'a, 'b, 'f> {
             b,
             call_conv,
             vm,
-            base,
+            registers,
+            moved,
             fuel,
             places: vec![Place::None; tree.insts.len()],
             headers: Vec::new(),
@@ -325,7 +331,16 @@ impl<'a, 'b, 'f> Lowering<'a, 'b, 'f> {
     }
 
     fn base(&mut self) -> Value {
-        self.b.use_var(self.base)
+        match self.moved {
+            Some(moved) => self.b.use_var(moved),
+            None => self.registers,
+        }
+    }
+
+    /// Code goes on in a block that all jumps to are there.
+    fn go_on_in(&mut self, block: Block) {
+        self.b.switch_to_block(block);
+        self.b.seal_block(block);
     }
 
     /// Offset of a slot from the root frame's registers.

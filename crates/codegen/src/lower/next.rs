@@ -76,20 +76,20 @@ impl Lowering<'_, '_, '_> {
         let is_in_array = self.b.ins().icmp_imm_u(IntCC::UnsignedLessThan, cursor, Cursor::BEHIND_ARRAY.0 as i64);
         self.b.ins().brif(is_in_array, in_array, &[], in_hash, &[]);
         let step = Step { table, registers, cursor, wanted, slow, done };
-        self.b.switch_to_block(in_array);
+        self.go_on_in(in_array);
         self.step_in_array(&step);
-        self.b.switch_to_block(in_hash);
+        self.go_on_in(in_hash);
         let entry = self.entry_at_cursor(&step);
         self.check_last_key(entry, registers, slow);
         self.take_entry(entry, registers, wanted, slow);
         self.go_on(&step);
-        self.b.switch_to_block(slow);
+        self.go_on_in(slow);
         let answer = match self.call_helper(inst, Helper::NextPair) {
             Some(answer) => answer,
             None => self.int(MORE),
         };
         self.b.ins().jump(done, &[answer.into()]);
-        self.b.switch_to_block(done);
+        self.go_on_in(done);
         let answer = self.b.block_params(done)[0];
         self.define(r, answer);
     }
@@ -98,7 +98,7 @@ impl Lowering<'_, '_, '_> {
     fn or_slow(&mut self, holds: Value, slow: Block) {
         let on = self.b.create_block();
         self.b.ins().brif(holds, on, &[], slow, &[]);
-        self.b.switch_to_block(on);
+        self.go_on_in(on);
     }
 
     /// The variables are set: the cursor moves by one.
@@ -118,14 +118,14 @@ impl Lowering<'_, '_, '_> {
         let len = self.b.ins().uload32(Self::flags(), table, len_at);
         let is_inside = self.b.ins().icmp(IntCC::UnsignedLessThan, cursor, len);
         self.b.ins().brif(is_inside, inside, &[], end, &[]);
-        self.b.switch_to_block(inside);
+        self.go_on_in(inside);
         self.take_element(step, step.wanted == MAX_WANTED);
         let key = self.b.ins().iadd_imm_s(cursor, 1);
         self.store(key, registers, FIRST);
         let tag = self.b.ins().iconst(types::I8, Ty::Int as i64);
         self.store(tag, registers, FIRST + TAG);
         self.go_on(step);
-        self.b.switch_to_block(end);
+        self.go_on_in(end);
         self.end_behind_array(step, len);
     }
 
@@ -135,16 +135,16 @@ impl Lowering<'_, '_, '_> {
         let tag = self.load_tag(step.registers, CONTROL);
         let first = self.b.create_block();
         self.b.ins().brif(step.cursor, later, &[], first, &[]);
-        self.b.switch_to_block(first);
+        self.go_on_in(first);
         let is_nil = self.is_tag(tag, Ty::Nil);
         self.b.ins().brif(is_nil, same, &[], step.slow, &[]);
-        self.b.switch_to_block(later);
+        self.go_on_in(later);
         let is_int = self.is_tag(tag, Ty::Int);
         self.or_slow(is_int, step.slow);
         let last = self.load(types::I64, step.registers, CONTROL);
         let is_last = self.b.ins().icmp(IntCC::Equal, last, step.cursor);
         self.b.ins().brif(is_last, same, &[], step.slow, &[]);
-        self.b.switch_to_block(same);
+        self.go_on_in(same);
     }
 
     /// Goes on only if the element behind the cursor is not nil, and sets the second variable to it if that is wanted.
@@ -156,26 +156,26 @@ impl Lowering<'_, '_, '_> {
         let kind = self.element_kind(table);
         let is_whole = self.b.ins().icmp_imm_s(IntCC::Equal, kind, i64::from(ANY_ELEMENTS));
         self.b.ins().brif(is_whole, whole, &[], small, &[]);
-        self.b.switch_to_block(whole);
+        self.go_on_in(whole);
         let distance = self.b.ins().ishl_imm_u(cursor, 4);
         let place = self.b.ins().iadd(array, distance);
         let tag = self.b.ins().uload8(types::I64, Self::flags(), place, TAG);
         self.or_slow(tag, slow);
         self.set_second(registers, is_wanted.then_some((tag, Some(place))), taken);
-        self.b.switch_to_block(small);
+        self.go_on_in(small);
         let are_flags = self.b.ins().icmp_imm_s(IntCC::Equal, kind, i64::from(BOOL_ELEMENTS));
         self.b.ins().brif(are_flags, flags, &[], payloads, &[]);
-        self.b.switch_to_block(flags);
+        self.go_on_in(flags);
         let place = self.b.ins().iadd(array, cursor);
         let tag = self.b.ins().uload8(types::I64, Self::flags(), place, 0);
         self.or_slow(tag, slow);
         self.set_second(registers, is_wanted.then_some((tag, None)), taken);
-        self.b.switch_to_block(payloads);
+        self.go_on_in(payloads);
         let distance = self.b.ins().ishl_imm_u(cursor, 3);
         let place = self.b.ins().iadd(array, distance);
         // The kind is the tag of all elements.
         self.set_second(registers, is_wanted.then_some((kind, Some(place))), taken);
-        self.b.switch_to_block(taken);
+        self.go_on_in(taken);
     }
 
     /// Sets the second variable to a tag and what is at an address, if it has a payload.
@@ -197,11 +197,11 @@ impl Lowering<'_, '_, '_> {
         let hash = self.load(types::I64, step.table, HASH);
         let (bare, empty) = (self.b.create_block(), self.b.create_block());
         self.b.ins().brif(hash, step.slow, &[], bare, &[]);
-        self.b.switch_to_block(bare);
+        self.go_on_in(bare);
         let shape = self.load(types::I64, step.table, SHAPE);
         let count = self.b.ins().uload32(Self::flags(), shape, COUNT);
         self.b.ins().brif(count, step.slow, &[], empty, &[]);
-        self.b.switch_to_block(empty);
+        self.go_on_in(empty);
         let done = self.int(DONE);
         self.b.ins().jump(step.done, &[done.into()]);
     }

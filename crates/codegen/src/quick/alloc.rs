@@ -5,6 +5,8 @@
 //! alive across one is saved and fetched back around it, so that calls on cold paths cost the hot ones nothing. Values
 //! that are alive across calls in the midst of code ask for registers that functions preserve.
 
+use std::ops::Range;
+
 use cranelift_codegen::ir::{Function, Value, types};
 
 use super::live::Span;
@@ -36,7 +38,7 @@ pub(super) struct Places {
     /// By value in a register that calls destroy: where it is saved.
     saves: Vec<Option<i32>>,
     /// By call: the values alive across it, as a range of `alive`.
-    calls: Vec<(u32, std::ops::Range<usize>)>,
+    calls: Vec<(u32, Range<usize>)>,
     alive: Vec<Value>,
     /// Bytes of the frame below the frame pointer, without those for outgoing arguments.
     pub(super) frame: i32,
@@ -57,35 +59,46 @@ impl Places {
     }
 }
 
-/// What a register or a slot of the frame holds: spans in order, and whose they are.
-#[derive(Clone, Default)]
-struct Register(Vec<(Span, Value)>);
+/// At which numbers a register or a slot of the frame is taken: a bit for each.
+struct Register(Vec<u64>);
 
 impl Register {
+    fn of(numbers: u32) -> Register {
+        Register(vec![0; numbers as usize / 64 + 1])
+    }
+
     fn is_free(&self, spans: &[Span]) -> bool {
-        let mut from = 0;
-        spans.iter().all(|(start, end)| {
-            from += self.0[from..].partition_point(|((_, last), _)| last < start);
-            self.0.get(from).is_none_or(|((first, _), _)| first > end)
+        spans.iter().all(|span| {
+            let (first, last, masks) = words(*span);
+            if first == last {
+                return self.0[first] & masks.0 & masks.1 == 0;
+            }
+            let is_free = |word: &u64| *word == 0;
+            self.0[first] & masks.0 == 0 && self.0[first + 1..last].iter().all(is_free) && self.0[last] & masks.1 == 0
         })
     }
 
-    fn hold(&mut self, v: Value, spans: &[Span]) {
-        if let [span] = spans {
-            let at = self.0.partition_point(|(other, _)| other < span);
-            return self.0.insert(at, (*span, v));
+    fn hold(&mut self, spans: &[Span]) {
+        for span in spans {
+            let (first, last, masks) = words(*span);
+            if first == last {
+                self.0[first] |= masks.0 & masks.1;
+                continue;
+            }
+            self.0[first] |= masks.0;
+            self.0[first + 1..last].fill(u64::MAX);
+            self.0[last] |= masks.1;
         }
-        self.0.extend(spans.iter().map(|span| (*span, v)));
-        // Two runs, each in order.
-        self.0.sort_by_key(|(span, _)| *span);
     }
 
-    /// The value that is in it before and after an instruction.
-    fn across(&self, number: u32) -> Option<Value> {
-        let at = self.0.partition_point(|((start, _), _)| *start < number);
-        let ((_, end), v) = self.0.get(at.checked_sub(1)?)?;
-        (*end > number).then_some(*v)
+    fn is_used(&self) -> bool {
+        self.0.iter().any(|word| *word != 0)
     }
+}
+
+/// The words with the first and the last bit of a span, and which bits of these may be inside.
+fn words((start, end): Span) -> (usize, usize, (u64, u64)) {
+    (start as usize / 64, end as usize / 64, (u64::MAX << (start % 64), u64::MAX >> (63 - end % 64)))
 }
 
 struct Allocator<'a> {
@@ -101,13 +114,13 @@ pub(super) fn allocate(func: &Function, plan: &Plan) -> Places {
     let needs_place = |v: &Value| plan.kind(*v) == Kind::Placed && plan.webs.leader(*v) == *v;
     let mut order: Vec<(f32, Value)> = func.dfg.values().filter(needs_place).map(|v| (worth(plan, v), v)).collect();
     order.sort_by(|(a, v), (b, w)| b.total_cmp(a).then(v.cmp(w)));
-    let registers = || std::array::from_fn(|_| Register::default());
+    let registers = || std::array::from_fn(|_| Register::of(plan.end));
     let places = vec![None; func.dfg.num_values()];
     let mut allocator = Allocator { plan, gprs: registers(), xmms: registers(), places };
     for (_, v) in &order {
         allocator.place(*v, func.dfg.value_type(*v) == types::F64);
     }
-    allocator.finish(order.into_iter().map(|(_, v)| v))
+    allocator.finish(order.iter().map(|(_, v)| *v))
 }
 
 /// What a value in a register is worth for each number that it has it for. Nobody else wants those of exits.
@@ -125,7 +138,7 @@ impl Allocator<'_> {
             let wanted = friend.and_then(|place| if let Place::Xmm(r) = place { Some(r) } else { None });
             let free = wanted.into_iter().chain(0..XMMS).find(|r| self.xmms[*r as usize].is_free(spans));
             if let Some(register) = free {
-                self.xmms[register as usize].hold(v, spans);
+                self.xmms[register as usize].hold(spans);
                 self.places[index(v)] = Some(Place::Xmm(register));
             }
             return;
@@ -136,40 +149,57 @@ impl Allocator<'_> {
         let (first, then): (&[u8], &[u8]) = if crosses { (&PRESERVED, &VOLATILE) } else { (&VOLATILE, &PRESERVED) };
         let all = wanted.into_iter().chain(first.iter().chain(then).copied());
         if let Some(register) = all.into_iter().find(|r| self.gprs[*r as usize].is_free(spans)) {
-            self.gprs[register as usize].hold(v, spans);
+            self.gprs[register as usize].hold(spans);
             self.places[index(v)] = Some(Place::Gpr(register));
         }
     }
 
-    /// Whether a call in the midst of code is inside.
-    fn crosses_call(&self, spans: &[Span]) -> bool {
-        let is_across = |(start, end): &Span| {
-            let first = self.plan.calls.partition_point(|(number, _)| number < start);
-            self.plan.calls[first..].iter().take_while(|(number, _)| number < end).any(|(_, is_cold)| !is_cold)
-        };
-        spans.iter().any(is_across)
+    /// The calls inside of a span, by their places in the plan.
+    fn calls_in(&self, (start, end): Span) -> Range<usize> {
+        let calls = &self.plan.calls;
+        let first = calls.partition_point(|(number, _)| *number <= start);
+        first..first + calls[first..].iter().take_while(|(number, _)| *number < end).count()
     }
 
-    /// The values that calls would destroy.
-    fn alive_across(&self) -> (Vec<(u32, std::ops::Range<usize>)>, Vec<Value>) {
-        let (mut calls, mut alive) = (Vec::new(), Vec::new());
-        for (number, _) in &self.plan.calls {
-            let first = alive.len();
-            alive.extend(VOLATILE.iter().filter_map(|r| self.gprs[*r as usize].across(*number)));
-            alive.extend(self.xmms.iter().filter_map(|register| register.across(*number)));
-            calls.push((*number, first..alive.len()));
+    /// Whether a call in the midst of code is inside.
+    fn crosses_call(&self, spans: &[Span]) -> bool {
+        let is_hot = |(_, is_cold): &(u32, bool)| !is_cold;
+        spans.iter().any(|span| self.plan.calls[self.calls_in(*span)].iter().any(is_hot))
+    }
+
+    /// The values of leaders that calls would destroy: for each call a range of the list, in the order of their registers.
+    fn alive_across(&self, leaders: impl Iterator<Item = Value>) -> (Vec<(u32, Range<usize>)>, Vec<Value>) {
+        let mut found: Vec<(usize, usize, Value)> = Vec::new();
+        for v in leaders {
+            let register = match self.places[index(v)] {
+                Some(Place::Gpr(r)) => VOLATILE.iter().position(|volatile| *volatile == r),
+                Some(Place::Xmm(r)) => Some(VOLATILE.len() + r as usize),
+                Some(Place::Slot(_) | Place::Out(_)) | None => None,
+            };
+            let Some(register) = register else { continue };
+            for span in self.plan.webs.spans(v) {
+                found.extend(self.calls_in(*span).map(|call| (call, register, v)));
+            }
         }
-        (calls, alive)
+        found.sort_unstable();
+        let mut rest = &found[..];
+        let calls = self.plan.calls.iter().enumerate().map(|(n, (number, _))| {
+            let first = found.len() - rest.len();
+            let count = rest.iter().take_while(|(call, ..)| *call == n).count();
+            rest = &rest[count..];
+            (*number, first..first + count)
+        });
+        (calls.collect(), found.iter().map(|(_, _, v)| *v).collect())
     }
 
     /// Gives slots of the frame to what has no register, and to what must be saved. Lives that do not overlap share them.
-    fn finish(mut self, leaders: impl Iterator<Item = Value>) -> Places {
-        let (calls, alive) = self.alive_across();
+    fn finish(mut self, leaders: impl Iterator<Item = Value> + Clone) -> Places {
+        let (calls, alive) = self.alive_across(leaders.clone());
         let mut saves = vec![None; self.places.len()];
         for v in &alive {
             saves[index(*v)] = Some(0);
         }
-        let preserved: Vec<u8> = PRESERVED.into_iter().filter(|r| !self.gprs[*r as usize].0.is_empty()).collect();
+        let preserved: Vec<u8> = PRESERVED.into_iter().filter(|r| self.gprs[*r as usize].is_used()).collect();
         let first = preserved.len() as i32;
         let mut slots: Vec<Register> = Vec::new();
         for v in leaders {
@@ -179,10 +209,10 @@ impl Allocator<'_> {
             }
             let spans = self.plan.webs.spans(v);
             let n = slots.iter().position(|slot| slot.is_free(spans)).unwrap_or_else(|| {
-                slots.push(Register::default());
+                slots.push(Register::of(self.plan.end));
                 slots.len() - 1
             });
-            slots[n].hold(v, spans);
+            slots[n].hold(spans);
             let slot = -8 * (first + n as i32 + 1);
             if needs_slot {
                 self.places[index(v)] = Some(Place::Slot(slot));

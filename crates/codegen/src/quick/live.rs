@@ -55,22 +55,72 @@ pub(super) struct Home {
     pub(super) number: u32,
 }
 
+/// Blocks in a row of the order, each but the first with the one in front of it for its only predecessor, as the guards of a path
+/// make them. A value that is alive in one of them and made further up is alive in between: there is nothing to follow.
+struct Runs {
+    /// By place in the order: the run of the block.
+    of: Vec<u32>,
+    /// By run: its first number.
+    starts: Vec<u32>,
+    /// The ends of blocks from which control comes to the beginning of a run, for each run those in a row: the run of such a
+    /// block, and its last number.
+    from: Vec<(u32, u32)>,
+    /// By run: where its row begins. It ends where the next one begins.
+    rows: Vec<u32>,
+}
+
+impl Runs {
+    fn of(blocks: &Blocks, bounds: &[Span]) -> Runs {
+        let mut runs =
+            Runs { of: Vec::with_capacity(bounds.len()), starts: Vec::new(), from: Vec::new(), rows: Vec::new() };
+        let mut before = None;
+        for (block, (start, _)) in blocks.order.iter().zip(bounds) {
+            let goes_on = before.is_some_and(|before| blocks.predecessors(*block) == [before]);
+            if !goes_on {
+                runs.starts.push(*start);
+            }
+            runs.of.push(runs.starts.len() as u32 - 1);
+            before = Some(*block);
+        }
+        let mut known = None;
+        for (rank, block) in blocks.order.iter().enumerate() {
+            if known.replace(runs.of[rank]) == Some(runs.of[rank]) {
+                continue;
+            }
+            runs.rows.push(runs.from.len() as u32);
+            // Control cannot come from where it does not come to.
+            let from = blocks.predecessors(*block).iter().filter_map(|from| blocks.rank(*from));
+            runs.from.extend(from.map(|from| (runs.of[from], bounds[from].1)));
+        }
+        runs.rows.push(runs.from.len() as u32);
+        runs
+    }
+
+    fn predecessors(&self, run: u32) -> &[(u32, u32)] {
+        &self.from[self.rows[run as usize] as usize..self.rows[run as usize + 1] as usize]
+    }
+}
+
 /// Follows each value from its uses back to where it is made. `blocks` have the numbers in `bounds`, by their places in the order.
 pub(super) fn find(blocks: &Blocks, bounds: &[Span], homes: &[Home], uses: &[Use]) -> Spans {
     let by_value = sorted(uses, homes.len());
-    let mut spans = Spans::default();
-    let mut finder =
-        Finder { blocks, bounds, alive: vec![Alive::default(); bounds.len()], found: Vec::new(), todo: Vec::new() };
+    let mut spans = Spans { all: Vec::with_capacity(homes.len()), first: Vec::with_capacity(homes.len() + 1) };
+    let runs = Runs::of(blocks, bounds);
+    let alive = vec![Alive::default(); runs.starts.len()];
+    let mut finder = Finder { runs: &runs, alive, found: Vec::new(), todo: Vec::new() };
     let mut rest = &by_value[..];
     for (n, home) in (0..).zip(homes) {
         spans.first.push(spans.all.len() as u32);
         let count = rest.iter().take_while(|one| one.value == Value::from_u32(n)).count();
         let (own, others) = rest.split_at(count);
         rest = others;
+        let run = runs.of[home.rank as usize];
         match own.iter().map(|one| one.number).max() {
-            // Most are used where they are made.
-            Some(last) if own.iter().all(|one| one.rank == home.rank) => spans.all.push((home.number, last)),
-            Some(_) => finder.follow(*home, own, &mut spans.all),
+            // Most are used in the run where they are made.
+            Some(last) if own.iter().all(|one| runs.of[one.rank as usize] == run) => {
+                spans.all.push((home.number, last))
+            }
+            Some(_) => finder.follow(run, home.number, own, &mut spans.all),
             None => {}
         }
     }
@@ -96,39 +146,39 @@ fn sorted(uses: &[Use], values: usize) -> Vec<Use> {
     sorted
 }
 
-/// What is known of one value in one block.
+/// What is known of one value in one run.
 #[derive(Clone, Copy, Debug, Default)]
 struct Alive {
     /// The last number where it is alive; 0 for nowhere.
     end: u32,
-    /// Whether it comes in from other blocks.
+    /// Whether it comes in from other runs.
     comes_in: bool,
 }
 
 struct Finder<'a> {
-    blocks: &'a Blocks,
-    bounds: &'a [Span],
-    /// By place in the order; as by default between one value and the next.
+    runs: &'a Runs,
+    /// By run; as by default between one value and the next.
     alive: Vec<Alive>,
-    /// The blocks where the value is alive.
+    /// The runs where the value is alive.
     found: Vec<u32>,
-    /// Blocks at whose ends it is.
-    todo: Vec<u32>,
+    /// Runs in which it is alive up to a number.
+    todo: Vec<(u32, u32)>,
 }
 
 impl Finder<'_> {
-    fn follow(&mut self, home: Home, uses: &[Use], spans: &mut Vec<Span>) {
+    /// Finds the spans of a value that is made in the run `home` with a number.
+    fn follow(&mut self, home: u32, made: u32, uses: &[Use], spans: &mut Vec<Span>) {
         for Use { rank, number, .. } in uses {
-            self.reach(home, *rank, *number);
+            self.reach(home, self.runs.of[*rank as usize], *number);
         }
-        while let Some(rank) = self.todo.pop() {
-            self.reach(home, rank, self.bounds[rank as usize].1);
+        while let Some((run, number)) = self.todo.pop() {
+            self.reach(home, run, number);
         }
         self.found.sort_unstable();
         let first = spans.len();
-        for rank in self.found.drain(..) {
-            let Alive { end, comes_in } = std::mem::take(&mut self.alive[rank as usize]);
-            let start = if comes_in { self.bounds[rank as usize].0 } else { home.number };
+        for run in self.found.drain(..) {
+            let Alive { end, comes_in } = std::mem::take(&mut self.alive[run as usize]);
+            let start = if comes_in { self.runs.starts[run as usize] } else { made };
             match spans[first..].last_mut() {
                 Some(last) if last.1 + 1 == start => last.1 = end,
                 Some(_) | None => spans.push((start, end)),
@@ -136,17 +186,15 @@ impl Finder<'_> {
         }
     }
 
-    /// The value is alive in a block up to a number: from where it is made there, or from where control comes.
-    fn reach(&mut self, home: Home, rank: u32, end: u32) {
-        let alive = &mut self.alive[rank as usize];
+    /// The value is alive in a run up to a number: from where it is made there, or from where control comes.
+    fn reach(&mut self, home: u32, run: u32, end: u32) {
+        let alive = &mut self.alive[run as usize];
         if alive.end == 0 {
-            self.found.push(rank);
+            self.found.push(run);
         }
         alive.end = alive.end.max(end);
-        if rank != home.rank && !std::mem::replace(&mut alive.comes_in, true) {
-            let from = self.blocks.predecessors(self.blocks.order[rank as usize]).iter();
-            // Control cannot come from where it does not come to.
-            self.todo.extend(from.filter_map(|from| self.blocks.rank(*from).map(|rank| rank as u32)));
+        if run != home && !std::mem::replace(&mut alive.comes_in, true) {
+            self.todo.extend_from_slice(self.runs.predecessors(run));
         }
     }
 }

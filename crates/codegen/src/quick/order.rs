@@ -2,7 +2,7 @@
 //!
 //! Blocks of a header stand together, and cold blocks behind all others.
 
-use cranelift_codegen::ir::{Block, Function};
+use cranelift_codegen::ir::{Block, BlockCall, Function, Inst, InstructionData};
 
 /// The blocks that can be reached.
 pub(super) struct Blocks {
@@ -18,12 +18,20 @@ pub(super) struct Blocks {
     pub(super) depths: Vec<i32>,
 }
 
+/// The ways that an instruction may go on, if it is a jump.
+#[inline]
+pub(super) fn ways(func: &Function, inst: Inst) -> &[BlockCall] {
+    match &func.dfg.insts[inst] {
+        InstructionData::Jump { destination, .. } => std::slice::from_ref(destination),
+        InstructionData::Brif { blocks, .. } => blocks,
+        InstructionData::BranchTable { table, .. } => func.dfg.jump_tables[*table].all_branches(),
+        _ => &[],
+    }
+}
+
 fn successors(func: &Function, block: Block) -> impl Iterator<Item = Block> + '_ {
-    let last = func.layout.last_inst(block);
-    let branches = last.map_or(&[][..], |last| {
-        func.dfg.insts[last].branch_destination(&func.dfg.jump_tables, &func.dfg.exception_tables)
-    });
-    branches.iter().map(|call| call.block(&func.dfg.value_lists))
+    let ways = func.layout.last_inst(block).map_or(&[][..], |last| ways(func, last));
+    ways.iter().map(|call| call.block(&func.dfg.value_lists))
 }
 
 impl Blocks {

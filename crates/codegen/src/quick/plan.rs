@@ -18,7 +18,7 @@ use cranelift_codegen::ir::condcodes::{FloatCC, IntCC};
 use cranelift_codegen::ir::{Block, Function, Inst, InstructionData, Opcode, Type, Value, ValueDef, types};
 
 use super::live::{self, Home, Span, Use};
-use super::order::Blocks;
+use super::order::{Blocks, ways};
 use super::{Unknown, webs};
 
 /// What becomes of a value.
@@ -66,6 +66,8 @@ pub(super) struct Plan {
     pub(super) webs: webs::Webs,
     /// Where cold blocks begin, behind all others.
     pub(super) cold: u32,
+    /// The number behind all others.
+    pub(super) end: u32,
     /// The numbers of the calls, in ascending order, with whether they are in cold blocks.
     pub(super) calls: Vec<(u32, bool)>,
     /// By instruction: its number.
@@ -85,7 +87,8 @@ impl Plan {
         let webs = webs::join(spans, &mut traits, pairs);
         let is_cold = |block: &&Block| func.layout.is_cold(**block);
         let cold = blocks.order.iter().zip(&bounds).find(|(block, _)| is_cold(block)).map(|(_, bounds)| bounds.0);
-        Ok(Plan { code_order: blocks.order, kinds, traits, webs, cold: cold.unwrap_or(u32::MAX), calls, numbers })
+        let (cold, end) = (cold.unwrap_or(u32::MAX), bounds.last().map_or(0, |(_, last)| last + 1));
+        Ok(Plan { code_order: blocks.order, kinds, traits, webs, cold, end, calls, numbers })
     }
 
     pub(super) fn kind(&self, v: Value) -> Kind {
@@ -152,9 +155,7 @@ impl<'a> Planner<'a> {
             n += 2;
             for inst in self.func.layout.block_insts(*block) {
                 self.numbers[inst.as_u32() as usize] = n;
-                for v in self.func.dfg.inst_values(inst) {
-                    self.uses[index(v)] += 1;
-                }
+                self.count_uses(inst);
                 for result in self.func.dfg.inst_results(inst) {
                     self.homes[index(*result)] = Home { rank, number: n + 1 };
                 }
@@ -164,6 +165,18 @@ impl<'a> Planner<'a> {
                 n += 2;
             }
             self.bounds.push((start, n - 1));
+        }
+    }
+
+    fn count_uses(&mut self, inst: Inst) {
+        let dfg = &self.func.dfg;
+        for v in dfg.inst_args(inst) {
+            self.uses[index(*v)] += 1;
+        }
+        for v in
+            ways(self.func, inst).iter().flat_map(|call| call.args(&dfg.value_lists)).filter_map(|arg| arg.as_value())
+        {
+            self.uses[index(v)] += 1;
         }
     }
 
@@ -208,16 +221,17 @@ impl<'a> Planner<'a> {
         if let Some((address, offset)) = address_of(&dfg.insts[inst]) {
             self.defer_address(address, offset, block);
         }
-        for v in dfg.inst_values(inst) {
-            self.use_of(v, number, block, weight);
+        for v in dfg.inst_args(inst) {
+            self.use_of(*v, number, block, weight);
         }
         if let Some((operand, result)) = dfg.inst_args(inst).first().zip(results.first()) {
             self.traits[index(*result)].friend = Some(*operand);
         }
-        for call in dfg.insts[inst].branch_destination(&dfg.jump_tables, &dfg.exception_tables) {
+        for call in ways(self.func, inst) {
             let params = dfg.block_params(call.block(&dfg.value_lists));
             for (param, arg) in params.iter().zip(call.args(&dfg.value_lists)) {
                 let arg = arg.as_value().ok_or_else(|| Unknown::new(arg))?;
+                self.use_of(arg, number, block, weight);
                 self.pairs.push(webs::Pair { param: *param, arg, weight });
             }
         }

@@ -12,7 +12,7 @@
 //! The properties of sunk tables are handed over in *spare* slots, above all that the tree has.
 
 use perilune_runtime::heap::MAX_INLINE_SLOTS;
-use perilune_trace::ir::{HeaderId, Op, Recipe, Ref, SnapId, Tree, Ty};
+use perilune_trace::ir::{HeaderId, Inputs, Op, Recipe, Ref, SnapId, Tree, Ty};
 use perilune_trace::opt::sink::MAX_FIELDS;
 
 /// What the caller puts into a slot's place after an exit.
@@ -83,20 +83,21 @@ pub(crate) fn is_sunk(tree: &Tree, value: Ref) -> bool {
     tree.inst(value).op == Op::Sunk
 }
 
-/// What the caller puts into places after the code has left through a snapshot. Spare slots begin at `spare`.
+/// What the caller puts into places after the code has left through a snapshot. Spare slots begin at `spare`; `inputs` are the
+/// tree's.
 #[must_use]
-pub fn exit_writes(tree: &Tree, snap: SnapId, spare: u32) -> Vec<SlotWrite> {
+pub fn exit_writes(tree: &Tree, inputs: &Inputs, snap: SnapId, spare: u32) -> Vec<SlotWrite> {
     let snapshot = tree.snapshot(snap);
-    let header = tree.header_of(snapshot.segment);
+    let header = inputs.header_of(snapshot.segment);
     let written = snapshot.slots.iter().map(|slot| (slot.slot, slot.value));
-    let carried = carried_inputs(tree, snap).into_iter().map(|input| (tree.inst(input).aux, input));
+    let carried = carried_inputs(tree, inputs, snap).map(|input| (tree.inst(input).aux, input));
     written
         .chain(carried)
         .chain(spare_values(tree, snap, spare))
         // A number whose tag only the code knows is stored by it.
         .filter(|(_, value)| tree.ty(*value) != Ty::Num && !is_sunk(tree, *value))
         .map(|(slot, value)| SlotWrite { slot, ty: tree.ty(value), payload: constant(tree, value) })
-        .filter(|write| write.payload.is_some() || !has_tag(tree, header, write.slot, write.ty))
+        .filter(|write| write.payload.is_some() || !has_tag(tree, inputs, header, write.slot, write.ty))
         .collect()
 }
 
@@ -107,31 +108,26 @@ pub(crate) fn constant(tree: &Tree, value: Ref) -> Option<u64> {
 }
 
 /// The inputs of the path's header that have come in by a register, and have no other value since.
-pub(crate) fn carried_inputs(tree: &Tree, snap: SnapId) -> Vec<Ref> {
+pub(crate) fn carried_inputs<'a>(tree: &'a Tree, inputs: &'a Inputs, snap: SnapId) -> impl Iterator<Item = Ref> + 'a {
     let snapshot = tree.snapshot(snap);
-    if snapshot.calls_out {
-        return Vec::new();
-    }
-    let header = tree.header(tree.header_of(snapshot.segment));
-    if header.stale.is_empty() {
-        return Vec::new();
-    }
-    let is_carried = |slot: u32| {
-        let is_named = || snapshot.slots.iter().any(|named| named.slot == slot) || snapshot.in_place.contains(&slot);
-        header.stale.binary_search(&slot).is_ok() && snapshot.live.binary_search(&slot).is_ok() && !is_named()
+    let header = inputs.header_of(snapshot.segment);
+    let stale = if snapshot.calls_out { &[][..] } else { &tree.header(header).stale };
+    let is_carried = |slot: &&u32| {
+        let is_named = || snapshot.slots.iter().any(|named| named.slot == **slot) || snapshot.in_place.contains(slot);
+        snapshot.live.binary_search(slot).is_ok() && !is_named()
     };
-    header.inputs.iter().copied().filter(|input| is_carried(tree.inst(*input).aux)).collect()
+    stale.iter().filter(is_carried).filter_map(move |slot| inputs.input(header, *slot))
 }
 
 /// Whether the place of a slot has the tag of a type already, on the path from a header: it has an input of the type there.
-pub(crate) fn has_tag(tree: &Tree, header: HeaderId, slot: u32, ty: Ty) -> bool {
-    tree.header(header).untagged.binary_search(&slot).is_err()
-        && tree.input(header, slot).is_some_and(|input| tree.ty(input) == ty)
+pub(crate) fn has_tag(tree: &Tree, inputs: &Inputs, header: HeaderId, slot: u32, ty: Ty) -> bool {
+    inputs.input(header, slot).is_some_and(|input| tree.ty(input) == ty)
+        && tree.header(header).untagged.binary_search(&slot).is_err()
 }
 
 #[cfg(test)]
 mod tests {
-    use perilune_trace::ir::{HeaderId, SnapId, Tree, Ty};
+    use perilune_trace::ir::{HeaderId, Inputs, SnapId, Tree, Ty};
     use perilune_trace::opt;
 
     use super::{SlotWrite, entry_types, exit_writes};
@@ -163,6 +159,6 @@ snap 2 guard, pc 1, slots #1=%2
     fn tags_that_are_right_are_not_written() {
         let expected =
             [SlotWrite { slot: 3, ty: Ty::Float, payload: None }, SlotWrite { slot: 4, ty: Ty::Int, payload: Some(7) }];
-        assert_eq!(exit_writes(&tree(), SnapId(1), 9), expected);
+        assert_eq!(exit_writes(&tree(), &Inputs::of(&tree()), SnapId(1), 9), expected);
     }
 }

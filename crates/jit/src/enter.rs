@@ -9,7 +9,7 @@ use perilune_codegen::{
     exit_tables, exit_writes, spare_slots,
 };
 use perilune_runtime::value::Value;
-use perilune_trace::ir::{HeaderId, SnapId, Tree};
+use perilune_trace::ir::{HeaderId, Inputs, SnapId, Tree};
 use perilune_vm::Vm;
 use perilune_vm::compiled::{self, FrameImage, SlotImage, TableImage, Unwound};
 use perilune_vm::frame;
@@ -62,9 +62,10 @@ impl Exits {
     pub fn of(at: usize, tree: &Tree, slots: u32) -> Pin<Box<Exits>> {
         let spare = slots + 1;
         let ids = (0..).map(SnapId);
+        let inputs = Inputs::of(tree);
         let exits = tree.snapshots.iter().zip(ids).map(|(snapshot, id)| Exit {
             pc: snapshot.pc,
-            writes: exit_writes(tree, id, spare)
+            writes: exit_writes(tree, &inputs, id, spare)
                 .into_iter()
                 .map(|write| SlotImage { slot: write.slot, tag: write.ty as u8, payload: write.payload })
                 .collect(),

@@ -31,7 +31,7 @@ use std::process::Command;
 use std::sync::Mutex;
 
 use perilune_trace::eval::{self, Model, Outcome};
-use perilune_trace::ir::{End, HeaderId, Op, Segment, Tree, Ty};
+use perilune_trace::ir::{End, HeaderId, Inputs, Op, Segment, Tree, Ty};
 use perilune_trace::opt::PASSES;
 use perilune_trace::verify::verify;
 
@@ -222,7 +222,7 @@ fn differences(
             if result & !i64::from(crate::AHEAD) != i64::from(snap.0) {
                 wrong.push(format!("left through {result} instead of {}", snap.0));
             }
-            image.complete(&exit_writes(tree, snap, SPARE), tree.snapshot(snap).fuel);
+            image.complete(&exit_writes(tree, &Inputs::of(tree), snap, SPARE), tree.snapshot(snap).fuel);
             image.make_tables(&exit_tables(tree, snap, SPARE));
             let snapshot = tree.snapshot(snap);
             snapshot.live.iter().copied().chain(snapshot.slots.iter().map(|slot| slot.slot)).collect()

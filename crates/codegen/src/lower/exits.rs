@@ -111,8 +111,7 @@ impl Lowering<'_, '_, '_> {
     /// What only the code knows of the state of a snapshot. The caller does the rest: see [`handover`].
     fn payloads_of(&self, snap: SnapId) -> Vec<Payload> {
         let written = self.tree.snapshot(snap).slots.iter().map(|slot| Payload { value: slot.value, slot: slot.slot });
-        let carried = handover::carried_inputs(self.tree, snap)
-            .into_iter()
+        let carried = handover::carried_inputs(self.tree, &self.inputs, snap)
             .map(|input| Payload { value: input, slot: self.tree.inst(input).aux });
         let spare =
             handover::spare_values(self.tree, snap, self.env.spare).map(|(slot, value)| Payload { value, slot });
@@ -146,12 +145,13 @@ impl Lowering<'_, '_, '_> {
 
     /// Puts the state of a snapshot into memory, and pays the path's fuel.
     pub(super) fn materialize(&mut self, snap: SnapId) {
-        let header = self.tree.header_of(self.tree.snapshot(snap).segment);
+        let header = self.inputs.header_of(self.tree.snapshot(snap).segment);
         let base = self.base();
         for slot in &self.tree.snapshot(snap).slots {
             self.store_slot(header, slot.slot, slot.value, base);
         }
-        for input in handover::carried_inputs(self.tree, snap) {
+        let carried: Vec<Ref> = handover::carried_inputs(self.tree, &self.inputs, snap).collect();
+        for input in carried {
             self.store_slot(header, self.tree.inst(input).aux, input, base);
         }
         self.pay(-i64::from(self.tree.snapshot(snap).fuel));

@@ -355,7 +355,7 @@ impl Lowering<'_, '_, '_> {
         let segment = self.tree.segment(id);
         let snap = segment.end_snap.unwrap_or(SnapId(0));
         let written = &self.tree.snapshot(snap).slots;
-        let from = self.tree.header_of(id);
+        let from = self.inputs.header_of(id);
         let mut args = Vec::new();
         for input in &self.tree.header(to).inputs {
             let inst = self.tree.inst(*input);
@@ -378,7 +378,7 @@ impl Lowering<'_, '_, '_> {
         }
         let live = &self.tree.header(to).live;
         for slot in live {
-            if self.tree.input(to, *slot).is_none()
+            if self.inputs.input(to, *slot).is_none()
                 && let Some(value) = self.carried(segment.calls_out, written, from, *slot)
             {
                 let base = self.base();
@@ -394,7 +394,7 @@ impl Lowering<'_, '_, '_> {
             return Some(written.value);
         }
         // A call out has had all slots in their places, and may have changed them there.
-        if calls_out { None } else { self.tree.input(from, slot) }
+        if calls_out { None } else { self.inputs.input(from, slot) }
     }
 
     /// Goes on only if `holds`; otherwise leaves through a snapshot.

@@ -54,7 +54,7 @@ use cranelift_codegen::ir::{
 };
 use cranelift_codegen::isa::{CallConv, TargetFrontendConfig};
 use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext, Variable};
-use perilune_trace::ir::{End, Format, HeaderId, Inst, Op, Ref, SegmentId, SnapId, Start, Tree, Ty};
+use perilune_trace::ir::{End, Format, HeaderId, Inputs, Inst, Op, Ref, SegmentId, SnapId, Start, Tree, Ty};
 
 use crate::layout::Environment;
 use meter::Meter;
@@ -116,6 +116,7 @@ enum Place {
 
 struct Lowering<'a, 'b, 'f> {
     tree: &'a Tree,
+    inputs: Inputs,
     env: &'a Environment,
     b: &'b mut FunctionBuilder<'f>,
     call_conv: CallConv,
@@ -185,6 +186,7 @@ impl<'a, 'b, 'f> Lowering<'a, 'b, 'f> {
         }
         Lowering {
             tree,
+            inputs: Inputs::of(tree),
             env,
             b,
             call_conv,
@@ -402,7 +404,7 @@ impl<'a, 'b, 'f> Lowering<'a, 'b, 'f> {
     /// input of this type there.
     fn store_slot(&mut self, header: HeaderId, slot: u32, r: Ref, base: Value) {
         let ty = self.tree.ty(r);
-        if !crate::handover::has_tag(self.tree, header, slot, ty) {
+        if !crate::handover::has_tag(self.tree, &self.inputs, header, slot, ty) {
             return self.store_value(r, base, Self::slot_offset(slot));
         }
         if !ty.is_primitive() {

@@ -1,12 +1,14 @@
 //! The data of a trace tree: types, instructions, snapshots, segments.
 
 mod helper;
+mod inputs;
 mod inst;
 mod parse;
 mod text;
 mod tree;
 
 pub use helper::{Arg, Effects, Helper, KeyUse, Returns};
+pub use inputs::Inputs;
 pub use inst::{Class, Field, Format, Inst, Op, Ref, ResultType, Ty};
 pub use parse::ParseError;
 pub use tree::{

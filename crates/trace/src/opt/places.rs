@@ -11,34 +11,32 @@
 //! there has written the slot, or started where the place was stale already. A tag is right if the segment started at a
 //! header with an input of the same type, whose tag was right; nothing is said of places that helpers and calls write.
 
-use crate::ir::{Effects, End, HeaderId, Op, Ref, SegmentId, Tree};
+use crate::ir::{Effects, End, HeaderId, Inputs, Op, SegmentId, SnapSlot, Tree};
 
 /// Fills [`crate::ir::Header::stale`] and [`crate::ir::Header::untagged`] of all headers.
 pub fn run(tree: &mut Tree) {
-    find_stale(tree);
-    find_untagged(tree);
+    let inputs = Inputs::of(tree);
+    find_stale(tree, &inputs);
+    find_untagged(tree, &inputs);
 }
 
-fn find_stale(tree: &mut Tree) {
+fn find_stale(tree: &mut Tree, inputs: &Inputs) {
     for id in tree.header_ids() {
         // What comes in registers has no place yet.
-        let mut stale = if tree.header(id).is_called { inputs(tree, id) } else { Vec::new() };
+        let mut stale = if tree.header(id).is_called { slots_of(tree, id) } else { Vec::new() };
         stale.sort_unstable();
         tree.headers[id.index()].stale = stale;
     }
-    let ids: Vec<SegmentId> = tree.segment_ids().collect();
     let mut changed = true;
     while changed {
         changed = false;
         changed |= pass_to_alternatives(tree);
-        for id in &ids {
-            let (End::Around(to) | End::Enter(to)) = tree.segment(*id).end else { continue };
-            let inputs: Vec<u32> = tree.header(to).inputs.iter().map(|r| tree.inst(*r).aux).collect();
-            for slot in inputs {
-                if leaves_stale(tree, *id, slot)
-                    && let Err(at) = tree.header(to).stale.binary_search(&slot)
-                {
-                    tree.headers[to.index()].stale.insert(at, slot);
+        for id in tree.segment_ids() {
+            let (End::Around(to) | End::Enter(to)) = tree.segment(id).end else { continue };
+            for n in 0..tree.header(to).inputs.len() {
+                let slot = tree.inst(tree.header(to).inputs[n]).aux;
+                if !is_stale(tree, to, slot) && leaves_stale(tree, inputs, id, slot) {
+                    add(&mut tree.headers[to.index()].stale, slot);
                     changed = true;
                 }
             }
@@ -46,11 +44,12 @@ fn find_stale(tree: &mut Tree) {
     }
 }
 
-fn find_untagged(tree: &mut Tree) {
+fn find_untagged(tree: &mut Tree, inputs: &Inputs) {
+    let written = WrittenElsewhere::of(tree);
     for id in tree.header_ids() {
         let is_called = tree.header(id).is_called;
-        let mut untagged: Vec<u32> =
-            inputs(tree, id).into_iter().filter(|slot| is_called || is_written_elsewhere(tree, *slot)).collect();
+        let mut untagged = slots_of(tree, id);
+        untagged.retain(|slot| is_called || written.has(*slot));
         untagged.sort_unstable();
         tree.headers[id.index()].untagged = untagged;
     }
@@ -59,58 +58,90 @@ fn find_untagged(tree: &mut Tree) {
         changed = false;
         for id in tree.segment_ids() {
             if let End::Around(to) | End::Enter(to) = tree.segment(id).end {
-                changed |= pass_tags(tree, tree.header_of(id), to, Some(id));
+                changed |= pass_tags(tree, inputs, inputs.header_of(id), to, Some(id));
             }
         }
         for id in tree.header_ids() {
             if let Some(to) = tree.header(id).alternative {
-                changed |= pass_tags(tree, id, to, None);
+                changed |= pass_tags(tree, inputs, id, to, None);
             }
         }
     }
 }
 
 /// What is not known of tags at one header is not known at another that a segment leads to.
-fn pass_tags(tree: &mut Tree, from: HeaderId, to: HeaderId, segment: Option<SegmentId>) -> bool {
+fn pass_tags(tree: &mut Tree, inputs: &Inputs, from: HeaderId, to: HeaderId, segment: Option<SegmentId>) -> bool {
     let mut changed = false;
-    for slot in inputs(tree, to) {
-        let ty = |header| tree.input(header, slot).map(|r| tree.ty(r));
-        let is_kept = ty(from) == ty(to) && tree.header(from).untagged.binary_search(&slot).is_err();
+    for n in 0..tree.header(to).inputs.len() {
+        let input = *tree.inst(tree.header(to).inputs[n]);
+        let slot = input.aux;
+        if !has_known_tag(tree, to, slot) {
+            continue;
+        }
+        let ty = inputs.input(from, slot).map(|r| tree.ty(r));
+        let is_kept = ty == Some(input.ty) && has_known_tag(tree, from, slot);
         // What is in no register is loaded from its place, tag and all.
-        let is_loaded = ty(from).is_none() && !segment.is_some_and(|id| writes(tree, id, slot));
-        if !is_kept
-            && !is_loaded
-            && let Err(at) = tree.header(to).untagged.binary_search(&slot)
-        {
-            tree.headers[to.index()].untagged.insert(at, slot);
+        let is_loaded = ty.is_none() && !segment.is_some_and(|id| writes(tree, id, slot));
+        if !is_kept && !is_loaded {
+            add(&mut tree.headers[to.index()].untagged, slot);
             changed = true;
         }
     }
     changed
 }
 
-fn inputs(tree: &Tree, id: HeaderId) -> Vec<u32> {
+/// Adds a slot to a list in ascending order, if it is not there.
+fn add(slots: &mut Vec<u32>, slot: u32) {
+    if let Err(at) = slots.binary_search(&slot) {
+        slots.insert(at, slot);
+    }
+}
+
+fn slots_of(tree: &Tree, id: HeaderId) -> Vec<u32> {
     tree.header(id).inputs.iter().map(|r| tree.inst(*r).aux).collect()
+}
+
+/// The end of a segment as far as it says something of a slot, if the segment has an end.
+fn written(tree: &Tree, id: SegmentId, slot: u32) -> Option<Option<&SnapSlot>> {
+    let snap = tree.segment(id).end_snap?;
+    Some(tree.snapshot(snap).slots.iter().find(|written| written.slot == slot))
 }
 
 /// Whether the end of a segment has a value for a slot.
 fn writes(tree: &Tree, id: SegmentId, slot: u32) -> bool {
-    let snap = tree.segment(id).end_snap;
-    snap.is_none_or(|snap| tree.snapshot(snap).slots.iter().any(|written| written.slot == slot))
+    written(tree, id, slot).is_none_or(|written| written.is_some())
 }
 
-/// Whether the place of a slot is written by anything but exits.
-fn is_written_elsewhere(tree: &Tree, slot: u32) -> bool {
-    tree.insts.iter().any(|inst| match inst.op {
-        Op::CallOut => true,
-        // The function's frame is there.
-        Op::CallFn => inst.aux <= slot,
-        Op::StorePlace => inst.aux == slot,
-        Op::Call if inst.helper().is_some_and(writes_places) => {
-            inst.operands().any(|r: Ref| tree.inst(r).op == Op::PlaceAddr && tree.inst(r).aux <= slot)
+/// The slots whose places are written by anything but exits.
+struct WrittenElsewhere {
+    /// All from this one on.
+    from: u32,
+    /// Some others.
+    slots: Vec<u32>,
+}
+
+impl WrittenElsewhere {
+    fn of(tree: &Tree) -> WrittenElsewhere {
+        let mut written = WrittenElsewhere { from: u32::MAX, slots: Vec::new() };
+        for inst in &tree.insts {
+            match inst.op {
+                Op::CallOut => written.from = 0,
+                // The function's frame is there.
+                Op::CallFn => written.from = written.from.min(inst.aux),
+                Op::StorePlace => written.slots.push(inst.aux),
+                Op::Call if inst.helper().is_some_and(writes_places) => {
+                    let addresses = inst.operands().map(|r| tree.inst(r)).filter(|inst| inst.op == Op::PlaceAddr);
+                    written.from = addresses.map(|inst| inst.aux).fold(written.from, u32::min);
+                }
+                _ => {}
+            }
         }
-        _ => false,
-    })
+        written
+    }
+
+    fn has(&self, slot: u32) -> bool {
+        slot >= self.from || self.slots.contains(&slot)
+    }
 }
 
 fn writes_places(helper: crate::ir::Helper) -> bool {
@@ -123,10 +154,8 @@ fn pass_to_alternatives(tree: &mut Tree) -> bool {
     for id in tree.header_ids() {
         let Some(to) = tree.header(id).alternative else { continue };
         for slot in tree.header(id).stale.clone() {
-            if tree.input(to, slot).is_some()
-                && let Err(at) = tree.header(to).stale.binary_search(&slot)
-            {
-                tree.headers[to.index()].stale.insert(at, slot);
+            if tree.input(to, slot).is_some() && !is_stale(tree, to, slot) {
+                add(&mut tree.headers[to.index()].stale, slot);
                 changed = true;
             }
         }
@@ -135,24 +164,21 @@ fn pass_to_alternatives(tree: &mut Tree) -> bool {
 }
 
 /// Whether the place of a slot may be stale at the end of a segment.
-fn leaves_stale(tree: &Tree, id: SegmentId, slot: u32) -> bool {
-    let segment = tree.segment(id);
-    let from: HeaderId = tree.header_of(id);
-    let Some(snap) = segment.end_snap else { return true };
-    let written = tree.snapshot(snap).slots.iter().find(|written| written.slot == slot);
-    match written {
-        Some(written) => !is_own_input(tree, from, slot, written.value) || is_stale(tree, from, slot),
-        None if segment.calls_out => false,
-        None => is_stale(tree, from, slot),
+fn leaves_stale(tree: &Tree, inputs: &Inputs, id: SegmentId, slot: u32) -> bool {
+    let from = inputs.header_of(id);
+    match written(tree, id, slot) {
+        None => true,
+        Some(Some(written)) => inputs.input(from, slot) != Some(written.value) || is_stale(tree, from, slot),
+        Some(None) => !tree.segment(id).calls_out && is_stale(tree, from, slot),
     }
-}
-
-fn is_own_input(tree: &Tree, header: HeaderId, slot: u32, value: crate::ir::Ref) -> bool {
-    tree.input(header, slot) == Some(value)
 }
 
 fn is_stale(tree: &Tree, header: HeaderId, slot: u32) -> bool {
     tree.header(header).stale.binary_search(&slot).is_ok()
+}
+
+fn has_known_tag(tree: &Tree, header: HeaderId, slot: u32) -> bool {
+    tree.header(header).untagged.binary_search(&slot).is_err()
 }
 
 #[cfg(test)]

@@ -291,9 +291,14 @@ impl Recorder {
         };
         let expected = self.builder.pointer(shape);
         let snap = self.service();
+        // They move along, numbers and all.
+        let known = self.builder.known_props(object, table.shape());
         self.builder.call(Helper::AddProp, &[object, expected, value], Ty::Void, Some(snap));
         self.builder.assume(Field::Shape, object, expected);
         let slots = self.load(Field::Slots, object);
+        for (n, known) in known {
+            self.builder.assume_prop(slots, n, shape, known);
+        }
         self.builder.assume_prop(slots, slot, shape, value);
         self.allocated = true;
         Ok(())

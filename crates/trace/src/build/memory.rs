@@ -49,6 +49,15 @@ impl Memory {
         self.known.push((place, value));
     }
 
+    /// The known properties of a table of a shape, by its slots.
+    pub(super) fn props(&self, slots: Ref, shape: u64) -> Vec<(u32, Ref)> {
+        let prop = |(place, value): &(Place, Ref)| match place.class {
+            Class::Prop(n, of) if place.base == slots && of == shape => Some((n, *value)),
+            _ => None,
+        };
+        self.known.iter().filter_map(prop).collect()
+    }
+
     /// A compiled function has run.
     pub(super) fn called(&mut self) {
         self.known.retain(|(place, _)| place.class.outlives_calls());

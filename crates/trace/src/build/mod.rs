@@ -640,6 +640,17 @@ impl Builder {
         self.push(inst)
     }
 
+    /// What is known of the properties of an object that has a shape: their numbers and values.
+    #[must_use]
+    pub fn known_props(&self, object: Ref, shape: u64) -> Vec<(u32, Ref)> {
+        let load = Inst {
+            args: [object, Ref::NONE, Ref::NONE],
+            imm: Field::Slots as u64,
+            ..Inst::new(Op::Load, Field::Slots.ty())
+        };
+        self.memory.known(&load).map_or(Vec::new(), |slots| self.memory.props(slots, shape))
+    }
+
     /// States the value of a property, which the caller has reason to know.
     pub fn assume_prop(&mut self, slots: Ref, n: u32, shape: u64, value: Ref) {
         let inst = Inst {

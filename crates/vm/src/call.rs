@@ -49,9 +49,6 @@ pub(crate) enum Step {
     Switch,
 }
 
-/// Arguments that a `__call` moves for one unit of fuel.
-const MOVES_PER_UNIT: u64 = 4;
-
 /// Results that are wanted: all of them.
 pub(crate) const ALL: i32 = -1;
 
@@ -158,7 +155,7 @@ pub(crate) unsafe fn call_value(vm: *mut Vm, mut func: *mut Value, nresults: i32
                         return Step::Raise;
                     }
                     let moved = (*(*vm).thread).top.offset_from(func) as u64;
-                    if (*vm).charge(1 + moved / MOVES_PER_UNIT).is_err() || (*vm).ensure_stack(1).is_err() {
+                    if (*vm).charge(meta::fuel_of_call(moved)).is_err() || (*vm).ensure_stack(1).is_err() {
                         return Step::Raise;
                     }
                     let th = (*vm).thread;
@@ -457,7 +454,7 @@ pub(crate) unsafe fn tail_call_instruction(vm: *mut Vm, i: Instr) -> Step {
                 return Step::Raise;
             }
             let moved = (*th).top.offset_from(callee) as u64;
-            if (*vm).charge(1 + moved / MOVES_PER_UNIT).is_err() || (*vm).ensure_stack(1).is_err() {
+            if (*vm).charge(meta::fuel_of_call(moved)).is_err() || (*vm).ensure_stack(1).is_err() {
                 return Step::Raise;
             }
             callee = (*th).stack.offset(offset);

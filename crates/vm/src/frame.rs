@@ -60,7 +60,8 @@ pub(crate) unsafe fn extra_arguments(f: *const Frame) -> u16 {
 }
 
 /// Flags for a function that is called through one more `__call`, unless there are too many.
-pub(crate) fn with_extra_argument(flags: u16) -> Option<u16> {
+#[must_use]
+pub fn with_extra_argument(flags: u16) -> Option<u16> {
     (flags >> EXTRA_SHIFT < MAX_EXTRA).then(|| flags + ONE_EXTRA)
 }
 

@@ -61,6 +61,16 @@ pub fn handler(vm: &Vm, meta: TableRef, event: Event) -> Value {
     meta.get_str(vm.event_name(event))
 }
 
+/// Values that a call through `__call` moves for one unit of fuel.
+const MOVES_PER_UNIT: u64 = 4;
+
+/// What a call through `__call` costs beyond the handler's own call: the called value and its arguments, `moved` of them
+/// together, make room for the handler.
+#[must_use]
+pub const fn fuel_of_call(moved: u64) -> u64 {
+    1 + moved / MOVES_PER_UNIT
+}
+
 /// What is called in place of a value that is no function, nil when it cannot be called.
 pub(crate) fn callable(vm: &Vm, v: Value) -> Value {
     let h = metamethod(vm, v, Event::Call);

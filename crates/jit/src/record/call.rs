@@ -7,7 +7,7 @@ use perilune_runtime::value::{Tag, Value};
 use perilune_trace::ir::{Effects, ExitKind, Field, Helper, Op as Ir, Ref, Ty};
 use perilune_vm::control::Control;
 use perilune_vm::frame;
-use perilune_vm::meta::Event;
+use perilune_vm::meta::{self, Event};
 use perilune_vm::native::Intrinsic;
 
 use super::state::Active;
@@ -63,8 +63,42 @@ impl Recorder {
                 }
                 Ok(())
             }
+            Tag::Table => self.call_table(view, function, seen, (func, nargs, nresults)),
             _ => Err(Abort::Callee),
         }
+    }
+
+    /// A call of a table with a Lua function for its handler: that one takes its place, and gets it for its first argument.
+    fn call_table(&mut self, view: &View<'_>, table: Ref, seen: Value, call: (u32, u32, i32)) -> Result<(), Abort> {
+        let (func, nargs, nresults) = call;
+        let (handler, seen) = self.metamethod(view, table, seen, Event::Call)?.ok_or(Abort::Callee)?;
+        if seen.tag != Tag::LuaFn {
+            return Err(Abort::Callee);
+        }
+        let flags = if view.dialect().extra_arguments { frame::with_extra_argument(0) } else { Some(0) };
+        let flags = flags.ok_or(Abort::Callee)?;
+        let mut args = vec![handler, table];
+        for n in 0..nargs {
+            let seen = self.seen(view, func + 1 + n);
+            args.push(self.slot(func + 1 + n, seen)?);
+        }
+        // Whatever leaves in front of the call, or is refused, comes before the values move.
+        let proto = view.proto_of(seen).ok_or(Abort::Callee)?;
+        self.guard_function(handler, seen, proto)?;
+        self.may_enter(view, proto, nargs + 1, flags)?;
+        self.snap();
+        for (n, value) in args.iter().enumerate() {
+            self.put(func + n as u32, *value);
+        }
+        self.fuel += meta::fuel_of_call(u64::from(nargs) + 1) as u32;
+        let return_pc = self.expected;
+        let nargs = nargs + 1;
+        self.follow(
+            view,
+            handler,
+            seen,
+            Callee { func, nargs, nresults, flags, lost: 0, protected: None, handled: false, return_pc },
+        )
     }
 
     /// `pcall` or `xpcall` of a Lua function: goes on in its code. Errors are the interpreter's, which finds the frame of the

@@ -56,6 +56,13 @@ impl View<'_> {
         unsafe { &*self.vm }
     }
 
+    /// The address of the strings of one byte.
+    pub fn one_byte_strings(&self) -> Option<u64> {
+        // SAFETY: as in `vm`; strings that are made move nothing, and nobody collects.
+        let strings = unsafe { compiled::heap(self.vm) }.one_byte_strings()?;
+        Some(strings.expose_provenance() as u64)
+    }
+
     /// The language.
     pub fn dialect(&self) -> &'static Dialect {
         self.vm().dialect()

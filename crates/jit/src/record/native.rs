@@ -163,8 +163,8 @@ impl Recorder {
                 Ok(Some(vec![self.load(Field::StrLen, args.refs[0])]))
             }
             Intrinsic::StringByte => self.byte(view, args),
-            Intrinsic::StringChar if args.len() == 1 && self.ty(args.refs[0]) == Ty::Int => self.char(args),
-            Intrinsic::StringSub => self.sub(args),
+            Intrinsic::StringChar if args.len() == 1 && self.ty(args.refs[0]) == Ty::Int => self.char(view, args),
+            Intrinsic::StringSub => self.sub(view, args),
             Intrinsic::Type if args.len() == 1 => {
                 let name = view.type_name(args.seen[0]).ok_or(Abort::Types)?;
                 Ok(Some(vec![self.constant_of(name)?]))
@@ -335,20 +335,30 @@ impl Recorder {
         Ok(Some(vec![self.builder.value(Ir::LoadByte, &[s, index])]))
     }
 
-    fn char(&mut self, args: &Args) -> Replaced {
+    /// The string of one byte, which is below 256.
+    fn one_byte(&mut self, view: &View<'_>, byte: Ref) -> Result<Option<Ref>, Abort> {
+        let Some(strings) = view.one_byte_strings() else { return Ok(None) };
+        let strings = self.builder.pointer(strings);
+        Ok(Some(self.builder.load_packed(strings, byte, Ty::Str)?))
+    }
+
+    fn char(&mut self, view: &View<'_>, args: &Args) -> Replaced {
         let byte = args.refs[0];
         if !(0..256).contains(&args.seen[0].raw_int()) {
             return Err(Abort::Error);
         }
         let limit = self.builder.int(256);
         self.guard(Ir::Below, &[byte, limit])?;
+        if let Some(made) = self.one_byte(view, byte)? {
+            return Ok(Some(vec![made]));
+        }
         let snap = self.service();
         let made = self.builder.call(Helper::StrChar, &[byte], Ty::Str, Some(snap));
         self.allocated = true;
         Ok(Some(vec![made]))
     }
 
-    fn sub(&mut self, args: &Args) -> Replaced {
+    fn sub(&mut self, view: &View<'_>, args: &Args) -> Replaced {
         let (s, start, end) = match args.refs[..] {
             [s, start] => (s, start, self.builder.int(-1)),
             [s, start, end] => (s, start, end),
@@ -357,10 +367,29 @@ impl Recorder {
         if self.ty(s) != Ty::Str || self.ty(start) != Ty::Int || self.ty(end) != Ty::Int {
             return Ok(None);
         }
+        if start == end
+            && let Some(made) = self.sub_of_one(view, s, start, args)?
+        {
+            return Ok(Some(vec![made]));
+        }
         let snap = self.service();
         let made = self.builder.call(Helper::StrSub, &[s, start, end], Ty::Str, Some(snap));
         self.allocated = true;
         Ok(Some(vec![made]))
+    }
+
+    /// `s:sub(i, i)` where there is such a byte: nothing is made.
+    fn sub_of_one(&mut self, view: &View<'_>, s: Ref, position: Ref, args: &Args) -> Result<Option<Ref>, Abort> {
+        let seen = args.seen[1].raw_int();
+        if !(1..=view.string_len(args.seen[0]) as i64).contains(&seen) {
+            return Ok(None);
+        }
+        let len = self.load(Field::StrLen, s);
+        let one = self.builder.int(1);
+        let index = self.builder.value(Ir::Sub, &[position, one]);
+        self.guard(Ir::Below, &[index, len])?;
+        let byte = self.builder.value(Ir::LoadByte, &[s, index]);
+        self.one_byte(view, byte)
     }
 
     // Tables.

@@ -109,6 +109,16 @@ impl Heap {
         }
     }
 
+    /// The strings of one byte, by the byte, for compiled code to take them from: all are there, and stay where they are.
+    /// `None` if one cannot be had.
+    pub fn one_byte_strings(&mut self) -> Option<*const StrRef> {
+        for byte in 0..=u8::MAX {
+            self.new_str(&[byte]);
+        }
+        // An option of a reference has the reference's layout.
+        self.one_byte.iter().all(Option::is_some).then_some(self.one_byte.as_ptr().cast())
+    }
+
     /// The concatenation of two strings.
     pub fn concat2(&mut self, a: &[u8], b: &[u8]) -> Result<StrRef, OutOfMemory> {
         let len = a.len().checked_add(b.len()).ok_or(OutOfMemory)?;

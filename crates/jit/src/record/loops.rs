@@ -3,7 +3,7 @@
 use perilune_base::num::{Num, for_loop};
 use perilune_bytecode::ops::{Instr, Op};
 use perilune_runtime::value::{Tag, Value};
-use perilune_trace::ir::{Field, Helper, Op as Ir, Ref, Ty};
+use perilune_trace::ir::{ExitKind, Field, Helper, Op as Ir, Ref, Ty};
 use perilune_vm::native::Intrinsic;
 
 use super::Recorder;
@@ -361,7 +361,11 @@ impl Recorder {
         // Key, value and cursor stay in the loop's registers on the stack, where the helper works on them.
         let next = view.peek_next(u32::from(a));
         let Some((key, value)) = next else {
-            self.decide(Ir::Ne, &[answer, expected])?;
+            // Where there is another pair, it is in the variables' places by then, and is not looked for once more.
+            self.bury(base + 4);
+            let snap = self.snapshot(ExitKind::Guard, self.expected);
+            self.builder.keep_in_place(snap, base + 4..base + 4 + u32::from(i.c()));
+            self.builder.guard(Ir::Ne, &[answer, expected], snap)?;
             let zero = self.builder.int(0);
             self.guard(Ir::Eq, &[answer, zero])?;
             self.go_round(view, false);

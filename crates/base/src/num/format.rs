@@ -2,10 +2,11 @@
 //!
 //! All functions append to a byte vector and work in its tail, without buffers of their own. Digits
 //! come from the standard library, whose precise forms (`{:.n}`, `{:.ne}`) round exactly, ties to even,
-//! as glibc does; what is added here is C's layout.
+//! as glibc does, or for floats of usual size from [`digits`](super::digits); what is added here is C's layout.
 
 use std::io::Write;
 
+use super::digits;
 use crate::dialect::table::FloatText;
 
 /// Significant digits that `tostring` shows of a float in most versions (`LUAI_NUMFFORMAT` is `"%.14g"`).
@@ -185,7 +186,7 @@ pub fn format_float(out: &mut Vec<u8>, spec: &Spec, style: FloatStyle, is_upper_
         match style {
             FloatStyle::Scientific => write_scientific(out, magnitude, precision, is_alternate),
             FloatStyle::Fixed => {
-                append(out, format_args!("{magnitude:.precision$}"));
+                write_fixed(out, magnitude, precision);
                 if is_alternate && precision == 0 {
                     out.push(b'.');
                 }
@@ -267,6 +268,10 @@ fn insert_fill(out: &mut Vec<u8>, at: usize, count: usize, byte: u8) {
 /// Appends the decimal digits of a finite, non-negative float, rounded to `count` of them, without
 /// point; returns the exponent of the first digit.
 fn write_digits(out: &mut Vec<u8>, magnitude: f64, count: usize) -> i32 {
+    if let Some((digits, exponent)) = digits::leading(magnitude, count) {
+        write_unsigned(out, digits);
+        return exponent;
+    }
     let start = out.len();
     let fraction = count - 1;
     append(out, format_args!("{magnitude:.fraction$e}"));
@@ -281,6 +286,19 @@ fn write_digits(out: &mut Vec<u8>, magnitude: f64, count: usize) -> i32 {
         out.remove(start + 1);
     }
     if is_negative { -exponent } else { exponent }
+}
+
+/// `%.{precision}f`
+fn write_fixed(out: &mut Vec<u8>, magnitude: f64, precision: usize) {
+    let scaled = u32::try_from(precision).ok().and_then(|power| digits::scaled(magnitude, power));
+    let Some(scaled) = scaled else { return append(out, format_args!("{magnitude:.precision$}")) };
+    let start = out.len();
+    write_unsigned(out, scaled);
+    // At least one digit stands in front of the point.
+    insert_fill(out, start, (precision + 1).saturating_sub(out.len() - start), b'0');
+    if precision > 0 {
+        out.insert(out.len() - precision, b'.');
+    }
 }
 
 /// Appends `e+XX`, with at least two digits.

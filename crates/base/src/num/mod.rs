@@ -4,6 +4,7 @@
 pub mod arith;
 pub mod compare;
 pub mod convert;
+mod digits;
 pub mod for_loop;
 pub mod format;
 pub mod parse;

@@ -6,6 +6,7 @@ use perilune_trace::ir::{Field, Helper, Op as Ir, Ref, Ty};
 use perilune_vm::meta::Event;
 
 use super::Recorder;
+use super::loops::float_of;
 use crate::abort::Abort;
 use crate::view::View;
 
@@ -75,6 +76,12 @@ pub(super) fn is_number(ty: Ty) -> bool {
     matches!(ty, Ty::Int | Ty::Float | Ty::Num)
 }
 
+/// Whether a float is a power of two whose reciprocal is one, too.
+fn has_reciprocal(x: f64) -> bool {
+    const FRACTION: u64 = (1 << 52) - 1;
+    x.to_bits() & FRACTION == 0 && x.is_normal() && (1.0 / x).is_normal()
+}
+
 impl Recorder {
     pub(super) fn arith_registers(&mut self, view: &View<'_>, op: Op, i: Instr) -> Result<(), Abort> {
         let (x, y) = (self.get_number(view, i.b())?, self.get_number(view, i.c())?);
@@ -119,9 +126,42 @@ impl Recorder {
             return self.binary_metamethod(view, operator.event(), operands, seen);
         }
         let (x, y) = if operator.takes_either() { (x, y) } else { (self.typed(x, seen.0)?, self.typed(y, seen.1)?) };
-        let result = self.number_op(operator, x, y)?;
+        let result = match self.exact_remainder(operator, (x, y), seen.0)? {
+            Some(result) => result,
+            None => self.number_op(operator, x, y)?,
+        };
         self.set(target, result);
         Ok(())
+    }
+
+    /// The remainder of a float above 0 by a power of two, by which quotient, product and difference are exact. Others differ
+    /// in the sign of a zero.
+    fn exact_remainder(&mut self, operator: Operator, (x, y): (Ref, Ref), seen: Value) -> Result<Option<Ref>, Abort> {
+        let is_int = self.ty(x) == Ty::Int && self.ty(y) == Ty::Int;
+        if operator != Operator::Mod || is_int || float_of(seen) <= 0.0 {
+            return Ok(None);
+        }
+        let (x, y) = (self.float_of(x), self.float_of(y));
+        if !self.builder.tree().const_float(y).is_some_and(|y| y > 0.0 && has_reciprocal(y)) {
+            return Ok(None);
+        }
+        let zero = self.builder.float(0.0);
+        self.guard(Ir::FLt, &[zero, x])?;
+        let quotient = self.quotient(x, y);
+        let floor = self.builder.value(Ir::FFloor, &[quotient]);
+        let product = self.builder.value(Ir::FMul, &[floor, y]);
+        Ok(Some(self.builder.value(Ir::FSub, &[x, product])))
+    }
+
+    /// The quotient of two floats: by a power of two it is a product, rounded once, with the same bits.
+    fn quotient(&mut self, x: Ref, y: Ref) -> Ref {
+        match self.builder.tree().const_float(y) {
+            Some(divisor) if has_reciprocal(divisor) => {
+                let factor = self.builder.float(1.0 / divisor);
+                self.builder.value(Ir::FMul, &[x, factor])
+            }
+            _ => self.builder.value(Ir::FDiv, &[x, y]),
+        }
     }
 
     fn number_op(&mut self, operator: Operator, x: Ref, y: Ref) -> Result<Ref, Abort> {
@@ -155,7 +195,7 @@ impl Recorder {
             }
             Operator::Div => {
                 let (x, y) = (self.float_of(x), self.float_of(y));
-                Ok(self.builder.value(Ir::FDiv, &[x, y]))
+                Ok(self.quotient(x, y))
             }
             Operator::Pow => {
                 let (x, y) = (self.float_of(x), self.float_of(y));
@@ -172,7 +212,7 @@ impl Recorder {
             }
             Operator::IDiv => {
                 let (x, y) = (self.float_of(x), self.float_of(y));
-                let quotient = self.builder.value(Ir::FDiv, &[x, y]);
+                let quotient = self.quotient(x, y);
                 Ok(self.builder.value(Ir::FFloor, &[quotient]))
             }
             Operator::Mod => {
@@ -181,7 +221,7 @@ impl Recorder {
             }
             Operator::ModByFloor => {
                 let (x, y) = (self.float_of(x), self.float_of(y));
-                let quotient = self.builder.value(Ir::FDiv, &[x, y]);
+                let quotient = self.quotient(x, y);
                 let floor = self.builder.value(Ir::FFloor, &[quotient]);
                 let product = self.builder.value(Ir::FMul, &[floor, y]);
                 Ok(self.builder.value(Ir::FSub, &[x, product]))

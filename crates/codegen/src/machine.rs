@@ -148,7 +148,8 @@ impl Machine {
     pub fn compile(&mut self, tree: &Tree, env: &Environment, effort: Effort) -> Result<Code, CodegenError> {
         self.context.clear();
         self.context.func.signature = lower::signature(env, self.call_conv());
-        let headers = lower::lower(tree, env, &mut self.context.func, &mut self.frontend, self.isa.frontend_config());
+        let target = self.isa.frontend_config();
+        let headers = lower::lower(tree, env, effort, &mut self.context.func, &mut self.frontend, target);
         let clif = self.explain.then(|| self.context.func.display().to_string());
         let (bytes, effort, listing) = self.translate(&headers, effort)?;
         Ok(Code { bytes, align: ALIGN, effort, clif, listing })

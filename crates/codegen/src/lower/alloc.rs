@@ -49,7 +49,7 @@ impl Lowering<'_, '_, '_> {
         let next = self.load(types::I64, cell, NEXT_FREE);
         self.store(next, vm, free);
         let bytes = self.load(types::I64, vm, self.env.heap_bytes);
-        let bytes = self.b.ins().iadd_imm_s(bytes, class_bytes(class) as i64);
+        let bytes = self.ins().iadd_imm_s(bytes, class_bytes(class) as i64);
         self.store(bytes, vm, self.env.heap_bytes);
         self.init_table(cell, inst.a(), room);
         self.b.ins().jump(done, &[cell.into()]);
@@ -65,13 +65,14 @@ impl Lowering<'_, '_, '_> {
 
     fn init_table(&mut self, cell: Value, shape: Ref, room: i64) {
         let vm = self.vm;
-        let white = self.b.ins().uload8(types::I64, Self::flags(), vm, self.env.heap_white);
-        let colour = self.b.ins().ishl_imm_u(white, COLOUR_SHIFT);
-        let header = self.b.ins().iadd_imm_s(colour, HEADER);
+        let at = self.env.heap_white;
+        let white = self.ins().uload8(types::I64, Self::flags(), vm, at);
+        let colour = self.ins().ishl_imm_u(white, COLOUR_SHIFT);
+        let header = self.ins().iadd_imm_s(colour, HEADER);
         self.store(header, cell, 0);
         let shape = self.value(shape);
         self.store(shape, cell, offset_of!(Table, shape) as i32);
-        let slots = self.b.ins().iadd_imm_s(cell, size_of::<Table>() as i64);
+        let slots = self.ins().iadd_imm_s(cell, size_of::<Table>() as i64);
         self.store(slots, cell, offset_of!(Table, slots) as i32);
         let null = self.int(0);
         for field in [offset_of!(Table, meta), offset_of!(Table, array), offset_of!(Table, hash)] {

@@ -49,7 +49,7 @@ impl Lowering<'_, '_, '_> {
                     if let Some(payload) = args.last_mut()
                         && self.tree.ty(operand) == Ty::Float
                     {
-                        *payload = self.b.ins().bitcast(types::I64, super::MemFlagsData::new(), v);
+                        *payload = self.ins().bitcast(types::I64, super::MemFlagsData::new(), v);
                     }
                     let tag = self.int(self.tree.ty(operand) as i64);
                     args.push(tag);
@@ -95,7 +95,7 @@ impl Lowering<'_, '_, '_> {
             }
             Returns::Success => self.leave_unless(v, Self::snap(inst)),
             Returns::Value => {
-                let fits = self.b.ins().icmp_imm_s(IntCC::Equal, v, inst.ty as i64);
+                let fits = self.ins().icmp_imm_s(IntCC::Equal, v, inst.ty as i64);
                 self.leave_unless(fits, Self::snap(inst));
                 if !inst.ty.is_primitive() {
                     let vm = self.vm;

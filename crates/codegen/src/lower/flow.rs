@@ -50,8 +50,7 @@ impl Lowering<'_, '_, '_> {
 
     /// The function's first block: which header is asked for.
     pub(super) fn entry(&mut self) {
-        let Some(block) = self.b.current_block() else { return };
-        let params = self.b.block_params(block).to_vec();
+        let params = self.constants.params(self.b);
         let vm = self.vm;
         let fuel = match self.env.callable {
             Some(_) => params[3],
@@ -125,7 +124,7 @@ impl Lowering<'_, '_, '_> {
             let hoisted = self.tree.header(id).hoisted.clone();
             for r in hoisted {
                 if let Place::Variable(variable) = self.places[r.index()] {
-                    let absent = if self.tree.ty(r) == Ty::Float { self.b.ins().f64const(0.0) } else { self.int(0) };
+                    let absent = if self.tree.ty(r) == Ty::Float { self.ins().f64const(0.0) } else { self.int(0) };
                     self.b.def_var(variable, absent);
                 }
             }
@@ -231,22 +230,22 @@ impl Lowering<'_, '_, '_> {
         }
         let variable = self.value(range.variable);
         let (count, len) = (self.value(range.count), self.value(range.len));
-        let few = self.b.ins().icmp(IntCC::UnsignedLessThan, count, len);
+        let few = self.ins().icmp(IntCC::UnsignedLessThan, count, len);
         self.leave_unless(few, snap);
         let distance = self.distance_of_rounds(range, (count, len));
-        let first = self.b.ins().iadd_imm_s(variable, range.offsets.0);
-        let holds = self.b.ins().icmp(IntCC::UnsignedLessThan, first, len);
+        let first = self.ins().iadd_imm_s(variable, range.offsets.0);
+        let holds = self.ins().icmp(IntCC::UnsignedLessThan, first, len);
         self.leave_unless(holds, snap);
-        let last = self.b.ins().iadd(variable, distance);
-        let last = self.b.ins().iadd_imm_s(last, range.offsets.1);
-        let holds = self.b.ins().icmp(IntCC::UnsignedLessThan, last, len);
+        let last = self.ins().iadd(variable, distance);
+        let last = self.ins().iadd_imm_s(last, range.offsets.1);
+        let holds = self.ins().icmp(IntCC::UnsignedLessThan, last, len);
         self.leave_unless(holds, snap);
     }
 
     /// Leaves unless two inputs are equal.
     fn check_copy(&mut self, copy: Ref, of: Ref) {
         let (a, b) = (self.value(copy), self.value(of));
-        let are_equal = self.b.ins().icmp(IntCC::Equal, a, b);
+        let are_equal = self.ins().icmp(IntCC::Equal, a, b);
         self.leave_unless(are_equal, SnapId(0));
     }
 
@@ -257,11 +256,11 @@ impl Lowering<'_, '_, '_> {
         }
         let snap = SnapId(0);
         let step = self.value(range.step);
-        let less = self.b.ins().iadd_imm_s(step, -1);
-        let is_bounded = self.b.ins().icmp(IntCC::UnsignedLessThan, less, len);
+        let less = self.ins().iadd_imm_s(step, -1);
+        let is_bounded = self.ins().icmp(IntCC::UnsignedLessThan, less, len);
         self.leave_unless(is_bounded, snap);
-        let distance = self.b.ins().imul(count, step);
-        let is_bounded = self.b.ins().icmp(IntCC::UnsignedLessThan, distance, len);
+        let distance = self.ins().imul(count, step);
+        let is_bounded = self.ins().icmp(IntCC::UnsignedLessThan, distance, len);
         self.leave_unless(is_bounded, snap);
         distance
     }
@@ -345,7 +344,7 @@ impl Lowering<'_, '_, '_> {
             if !ty.is_primitive() {
                 self.store(*param, base, offset);
             }
-            let tag = self.b.ins().iconst(types::I8, ty as i64);
+            let tag = self.ins().iconst(types::I8, ty as i64);
             self.store(tag, base, offset + crate::layout::TAG);
         }
     }
@@ -453,7 +452,7 @@ impl Lowering<'_, '_, '_> {
                 let vm = self.vm;
                 let bytes = self.load(types::I64, vm, self.env.heap_bytes);
                 let threshold = self.load(types::I64, vm, self.env.heap_threshold);
-                self.b.ins().icmp(IntCC::UnsignedLessThan, bytes, threshold)
+                self.ins().icmp(IntCC::UnsignedLessThan, bytes, threshold)
             }
             Op::OffStack => self.off_stack(inst, layout::ROOM_HELD),
             Op::OffWritten => self.off_stack(inst, layout::ROOM_WRITTEN),
@@ -479,21 +478,21 @@ impl Lowering<'_, '_, '_> {
             return holds;
         }
         self.guards += 1;
-        if self.guards.is_multiple_of(self.env.exit_every) { self.b.ins().iconst(types::I8, 0) } else { holds }
+        if self.guards.is_multiple_of(self.env.exit_every) { self.ins().iconst(types::I8, 0) } else { holds }
     }
 
     fn compare(&mut self, condition: IntCC, inst: &Inst) -> Value {
         let a = self.value(inst.a());
         if let Some(n) = self.tree.const_int(inst.b()) {
-            return self.b.ins().icmp_imm_s(condition, a, n);
+            return self.ins().icmp_imm_s(condition, a, n);
         }
         let b = self.value(inst.b());
-        self.b.ins().icmp(condition, a, b)
+        self.ins().icmp(condition, a, b)
     }
 
     fn compare_floats(&mut self, condition: FloatCC, inst: &Inst) -> Value {
         let (a, b) = (self.value(inst.a()), self.value(inst.b()));
-        self.b.ins().fcmp(condition, a, b)
+        self.ins().fcmp(condition, a, b)
     }
 
     /// Whether an address is outside of the slots that the tree holds in registers, or of those of which only registers know
@@ -503,9 +502,10 @@ impl Lowering<'_, '_, '_> {
         let (base, vm) = (self.base(), self.vm);
         // The callers inside compiled code hold theirs too.
         let first = self.load(types::I64, vm, self.env.room + first);
-        let distance = self.b.ins().isub(a, first);
-        let end = self.b.ins().iadd_imm_s(base, i64::from(Self::slot_offset(self.slots_end)));
-        let bytes = self.b.ins().isub(end, first);
-        self.b.ins().icmp(IntCC::UnsignedGreaterThanOrEqual, distance, bytes)
+        let distance = self.ins().isub(a, first);
+        let end = i64::from(Self::slot_offset(self.slots_end));
+        let end = self.ins().iadd_imm_s(base, end);
+        let bytes = self.ins().isub(end, first);
+        self.ins().icmp(IntCC::UnsignedGreaterThanOrEqual, distance, bytes)
     }
 }

@@ -22,6 +22,7 @@
 //!
 //! | module | operations |
 //! |---|---|
+//! | `constants` | none: where constants are |
 //! | `flow` | headers, edges, guards |
 //! | `meter` | fuel |
 //! | `exits` | what is stored at the ways out |
@@ -37,6 +38,7 @@
 mod alloc;
 mod arith;
 mod calls;
+mod constants;
 pub(crate) mod convention;
 mod exits;
 mod flow;
@@ -57,6 +59,8 @@ use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext, Variable};
 use perilune_trace::ir::{End, Format, HeaderId, Inputs, Inst, Op, Ref, SegmentId, SnapId, Start, Tree, Ty};
 
 use crate::layout::Environment;
+use crate::machine::Effort;
+use constants::{Constants, Ins};
 use meter::Meter;
 
 /// The signature of a tree's function, where the machine's own calling convention is `call_conv`.
@@ -70,17 +74,18 @@ pub(crate) fn signature(env: &Environment, call_conv: CallConv) -> Signature {
     signature
 }
 
-/// Fills `func`, which has the signature of [`signature`]. Gives the blocks of the headers.
+/// Fills `func`, which has the signature of [`signature`], to be translated with so much work. Gives the blocks of the headers.
 pub(crate) fn lower(
     tree: &Tree,
     env: &Environment,
+    effort: Effort,
     func: &mut Function,
     context: &mut FunctionBuilderContext,
     target: TargetFrontendConfig,
 ) -> Vec<Block> {
     let call_conv = func.signature.call_conv;
     let mut builder = FunctionBuilder::new(func, context);
-    let mut lowering = Lowering::new(tree, env, &mut builder, call_conv);
+    let mut lowering = Lowering::new(tree, env, effort, &mut builder, call_conv);
     lowering.run();
     let headers = lowering.headers.iter().flat_map(|blocks| [blocks.preheader, blocks.body]).collect();
     builder.seal_all_blocks();
@@ -120,6 +125,7 @@ struct Lowering<'a, 'b, 'f> {
     env: &'a Environment,
     b: &'b mut FunctionBuilder<'f>,
     call_conv: CallConv,
+    constants: Constants,
     vm: Value,
     /// The root frame's registers, as the function gets them.
     registers: Value,
@@ -160,11 +166,17 @@ struct Lowering<'a, 'b, 'f> {
 }
 
 impl<'a, 'b, 'f> Lowering<'a, 'b, 'f> {
-    fn new(tree: &'a Tree, env: &'a Environment, b: &'b mut FunctionBuilder<'f>, call_conv: CallConv) -> Self {
+    fn new(
+        tree: &'a Tree,
+        env: &'a Environment,
+        effort: Effort,
+        b: &'b mut FunctionBuilder<'f>,
+        call_conv: CallConv,
+    ) -> Self {
         let fuel = b.declare_var(types::I64);
         let entry = b.create_block();
         b.append_block_params_for_function_params(entry);
-        b.switch_to_block(entry);
+        let constants = Constants::new(b, entry, effort);
         let (vm, registers) = (b.block_params(entry)[0], b.block_params(entry)[1]);
         let moved = tree.insts.iter().any(|inst| inst.op == Op::CallOut).then(|| b.declare_var(types::I64));
         if let Some(moved) = moved {
@@ -190,6 +202,7 @@ impl<'a, 'b, 'f> Lowering<'a, 'b, 'f> {
             env,
             b,
             call_conv,
+            constants,
             vm,
             registers,
             moved,
@@ -225,6 +238,12 @@ impl<'a, 'b, 'f> Lowering<'a, 'b, 'f> {
         for id in self.tree.header_ids() {
             self.failed(id);
         }
+        self.constants.finish(self.b);
+    }
+
+    /// Appends an instruction that is no jump.
+    fn ins(&mut self) -> Ins<'_, 'f> {
+        Ins { b: self.b, constants: &mut self.constants }
     }
 
     fn segment(&mut self, id: SegmentId) {
@@ -300,7 +319,7 @@ impl<'a, 'b, 'f> Lowering<'a, 'b, 'f> {
     }
 
     fn int(&mut self, n: i64) -> Value {
-        self.b.ins().iconst(types::I64, n)
+        self.ins().iconst(types::I64, n)
     }
 
     /// The machine value of a reference.
@@ -309,7 +328,7 @@ impl<'a, 'b, 'f> Lowering<'a, 'b, 'f> {
         match inst.op {
             Op::KInt | Op::KObj | Op::KPtr => return self.int(inst.imm as i64),
             Op::KPrim => return self.int(0),
-            Op::KFloat => return self.b.ins().f64const(f64::from_bits(inst.imm)),
+            Op::KFloat => return self.ins().f64const(f64::from_bits(inst.imm)),
             _ => {}
         }
         match self.places[r.index()] {
@@ -356,19 +375,19 @@ impl<'a, 'b, 'f> Lowering<'a, 'b, 'f> {
     }
 
     fn load(&mut self, ty: Type, address: Value, offset: i32) -> Value {
-        self.b.ins().load(ty, Self::flags(), address, offset)
+        self.ins().load(ty, Self::flags(), address, offset)
     }
 
     fn store(&mut self, value: Value, address: Value, offset: i32) {
-        self.b.ins().store(Self::flags(), value, address, offset);
+        self.ins().store(Self::flags(), value, address, offset);
     }
 
     fn load_tag(&mut self, address: Value, offset: i32) -> Value {
-        self.b.ins().uload8(types::I32, Self::flags(), address, offset + crate::layout::TAG)
+        self.ins().uload8(types::I32, Self::flags(), address, offset + crate::layout::TAG)
     }
 
     fn is_tag(&mut self, tag: Value, ty: Ty) -> Value {
-        self.b.ins().icmp_imm_s(IntCC::Equal, tag, ty as i64)
+        self.ins().icmp_imm_s(IntCC::Equal, tag, ty as i64)
     }
 
     /// Stores a value with its tag.
@@ -382,14 +401,14 @@ impl<'a, 'b, 'f> Lowering<'a, 'b, 'f> {
         if ty == Ty::Num {
             let (payload, tag) = self.parts(r);
             self.store(payload, address, payload_at);
-            let tag = self.b.ins().ireduce(types::I8, tag);
+            let tag = self.ins().ireduce(types::I8, tag);
             return self.store(tag, address, tag_at);
         }
         if !ty.is_primitive() {
             let v = self.value(r);
             self.store(v, address, payload_at);
         }
-        let tag = self.b.ins().iconst(types::I8, ty as i64);
+        let tag = self.ins().iconst(types::I8, ty as i64);
         self.store(tag, address, tag_at);
     }
 

@@ -73,7 +73,7 @@ impl Lowering<'_, '_, '_> {
         let has_cursor = self.is_tag(tag, Ty::Nil);
         self.or_slow(has_cursor, slow);
         let cursor = self.load(types::I64, registers, CURSOR);
-        let is_in_array = self.b.ins().icmp_imm_u(IntCC::UnsignedLessThan, cursor, Cursor::BEHIND_ARRAY.0 as i64);
+        let is_in_array = self.ins().icmp_imm_u(IntCC::UnsignedLessThan, cursor, Cursor::BEHIND_ARRAY.0 as i64);
         self.b.ins().brif(is_in_array, in_array, &[], in_hash, &[]);
         let step = Step { table, registers, cursor, wanted, slow, done };
         self.go_on_in(in_array);
@@ -103,7 +103,7 @@ impl Lowering<'_, '_, '_> {
 
     /// The variables are set: the cursor moves by one.
     fn go_on(&mut self, step: &Step) {
-        let next = self.b.ins().iadd_imm_s(step.cursor, 1);
+        let next = self.ins().iadd_imm_s(step.cursor, 1);
         self.store(next, step.registers, CURSOR);
         let more = self.int(MORE);
         self.b.ins().jump(step.done, &[more.into()]);
@@ -115,14 +115,14 @@ impl Lowering<'_, '_, '_> {
         let &Step { table, registers, cursor, .. } = step;
         self.check_last_index(step);
         let (len_at, _) = layout::field(Field::Len, 0);
-        let len = self.b.ins().uload32(Self::flags(), table, len_at);
-        let is_inside = self.b.ins().icmp(IntCC::UnsignedLessThan, cursor, len);
+        let len = self.ins().uload32(Self::flags(), table, len_at);
+        let is_inside = self.ins().icmp(IntCC::UnsignedLessThan, cursor, len);
         self.b.ins().brif(is_inside, inside, &[], end, &[]);
         self.go_on_in(inside);
         self.take_element(step, step.wanted == MAX_WANTED);
-        let key = self.b.ins().iadd_imm_s(cursor, 1);
+        let key = self.ins().iadd_imm_s(cursor, 1);
         self.store(key, registers, FIRST);
-        let tag = self.b.ins().iconst(types::I8, Ty::Int as i64);
+        let tag = self.ins().iconst(types::I8, Ty::Int as i64);
         self.store(tag, registers, FIRST + TAG);
         self.go_on(step);
         self.go_on_in(end);
@@ -142,7 +142,7 @@ impl Lowering<'_, '_, '_> {
         let is_int = self.is_tag(tag, Ty::Int);
         self.or_slow(is_int, step.slow);
         let last = self.load(types::I64, step.registers, CONTROL);
-        let is_last = self.b.ins().icmp(IntCC::Equal, last, step.cursor);
+        let is_last = self.ins().icmp(IntCC::Equal, last, step.cursor);
         self.b.ins().brif(is_last, same, &[], step.slow, &[]);
         self.go_on_in(same);
     }
@@ -154,25 +154,25 @@ impl Lowering<'_, '_, '_> {
         let (array_at, _) = layout::field(Field::Array, 0);
         let array = self.load(types::I64, table, array_at);
         let kind = self.element_kind(table);
-        let is_whole = self.b.ins().icmp_imm_s(IntCC::Equal, kind, i64::from(ANY_ELEMENTS));
+        let is_whole = self.ins().icmp_imm_s(IntCC::Equal, kind, i64::from(ANY_ELEMENTS));
         self.b.ins().brif(is_whole, whole, &[], small, &[]);
         self.go_on_in(whole);
-        let distance = self.b.ins().ishl_imm_u(cursor, 4);
-        let place = self.b.ins().iadd(array, distance);
-        let tag = self.b.ins().uload8(types::I64, Self::flags(), place, TAG);
+        let distance = self.ins().ishl_imm_u(cursor, 4);
+        let place = self.ins().iadd(array, distance);
+        let tag = self.ins().uload8(types::I64, Self::flags(), place, TAG);
         self.or_slow(tag, slow);
         self.set_second(registers, is_wanted.then_some((tag, Some(place))), taken);
         self.go_on_in(small);
-        let are_flags = self.b.ins().icmp_imm_s(IntCC::Equal, kind, i64::from(BOOL_ELEMENTS));
+        let are_flags = self.ins().icmp_imm_s(IntCC::Equal, kind, i64::from(BOOL_ELEMENTS));
         self.b.ins().brif(are_flags, flags, &[], payloads, &[]);
         self.go_on_in(flags);
-        let place = self.b.ins().iadd(array, cursor);
-        let tag = self.b.ins().uload8(types::I64, Self::flags(), place, 0);
+        let place = self.ins().iadd(array, cursor);
+        let tag = self.ins().uload8(types::I64, Self::flags(), place, 0);
         self.or_slow(tag, slow);
         self.set_second(registers, is_wanted.then_some((tag, None)), taken);
         self.go_on_in(payloads);
-        let distance = self.b.ins().ishl_imm_u(cursor, 3);
-        let place = self.b.ins().iadd(array, distance);
+        let distance = self.ins().ishl_imm_u(cursor, 3);
+        let place = self.ins().iadd(array, distance);
         // The kind is the tag of all elements.
         self.set_second(registers, is_wanted.then_some((kind, Some(place))), taken);
         self.go_on_in(taken);
@@ -185,21 +185,21 @@ impl Lowering<'_, '_, '_> {
                 let payload = self.load(types::I64, place, 0);
                 self.store(payload, registers, SECOND);
             }
-            self.b.ins().istore8(Self::flags(), tag, registers, SECOND + TAG);
+            self.ins().istore8(Self::flags(), tag, registers, SECOND + TAG);
         }
         self.b.ins().jump(then, &[]);
     }
 
     /// The end of the traversal, if the cursor is behind the last element of a table that has nothing but its array part.
     fn end_behind_array(&mut self, step: &Step, len: Value) {
-        let is_end = self.b.ins().icmp(IntCC::Equal, step.cursor, len);
+        let is_end = self.ins().icmp(IntCC::Equal, step.cursor, len);
         self.or_slow(is_end, step.slow);
         let hash = self.load(types::I64, step.table, HASH);
         let (bare, empty) = (self.b.create_block(), self.b.create_block());
         self.b.ins().brif(hash, step.slow, &[], bare, &[]);
         self.go_on_in(bare);
         let shape = self.load(types::I64, step.table, SHAPE);
-        let count = self.b.ins().uload32(Self::flags(), shape, COUNT);
+        let count = self.ins().uload32(Self::flags(), shape, COUNT);
         self.b.ins().brif(count, step.slow, &[], empty, &[]);
         self.go_on_in(empty);
         let done = self.int(DONE);
@@ -210,11 +210,11 @@ impl Lowering<'_, '_, '_> {
     fn entry_at_cursor(&mut self, step: &Step) -> Value {
         let &Step { table, cursor, slow, .. } = step;
         let start = self.int(Cursor::HASH.0 as i64);
-        let at = self.b.ins().isub(cursor, start);
+        let at = self.ins().isub(cursor, start);
         let hash = self.load(types::I64, table, HASH);
         self.or_slow(hash, slow);
-        let used = self.b.ins().uload32(Self::flags(), hash, USED);
-        let is_inside = self.b.ins().icmp(IntCC::UnsignedLessThan, at, used);
+        let used = self.ins().uload32(Self::flags(), hash, USED);
+        let is_inside = self.ins().icmp(IntCC::UnsignedLessThan, at, used);
         self.or_slow(is_inside, slow);
         self.or_slow(at, slow);
         self.entry_at(hash, at)
@@ -223,28 +223,28 @@ impl Lowering<'_, '_, '_> {
     /// Goes on only if the entry in front has the key of the last step.
     fn check_last_key(&mut self, entry: Value, registers: Value, slow: Block) {
         let (last, key) = (self.load(types::I64, registers, CONTROL), self.load(types::I64, entry, BEFORE + KEY));
-        let is_same = self.b.ins().icmp(IntCC::Equal, last, key);
+        let is_same = self.ins().icmp(IntCC::Equal, last, key);
         self.or_slow(is_same, slow);
         let tag = self.load_tag(registers, CONTROL);
-        let key_tag = self.b.ins().uload8(types::I32, Self::flags(), entry, BEFORE + KEY_TAG);
-        let is_same = self.b.ins().icmp(IntCC::Equal, tag, key_tag);
+        let key_tag = self.ins().uload8(types::I32, Self::flags(), entry, BEFORE + KEY_TAG);
+        let is_same = self.ins().icmp(IntCC::Equal, tag, key_tag);
         self.or_slow(is_same, slow);
     }
 
     /// Sets the loop's variables, if the entry has a value, and a key that is held as it is.
     fn take_entry(&mut self, entry: Value, registers: Value, wanted: i64, slow: Block) {
-        let value_tag = self.b.ins().uload8(types::I64, Self::flags(), entry, VALUE_TAG);
+        let value_tag = self.ins().uload8(types::I64, Self::flags(), entry, VALUE_TAG);
         self.or_slow(value_tag, slow);
-        let key_tag = self.b.ins().uload8(types::I64, Self::flags(), entry, KEY_TAG);
-        let is_exact = self.b.ins().icmp_imm_s(IntCC::UnsignedLessThan, key_tag, Ty::Ptr as i64);
+        let key_tag = self.ins().uload8(types::I64, Self::flags(), entry, KEY_TAG);
+        let is_exact = self.ins().icmp_imm_s(IntCC::UnsignedLessThan, key_tag, Ty::Ptr as i64);
         self.or_slow(is_exact, slow);
         let key = self.load(types::I64, entry, KEY);
         self.store(key, registers, FIRST);
-        self.b.ins().istore8(Self::flags(), key_tag, registers, FIRST + TAG);
+        self.ins().istore8(Self::flags(), key_tag, registers, FIRST + TAG);
         if wanted == MAX_WANTED {
             let value = self.load(types::I64, entry, ENTRY_VALUE);
             self.store(value, registers, SECOND);
-            self.b.ins().istore8(Self::flags(), value_tag, registers, SECOND + TAG);
+            self.ins().istore8(Self::flags(), value_tag, registers, SECOND + TAG);
         }
     }
 }

@@ -107,7 +107,8 @@ pub(super) fn find(blocks: &Blocks, bounds: &[Span], homes: &[Home], uses: &[Use
     let mut spans = Spans { all: Vec::with_capacity(homes.len()), first: Vec::with_capacity(homes.len() + 1) };
     let runs = Runs::of(blocks, bounds);
     let alive = vec![Alive::default(); runs.starts.len()];
-    let mut finder = Finder { runs: &runs, alive, found: Vec::new(), todo: Vec::new() };
+    let found = vec![0; alive.len() / 64 + 1];
+    let mut finder = Finder { runs: &runs, alive, found, todo: Vec::new() };
     let mut rest = &by_value[..];
     for (n, home) in (0..).zip(homes) {
         spans.first.push(spans.all.len() as u32);
@@ -149,7 +150,7 @@ fn sorted(uses: &[Use], values: usize) -> Vec<Use> {
 /// What is known of one value in one run.
 #[derive(Clone, Copy, Debug, Default)]
 struct Alive {
-    /// The last number where it is alive; 0 for nowhere.
+    /// The last number where it is alive.
     end: u32,
     /// Whether it comes in from other runs.
     comes_in: bool,
@@ -159,8 +160,8 @@ struct Finder<'a> {
     runs: &'a Runs,
     /// By run; as by default between one value and the next.
     alive: Vec<Alive>,
-    /// The runs where the value is alive.
-    found: Vec<u32>,
+    /// The runs where the value is alive, a bit for each.
+    found: Vec<u64>,
     /// Runs in which it is alive up to a number.
     todo: Vec<(u32, u32)>,
 }
@@ -174,14 +175,18 @@ impl Finder<'_> {
         while let Some((run, number)) = self.todo.pop() {
             self.reach(home, run, number);
         }
-        self.found.sort_unstable();
         let first = spans.len();
-        for run in self.found.drain(..) {
-            let Alive { end, comes_in } = std::mem::take(&mut self.alive[run as usize]);
-            let start = if comes_in { self.runs.starts[run as usize] } else { made };
-            match spans[first..].last_mut() {
-                Some(last) if last.1 + 1 == start => last.1 = end,
-                Some(_) | None => spans.push((start, end)),
+        for n in 0..self.found.len() {
+            let mut bits = std::mem::take(&mut self.found[n]);
+            while bits != 0 {
+                let run = n * 64 + bits.trailing_zeros() as usize;
+                bits &= bits - 1;
+                let Alive { end, comes_in } = std::mem::take(&mut self.alive[run]);
+                let start = if comes_in { self.runs.starts[run] } else { made };
+                match spans[first..].last_mut() {
+                    Some(last) if last.1 + 1 == start => last.1 = end,
+                    Some(_) | None => spans.push((start, end)),
+                }
             }
         }
     }
@@ -189,9 +194,7 @@ impl Finder<'_> {
     /// The value is alive in a run up to a number: from where it is made there, or from where control comes.
     fn reach(&mut self, home: u32, run: u32, end: u32) {
         let alive = &mut self.alive[run as usize];
-        if alive.end == 0 {
-            self.found.push(run);
-        }
+        self.found[run as usize / 64] |= 1 << (run % 64);
         alive.end = alive.end.max(end);
         if run != home && !std::mem::replace(&mut alive.comes_in, true) {
             self.todo.extend_from_slice(self.runs.predecessors(run));

@@ -8,6 +8,7 @@ mod print;
 mod tonumber;
 
 use perilune_base::dialect::LuaVersion::{Lua51, Lua52, Lua53, Lua54};
+use perilune_base::num::convert::float_to_int;
 use perilune_runtime::heap::Heap;
 use perilune_runtime::object::Direct;
 use perilune_runtime::value::{Tag, Value};
@@ -183,7 +184,14 @@ fn setmetatable(vm: &mut Vm) -> NativeResult {
 
 fn next(vm: &mut Vm) -> NativeResult {
     let table = vm.check_table(1)?;
-    match table.next(vm.arg(2)) {
+    let mut key = vm.arg(2);
+    if !vm.dialect().integers
+        && let Some(n) = key.as_float().and_then(float_to_int)
+    {
+        // Here all numbers are floats, but tables keep integral keys as integers.
+        key = Value::int(n);
+    }
+    match table.next(key) {
         Ok(Some((key, value))) => {
             vm.push(vm.key_value(key));
             vm.push(value);

@@ -134,7 +134,8 @@ impl TableRef {
         }
     }
 
-    /// The cursor behind `key`, or the first one for nil.
+    /// The cursor behind `key`, or the first one for nil. Keys are those that tables give: a float with an integer's value
+    /// is none of them.
     pub fn cursor_of(self, key: Value) -> Result<Cursor, InvalidKey> {
         let t = self.as_ptr();
         // SAFETY: a `TableRef` refers to a live table, with a live shape.
@@ -142,6 +143,7 @@ impl TableRef {
             match normalize(key) {
                 NormalKey::Nil => Ok(Cursor::START),
                 NormalKey::Nan => Err(InvalidKey),
+                NormalKey::Int(_) if key.tag == Tag::Float => Err(InvalidKey),
                 NormalKey::Int(key) => {
                     let index = (key as u64).wrapping_sub(1);
                     if index < u64::from(array::len(t)) {

@@ -60,6 +60,17 @@ fn nil_and_nan_are_no_keys() {
 }
 
 #[test]
+fn a_traversal_goes_on_from_keys_as_they_were_given_only() {
+    let mut heap = heap();
+    let t = heap.new_table(0, 0);
+    for key in [1, 2, 1 << 40] {
+        t.set_int(&mut heap, key, Value::TRUE).expect("memory");
+        assert!(t.next(Value::int(key)).is_ok());
+        assert_eq!(t.next(Value::float(key as f64)).err(), Some(InvalidKey));
+    }
+}
+
+#[test]
 fn long_strings_are_keys_by_content() {
     let mut heap = heap();
     let t = heap.new_table(0, 0);

@@ -453,14 +453,16 @@ unsafe fn switch_to_resumer(vm: *mut Vm, first: *mut Value, n: usize) -> Step {
 }
 
 /// Whether a coroutine is not in Lua functions only that call one another, or is the main one.
-unsafe fn has_boundary(co: *mut Thread) -> bool {
-    // SAFETY: the topmost frame is that of `yield`, the lowest one the thread's bottom frame. The `pc` of a Lua frame that
-    // waits for another one is behind an instruction of its code.
+///
+/// # Safety
+/// `f` is the frame that calls `yield`; if it is that of a Lua function, its `pc` is stored.
+pub(crate) unsafe fn has_boundary(co: *mut Thread, mut f: *mut Frame) -> bool {
+    // SAFETY: the lowest frame is the thread's bottom frame. The `pc` of a Lua frame that waits for another one is behind an
+    // instruction of its code.
     unsafe {
         if (*co).non_yieldable > 0 {
             return true;
         }
-        let mut f = (*co).frame.sub(1);
         while (*f).kind == frame::LUA && matches!((*(*f).pc.sub(1)).op(), Some(Op::Call | Op::TailCall)) {
             f = f.sub(1);
         }
@@ -472,7 +474,7 @@ unsafe fn start_yield(vm: *mut Vm) -> Step {
     // SAFETY: the current frame is ours.
     unsafe {
         let co = (*vm).thread;
-        if !(*vm).dialect.yields_anywhere && has_boundary(co) {
+        if !(*vm).dialect.yields_anywhere && has_boundary(co, (*co).frame.sub(1)) {
             let _ = (*vm).run_error("attempt to yield across metamethod/C-call boundary");
             return Step::Raise;
         }

@@ -24,7 +24,7 @@ use perilune_runtime::value::{Tag, Value};
 
 use crate::call::{self, Step};
 use crate::compiled;
-use crate::control::{Control, MAX_NESTED_RESUMES};
+use crate::control::{Control, MAX_NESTED_RESUMES, has_boundary};
 use crate::frame;
 use crate::interp::pointer;
 use crate::native::MIN_STACK;
@@ -128,8 +128,10 @@ unsafe fn give_back(vm: *mut Vm, call: Call) -> Option<Step> {
     // SAFETY: a coroutine that may yield has a resumer, whose current frame waits for it.
     unsafe {
         let co = (*vm).thread;
-        // Some versions forbid what only a look at all frames can tell.
-        if (*co).non_yieldable > 0 || !(*vm).dialect.yields_anywhere || !is_plain(vm, call) {
+        if (*co).non_yieldable > 0 || !is_plain(vm, call) {
+            return None;
+        }
+        if !(*vm).dialect.yields_anywhere && has_boundary(co, (*co).frame) {
             return None;
         }
         let th = (*co).resumer;

@@ -180,7 +180,8 @@ unsafe fn has_nothing_else(t: *mut Table) -> bool {
     unsafe { (*t).meta.is_null() && (*t).hash.is_null() }
 }
 
-/// The integer that a float key stands for, if it does.
+/// The integer that a float key stands for, if it does. Where all numbers are floats, this is what most keys are: the
+/// handlers for them call nothing, so that they keep no registers.
 #[inline(always)]
 fn index_of(key: Value) -> Option<u64> {
     let int = key.as_float()? as i64;
@@ -192,6 +193,16 @@ handler!(get_table(vm, pc, base, consts, frame) {
     if (*object).tag == Tag::Table && (*key).tag == Tag::Int {
         load_element!(*object, (*key).payload, vm, pc, base, consts, frame);
     }
+    get_table_float::<M>(vm, pc, base, consts, frame)
+});
+
+handler!(#[inline(never)] get_table_float(vm, pc, base, consts, frame) {
+    let (object, key) = (reg(base, b_of(pc)), reg(base, c_of(pc)));
+    if (*object).tag == Tag::Table
+        && let Some(key) = index_of(*key)
+    {
+        load_element!(*object, key, vm, pc, base, consts, frame);
+    }
     get_table_cold::<M>(vm, pc, base, consts, frame)
 });
 
@@ -200,11 +211,6 @@ handler!(#[inline(never)] get_table_cold(vm, pc, base, consts, frame) {
     if object.tag == Tag::Table && key.tag == Tag::Int && has_nothing_else(pointer(object)) {
         *reg(base, a_of(pc)) = Value::NIL;
         return next::<M>(vm, pc, base, consts, frame);
-    }
-    if let Some(key) = index_of(key)
-        && object.tag == Tag::Table
-    {
-        load_element!(object, key, vm, pc, base, consts, frame);
     }
     if let Some(t) = object.as_table() {
         let v = match key.tag {
@@ -282,6 +288,16 @@ handler!(set_table(vm, pc, base, consts, frame) {
     if (*object).tag == Tag::Table && (*key).tag == Tag::Int {
         store_element!(*object, (*key).payload, vm, pc, base, consts, frame);
     }
+    set_table_float::<M>(vm, pc, base, consts, frame)
+});
+
+handler!(#[inline(never)] set_table_float(vm, pc, base, consts, frame) {
+    let (object, key) = (reg(base, a_of(pc)), reg(base, b_of(pc)));
+    if (*object).tag == Tag::Table
+        && let Some(key) = index_of(*key)
+    {
+        store_element!(*object, key, vm, pc, base, consts, frame);
+    }
     set_table_cold::<M>(vm, pc, base, consts, frame)
 });
 
@@ -293,13 +309,11 @@ handler!(#[inline(never)] set_table_cold(vm, pc, base, consts, frame) {
     {
         return next::<M>(vm, pc, base, consts, frame);
     }
-    if let Some(key) = index_of(key)
-        && object.tag == Tag::Table
+    if object.tag == Tag::Table
+        && let Some(key) = index_of(key)
+        && index::append_element(vm, pointer(object), key.wrapping_sub(1), v)
     {
-        store_element!(object, key, vm, pc, base, consts, frame);
-        if index::append_element(vm, pointer(object), key.wrapping_sub(1), v) {
-            return next::<M>(vm, pc, base, consts, frame);
-        }
+        return next::<M>(vm, pc, base, consts, frame);
     }
     (*frame).pc = pc;
     after::<M>(vm, consts, index::set_table(vm, object, key, v))

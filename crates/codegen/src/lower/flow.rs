@@ -3,7 +3,7 @@
 use cranelift_codegen::ir::condcodes::{FloatCC, IntCC};
 use cranelift_codegen::ir::{Block, BlockArg, InstBuilder, Value, types};
 use cranelift_frontend::Switch;
-use perilune_trace::ir::{ExitKind, HeaderId, Inst, Op, Range, Ref, SegmentId, SnapId, SnapSlot, Start, Ty};
+use perilune_trace::ir::{ExitKind, HeaderId, Helper, Inst, Op, Range, Ref, SegmentId, SnapId, SnapSlot, Start, Ty};
 
 use super::{HeaderBlocks, Lowering, Place};
 use crate::layout::Callable;
@@ -461,9 +461,19 @@ impl Lowering<'_, '_, '_> {
                 return;
             }
         };
-        // Behind an allocation, whose result is where the snapshot wants it.
-        let holds = if inst.op == Op::NoCollect { self.forced(holds) } else { self.or_forced(holds, snap) };
+        let holds = match inst.op {
+            // Behind an allocation, whose result is where the snapshot wants it.
+            Op::NoCollect => self.forced(holds),
+            Op::Ne if self.fetches(inst) => holds,
+            _ => self.or_forced(holds, snap),
+        };
         self.leave_unless(holds, snap);
+    }
+
+    /// Whether a guard leaves with what a helper has put into its places: that is there only if the guard fails.
+    fn fetches(&self, inst: &Inst) -> bool {
+        let is_answer = self.tree.inst(inst.a()).helper() == Some(Helper::NextPair);
+        is_answer && !self.tree.snapshot(Self::snap(inst)).in_place.is_empty()
     }
 
     /// The condition of a guard, or false where this guard is one of those that always fail. Those that ask for a service

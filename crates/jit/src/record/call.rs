@@ -84,7 +84,7 @@ impl Recorder {
         }
         // Whatever leaves in front of the call, or is refused, comes before the values move.
         let proto = view.proto_of(seen).ok_or(Abort::Callee)?;
-        self.guard_function(handler, seen, proto)?;
+        self.guard_function(view, handler, seen, proto)?;
         self.may_enter(view, proto, nargs + 1, flags)?;
         self.snap();
         for (n, value) in args.iter().enumerate() {
@@ -159,7 +159,7 @@ impl Recorder {
         self.put(func + 2, handler);
         // What may leave in front of the call, or refuse it, comes before they change places.
         let proto = view.proto_of(callee).ok_or(Abort::Callee)?;
-        self.guard_function(function, callee, proto)?;
+        self.guard_function(view, function, callee, proto)?;
         self.may_enter(view, proto, passed, 0)?;
         self.snap();
         self.swap(func);
@@ -222,7 +222,7 @@ impl Recorder {
         self.may_enter(view, proto, callee.nargs, callee.flags)?;
         // The function that replaces the root frame's was relied on while there was a frame to leave with.
         if !self.frames.is_empty() {
-            self.guard_function(function, seen, proto)?;
+            self.guard_function(view, function, seen, proto)?;
         }
         self.fuel += 1;
         self.open = None;
@@ -282,11 +282,21 @@ impl Recorder {
     }
 
     /// Relies on what is called: on the very function, or, where functions are made on the way or differ from time to time, on
-    /// its code.
-    pub(super) fn guard_function(&mut self, function: Ref, seen: Value, proto: ProtoAt) -> Result<(), Abort> {
+    /// its code. Gives what to take for the function from here on, which is nearer at hand than what was loaded.
+    pub(super) fn guard_function(
+        &mut self,
+        view: &View<'_>,
+        function: Ref,
+        seen: Value,
+        proto: ProtoAt,
+    ) -> Result<Ref, Abort> {
         let inst = *self.builder.tree().inst(function);
         if self.builder.tree().is_const(function) {
-            return Ok(());
+            return Ok(function);
+        }
+        if let Some(own) = self.own_function(view, seen)? {
+            self.guard(Ir::Eq, &[function, own])?;
+            return Ok(self.same(function, own));
         }
         let is_same = self.met.closure((self.frame().proto, self.pc), proto, seen.payload);
         let is_made_here = inst.helper().is_some_and(|helper| helper.effects() == Effects::Allocates);
@@ -294,11 +304,29 @@ impl Recorder {
             let code = self.load(Field::Proto, function);
             let expected = self.builder.pointer(proto.0);
             self.proto_id(proto);
-            return self.guard(Ir::Eq, &[code, expected]);
+            self.guard(Ir::Eq, &[code, expected])?;
+            return Ok(function);
         }
         let expected = self.constant_of(seen)?;
         self.guard(Ir::Eq, &[function, expected])?;
-        Ok(())
+        Ok(self.same(function, expected))
+    }
+
+    /// All slots that have a value have another from here on, which is the same: the one needs no register any more.
+    fn same(&mut self, value: Ref, other: Ref) -> Ref {
+        for shadow in &mut self.shadow {
+            if *shadow == super::Shadow::Value(value) {
+                *shadow = super::Shadow::Value(other);
+            }
+        }
+        other
+    }
+
+    /// The function of the root frame, if that is the one that was seen: a recursion is relied on whichever closure it is of.
+    fn own_function(&mut self, view: &View<'_>, seen: Value) -> Result<Option<Ref>, Abort> {
+        let own = self.seen(view, 0);
+        let is_own = self.frames[0].always.is_none() && own.tag == seen.tag && own.payload == seen.payload;
+        if is_own { self.slot(0, own).map(Some) } else { Ok(None) }
     }
 
     /// Relies on a native function.
@@ -384,12 +412,12 @@ impl Recorder {
                 };
                 self.frames.push(frame);
                 allowed?;
-                self.guard_function(function, seen, proto)?;
+                moved[0] = self.guard_function(view, function, seen, proto)?;
                 self.frames.pop();
                 for (n, value) in moved.iter().enumerate() {
                     self.put(frame.func + n as u32, *value);
                 }
-                self.enter(view, function, seen, callee)
+                self.enter(view, moved[0], seen, callee)
             }
             _ => Err(Abort::Callee),
         }
@@ -549,7 +577,7 @@ impl Recorder {
         let func = frame.base + u32::from(view.plain(frame.proto).max_stack);
         // Whatever can be refused is refused before the shadow of the stack changes.
         let proto = view.proto_of(handler).ok_or(Abort::Callee)?;
-        self.guard_function(function, handler, proto)?;
+        self.guard_function(view, function, handler, proto)?;
         self.put(func, function);
         for (n, arg) in args.iter().enumerate() {
             self.put(func + 1 + n as u32, *arg);

@@ -55,7 +55,7 @@ impl Recorder {
         known: Known,
     ) -> Result<(), Abort> {
         let proto = view.proto_of(seen).ok_or(Abort::Callee)?;
-        self.guard_function(function, seen, proto)?;
+        let function = self.guard_function(view, function, seen, proto)?;
         let values = self.function_and_arguments(view, function, proto, callee.func, callee.nargs)?;
         let args = callee.func + 1;
         self.fuel += 1;
@@ -208,7 +208,7 @@ impl Recorder {
         }
         let known = self.functions.get(proto).filter(|known| known.is_large() && proto != self.origin.proto);
         let Some(known) = known else { return self.replace_root(view, function, seen, func, nargs) };
-        self.guard_function(function, seen, proto)?;
+        let function = self.guard_function(view, function, seen, proto)?;
         let values = self.function_and_arguments(view, function, proto, func, nargs)?;
         self.fuel += 1;
         let snap = self.snapshot(ExitKind::End, self.pc);
@@ -235,7 +235,7 @@ impl Recorder {
         if view.plain(proto).is_vararg {
             return Err(Abort::Vararg);
         }
-        self.guard_function(function, seen, proto)?;
+        let function = self.guard_function(view, function, seen, proto)?;
         let values = self.function_and_arguments(view, function, proto, func, nargs)?;
         let lost = if view.dialect().counts_tail_calls { self.frame().lost + 1 } else { 0 };
         self.frames.clear();

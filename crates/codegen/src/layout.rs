@@ -52,6 +52,8 @@ pub struct Callable {
     pub slots: u32,
     /// The function's parameters.
     pub params: u32,
+    /// The cell by which its callers find its code: what it calls through this is itself.
+    pub cell: u64,
 }
 
 /// Runtime functions around calls of compiled functions.

@@ -2,11 +2,12 @@
 
 use std::fmt;
 
-use cranelift_codegen::Context;
+use cranelift_codegen::binemit::Reloc;
 use cranelift_codegen::control::ControlPlane;
 use cranelift_codegen::ir::Block;
 use cranelift_codegen::isa::{self, CallConv, OwnedTargetIsa};
 use cranelift_codegen::settings::{self, Configurable};
+use cranelift_codegen::{Context, FinalizedMachReloc};
 use cranelift_frontend::FunctionBuilderContext;
 use perilune_trace::ir::Tree;
 use target_lexicon::{Architecture, Triple};
@@ -192,15 +193,37 @@ impl Machine {
             .context
             .compile(&*self.isa, &mut ControlPlane::default())
             .map_err(|e| CodegenError::Function(format!("{:?}", e.inner)))?;
-        debug_assert!(compiled.buffer.relocs().is_empty(), "all addresses are constants");
         debug_assert!(compiled.buffer.alignment as usize <= ALIGN, "functions begin at multiples of it");
-        Ok((compiled.code_buffer().to_vec(), Effort::Full, compiled.vcode.clone()))
+        let mut bytes = compiled.code_buffer().to_vec();
+        for reloc in compiled.buffer.relocs() {
+            call_own(&mut bytes, reloc)?;
+        }
+        Ok((bytes, Effort::Full, compiled.vcode.clone()))
     }
 
     fn call_conv(&self) -> CallConv {
         self.isa.default_call_conv()
     }
 }
+
+/// Fills in the distance of a function's call of itself, which begins where its code does. All other addresses are constants.
+fn call_own(bytes: &mut [u8], reloc: &FinalizedMachReloc) -> Result<(), CodegenError> {
+    let at = reloc.offset as usize;
+    let distance = reloc.addend - i64::from(reloc.offset);
+    let field = bytes.get_mut(at..at + 4).and_then(|field| <&mut [u8; 4]>::try_from(field).ok());
+    match (reloc.kind, field) {
+        (Reloc::X86CallPCRel4, Some(field)) => *field = (distance as i32).to_le_bytes(),
+        (Reloc::Arm64Call, Some(field)) => {
+            let words = (distance >> 2) as u32 & ARM64_CALL_DISTANCE;
+            *field = (u32::from_le_bytes(*field) & !ARM64_CALL_DISTANCE | words).to_le_bytes();
+        }
+        (kind, _) => return Err(CodegenError::Function(format!("{kind:?} is no call of the function itself"))),
+    }
+    Ok(())
+}
+
+/// The bits of AArch64's instruction for calls that say how far away the function is, in words.
+const ARM64_CALL_DISTANCE: u32 = (1 << 26) - 1;
 
 /// Tells Cranelift which instructions this processor has beyond the least.
 #[cfg(target_arch = "x86_64")]

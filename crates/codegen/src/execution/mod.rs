@@ -100,7 +100,7 @@ impl Workshop {
     fn run(&mut self, tree: &Tree, model: &Model, way: Way) -> Image {
         let callable = match way {
             Way::Tree => None,
-            Way::Gate(params) | Way::Call(params) => Some(Callable { slots: 0, params }),
+            Way::Gate(params) | Way::Call(params) => Some(Callable { slots: 0, params, cell: 0 }),
         };
         let (mut code, helpers) = self.stubs.at(CODE + stubs::ROOM as u64);
         let env = Environment {

@@ -8,6 +8,7 @@
 //!   they are. A caller passes those only that there are. Nothing is in its place on the stack: whoever leaves stores it.
 //! * Which types they have, the caller says in `header`: a negative number, see [`types_of`]. The code compares it with the
 //!   types of each version of the function's entry. With [`ANY_VERSION`](crate::ANY_VERSION) everything is in its place.
+//! * A function that calls itself does so directly. Others call what its cell holds, so that it can get other code.
 //! * Fuel is the caller's, less what its path has cost. When the status says that the function has returned, it is in a
 //!   register again, and the counter of the VM is old; otherwise the counter is right.
 //! * A function that refuses a call puts everything into its place, so that the caller needs to keep nothing for that.
@@ -18,13 +19,18 @@
 //! fuel from the counter and puts it there, and the result into its place.
 
 use cranelift_codegen::ir::condcodes::IntCC;
-use cranelift_codegen::ir::{AbiParam, Function, InstBuilder, MemFlagsData, Signature, Type, Value, types};
+use cranelift_codegen::ir::{
+    AbiParam, Function, InstBuilder, MemFlagsData, Signature, Type, UserExternalName, Value, types,
+};
 use cranelift_codegen::isa::{CallConv, TargetFrontendConfig};
 use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext};
 use perilune_trace::ir::Ty;
 
 use crate::layout::{TAG, VALUE};
 use crate::{MISMATCH, RETURNED};
+
+/// What a function that calls itself is named in its calls.
+pub(crate) const OWN: UserExternalName = UserExternalName { namespace: 0, index: 0 };
 
 /// The status of a function whose one result is in a register, if that is nil; for other types it is less by their number.
 pub(crate) const RESULT: i64 = -0x1000;

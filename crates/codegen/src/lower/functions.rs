@@ -13,7 +13,7 @@
 //! only if the function refuses the call, and the load only if the result is of another type.
 
 use cranelift_codegen::ir::condcodes::IntCC;
-use cranelift_codegen::ir::{Block, InstBuilder, Type, Value, types};
+use cranelift_codegen::ir::{Block, ExtFuncData, ExternalName, FuncRef, InstBuilder, SigRef, Type, Value, types};
 use perilune_trace::ir::{End, HeaderId, Inst, Op, Ref, SnapId, Ty};
 
 use super::Lowering;
@@ -81,9 +81,14 @@ impl Lowering<'_, '_, '_> {
         let registers = self.b.ins().iadd_imm_s(base, i64::from(Self::slot_offset(inst.aux + 1)));
         let mut args = vec![self.vm, registers, self.types(&calling.values), left];
         args.extend(self.in_registers(&calling.values));
-        let code = self.load(types::I64, cell, 0);
         let signature = self.import(convention::signature(self.call_conv, calling.values.len()));
-        let call = self.b.ins().call_indirect(signature, code, &args);
+        let call = if self.is_own(inst.a()) {
+            let own = self.own_code(signature);
+            self.b.ins().call(own, &args)
+        } else {
+            let code = self.load(types::I64, cell, 0);
+            self.b.ins().call_indirect(signature, code, &args)
+        };
         let [status, fuel, result] = [0, 1, 2].map(|n| self.b.inst_results(call)[n]);
         let fuel = if cost == 0 { fuel } else { self.b.ins().iadd_imm_s(fuel, cost) };
         let answer = Answer { status, fuel, result };
@@ -99,6 +104,18 @@ impl Lowering<'_, '_, '_> {
             Some(load) => self.take_one(calling, load, placed, on),
             None => self.take_many(calling.call, &inst, placed),
         }
+    }
+
+    /// Whether a cell is that of the function whose code this is. Nobody gives it other code while this runs.
+    fn is_own(&self, cell: Ref) -> bool {
+        self.env.callable.is_some_and(|callable| callable.cell == self.tree.inst(cell).imm)
+    }
+
+    /// The code that is made here, as something to call.
+    fn own_code(&mut self, signature: SigRef) -> FuncRef {
+        let name = self.b.func.declare_imported_user_function(convention::OWN);
+        let own = ExtFuncData { name: ExternalName::user(name), signature, colocated: true, patchable: false };
+        self.b.func.import_function(own)
     }
 
     /// The number that says the types of arguments.

@@ -4,6 +4,10 @@
 //! Three registers are kept back: operations, moves and calls use them as they need. Calls destroy most of the others; what is
 //! alive across one is saved and fetched back around it, so that calls on cold paths cost the hot ones nothing. Values
 //! that are alive across calls in the midst of code ask for registers that functions preserve.
+//!
+//! A function that calls itself preserves nothing for itself: it would save registers each time that it runs, where its
+//! recursion ends too, which is half of the times. Its values are saved around the calls, and the registers of its other callers in
+//! front of its code.
 
 use std::ops::Range;
 
@@ -11,7 +15,7 @@ use cranelift_codegen::ir::{Function, Value, types};
 
 use super::live::Span;
 use super::moves::Place;
-use super::plan::{Kind, Plan, index};
+use super::plan::{Calls, Kind, Plan, index};
 
 pub(super) const RAX: u8 = 0;
 pub(super) const RCX: u8 = 1;
@@ -42,8 +46,10 @@ pub(super) struct Places {
     alive: Vec<Value>,
     /// Bytes of the frame below the frame pointer, without those for outgoing arguments.
     pub(super) frame: i32,
-    /// The preserved registers that are used.
+    /// The preserved registers that are used, and saved in the frame.
     pub(super) preserved: Vec<u8>,
+    /// Those that are saved before a function that calls itself begins.
+    pub(super) kept_at_door: Vec<u8>,
 }
 
 impl Places {
@@ -144,9 +150,9 @@ impl Allocator<'_> {
             return;
         }
         let wanted = friend.and_then(|place| if let Place::Gpr(r) = place { Some(r) } else { None });
-        let crosses = self.crosses_call(spans);
-        let wanted = wanted.filter(|r| !crosses || PRESERVED.contains(r));
-        let (first, then): (&[u8], &[u8]) = if crosses { (&PRESERVED, &VOLATILE) } else { (&VOLATILE, &PRESERVED) };
+        let is_to_last = self.crosses_call(spans);
+        let wanted = wanted.filter(|r| !is_to_last || PRESERVED.contains(r));
+        let (first, then): (&[u8], &[u8]) = if is_to_last { (&PRESERVED, &VOLATILE) } else { (&VOLATILE, &PRESERVED) };
         let all = wanted.into_iter().chain(first.iter().chain(then).copied());
         if let Some(register) = all.into_iter().find(|r| self.gprs[*r as usize].is_free(spans)) {
             self.gprs[register as usize].hold(spans);
@@ -161,24 +167,24 @@ impl Allocator<'_> {
         first..first + calls[first..].iter().take_while(|(number, _)| *number < end).count()
     }
 
-    /// Whether a call in the midst of code is inside.
+    /// Whether a call is inside around which nothing should be saved.
     fn crosses_call(&self, spans: &[Span]) -> bool {
-        let is_hot = |(_, is_cold): &(u32, bool)| !is_cold;
-        spans.iter().any(|span| self.plan.calls[self.calls_in(*span)].iter().any(is_hot))
+        let is_usual = |(_, kind): &(u32, Calls)| *kind == Calls::Usual;
+        spans.iter().any(|span| self.plan.calls[self.calls_in(*span)].iter().any(is_usual))
     }
 
     /// The values of leaders that calls would destroy: for each call a range of the list, in the order of their registers.
     fn alive_across(&self, leaders: impl Iterator<Item = Value>) -> (Vec<(u32, Range<usize>)>, Vec<Value>) {
-        let mut found: Vec<(usize, usize, Value)> = Vec::new();
+        let mut found: Vec<(usize, u8, Value)> = Vec::new();
         for v in leaders {
-            let register = match self.places[index(v)] {
-                Some(Place::Gpr(r)) => VOLATILE.iter().position(|volatile| *volatile == r),
-                Some(Place::Xmm(r)) => Some(VOLATILE.len() + r as usize),
-                Some(Place::Slot(_) | Place::Out(_)) | None => None,
+            let (register, is_preserved) = match self.places[index(v)] {
+                Some(Place::Gpr(r)) => (r, PRESERVED.contains(&r)),
+                Some(Place::Xmm(r)) => (self.gprs.len() as u8 + r, false),
+                Some(Place::Slot(_) | Place::Out(_)) | None => continue,
             };
-            let Some(register) = register else { continue };
+            let destroys = |call: &usize| !is_preserved || self.plan.calls[*call].1 == Calls::Recursion;
             for span in self.plan.webs.spans(v) {
-                found.extend(self.calls_in(*span).map(|call| (call, register, v)));
+                found.extend(self.calls_in(*span).filter(destroys).map(|call| (call, register, v)));
             }
         }
         found.sort_unstable();
@@ -199,7 +205,9 @@ impl Allocator<'_> {
         for v in &alive {
             saves[index(*v)] = Some(0);
         }
-        let preserved: Vec<u8> = PRESERVED.into_iter().filter(|r| self.gprs[*r as usize].is_used()).collect();
+        let used = PRESERVED.into_iter().filter(|r| self.gprs[*r as usize].is_used()).collect();
+        let (preserved, kept_at_door): (Vec<u8>, Vec<u8>) =
+            if self.plan.calls_itself() { (Vec::new(), used) } else { (used, Vec::new()) };
         let first = preserved.len() as i32;
         let mut slots: Vec<Register> = Vec::new();
         for v in leaders {
@@ -222,6 +230,6 @@ impl Allocator<'_> {
         }
         let values = (0..self.places.len() as u32).map(Value::from_u32);
         let places = values.map(|v| self.places[index(self.plan.webs.leader(v))]).collect();
-        Places { places, saves, calls, alive, frame: 8 * (first + slots.len() as i32), preserved }
+        Places { places, saves, calls, alive, frame: 8 * (first + slots.len() as i32), preserved, kept_at_door }
     }
 }

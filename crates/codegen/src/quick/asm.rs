@@ -128,6 +128,12 @@ impl Buffer {
         self.distance_to(to);
     }
 
+    pub(super) fn call(&mut self, to: Label) {
+        self.note(format_args!("call label{}", to.0));
+        self.bytes.push(0xe8);
+        self.distance_to(to);
+    }
+
     pub(super) fn jump_if(&mut self, condition: Condition, to: Label) {
         self.note(format_args!("j{condition:?} label{}", to.0));
         self.bytes.extend([0x0f, JCC | condition as u8]);

@@ -34,6 +34,16 @@ pub(super) enum Kind {
     Placed,
 }
 
+/// What a call means for the values that are alive across it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Calls {
+    /// In a cold block.
+    Seldom,
+    /// Of the function by itself: nothing is preserved.
+    Recursion,
+    Usual,
+}
+
 /// What is known of a value, or of a web.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Traits {
@@ -68,8 +78,8 @@ pub(super) struct Plan {
     pub(super) cold: u32,
     /// The number behind all others.
     pub(super) end: u32,
-    /// The numbers of the calls, in ascending order, with whether they are in cold blocks.
-    pub(super) calls: Vec<(u32, bool)>,
+    /// The numbers of the calls, in ascending order, with what they mean.
+    pub(super) calls: Vec<(u32, Calls)>,
     /// By instruction: its number.
     pub(super) numbers: Vec<u32>,
 }
@@ -99,6 +109,11 @@ impl Plan {
         self.traits[index(v)]
     }
 
+    /// Whether the function calls itself.
+    pub(super) fn calls_itself(&self) -> bool {
+        self.calls.iter().any(|(_, kind)| *kind == Calls::Recursion)
+    }
+
     pub(super) fn number(&self, inst: Inst) -> u32 {
         self.numbers[inst.as_u32() as usize]
     }
@@ -117,7 +132,7 @@ struct Planner<'a> {
     kinds: Vec<Kind>,
     uses: Vec<u32>,
     traits: Vec<Traits>,
-    calls: Vec<(u32, bool)>,
+    calls: Vec<(u32, Calls)>,
     /// By value.
     homes: Vec<Home>,
     /// The uses of values that need places.
@@ -160,11 +175,19 @@ impl<'a> Planner<'a> {
                     self.homes[index(*result)] = Home { rank, number: n + 1 };
                 }
                 if self.func.dfg.insts[inst].opcode().is_call() {
-                    self.calls.push((n, self.func.layout.is_cold(*block)));
+                    self.calls.push((n, self.calls_of(inst, *block)));
                 }
                 n += 2;
             }
             self.bounds.push((start, n - 1));
+        }
+    }
+
+    fn calls_of(&self, inst: Inst, block: Block) -> Calls {
+        match self.func.dfg.insts[inst].opcode() {
+            Opcode::Call => Calls::Recursion,
+            _ if self.func.layout.is_cold(block) => Calls::Seldom,
+            _ => Calls::Usual,
         }
     }
 

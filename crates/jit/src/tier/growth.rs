@@ -176,9 +176,9 @@ impl Jit {
             return Err(Abort::Memory);
         }
         let known = inner.functions.get(origin.proto).filter(|_| origin.pc == 0);
-        let gate = known.map(|known| known.cell.gate().clone());
         let params = View::parameters(origin.proto);
-        let callable = gate.is_some().then_some(Callable { slots: notes.slots, params });
+        let callable = known.as_ref().map(|known| Callable { slots: notes.slots, params, cell: known.cell.address() });
+        let gate = known.map(|known| known.cell.gate().clone());
         inner.stats.compiled_instructions += tree.insts.len() as u64;
         inner.budget.compiles(super::work(tree.insts.len(), effort));
         tree.set_called(callable.is_some());

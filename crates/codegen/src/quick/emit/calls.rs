@@ -38,7 +38,8 @@ pub(in super::super) fn on_stack(signature: &Signature) -> usize {
 }
 
 impl Emitter<'_> {
-    pub(super) fn call(&mut self, inst: Inst) {
+    /// Calls the function that comes first among the operands, or the one whose code this is.
+    pub(super) fn call(&mut self, inst: Inst, is_own: bool) {
         let number = self.plan.number(inst);
         for (place, slot) in self.places.saved(number) {
             match place {
@@ -47,12 +48,21 @@ impl Emitter<'_> {
                 Place::Slot(_) | Place::Out(_) => {}
             }
         }
-        let [callee, args @ ..] = self.func.dfg.inst_args(inst) else { return };
-        let mut moves = self.arguments(args);
-        let address = self.source(*callee);
-        moves.push(Move { to: Place::Gpr(RAX), from: address });
-        self.moves(moves);
-        put!(self, callq_m, RAX);
+        match self.func.dfg.inst_args(inst) {
+            args if is_own => {
+                let moves = self.arguments(args);
+                self.moves(moves);
+                self.code.call(self.own);
+            }
+            [callee, args @ ..] => {
+                let mut moves = self.arguments(args);
+                let address = self.source(*callee);
+                moves.push(Move { to: Place::Gpr(RAX), from: address });
+                self.moves(moves);
+                put!(self, callq_m, RAX);
+            }
+            [] => debug_assert!(false, "there is nothing to call"),
+        }
         let results = self.func.dfg.inst_results(inst);
         for (result, register) in results.iter().zip(RESULTS) {
             if self.ty(*result) == types::F64 {

@@ -47,7 +47,8 @@ pub(super) fn emit(
     let mut code = Buffer::new(explain);
     let labels = (0..func.dfg.num_blocks()).map(|_| code.label()).collect();
     let epilogue = code.label();
-    let mut emitter = Emitter { func, plan, places, code, labels, epilogue, edges: Vec::new(), out: 0 };
+    let own = code.label();
+    let mut emitter = Emitter { func, plan, places, code, labels, own, epilogue, edges: Vec::new(), out: 0 };
     emitter.out = emitter.bytes_of_arguments();
     emitter.run()?;
     Ok(emitter.code.finish())
@@ -67,6 +68,8 @@ struct Emitter<'a> {
     code: Buffer,
     /// By block.
     labels: Vec<Label>,
+    /// Where the function begins for itself.
+    own: Label,
     epilogue: Label,
     /// Their code stands behind that of all blocks.
     edges: Vec<Edge>,
@@ -106,7 +109,37 @@ impl Emitter<'_> {
         8 * self.func.dfg.signatures.values().map(on_stack).max().unwrap_or(0) as i32
     }
 
+    /// In front of a function that calls itself: keeps the registers for its callers that it does not keep for itself.
+    fn door(&mut self) {
+        put!(self, pushq_o, RBP);
+        put!(self, movq_rm, RBP, RSP);
+        let kept = &self.places.kept_at_door;
+        for register in kept {
+            put!(self, pushq_o, *register);
+        }
+        // The stack is aligned where an even number of them is on it.
+        let filler = kept.len() % 2 * 8;
+        if filler > 0 {
+            put!(self, subq_mi_sxl, RSP, filler as i32);
+        }
+        self.code.call(self.own);
+        if filler > 0 {
+            put!(self, addq_mi_sxl, RSP, filler as i32);
+        }
+        for register in kept.iter().rev() {
+            put!(self, popq_o, *register);
+        }
+        put!(self, popq_o, RBP);
+        let instruction = inst::retq_zo::new();
+        self.code.note(instruction);
+        instruction.encode(&mut self.code);
+    }
+
     fn prologue(&mut self) {
+        if self.plan.calls_itself() {
+            self.door();
+        }
+        self.code.bind(self.own);
         put!(self, pushq_o, RBP);
         put!(self, movq_rm, RBP, RSP);
         let bytes = (self.places.frame + self.out + 15) & !15;
@@ -145,7 +178,8 @@ impl Emitter<'_> {
             InstructionData::Brif { arg, blocks, .. } => self.branch(*arg, *blocks, next),
             InstructionData::Jump { destination, .. } => self.jump(*destination, next),
             InstructionData::BranchTable { arg, table, .. } => self.branch_table(*arg, *table),
-            InstructionData::CallIndirect { .. } => self.call(inst),
+            InstructionData::CallIndirect { .. } => self.call(inst, false),
+            InstructionData::Call { .. } => self.call(inst, true),
             InstructionData::MultiAry { opcode: Opcode::Return, .. } => self.return_(inst),
             InstructionData::Trap { .. } => {
                 let instruction = inst::ud2_zo::new(TrapCode(std::num::NonZeroU8::MIN));

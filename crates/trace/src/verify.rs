@@ -7,7 +7,7 @@
 //! | exits | what can leave has a snapshot; it belongs to the segment and stands in front of the check, with no effect between |
 //! | snapshots | values exist where the snapshot stands, or it makes them; inlined frames lie inside one another |
 //! | headers | inputs are `slot` instructions of the header, one for each slot; live slots ascend and hold the inputs |
-//! | hoisting | hoisted instructions are the header's own, have no effect, and use constants, inputs and hoisted values alone |
+//! | hoisting | hoisted instructions are the header's own, or of paths of an entry, have no effect, and use constants, inputs and hoisted values alone |
 //! | copies, counters | they are inputs; each back-edge is behind a test of the counter |
 //! | ranges | their variables are inputs of the header, their length is hoisted, their checks stand on paths of the header |
 //! | ends | segments end at headers that exist, with a snapshot of their own |
@@ -158,7 +158,10 @@ fn hoisted(tree: &Tree, id: HeaderId) -> Checked {
     let wrong = |r: Ref, why: &str| Violation(format!("header {}: hoisted %{} {why}", id.0, r.0));
     let own = tree.starting(Start::Header(id));
     for (n, r) in header.hoisted.iter().enumerate() {
-        if !own.is_some_and(|own| tree.body(own).any(|inst| inst == *r)) {
+        // What a function's entry looks at is on any of its paths.
+        let is_on_path = |segment: SegmentId| header.is_called && tree.header_of(segment) == id;
+        let is_near = |segment: SegmentId| Some(segment) == own || is_on_path(segment);
+        if !tree.segment_ids().any(|segment| is_near(segment) && tree.body(segment).any(|inst| inst == *r)) {
             return Err(wrong(*r, "is not of its segment"));
         }
         let inst = tree.inst(*r);

@@ -8,6 +8,8 @@
 //!   they are. A caller passes those only that there are. Nothing is in its place on the stack: whoever leaves stores it.
 //! * Which types they have, the caller says in `header`: a negative number, see [`types_of`]. The code compares it with the
 //!   types of each version of the function's entry. With [`ANY_VERSION`](crate::ANY_VERSION) everything is in its place.
+//! * A function that calls itself says `header` by [`PASSES_BY`] and the version of its entry, if it knows that what the preheader
+//!   looks at holds; see `perilune_trace::opt::recursion`.
 //! * A function that calls itself does so directly. Others call what its cell holds, so that it can get other code.
 //! * Fuel is the caller's, less what its path has cost. When the status says that the function has returned, it is in a
 //!   register again, and the counter of the VM is old; otherwise the counter is right.
@@ -31,6 +33,9 @@ use crate::{MISMATCH, RETURNED};
 
 /// What a function that calls itself is named in its calls.
 pub(crate) const OWN: UserExternalName = UserExternalName { namespace: 0, index: 0 };
+
+/// What a call says for the entry's header 0, if it passes by the preheader. Numbers of types are negative, headers small.
+pub(crate) const PASSES_BY: i64 = 0x4000_0000;
 
 /// The status of a function whose one result is in a register, if that is nil; for other types it is less by their number.
 pub(crate) const RESULT: i64 = -0x1000;

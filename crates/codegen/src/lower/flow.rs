@@ -93,7 +93,7 @@ impl Lowering<'_, '_, '_> {
 
     /// A call with everything in its place: if there is room, tries the versions of the function's entry one after the other.
     fn versions(&mut self, doors: &[(HeaderId, Block)], callable: Callable, mismatch: Block) {
-        self.check_room(callable, mismatch);
+        self.check_room(callable, mismatch, &[]);
         for (id, door) in doors {
             if !self.tree.is_root(*id) {
                 continue;

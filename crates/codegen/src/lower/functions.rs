@@ -13,7 +13,9 @@
 //! only if the function refuses the call, and the load only if the result is of another type.
 
 use cranelift_codegen::ir::condcodes::IntCC;
-use cranelift_codegen::ir::{Block, ExtFuncData, ExternalName, FuncRef, InstBuilder, SigRef, Type, Value, types};
+use cranelift_codegen::ir::{
+    Block, BlockArg, ExtFuncData, ExternalName, FuncRef, InstBuilder, SigRef, Type, Value, types,
+};
 use perilune_trace::ir::{End, HeaderId, Inst, Op, Ref, SnapId, Ty};
 
 use super::Lowering;
@@ -79,7 +81,8 @@ impl Lowering<'_, '_, '_> {
         let cell = self.value(inst.a());
         let base = self.base();
         let registers = self.b.ins().iadd_imm_s(base, i64::from(Self::slot_offset(inst.aux + 1)));
-        let mut args = vec![self.vm, registers, self.types(&calling.values), left];
+        let entry = self.int(self.entry_of(inst.a(), &calling.values));
+        let mut args = vec![self.vm, registers, entry, left];
         args.extend(self.in_registers(&calling.values));
         let signature = self.import(convention::signature(self.call_conv, calling.values.len()));
         let call = if self.is_own(inst.a()) {
@@ -119,12 +122,47 @@ impl Lowering<'_, '_, '_> {
     }
 
     /// The number that says the types of arguments.
-    fn types(&mut self, values: &[Ref]) -> Value {
-        let number = match values {
+    fn types(&self, values: &[Ref]) -> i64 {
+        match values {
             [] => i64::from(ANY_VERSION),
             [_, params @ ..] => convention::types_of(params.iter().map(|value| self.tree.ty(*value))),
+        }
+    }
+
+    /// What a call says of itself: the types of its arguments, or the version of the function's own entry whose preheader it passes
+    /// by.
+    fn entry_of(&self, cell: Ref, values: &[Ref]) -> i64 {
+        let types = self.types(values);
+        let Some(callable) = self.env.callable.filter(|_| self.is_own(cell)) else { return types };
+        let [function, ..] = values else { return types };
+        let passes_by = |id: &HeaderId| {
+            types == self.version(*id, callable).0
+                && self.may_be_passed_by(*id, callable)
+                && self.recursion.passes_by(self.tree, self.header, *function, *id)
         };
-        self.int(number)
+        let version = self.tree.header_ids().find(passes_by);
+        version.map_or(types, |id| convention::PASSES_BY + i64::from(id.0))
+    }
+
+    /// The number of the types that a version of the entry wants, as far as it has inputs, and the bits that are about those.
+    fn version(&self, id: HeaderId, callable: Callable) -> (i64, i64) {
+        let mut types = Vec::new();
+        let mut known = -1;
+        for n in 0..callable.params as usize {
+            let input = self.tree.input(id, 1 + n as u32);
+            types.push(input.map_or(Ty::Nil, |input| self.tree.ty(input)));
+            if input.is_none() {
+                known &= !convention::mask_of(n);
+            }
+        }
+        (convention::types_of(types.into_iter()) & known, known)
+    }
+
+    /// Whether the preheader of a version of the entry does nothing that calls of the function that runs need. The number of the
+    /// version stands for the types of all arguments.
+    fn may_be_passed_by(&self, id: HeaderId, callable: Callable) -> bool {
+        let knows_all = self.version(id, callable).1 == -1;
+        knows_all && self.recursion.is_entry(id) && self.headers[id.index()].ready.is_none()
     }
 
     /// A function and its arguments as they travel.
@@ -307,33 +345,30 @@ impl Lowering<'_, '_, '_> {
         }
         let refused = self.b.create_block();
         self.b.set_cold_block(refused);
-        for id in self.tree.header_ids() {
-            if !self.tree.is_root(id) {
-                continue;
-            }
-            let mut types = Vec::new();
-            let mut known = -1;
-            for n in 0..callable.params as usize {
-                let input = self.tree.input(id, 1 + n as u32);
-                types.push(input.map_or(Ty::Nil, |input| self.tree.ty(input)));
-                if input.is_none() {
-                    known &= !convention::mask_of(n);
-                }
-            }
+        self.b.append_block_param(refused, types::I64);
+        let roots: Vec<HeaderId> = self.tree.header_ids().filter(|id| self.tree.is_root(*id)).collect();
+        let passed_by: Vec<HeaderId> =
+            roots.iter().copied().filter(|id| self.may_be_passed_by(*id, callable)).collect();
+        for id in passed_by {
+            let next = self.go_on_if(header, convention::PASSES_BY + i64::from(id.0));
+            let types = self.int(self.version(id, callable).0);
+            self.check_room(callable, refused, &[types.into()]);
+            self.take_arguments((id, true), types, params, callable);
+            self.b.switch_to_block(next);
+        }
+        for id in roots {
+            let (expected, known) = self.version(id, callable);
             let looked_at = if known == -1 { header } else { self.b.ins().band_imm_s(header, known) };
-            let expected = convention::types_of(types.into_iter()) & known;
-            let fits = self.b.ins().icmp_imm_s(IntCC::Equal, looked_at, expected);
-            let [here, next] = [(); 2].map(|()| self.b.create_block());
-            self.b.ins().brif(fits, here, &[], next, &[]);
-            self.b.switch_to_block(here);
-            self.check_room(callable, refused);
-            self.take_arguments(id, header, params, callable);
+            let next = self.go_on_if(looked_at, expected);
+            self.check_room(callable, refused, &[header.into()]);
+            self.take_arguments((id, false), header, params, callable);
             self.b.switch_to_block(next);
         }
         let other = self.b.create_block();
         let is_call = self.b.ins().icmp_imm_s(IntCC::SignedLessThan, header, 0);
-        self.b.ins().brif(is_call, refused, &[], other, &[]);
+        self.b.ins().brif(is_call, refused, &[header.into()], other, &[]);
         self.b.switch_to_block(refused);
+        let header = self.b.block_params(refused)[0];
         let base = self.base();
         for n in 0..callable.params as usize {
             convention::store_argument(self.b, header, base, n, params[FIRST_VALUE + n]);
@@ -343,6 +378,15 @@ impl Lowering<'_, '_, '_> {
         self.b.switch_to_block(other);
     }
 
+    /// Goes on if a number is the expected one, and otherwise at the block that is returned.
+    fn go_on_if(&mut self, number: Value, expected: i64) -> Block {
+        let fits = self.b.ins().icmp_imm_s(IntCC::Equal, number, expected);
+        let [here, next] = [(); 2].map(|()| self.b.create_block());
+        self.b.ins().brif(fits, here, &[], next, &[]);
+        self.b.switch_to_block(here);
+        next
+    }
+
     /// Refuses a call: everything is in its place.
     pub(super) fn refuse_call(&mut self) {
         self.pay(0);
@@ -350,8 +394,14 @@ impl Lowering<'_, '_, '_> {
         self.give_back(n);
     }
 
-    /// Goes to a version of the function's entry. Arguments that it has no inputs for go to their places.
-    fn take_arguments(&mut self, id: HeaderId, header: Value, params: &[Value], callable: Callable) {
+    /// Goes to a version of the function's entry, or past its preheader. Arguments that it has no inputs for go to their places.
+    fn take_arguments(
+        &mut self,
+        (id, passes_by): (HeaderId, bool),
+        header: Value,
+        params: &[Value],
+        callable: Callable,
+    ) {
         let count = callable.params;
         // The function comes behind its parameters.
         let value = |slot: u32| params[FIRST_VALUE + slot.checked_sub(1).unwrap_or(count) as usize];
@@ -371,22 +421,22 @@ impl Lowering<'_, '_, '_> {
             debug_assert!(inst.aux <= count, "only arguments are there when a function begins");
             args.push(self.as_type(value(inst.aux), Self::machine_type(inst.ty)));
         }
-        self.arrive(id, false, &args, 0);
+        self.arrive(id, passes_by, &args, 0);
     }
 
     /// In front of a function that compiled code may call: leaves if the stack, or the host's, is used up.
-    pub(super) fn check_room(&mut self, callable: Callable, mismatch: Block) {
+    pub(super) fn check_room(&mut self, callable: Callable, mismatch: Block, args: &[BlockArg]) {
         let (base, vm) = (self.base(), self.vm);
         let top = self.b.ins().iadd_imm_s(base, i64::from(callable.slots) * layout::VALUE);
         let end = self.load(types::I64, vm, self.env.room + ROOM_SLOTS);
         let fits = self.b.ins().icmp(IntCC::UnsignedLessThanOrEqual, top, end);
         let (some, on) = (self.b.create_block(), self.b.create_block());
-        self.b.ins().brif(fits, some, &[], mismatch, &[]);
+        self.b.ins().brif(fits, some, &[], mismatch, args);
         self.b.switch_to_block(some);
         let here = self.b.ins().get_stack_pointer(types::I64);
         let end = self.load(types::I64, vm, self.env.room + ROOM_HOST);
         let fits = self.b.ins().icmp(IntCC::UnsignedGreaterThanOrEqual, here, end);
-        self.b.ins().brif(fits, on, &[], mismatch, &[]);
+        self.b.ins().brif(fits, on, &[], mismatch, args);
         self.b.switch_to_block(on);
     }
 

@@ -57,6 +57,7 @@ use cranelift_codegen::ir::{
 use cranelift_codegen::isa::{CallConv, TargetFrontendConfig};
 use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext, Variable};
 use perilune_trace::ir::{End, Format, HeaderId, Inputs, Inst, Op, Ref, SegmentId, SnapId, Start, Tree, Ty};
+use perilune_trace::opt::recursion::Recursion;
 
 use crate::layout::Environment;
 use crate::machine::Effort;
@@ -158,6 +159,10 @@ struct Lowering<'a, 'b, 'f> {
     slots_end: u32,
     /// Where to go when a guard fails, while a preheader is filled.
     preheader_of: Option<Block>,
+    /// The header of the segment that is filled.
+    header: HeaderId,
+    /// Which calls pass by the preheader of the function's entry.
+    recursion: Recursion,
     /// The snapshot where the segment begins whose prologue is filled: there is a block for leaving through it.
     prologue: Option<(SnapId, Block)>,
     /// Guards so far, for [`Environment::exit_every`].
@@ -221,6 +226,8 @@ impl<'a, 'b, 'f> Lowering<'a, 'b, 'f> {
             metered: None,
             slots_end: tree.slots_end(),
             preheader_of: None,
+            header: HeaderId::ROOT,
+            recursion: Recursion::of(tree),
             prologue: None,
             guards: 0,
             signatures: Vec::new(),
@@ -248,6 +255,7 @@ impl<'a, 'b, 'f> Lowering<'a, 'b, 'f> {
 
     fn segment(&mut self, id: SegmentId) {
         let segment = self.tree.segment(id);
+        self.header = self.tree.header_of(id);
         self.holds = None;
         match segment.start {
             Start::Header(header) => self.header_blocks(header),

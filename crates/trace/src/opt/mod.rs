@@ -6,6 +6,7 @@ pub mod count;
 pub mod hoist;
 pub mod places;
 pub mod ranges;
+pub mod recursion;
 pub mod sink;
 
 use crate::ir::Tree;
@@ -25,6 +26,7 @@ pub const PASSES: &[Pass] = &[
     // First: what it removes changes nothing that the others look for.
     Pass { name: "sink", is_optional: true, run: sink::run },
     Pass { name: "hoist", is_optional: true, run: hoist::run },
+    Pass { name: "recursion", is_optional: true, run: recursion::run },
     Pass { name: "ranges", is_optional: true, run: ranges::run },
     Pass { name: "count", is_optional: true, run: count::run },
     // Exits rely on it.

@@ -87,7 +87,7 @@ impl Lowering<'_, '_, '_> {
         let (on, seldom, paid) = (self.b.create_block(), self.cold_block(), self.b.create_block());
         let enough = self.ins().icmp_imm_s(IntCC::SignedGreaterThanOrEqual, spare, 0);
         self.b.ins().brif(enough, on, &[], short, &[]);
-        self.b.switch_to_block(on);
+        self.go_on_in(on);
 
         let count = self.value(counted.count);
         let to_come = self.ins().imul_imm_s(count, i64::from(counted.cost));
@@ -95,7 +95,7 @@ impl Lowering<'_, '_, '_> {
         let few = self.ins().icmp_imm_s(IntCC::UnsignedLessThan, count, MANY);
         let on = self.b.create_block();
         self.b.ins().brif(few, on, &[], seldom, &[]);
-        self.b.switch_to_block(on);
+        self.go_on_in(on);
         let enough = self.ins().icmp(IntCC::SignedLessThanOrEqual, to_come, spare);
         let zero = self.int(0);
         self.b.ins().brif(enough, paid, &[BlockArg::Value(zero)], seldom, &[]);
@@ -144,6 +144,6 @@ impl Lowering<'_, '_, '_> {
         self.pay(0);
         let n = self.int(i64::from(end.0));
         self.give_back(n);
-        self.b.switch_to_block(on);
+        self.go_on_in(on);
     }
 }

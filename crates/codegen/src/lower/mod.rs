@@ -11,7 +11,7 @@
 //!        └──> back to loop h0 (around), preheader h1 (enter), ...  │
 //! ```
 //!
-//! * A value of the IR is one Cranelift value; constants are made where they are used.
+//! * A value of the IR is one Cranelift value; for constants see `constants`.
 //! * A snapshot is one block: that of the segment that continues there, or a cold one that puts payloads into their
 //!   places and returns the snapshot's number. All guards of the snapshot share it.
 //! * Fuel is carried in a register and paid when a path ends. The start of each round leaves if there is not enough for

@@ -11,7 +11,7 @@
 
 /// Instructions that the interpreter runs in the time that it takes to make code of one instruction of a trace, with little
 /// work.
-const STEPS_PER_INST: u64 = 700;
+const STEPS_PER_INST: u64 = 1_000;
 
 /// What the making of code takes before the first instruction, in instructions of a trace.
 const INSTS_PER_TREE: u64 = 10;
@@ -115,7 +115,7 @@ mod tests {
     #[test]
     fn the_part_of_compiling_falls_with_time() {
         let budget = Budget::new(0);
-        assert!(budget.affords(2_800, 2_000_000), "nearly half of four million instructions");
+        assert!(budget.affords(1_900, 2_000_000), "nearly half of four million instructions");
         assert!(!budget.affords(100_000, 500_000_000), "less than a tenth of a milliard");
     }
 
@@ -123,7 +123,7 @@ mod tests {
     fn code_that_saves_pays_for_more() {
         let mut budget = Budget::new(0);
         budget.entered(100_000);
-        assert!(budget.affords(42, 0) && !budget.affords(43, 0), "half of what it has saved");
+        assert!(budget.affords(29, 0) && !budget.affords(30, 0), "half of what it has saved");
         let mut budget = Budget::new(5);
         for _ in 0..1_000 {
             budget.entered(10);

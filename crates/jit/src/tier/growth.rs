@@ -141,6 +141,7 @@ impl Jit {
                 nests: is_first(place) && grown.nests(),
                 entries: Cell::new(0),
                 steps: Cell::new(0),
+                accounts: Cell::new(0),
                 poor: Cell::new(0),
             });
             inner.places.insert(place, Place::Compiled { door, mismatches });

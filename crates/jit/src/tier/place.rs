@@ -33,6 +33,8 @@ pub(super) struct Door {
     /// Entries since the last account, and the instructions of the interpreter that they have stood for.
     pub(super) entries: Cell<u32>,
     pub(super) steps: Cell<i64>,
+    /// Accounts so far.
+    pub(super) accounts: Cell<u32>,
     /// Accounts in a row that have shown that entering is not worth it.
     pub(super) poor: Cell<u32>,
 }
@@ -40,9 +42,13 @@ pub(super) struct Door {
 /// Entries after which a door is judged.
 const ACCOUNTED: u32 = 256;
 
-/// Instructions that an entry must run on the average: the interpreter runs more in the time that it takes to enter and to
-/// leave, but code gets better as it grows, for which it must be entered.
+/// Instructions that an entry must run on the average at first: the interpreter runs more in the time that it takes to enter and
+/// to leave, but code gets better as it grows, for which it must be entered.
 const WORTH: i64 = 15;
+
+/// The same for code that has stayed as it is for so many accounts.
+const WORTH_AT_LAST: i64 = 40;
+const ACCOUNTS_OF_GROWTH: u32 = 8;
 
 /// The most arrivals between two entries, as a power of two.
 const MAX_REST: u32 = 10;
@@ -74,7 +80,10 @@ impl Door {
         if self.entries.get() < ACCOUNTED {
             return Verdict::Open;
         }
-        let pays = self.steps.get() >= i64::from(ACCOUNTED) * WORTH;
+        let accounts = self.accounts.get().saturating_add(1);
+        self.accounts.set(accounts);
+        let worth = if accounts > ACCOUNTS_OF_GROWTH { WORTH_AT_LAST } else { WORTH };
+        let pays = self.steps.get() >= i64::from(ACCOUNTED) * worth;
         self.entries.set(0);
         self.steps.set(0);
         let arrivals = ACCOUNTED * self.rest();

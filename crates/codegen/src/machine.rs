@@ -2,12 +2,12 @@
 
 use std::fmt;
 
+use cranelift_codegen::Context;
 use cranelift_codegen::binemit::Reloc;
 use cranelift_codegen::control::ControlPlane;
 use cranelift_codegen::ir::Block;
 use cranelift_codegen::isa::{self, CallConv, OwnedTargetIsa};
 use cranelift_codegen::settings::{self, Configurable};
-use cranelift_codegen::{Context, FinalizedMachReloc};
 use cranelift_frontend::FunctionBuilderContext;
 use perilune_trace::ir::Tree;
 use target_lexicon::{Architecture, Triple};
@@ -196,7 +196,7 @@ impl Machine {
         debug_assert!(compiled.buffer.alignment as usize <= ALIGN, "functions begin at multiples of it");
         let mut bytes = compiled.code_buffer().to_vec();
         for reloc in compiled.buffer.relocs() {
-            call_own(&mut bytes, reloc)?;
+            call_own(&mut bytes, reloc.kind, reloc.offset, reloc.addend)?;
         }
         Ok((bytes, Effort::Full, compiled.vcode.clone()))
     }
@@ -207,11 +207,11 @@ impl Machine {
 }
 
 /// Fills in the distance of a function's call of itself, which begins where its code does. All other addresses are constants.
-fn call_own(bytes: &mut [u8], reloc: &FinalizedMachReloc) -> Result<(), CodegenError> {
-    let at = reloc.offset as usize;
-    let distance = reloc.addend - i64::from(reloc.offset);
+fn call_own(bytes: &mut [u8], kind: Reloc, offset: u32, addend: i64) -> Result<(), CodegenError> {
+    let at = offset as usize;
+    let distance = addend - i64::from(offset);
     let field = bytes.get_mut(at..at + 4).and_then(|field| <&mut [u8; 4]>::try_from(field).ok());
-    match (reloc.kind, field) {
+    match (kind, field) {
         (Reloc::X86CallPCRel4, Some(field)) => *field = (distance as i32).to_le_bytes(),
         (Reloc::Arm64Call, Some(field)) => {
             let words = (distance >> 2) as u32 & ARM64_CALL_DISTANCE;
@@ -255,4 +255,28 @@ fn host_features(builder: &mut isa::Builder) -> Result<(), CodegenError> {
 #[cfg(not(target_arch = "x86_64"))]
 fn host_features(_builder: &mut isa::Builder) -> Result<(), CodegenError> {
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use cranelift_codegen::binemit::Reloc;
+
+    use super::call_own;
+
+    #[test]
+    fn calls_of_the_function_itself_go_to_its_first_byte() {
+        let mut x64 = [0x90, 0x90, 0xe8, 0, 0, 0, 0];
+        assert_eq!(call_own(&mut x64, Reloc::X86CallPCRel4, 3, -4), Ok(()));
+        assert_eq!(x64, [0x90, 0x90, 0xe8, 0xf9, 0xff, 0xff, 0xff], "7 bytes back from its end");
+        let mut arm64 = [0; 12];
+        arm64[8..].copy_from_slice(&0x9400_0000_u32.to_le_bytes());
+        assert_eq!(call_own(&mut arm64, Reloc::Arm64Call, 8, 0), Ok(()));
+        assert_eq!(arm64[8..], 0x97ff_fffe_u32.to_le_bytes(), "2 words back");
+    }
+
+    #[test]
+    fn other_addresses_are_refused() {
+        assert!(call_own(&mut [0; 8], Reloc::Abs8, 0, 0).is_err());
+        assert!(call_own(&mut [0; 4], Reloc::X86CallPCRel4, 2, -4).is_err());
+    }
 }

@@ -34,7 +34,7 @@ use crate::verify::{MAX_NESTING, VerifyError, verify};
 pub const SIGNATURE: &[u8] = b"\x1bLua";
 
 /// The version of this format. A chunk of the reference has a number of upvalues here, and these bytes as one is absurd.
-const FORMAT: &[u8] = b"\xa1Prl\x02";
+const FORMAT: &[u8] = b"\xa1Prl\x03";
 
 /// The source of a function without debug information.
 const UNKNOWN_SOURCE: &[u8] = b"=?";

@@ -189,6 +189,7 @@ pub fn effects(op: Op, instr: Instr) -> Effects {
         Op::VarArg if c == 0 => none.destroy(Span::above(a, 0)).need(Span::one(a)),
         Op::VarArg => none.write(values(a, c)).need(Span::one(a)),
         Op::ForPrep | Op::ForPrepOld | Op::ForLoop => none.read(Span::from(a, 0, 3)).write(Span::from(a, 0, 4)),
+        Op::ForFloat => none.read_reg(a).write_reg(a),
         Op::TForPrep | Op::TForPrepOld => none.read(Span::from(a, 0, 4)),
         Op::TForCall => none
             .read(Span::from(a, 0, 3))

@@ -196,6 +196,8 @@ macro_rules! for_each_op {
             ForPrep "forprep" AJump "prepare R[a..a+2]; if the loop does not run, pc += d";
             // Before 5.4.
             ForPrepOld "forprepold" AJump "as forprep, by older rules";
+            // The first instruction of the body, where all numbers are floats.
+            ForFloat "forfloat" A "R[a], the variable of a numeric loop, as a float: the loop may have narrowed it";
             ForLoop "forloop" AJump "step; if the loop goes on, R[a+3] = index and pc += d, a back-edge";
             // Generic: R[a] iterator, R[a+1] state, R[a+2] control, R[a+3] closing value, R[a+4..] the variables.
             // TForCall stands directly before its TForLoop.

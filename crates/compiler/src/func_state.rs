@@ -129,6 +129,11 @@ impl<'a> FuncState<'a> {
         }
     }
 
+    /// Gives an instruction the line of the one behind it, with which it then is one step for line hooks.
+    pub(crate) fn share_line(&mut self, pc: Pc) {
+        self.proto.lines[pc as usize] = self.proto.lines[pc as usize + 1];
+    }
+
     /// Takes back the last instruction.
     pub(crate) fn remove_last(&mut self) {
         self.proto.code.pop();

@@ -197,9 +197,13 @@ impl Compiler<'_> {
         self.fs.enter_block(false);
         self.fs.activate(vars)?;
         self.fs.reserve(vars)?;
+        let start = prep + 1;
+        let makes_float = matches!(kind, ForKind::Numeric) && !self.dialect.integers;
+        if makes_float {
+            self.fs.emit_abc(Op::ForFloat, base + 3, 0, 0);
+        }
         self.block(block)?;
         self.fs.leave_block()?;
-        let start = prep + 1;
         let end = self.fs.label();
         let prep_target = match kind {
             ForKind::Numeric => end + 1,
@@ -214,6 +218,9 @@ impl Compiler<'_> {
         let offset = start as i32 - (self.fs.pc() as i32 + 1);
         self.fs.emit(Instr::new(loop_op, base, 0, 0, offset));
         self.fs.fix_line(line);
+        if makes_float {
+            self.fs.share_line(start);
+        }
         self.close_token(block, 3);
         self.fs.leave_block()?;
         Ok(())

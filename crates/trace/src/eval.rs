@@ -681,7 +681,7 @@ fn pure(inst: &Inst, a: u64, b: u64) -> Option<Option<u64>> {
         Op::FSqrt => float(x.sqrt()),
         Op::FFloor => float(x.floor()),
         Op::FCeil => float(x.ceil()),
-        Op::IToF => float(i as f64),
+        Op::IToF | Op::SmallToF => float(i as f64),
         Op::AsTable | Op::AsFloat => Some(Some(a)),
         // Whoever takes it looks at its parts.
         Op::Num => Some(Some(0)),

@@ -419,7 +419,7 @@ fn operands(inst: &Inst) -> Option<Vec<Kind>> {
         Op::KInt | Op::KFloat | Op::KPrim | Op::KObj | Op::KPtr | Op::Slot => &[],
         Op::Add | Op::Sub | Op::Mul | Op::IDiv | Op::Mod | Op::IMax | Op::IMin => &[Int, Int],
         Op::And | Op::Or | Op::Xor | Op::Shl | Op::Shr | Op::Sar => &[Int, Int],
-        Op::Neg | Op::Not | Op::IToF => &[Int],
+        Op::Neg | Op::Not | Op::IToF | Op::SmallToF => &[Int],
         Op::FAdd | Op::FSub | Op::FMul | Op::FDiv | Op::FMax | Op::FMin => &[Float, Float],
         Op::FNeg | Op::FAbs | Op::FSqrt | Op::FFloor | Op::FCeil | Op::FToI => &[Float],
         Op::AsTable => &[Ptr],

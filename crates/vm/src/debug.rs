@@ -142,8 +142,11 @@ impl Vm {
 
     /// The name and value of a frame's local variable: parameters and locals from 1, extra arguments from -1 down.
     pub fn local(&self, thread: ThreadRef, id: FrameId, n: i64) -> Option<(Vec<u8>, Value)> {
+        let (name, slot) = find_local(self.dialect, thread, id, n)?;
         // SAFETY: `find_local` gives slots of the thread's stack.
-        find_local(self.dialect, thread, id, n).map(|(name, slot)| (name, unsafe { *slot }))
+        let value = unsafe { *slot };
+        // Numeric loops count by integers even where scripts see none.
+        Some((name, self.key_value(value)))
     }
 
     /// Sets a frame's local variable; its name when there is one.

@@ -10,7 +10,10 @@
 //! a string, which the reference accepts) and that the step is not zero.
 
 use super::Num;
-use super::convert::{float_to_int_ceil, float_to_int_floor};
+use super::convert::{float_to_int, float_to_int_ceil, float_to_int_floor};
+
+/// The size up to which integers are small: sums of two are floats without loss.
+pub const SMALL: i64 = 1 << 52;
 
 /// How many times an integer loop goes *back* to its start, that is its iterations less one, or
 /// `None` if it does not run at all.
@@ -96,9 +99,57 @@ pub fn float_loop_continues(value: f64, limit: f64, step: f64) -> bool {
     if 0.0 < step { value <= limit } else { limit <= value }
 }
 
+/// A loop over floats that are small integers, as integers.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Narrowed {
+    /// The first value.
+    pub start: i64,
+    /// The last value that the variable may have, rounded to an integer.
+    pub limit: i64,
+    /// The step, which is not zero.
+    pub step: i64,
+}
+
+/// A loop as one over integers, if its start and step are small ones and its limit lies among them: then its variable has
+/// the same values, without loss.
+#[inline]
+#[must_use]
+pub fn narrowed(start: f64, limit: f64, step: f64) -> Option<Narrowed> {
+    let small = |int: i64| (-SMALL..=SMALL).contains(&int).then_some(int);
+    let (start, step) = (small(float_to_int(start)?)?, small(float_to_int(step)?)?);
+    let rounded = match float_to_int(limit) {
+        Some(limit) => limit,
+        None if step > 0 => float_to_int_floor(limit)?,
+        None => float_to_int_ceil(limit)?,
+    };
+    (step != 0).then_some(Narrowed { start, limit: small(rounded)?, step })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn loops_over_small_integers_are_narrowed() {
+        let whole = |start, limit, step| Some(Narrowed { start, limit, step });
+        assert_eq!(narrowed(1.0, 10.0, 1.0), whole(1, 10, 1));
+        assert_eq!(narrowed(-0.0, 2.5, 1.0), whole(0, 2, 1));
+        assert_eq!(narrowed(3.0, -2.5, -1.0), whole(3, -2, -1));
+        let edge = SMALL as f64;
+        assert_eq!(narrowed(-edge, edge, edge), whole(-SMALL, SMALL, SMALL));
+        for (start, limit, step) in [
+            (0.5, 2.0, 1.0),
+            (1.0, 2.0, 0.5),
+            (1.0, 2.0, 0.0),
+            (1.0, f64::INFINITY, 1.0),
+            (1.0, f64::NAN, 1.0),
+            (f64::NAN, 1.0, 1.0),
+            (1.0, edge + 1.0, 1.0),
+            (-edge - 1.0, 1.0, 1.0),
+        ] {
+            assert_eq!(narrowed(start, limit, step), None, "{start} {limit} {step}");
+        }
+    }
 
     #[test]
     fn loops_that_wrap_around_go_on() {

@@ -191,6 +191,15 @@ fn check_numeric_loops(proto: &Proto) -> Result<(), VerifyError> {
                 parents.push(numbers.last().copied().unwrap_or(0));
                 numbers.push(number);
             }
+            // Only of the variable of such a loop it is known that it is small.
+            Op::ForFloat => {
+                let is_first = open.last().is_some_and(|open| {
+                    open.prep + 1 == pc && open.base + 3 == instr.a() && op_of(proto.code[open.prep]) == Op::ForPrepOld
+                });
+                if !is_first {
+                    return Err(Problem::LoopPair.at(pc));
+                }
+            }
             Op::ForLoop => {
                 let matches = open.last().is_some_and(|open| {
                     open.end == pc && open.base == instr.a() && jump_target(pc, instr) == Some(open.prep as i64 + 1)

@@ -222,6 +222,21 @@ fn the_state_of_a_numeric_loop_is_its_own() {
 }
 
 #[test]
+fn variables_of_loops_become_floats_in_the_first_instruction() {
+    let old = |body: &[Instr]| {
+        let n = body.len() as i32;
+        let prep = [abc(Op::LoadNil, 2, 3, 0), d(Op::ForPrepOld, 2, n + 1)];
+        [&prep[..], body, &[d(Op::ForLoop, 2, -n - 1)]].concat()
+    };
+    let (float, other) = (abc(Op::ForFloat, 5, 0, 0), abc(Op::Move, 0, 5, 0));
+    accepts(&old(&[float, other]));
+    rejects(Problem::LoopPair, &old(&[other, float]));
+    rejects(Problem::LoopPair, &old(&[abc(Op::ForFloat, 0, 0, 0)]));
+    rejects(Problem::LoopPair, &numeric(&[float]));
+    rejects(Problem::LoopPair, &[abc(Op::LoadNil, 2, 3, 0), float]);
+}
+
+#[test]
 fn numeric_loops_are_entered_at_their_beginning() {
     rejects(Problem::LoopPair, &[abc(Op::LoadNil, 2, 3, 0), d(Op::ForLoop, 2, -2)]);
     rejects(Problem::LoopPair, &[abc(Op::LoadNil, 2, 3, 0), d(Op::ForPrep, 2, 1), RETURN]);

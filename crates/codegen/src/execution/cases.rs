@@ -174,8 +174,10 @@ fn unary_ints(cases: &mut Vec<Case>) {
         let line = format!("%10 = {} %8 int", op.mnemonic());
         cases.push(case(op.mnemonic(), &over_arrays(&line, "int", "%10", pairs.len(), ""), operands(&pairs)));
     }
-    let line = "%10 = itof %8 flt";
-    cases.push(case("itof", &over_arrays(line, "int", "%10", pairs.len(), ""), operands(&pairs)));
+    for op in [Op::IToF, Op::SmallToF] {
+        let line = format!("%10 = {} %8 flt", op.mnemonic());
+        cases.push(case(op.mnemonic(), &over_arrays(&line, "int", "%10", pairs.len(), ""), operands(&pairs)));
+    }
 }
 
 /// Each guard decides between two paths, which both go on: one in the first segment, one beside it.

@@ -47,7 +47,7 @@ impl Lowering<'_, '_, '_> {
             Op::FSqrt => self.ins().sqrt(a),
             Op::FFloor => self.ins().floor(a),
             Op::FCeil => self.ins().ceil(a),
-            Op::IToF => self.ins().fcvt_from_sint(types::F64, a),
+            Op::IToF | Op::SmallToF => self.ins().fcvt_from_sint(types::F64, a),
             Op::AsTable => a,
             Op::AsFloat => self.ins().bitcast(types::F64, MemFlagsData::new(), a),
             other => {

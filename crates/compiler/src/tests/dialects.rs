@@ -29,6 +29,7 @@ fn uses(proto: &Proto, op: Op) -> bool {
 fn without_integers_numbers_are_floats() {
     let proto = compiled(LuaVersion::Lua51, "for i = 1, #t do t[1] = i % 2 + 3 end");
     assert!(uses(&proto, Op::LenF) && uses(&proto, Op::ModFK) && uses(&proto, Op::ForPrepOld));
+    assert!(uses(&proto, Op::ForFloat));
     assert!(uses(&proto, Op::SetInt) && !uses(&proto, Op::AddI) && !uses(&proto, Op::LoadI));
     assert!(!proto.consts.iter().any(|constant| matches!(constant, Const::Int(_))));
 }

@@ -148,8 +148,13 @@ impl Recorder {
         if refs.iter().any(|r| !matches!(self.ty(*r), Ty::Int | Ty::Float)) {
             return Err(Abort::NumericFor);
         }
-        let [start, limit, step] = refs.map(|r| self.float_of(r));
         let [start_seen, limit_seen, step_seen] = seen.map(float_of);
+        if !view.dialect().integers
+            && let Some(narrowed) = for_loop::narrowed(start_seen, limit_seen, step_seen)
+        {
+            return self.for_prep_narrowed(i, refs, limit_seen, narrowed);
+        }
+        let [start, limit, step] = refs.map(|r| self.float_of(r));
         let rises = self.direction(step, step_seen)?;
         // The first value is that of a step from the value before it.
         let before = self.builder.value(Ir::FSub, &[start, step]);
@@ -165,6 +170,37 @@ impl Recorder {
         self.set(a + 1, limit);
         self.set(a + 2, step);
         self.set(a + 3, start);
+        Ok(())
+    }
+
+    /// A loop over floats that are small integers, which they are relied on to be.
+    fn for_prep_narrowed(
+        &mut self,
+        i: Instr,
+        refs: [Ref; 3],
+        limit_seen: f64,
+        narrowed: for_loop::Narrowed,
+    ) -> Result<(), Abort> {
+        let for_loop::Narrowed { start, limit, step } = narrowed;
+        let [first, mut last, by] = refs;
+        if limit as f64 != limit_seen {
+            last = self.builder.value(if step > 0 { Ir::FFloor } else { Ir::FCeil }, &[last]);
+        }
+        let ints = [self.int_of(first)?, self.int_of(last)?, self.int_of(by)?];
+        for int in ints {
+            let snap = self.snap();
+            self.builder.ensure_small(int, snap)?;
+        }
+        self.for_prep_ints(i, ints, [start, limit, step].map(Value::int))
+    }
+
+    /// The variable of a loop that may be narrowed, as the script has it.
+    pub(super) fn for_float(&mut self, view: &View<'_>, i: Instr) -> Result<(), Abort> {
+        let variable = self.get(view, i.a())?;
+        if self.ty(variable) == Ty::Int {
+            let float = self.builder.value(Ir::SmallToF, &[variable]);
+            self.set(i.a(), float);
+        }
         Ok(())
     }
 

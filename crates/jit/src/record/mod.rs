@@ -449,6 +449,7 @@ impl Recorder {
             Op::VarArg => self.vararg(view, i),
             Op::ForPrep => self.for_prep(view, i),
             Op::ForPrepOld => self.for_prep_old(view, i),
+            Op::ForFloat => self.for_float(view, i),
             Op::ForLoop => self.for_loop(view, i),
             Op::TForPrep => self.t_for_prep(view, i),
             Op::TForPrepOld => self.t_for_prep_old(view, i),

@@ -66,7 +66,7 @@ fn fold_left_int(inst: &Inst, a: i64) -> Folded {
     match inst.op {
         Op::Neg => Folded::Int(a.wrapping_neg()),
         Op::Not => Folded::Int(!a),
-        Op::IToF => Folded::Float(a as f64),
+        Op::IToF | Op::SmallToF => Folded::Float(a as f64),
         Op::Add | Op::Or | Op::Xor if a == 0 => Folded::Same(inst.b()),
         Op::Mul if a == 1 => Folded::Same(inst.b()),
         Op::And if a == -1 => Folded::Same(inst.b()),
@@ -121,7 +121,7 @@ fn fold_same(tree: &Tree, inst: &Inst) -> Folded {
         Op::Sub | Op::Xor if inst.a() == inst.b() => Folded::Int(0),
         Op::And | Op::Or if inst.a() == inst.b() => Folded::Same(inst.a()),
         // An integer converted to a float has no fraction.
-        Op::FFloor | Op::FCeil if tree.inst(inst.a()).op == Op::IToF => Folded::Same(inst.a()),
+        Op::FFloor | Op::FCeil if matches!(tree.inst(inst.a()).op, Op::IToF | Op::SmallToF) => Folded::Same(inst.a()),
         // What was stored on this path is known as what it is.
         Op::AsTable if tree.ty(inst.a()) == Ty::Table => Folded::Same(inst.a()),
         Op::Neg | Op::Not | Op::FNeg if tree.inst(inst.a()).op == inst.op => Folded::Same(tree.inst(inst.a()).a()),

@@ -51,6 +51,8 @@ pub struct Builder {
     inputs: HashMap<u32, Ref>,
     values: HashMap<Key, Ref>,
     passed: HashSet<(Op, [Ref; 3])>,
+    /// Integers that instructions on the path know to be small: see `narrow`.
+    small: HashSet<Ref>,
     memory: Memory,
     calls_out: bool,
     effects: u32,
@@ -131,6 +133,7 @@ impl Builder {
         self.inputs.clear();
         self.values.clear();
         self.passed.clear();
+        self.small.clear();
         self.memory = Memory::default();
         self.calls_out = false;
         for input in &self.tree.header(header).inputs {
@@ -160,7 +163,12 @@ impl Builder {
             }
             Format::CallFn => self.memory.called(),
             Format::Returned | Format::Gone => {}
-            Format::Unary | Format::GuardUnary | Format::GuardPlace => drop(self.values.insert(key, r)),
+            Format::Unary | Format::GuardUnary | Format::GuardPlace => {
+                self.values.insert(key, r);
+                if inst.op == Op::SmallToF {
+                    self.small.insert(inst.a());
+                }
+            }
             Format::Binary => {
                 if inst.op.is_pure() {
                     self.values.insert(key, r);

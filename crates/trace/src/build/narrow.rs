@@ -13,25 +13,27 @@
 //!
 //! An integer of at most 52 bits is a float without loss, and so is its sum with another one. So `ftoi` of a sum is the sum
 //! of what its operand is as an integer, if that is such a small one: that is known of lengths and bytes, and checked of
-//! others. The check is one for all elements near a place, `t[i - 1]`, `t[i]` and `t[i + 1]`, and then their numbers differ in
+//! others, and of the variables of numeric loops, which the interpreter has narrowed itself ([`Op::SmallToF`]). The check is one for all elements near a place, `t[i - 1]`, `t[i]` and `t[i + 1]`, and then their numbers differ in
 //! a constant alone, which other optimizations see.
 //!
 //! The operand may be no integer although the sum is rounded to one, as that of `1e-20` and `1.0`: then its conversion
 //! leaves, which is slow and not wrong.
 
 use perilune_base::num::convert::float_to_int;
+use perilune_base::num::for_loop;
 
-use super::Builder;
+use super::{Builder, Contradiction};
 use crate::ir::{Field, Op, Ref, SnapId};
 
 /// The size up to which integers are small: twice as large ones are still floats without loss.
-const SMALL: i64 = 1 << 52;
+const SMALL: i64 = for_loop::SMALL;
 
 impl Builder {
     /// A float as an integer, which it must be exactly.
     pub fn float_to_int(&mut self, a: Ref, snap: SnapId) -> Ref {
         let inst = *self.tree.inst(a);
         match inst.op {
+            Op::SmallToF => inst.a(),
             Op::IToF if self.is_exact(inst.a()) => inst.a(),
             Op::FAdd | Op::FSub => self.sum_to_int(a, snap).unwrap_or_else(|| self.convert(a, snap)),
             _ => self.convert(a, snap),
@@ -47,10 +49,7 @@ impl Builder {
             _ => return None,
         };
         let base = self.float_to_int(operand, snap);
-        if !self.is_small(base) {
-            let (moved, limit) = self.moved(base);
-            self.guard(Op::Below, &[moved, limit], snap).ok()?;
-        }
+        self.ensure_small(base, snap).ok()?;
         let constant = self.int(constant);
         Some(self.value(Op::Add, &[base, constant]))
     }
@@ -68,6 +67,15 @@ impl Builder {
         self.is_small(int) || is_moved && self.is_small(inst.a())
     }
 
+    /// Lets execution go on only if an integer is small.
+    pub fn ensure_small(&mut self, int: Ref, snap: SnapId) -> Result<(), Contradiction> {
+        if self.is_small(int) {
+            return Ok(());
+        }
+        let (moved, limit) = self.moved(int);
+        self.guard(Op::Below, &[moved, limit], snap)
+    }
+
     /// Whether an integer is known to be small.
     fn is_small(&mut self, int: Ref) -> bool {
         let inst = *self.tree.inst(int);
@@ -77,6 +85,7 @@ impl Builder {
             Op::LoadByte => true,
             Op::Load if matches!(inst.field(), Some(Field::Len | Field::StrLen)) => true,
             Op::And if constant(inst.b()).is_some_and(|n| (0..=SMALL).contains(&n)) => true,
+            _ if self.small.contains(&int) => true,
             _ => {
                 let (moved, limit) = self.moved(int);
                 self.passed.contains(&(Op::Below, [moved, limit, Ref::NONE]))
@@ -129,6 +138,20 @@ mod tests {
         let plus = b.int(1);
         assert_eq!(b.float_to_int(float, snap), len);
         assert_eq!(b.float_to_int(sum, snap), b.value(Op::Add, &[len, plus]));
+        assert_eq!((count(&b, Op::FToI), count(&b, Op::Below)), (0, 0));
+    }
+
+    #[test]
+    fn variables_of_narrowed_loops_need_no_check() {
+        let mut b = Builder::default();
+        b.begin_at_header(1, Vec::new(), vec![1], &[(1, Ty::Int)]);
+        let i = b.input(1).expect("an input");
+        let (float, one) = (b.value(Op::SmallToF, &[i]), b.float(1.0));
+        let below = b.value(Op::FSub, &[float, one]);
+        let minus = b.int(-1);
+        let snap = b.tree().header(crate::ir::HeaderId(0)).snap;
+        assert_eq!(b.float_to_int(float, snap), i);
+        assert_eq!(b.float_to_int(below, snap), b.value(Op::Add, &[i, minus]));
         assert_eq!((count(&b, Op::FToI), count(&b, Op::Below)), (0, 0));
     }
 

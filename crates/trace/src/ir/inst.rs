@@ -381,6 +381,7 @@ macro_rules! for_each_trace_op {
 
             // Conversions.
             IToF "itof" Unary Is(Ty::Float) "the integer `a` as a float";
+            SmallToF "stof" Unary Is(Ty::Float) "the integer `a`, known to have at most 52 bits, as a float";
             AsTable "astab" Unary Is(Ty::Table) "the table at the address `a`, which a guard has found not to be null";
             FToI "ftoi" GuardUnary Is(Ty::Int) "the float `a` as an integer; leaves unless it is one exactly";
 

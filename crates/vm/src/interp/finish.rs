@@ -139,6 +139,7 @@ pub(crate) unsafe fn finish_instruction(vm: *mut Vm, func: *mut Value) -> Step {
             | Op::NewGlobal
             | Op::ForPrep
             | Op::ForPrepOld
+            | Op::ForFloat
             | Op::ForLoop
             | Op::TForPrep
             | Op::TForPrepOld

@@ -1,7 +1,8 @@
 //! Loops: preparation, the two known iterators, counting and fuel.
 
+use perilune_base::num::Num;
 use perilune_base::num::convert::float_to_int;
-use perilune_base::num::{Num, for_loop};
+use perilune_base::num::for_loop::{self, Narrowed};
 use perilune_runtime::object::{Gc, Table};
 use perilune_runtime::value::{Tag, Value};
 
@@ -62,7 +63,8 @@ unsafe fn prepare_float(vm: *mut Vm, ra: *mut Value) -> Result<bool, Raised> {
 }
 
 /// `ForPrepOld`: as [`prepare`], by the rules before 5.4. Strings are numbers here, and the control variable gets its
-/// first value by a step from the value before it, which is not the same for all floats.
+/// first value by a step from the value before it, which is not the same for all floats. Where all numbers are floats, a
+/// loop over integers is one of integers nevertheless, and `ForFloat` gives the script its variable.
 ///
 /// # Safety
 /// As [`prepare`].
@@ -84,6 +86,11 @@ pub(crate) unsafe fn prepare_old(vm: *mut Vm, ra: *mut Value) -> Result<bool, Ra
             return Ok(true);
         }
         let [start, limit, step] = loop_numbers(vm, ra)?;
+        if !(*vm).dialect.integers
+            && let Some(narrowed) = for_loop::narrowed(start, limit, step)
+        {
+            return Ok(begin_narrowed(ra, narrowed));
+        }
         let start = (start - step) + step;
         if !for_loop::float_loop_continues(start, limit, step) {
             return Ok(false);
@@ -94,6 +101,20 @@ pub(crate) unsafe fn prepare_old(vm: *mut Vm, ra: *mut Value) -> Result<bool, Ra
         *ra.add(3) = Value::float(start);
         Ok(true)
     }
+}
+
+/// Prepares a narrowed loop; true when it runs.
+unsafe fn begin_narrowed(ra: *mut Value, narrowed: Narrowed) -> bool {
+    let Narrowed { start, limit, step } = narrowed;
+    let Some(count) = for_loop::int_loop_count(start, Num::Int(limit), step) else { return false };
+    // SAFETY: as in `prepare`.
+    unsafe {
+        *ra = Value::int(start);
+        *ra.add(1) = Value { payload: count, tag: Tag::Int };
+        *ra.add(2) = Value::int(step);
+        *ra.add(3) = Value::int(start);
+    }
+    true
 }
 
 /// Start, limit and step of a loop as floats, or the error about the first one that is no number.

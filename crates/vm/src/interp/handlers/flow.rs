@@ -182,6 +182,14 @@ handler!(for_prep_old(vm, pc, base, consts, frame) {
     }
 });
 
+handler!(for_float(vm, pc, base, consts, frame) {
+    let variable = reg(base, a_of(pc));
+    if (*variable).tag == Tag::Int {
+        *variable = Value::float((*variable).raw_int() as f64);
+    }
+    next::<M>(vm, pc, base, consts, frame)
+});
+
 handler!(for_loop(vm, pc, base, consts, frame) {
     let ra = reg(base, a_of(pc));
     if (*ra.add(2)).tag == Tag::Int {

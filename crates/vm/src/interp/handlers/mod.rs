@@ -109,6 +109,7 @@ const fn handler_of<M: Handlers>(op: Op) -> Handler {
         Op::NewGlobal => new_global::<M>,
         Op::ForPrep => for_prep::<M>,
         Op::ForPrepOld => for_prep_old::<M>,
+        Op::ForFloat => for_float::<M>,
         Op::ForLoop => for_loop::<M>,
         Op::TForPrep => t_for_prep::<M>,
         Op::TForPrepOld => jump::<M>,

@@ -92,7 +92,7 @@ fn getinfo(vm: &mut Vm) -> NativeResult {
         if dialect.lenient_levels && vm.to_number(subject).is_none() {
             return Err(vm.arg_error(n + 1, "function or level expected"));
         }
-        let level = vm.check_int(n + 1)?;
+        let level = vm.check_int(n + 1)? as i32;
         let frame = usize::try_from(level).ok().and_then(|l| vm.frame_at(thread, l));
         match frame {
             Some(frame) => vm.frame_info(thread, frame),
@@ -170,7 +170,8 @@ fn fill_info(vm: &mut Vm, info: &Info, options: &[u8]) -> Result<(), Raised> {
 
 /// The frame at the level in argument `i`, or the error for a level out of range.
 fn frame_argument(vm: &mut Vm, thread: ThreadRef, i: usize) -> Result<FrameId, Raised> {
-    let level = vm.check_int(i)?;
+    // A level is a C `int`, which large numbers wrap around to.
+    let level = vm.check_int(i)? as i32;
     match usize::try_from(level).ok().and_then(|l| vm.frame_at(thread, l)) {
         Some(frame) => Ok(frame),
         None => Err(vm.arg_error(i, "level out of range")),

@@ -202,8 +202,9 @@ fn read_field(vm: &mut Vm, table: TableRef, name: &str, default: Option<i64>, de
 
 fn difftime(vm: &mut Vm) -> NativeResult {
     if !vm.dialect().integers {
-        let later = float_to_int_as_c(vm.check_float(1)?);
+        // C looks at the last argument first.
         let earlier = float_to_int_as_c(vm.opt_float(2, 0.0)?);
+        let later = float_to_int_as_c(vm.check_float(1)?);
         return vm.ret(Value::float((later - earlier) as f64));
     }
     let later = vm.check_int(1)?;

@@ -566,6 +566,8 @@ dialects! {
     lists_grow, "library": bool = [true, false, false, false, false];
     /// Functions that C makes of one expression look at their last argument first.
     arguments_from_the_last, "library": bool = [true, false, false, false, false];
+    /// `collectgarbage` looks at its number whatever is asked for.
+    collector_takes_number, "library": bool = [true, true, true, false, false];
     /// The argument of `table.remove` that counts as wrong when the position is.
     remove_complaint, "library": usize = [2, 1, 1, 2, 2];
     /// When `table.sort` notices that a comparison function is inconsistent.

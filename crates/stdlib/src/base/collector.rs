@@ -173,6 +173,19 @@ fn small_int(vm: &mut Vm, i: usize, request: Request) -> Result<i32, Raised> {
         | Request::Count
         | Request::CountAndRest
         | Request::IsRunning
+        | Request::Param
+            if vm.dialect().collector_takes_number =>
+        {
+            2
+        }
+        Request::Become(_)
+        | Request::BecomeSilently(_)
+        | Request::Stop
+        | Request::Restart
+        | Request::Collect
+        | Request::Count
+        | Request::CountAndRest
+        | Request::IsRunning
         | Request::Param => 1,
     };
     if i <= last { Ok(vm.opt_int(i, 0)? as i32) } else { Ok(0) }

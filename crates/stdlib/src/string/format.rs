@@ -130,7 +130,7 @@ fn cut(vm: &mut Vm, arg: usize, conversion: IntConversion) -> Result<i64, Raised
             return Err(vm.arg_error(arg, &format!("not a {kind}number in proper range")));
         }
     }
-    Ok(if is_signed || float < TWO_63 {
+    Ok(if is_signed || float < TWO_63 || float.is_nan() {
         float_to_int_as_c(float)
     } else {
         float_to_int_as_c(float - TWO_63) ^ i64::MIN

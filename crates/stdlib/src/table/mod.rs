@@ -223,6 +223,9 @@ fn r#move(vm: &mut Vm) -> NativeResult {
 }
 
 fn concat(vm: &mut Vm) -> NativeResult {
+    if vm.dialect().raw_lists {
+        vm.opt_str(2)?;
+    }
     let object = check(vm, 1, Needs::READ_LENGTH)?;
     // Where lists are raw, only what is not told is asked for.
     let is_told = vm.dialect().raw_lists && !vm.arg(4).is_nil();

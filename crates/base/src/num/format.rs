@@ -2,7 +2,7 @@
 //!
 //! All functions append to a byte vector and work in its tail, without buffers of their own. Digits
 //! come from the standard library, whose precise forms (`{:.n}`, `{:.ne}`) round exactly, ties to even,
-//! as glibc does, or for floats of usual size from [`digits`](super::digits); what is added here is C's layout.
+//! as glibc does, or for floats of usual size from `digits`; what is added here is C's layout.
 
 use std::io::Write;
 

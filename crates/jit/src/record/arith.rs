@@ -147,10 +147,15 @@ impl Recorder {
         }
         let zero = self.builder.float(0.0);
         self.guard(Ir::FLt, &[zero, x])?;
+        Ok(Some(self.remainder_by_floor(x, y)))
+    }
+
+    /// `x - floor(x / y) * y`.
+    fn remainder_by_floor(&mut self, x: Ref, y: Ref) -> Ref {
         let quotient = self.quotient(x, y);
         let floor = self.builder.value(Ir::FFloor, &[quotient]);
         let product = self.builder.value(Ir::FMul, &[floor, y]);
-        Ok(Some(self.builder.value(Ir::FSub, &[x, product])))
+        self.builder.value(Ir::FSub, &[x, product])
     }
 
     /// The quotient of two floats: by a power of two it is a product, rounded once, with the same bits.
@@ -221,10 +226,7 @@ impl Recorder {
             }
             Operator::ModByFloor => {
                 let (x, y) = (self.float_of(x), self.float_of(y));
-                let quotient = self.quotient(x, y);
-                let floor = self.builder.value(Ir::FFloor, &[quotient]);
-                let product = self.builder.value(Ir::FMul, &[floor, y]);
-                Ok(self.builder.value(Ir::FSub, &[x, product]))
+                Ok(self.remainder_by_floor(x, y))
             }
         }
     }

@@ -113,7 +113,9 @@ impl Heap {
     /// `None` if one cannot be had.
     pub fn one_byte_strings(&mut self) -> Option<*const StrRef> {
         for byte in 0..=u8::MAX {
-            self.new_str(&[byte]);
+            if self.one_byte[byte as usize].is_none() {
+                self.new_str(&[byte]);
+            }
         }
         // An option of a reference has the reference's layout.
         self.one_byte.iter().all(Option::is_some).then_some(self.one_byte.as_ptr().cast())

@@ -173,20 +173,7 @@ fn small_int(vm: &mut Vm, i: usize, request: Request) -> Result<i32, Raised> {
         | Request::Count
         | Request::CountAndRest
         | Request::IsRunning
-        | Request::Param
-            if vm.dialect().collector_takes_number =>
-        {
-            2
-        }
-        Request::Become(_)
-        | Request::BecomeSilently(_)
-        | Request::Stop
-        | Request::Restart
-        | Request::Collect
-        | Request::Count
-        | Request::CountAndRest
-        | Request::IsRunning
-        | Request::Param => 1,
+        | Request::Param => 1 + usize::from(vm.dialect().collector_takes_number),
     };
     if i <= last { Ok(vm.opt_int(i, 0)? as i32) } else { Ok(0) }
 }

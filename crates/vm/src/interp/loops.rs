@@ -104,10 +104,13 @@ pub(crate) unsafe fn prepare_old(vm: *mut Vm, ra: *mut Value) -> Result<bool, Ra
 }
 
 /// Prepares a narrowed loop; true when it runs.
+///
+/// # Safety
+/// As [`prepare`].
 unsafe fn begin_narrowed(ra: *mut Value, narrowed: Narrowed) -> bool {
     let Narrowed { start, limit, step } = narrowed;
     let Some(count) = for_loop::int_loop_count(start, Num::Int(limit), step) else { return false };
-    // SAFETY: as in `prepare`.
+    // SAFETY: the verifier has checked that the loop has four registers from `ra` on, which the caller's frame holds.
     unsafe {
         *ra = Value::int(start);
         *ra.add(1) = Value { payload: count, tag: Tag::Int };

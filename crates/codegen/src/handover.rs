@@ -9,11 +9,13 @@
 //!        the caller stores tags and constants, makes sunk tables, and takes the path's cost off the fuel
 //! ```
 //!
-//! The properties of sunk tables are handed over in *spare* slots, above all that the tree has.
+//! The properties and elements of sunk tables are handed over in *spare* slots, above all that the tree has.
 
-use perilune_runtime::heap::MAX_INLINE_SLOTS;
+use perilune_runtime::heap::{MAX_INLINE_SLOTS, MAX_SMALL_BUFFER};
 use perilune_trace::ir::{HeaderId, Inputs, Op, Recipe, Ref, SnapId, Tree, Ty};
-use perilune_trace::opt::sink::MAX_FIELDS;
+use perilune_trace::opt::sink::{MAX_ELEMENTS, MAX_FIELDS};
+
+use crate::layout::VALUE;
 
 /// What the caller puts into a slot's place after an exit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,6 +35,7 @@ pub fn entry_types(tree: &Tree, header: HeaderId) -> Vec<(u32, Ty)> {
 }
 
 const _: () = assert!(MAX_FIELDS <= MAX_INLINE_SLOTS as usize, "a sunk table has its properties in its cell");
+const _: () = assert!(MAX_ELEMENTS * VALUE as usize <= MAX_SMALL_BUFFER, "a sunk table's elements are in a size class");
 
 /// A table that the caller makes after the code has left through a snapshot.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,15 +44,17 @@ pub struct TableImage {
     pub shape: u64,
     /// The address of its metatable, or 0.
     pub meta: u64,
-    /// The slot with its first property; the others are behind it.
+    /// The slot with its first property; the others are behind it, and behind them its elements.
     pub first: u32,
     /// How many properties it has.
     pub count: u32,
-    /// The slots that refer to it, those of properties of other tables among them.
+    /// How many elements it has.
+    pub elements: u32,
+    /// The slots that refer to it, those of parts of other tables among them.
     pub slots: Vec<u32>,
 }
 
-/// The tables that the caller makes after the code has left through a snapshot: first all of them, then their properties.
+/// The tables that the caller makes after the code has left through a snapshot: first all of them, then what is in them.
 #[must_use]
 pub fn exit_tables(tree: &Tree, snap: SnapId, spare: u32) -> Vec<TableImage> {
     let snapshot = tree.snapshot(snap);
@@ -57,24 +62,24 @@ pub fn exit_tables(tree: &Tree, snap: SnapId, spare: u32) -> Vec<TableImage> {
     let written = snapshot.slots.iter().map(|slot| (slot.slot, slot.value));
     let refers: Vec<(u32, Ref)> = written.chain(spare_values(tree, snap, spare)).collect();
     let image = |recipe: &Recipe| {
-        let (first, count) = (next, recipe.fields.len() as u32);
-        next += count;
+        let (first, count, elements) = (next, recipe.fields.len() as u32, recipe.elements.len() as u32);
+        next += count + elements;
         let [shape, meta] = [recipe.shape, recipe.meta].map(|r| tree.inst(r).imm);
         let slots = refers.iter().filter(|(_, value)| *value == recipe.object).map(|(slot, _)| *slot).collect();
-        TableImage { shape, meta, first, count, slots }
+        TableImage { shape, meta, first, count, elements, slots }
     };
     snapshot.sunk.iter().map(image).collect()
 }
 
-/// The properties of a snapshot's sunk tables, each with its spare slot.
+/// The properties and elements of a snapshot's sunk tables, each with its spare slot.
 pub(crate) fn spare_values(tree: &Tree, snap: SnapId, spare: u32) -> impl Iterator<Item = (u32, Ref)> + '_ {
-    (spare..).zip(tree.snapshot(snap).sunk.iter().flat_map(|recipe| recipe.fields.iter().copied()))
+    (spare..).zip(tree.snapshot(snap).sunk.iter().flat_map(Recipe::parts))
 }
 
 /// How many spare slots the exits of a tree use.
 #[must_use]
 pub fn spare_slots(tree: &Tree) -> u32 {
-    let count = |recipes: &[Recipe]| recipes.iter().map(|recipe| recipe.fields.len()).sum::<usize>();
+    let count = |recipes: &[Recipe]| recipes.iter().map(|recipe| recipe.parts().count()).sum::<usize>();
     tree.snapshots.iter().map(|snapshot| count(&snapshot.sunk)).max().unwrap_or(0) as u32
 }
 

@@ -124,8 +124,8 @@ impl Exits {
 }
 
 fn table_image(image: perilune_codegen::TableImage) -> TableImage {
-    let perilune_codegen::TableImage { shape, meta, first, count, slots } = image;
-    TableImage { shape, meta, first, count, slots: slots.into() }
+    let perilune_codegen::TableImage { shape, meta, first, count, elements, slots } = image;
+    TableImage { shape, meta, first, count, elements, slots: slots.into() }
 }
 
 /// Machine code of a tree.

@@ -86,9 +86,12 @@ unsafe extern "C" fn new_record(vm: *mut Vm, shape: *mut Shape, n: u64) -> *mut 
     unsafe { heap(vm).new_shaped(shape, n as u16).map_or(std::ptr::null_mut(), |t| t.as_ptr()) }
 }
 
-unsafe extern "C" fn new_table(vm: *mut Vm, elements: u64, properties: u64) -> *mut Table {
-    // SAFETY: see the module.
-    unsafe { heap(vm).new_table(elements as u32, properties as u16).as_ptr() }
+unsafe extern "C" fn new_table(vm: *mut Vm, shape: *mut Shape, elements: u64, properties: u64) -> *mut Table {
+    // SAFETY: as for `new_record`. Code relies on the room.
+    unsafe {
+        let Some(made) = heap(vm).new_shaped(shape, properties as u16) else { return std::ptr::null_mut() };
+        made.reserve(heap(vm), elements as usize, 0).map_or(std::ptr::null_mut(), |()| made.as_ptr())
+    }
 }
 
 unsafe extern "C" fn get_raw(vm: *mut Vm, t: *mut Table, payload: u64, tag: u64) -> u64 {

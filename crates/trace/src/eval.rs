@@ -112,7 +112,7 @@ impl Model {
     }
 
     /// Whether slots have the same values as those of another model, where tables are the same that have the same shapes,
-    /// metatables and properties: it does not matter which cells they are in, nor how many were made for nothing.
+    /// metatables, properties and elements: it does not matter which cells they are in, nor how many were made for nothing.
     #[must_use]
     pub fn looks_like(&self, other: &Model, slots: u32) -> bool {
         let mut met = BTreeMap::new();
@@ -121,7 +121,11 @@ impl Model {
     }
 
     fn is_same(&self, value: Val, other: &Model, there: Val, met: &mut BTreeMap<u64, u64>) -> bool {
-        let made = |model: &Model, at: u64| model.made.iter().find(|(_, cell)| *cell == at).map(|(n, _)| *n);
+        let made = |model: &Model, at: u64| {
+            let is_list = model.replies.get(&Helper::NewTable).is_some_and(|list| list.result == at);
+            let record = model.made.iter().find(|(_, cell)| *cell == at).map(|(n, _)| *n);
+            record.or(is_list.then_some(0))
+        };
         let (Some(n), Some(m)) = (made(self, value.bits), made(other, there.bits)) else { return value == there };
         if let Some(known) = met.insert(value.bits, there.bits) {
             return known == there.bits;
@@ -136,6 +140,18 @@ impl Model {
             && is_field_same(Field::Shape)
             && is_field_same(Field::Meta)
             && (0..n).all(|k| self.is_same(property(self, value.bits, k), other, property(other, there.bits, k), met))
+            && is_field_same(Field::Len)
+            && self.elements(value.bits).zip(other.elements(there.bits)).all(|(x, y)| self.is_same(x, other, y, met))
+    }
+
+    /// The elements of a table.
+    fn elements(&self, table: u64) -> impl Iterator<Item = Val> + '_ {
+        let [kind, array, len] = [Field::Kind, Field::Array, Field::Len]
+            .map(|field| self.fields.get(&(table, field, 0)).copied().unwrap_or_default());
+        (0..len).map(move |n| match u8::try_from(kind).ok().and_then(Ty::of_tag) {
+            Some(ty) => Val { ty, bits: self.packed.get(&(array + n * 8)).copied().unwrap_or_default() },
+            None => self.value_at(array + n * VALUE),
+        })
     }
 
     /// An empty table in the next free cell with room for `n` properties. Where its slots are, the model says already.
@@ -408,7 +424,7 @@ impl Eval<'_> {
         self.model.fuel = self.fuel - i64::from(snapshot.fuel);
     }
 
-    /// Makes the sunk tables of a snapshot, for which there are cells.
+    /// Makes the sunk tables of a snapshot, for which there are cells. Elements are whole values behind the properties there.
     fn make_sunk(&mut self, snap: SnapId) {
         let recipes = &self.tree.snapshot(snap).sunk;
         for recipe in recipes {
@@ -422,6 +438,16 @@ impl Eval<'_> {
             let slots = self.model.fields.get(&(cell, Field::Slots, 0)).copied().unwrap_or_default();
             for (n, field) in recipe.fields.iter().enumerate() {
                 self.store_value(slots + n as u64 * VALUE, *field);
+            }
+            let array = slots + recipe.fields.len() as u64 * VALUE;
+            for (n, element) in recipe.elements.iter().enumerate() {
+                self.store_value(array + n as u64 * VALUE, *element);
+            }
+            if !recipe.elements.is_empty() {
+                let len = recipe.elements.len() as u64;
+                let fields =
+                    [(Field::Array, array), (Field::Kind, lookup::WHOLE), (Field::Len, len), (Field::Cap, len)];
+                self.model.fields.extend(fields.map(|(field, value)| ((cell, field, 0), value)));
             }
         }
     }

@@ -15,7 +15,8 @@
 use std::fmt;
 
 use crate::ir::{
-    Arg, Effects, End, Field, Format, HeaderId, Inst, Op, Ref, ResultType, SegmentId, SnapId, Snapshot, Start, Tree, Ty,
+    Arg, Effects, End, Field, Format, HeaderId, Inst, Op, Recipe, Ref, ResultType, SegmentId, SnapId, Snapshot, Start,
+    Tree, Ty,
 };
 use crate::opt::count::last_test;
 
@@ -357,9 +358,9 @@ fn recipes(tree: &Tree, id: SnapId, snapshot: &Snapshot) -> Checked {
     let wrong = |why: &str| Violation(format!("snap {}: {why}", id.0));
     let is_sunk = |r: &Ref| tree.inst(*r).op == Op::Sunk;
     let named = snapshot.slots.iter().map(|slot| slot.value);
-    for value in named.chain(snapshot.sunk.iter().flat_map(|recipe| recipe.fields.iter().copied())) {
+    for value in named.chain(snapshot.sunk.iter().flat_map(Recipe::parts)) {
         if !is_known(tree, snapshot.segment, snapshot.at, value) || !tree.ty(value).is_value() {
-            return Err(wrong(&format!("%{} is no property", value.0)));
+            return Err(wrong(&format!("%{} is no part of a table", value.0)));
         }
         if is_sunk(&value) && !snapshot.sunk.iter().any(|recipe| recipe.object == value) {
             return Err(wrong(&format!("%{} is not made", value.0)));

@@ -13,7 +13,7 @@ use std::ptr;
 
 use perilune_bytecode::ops::Op;
 use perilune_runtime::heap::Heap;
-use perilune_runtime::object::{LuaClosure, NativeClosure, Proto, StrRef, Table};
+use perilune_runtime::object::{LuaClosure, NativeClosure, Proto, StrRef, Table, TableRef};
 use perilune_runtime::stack::{Frame, Room};
 use perilune_runtime::value::{Tag, Value};
 
@@ -65,11 +65,13 @@ pub struct TableImage {
     pub shape: u64,
     /// The address of its metatable, or 0.
     pub meta: u64,
-    /// The slot with its first property; the others are behind it.
+    /// The slot with its first property; the others are behind it, and behind them its elements.
     pub first: u32,
     /// How many properties it has.
     pub count: u32,
-    /// The slots that get it: registers, and properties of other such tables.
+    /// How many elements it has; the last of them is not nil.
+    pub elements: u32,
+    /// The slots that get it: registers, and parts of other such tables.
     pub slots: Box<[u32]>,
 }
 
@@ -128,8 +130,12 @@ pub unsafe fn make_tables(vm: *mut Vm, tables: &[TableImage]) {
             let Some(slot) = table.slots.first() else { continue };
             let made = pointer::<Table>(*root.add(*slot as usize));
             debug_assert!(u32::from((*made).slot_cap) >= table.count);
-            let slots = (*made).slots;
-            ptr::copy_nonoverlapping(root.add(table.first as usize), slots, table.count as usize);
+            let parts = root.add(table.first as usize);
+            ptr::copy_nonoverlapping(parts, (*made).slots, table.count as usize);
+            if table.elements > 0 {
+                let elements = std::slice::from_raw_parts(parts.add(table.count as usize), table.elements as usize);
+                TableRef::from_ptr(made).fill_unlimited(&mut (*vm).heap, elements);
+            }
         }
     }
 }

@@ -13,7 +13,7 @@
 use std::mem::{offset_of, size_of};
 
 use perilune_runtime::heap::{class_bytes, class_of};
-use perilune_runtime::object::{GcHeader, Kind, Str, Table, mark};
+use perilune_runtime::object::{ANY_ELEMENTS, GcHeader, Kind, Str, Table, mark};
 use perilune_trace::eval::{Model, VALUE, Val};
 use perilune_trace::ir::{Field, Helper, Tree, Ty};
 
@@ -151,7 +151,7 @@ impl Image {
             }
         }
         for (table, cell) in tables.iter().zip(cells) {
-            for n in 0..table.count {
+            for n in 0..table.count + table.elements {
                 let at = (place(table.first + n) - DATA) as usize;
                 let value: Vec<u8> = self.0[at..at + VALUE as usize].to_vec();
                 self.set(cell + size_of::<Table>() as u64 + u64::from(n) * VALUE, &value);
@@ -159,7 +159,7 @@ impl Image {
         }
     }
 
-    /// A table without its properties.
+    /// A table without what is in it. Elements will be whole values behind its properties, as in the model.
     fn make_table(&mut self, table: &TableImage) -> u64 {
         let n = u64::from(table.count);
         let cell = self.vm(free_list(n));
@@ -169,8 +169,13 @@ impl Image {
         self.set_vm(HEAP_BYTES, self.vm(HEAP_BYTES) + class_bytes(record_class(n)) as u64);
         let header = [Kind::Table as u8, mark::WHITE1, 0, perilune_runtime::table::EMPTY_ELEMENTS];
         self.set(cell, &header);
-        let fields = [(Field::Shape, table.shape), (Field::Meta, table.meta), (Field::Array, 0), (Field::Hash, 0)];
-        let counts = [(Field::Kind, Ty::Int as u64), (Field::Len, 0), (Field::Cap, 0)];
+        let len = u64::from(table.elements);
+        let (array, kind) = match len {
+            0 => (0, Ty::Int as u64),
+            _ => (cell + size_of::<Table>() as u64 + n * VALUE, u64::from(ANY_ELEMENTS)),
+        };
+        let fields = [(Field::Shape, table.shape), (Field::Meta, table.meta), (Field::Array, array), (Field::Hash, 0)];
+        let counts = [(Field::Kind, kind), (Field::Len, len), (Field::Cap, len)];
         for (field, value) in fields.into_iter().chain(counts) {
             let (offset, width) = layout::field(field, 0);
             self.set(cell.wrapping_add_signed(offset.into()), &value.to_le_bytes()[..width_of(width)]);

@@ -5,6 +5,7 @@ use perilune_runtime::object::{ANY_ELEMENTS, BOOL_ELEMENTS, Form, may_have_holes
 use perilune_runtime::table::EMPTY_ELEMENTS;
 use perilune_runtime::value::{Tag, Value};
 use perilune_trace::ir::{Field, Helper, Op as Ir, Ref, Start, Ty};
+use perilune_trace::opt::sink::MAX_ELEMENTS;
 use perilune_vm::meta::Event;
 
 use super::Recorder;
@@ -368,14 +369,14 @@ impl Recorder {
     pub(super) fn new_table(&mut self, view: &View<'_>, i: Instr) -> Result<(), Abort> {
         let root = view.root_shape();
         let properties = self.builder.int(i64::from(i.bc()));
+        let shape = self.builder.pointer(root);
         let made = if i.d() == 0 {
-            let shape = self.builder.pointer(root);
             let snap = self.service();
             self.builder.call(Helper::NewRecord, &[shape, properties], Ty::Table, Some(snap))
         } else {
             let elements = self.builder.int(i64::from(i.d()));
             let snap = self.service();
-            self.builder.call(Helper::NewTable, &[elements, properties], Ty::Table, Some(snap))
+            self.builder.call(Helper::NewTable, &[shape, elements, properties], Ty::Table, Some(snap))
         };
         self.assume_empty(made, root);
         self.allocated = true;
@@ -427,15 +428,57 @@ impl Recorder {
         if i.d() != 0 {
             return Err(Abort::Opcode);
         }
+        let mut values = Vec::new();
         for k in 0..n {
             let seen = self.seen(view, first + k);
-            let value = self.slot(first + k, seen)?;
-            self.builder.store_place(first + k, value);
+            values.push(self.slot(first + k, seen)?);
         }
         self.open = None;
+        if let Some(kind) = self.new_list_kind(object, &values) {
+            self.store_list(object, kind, &values);
+            return Ok(());
+        }
+        for (k, value) in (0..).zip(values) {
+            self.builder.store_place(first + k, value);
+        }
         let place = self.builder.place(first);
         let count = self.builder.int(i64::from(n));
         self.store_with_helper(Helper::SetList, &[object, place, count]);
         Ok(())
+    }
+
+    /// The element kind that a list gets whose values are known by their types, if it is new, and gets room for them.
+    fn new_list_kind(&mut self, object: Ref, values: &[Ref]) -> Option<u8> {
+        let types = values.iter().map(|value| self.ty(*value));
+        if values.len() > MAX_ELEMENTS || values.last().is_none_or(|last| self.ty(*last) == Ty::Nil) {
+            return None;
+        }
+        if types.clone().any(|ty| ty == Ty::Num) || types.clone().all(|ty| matches!(ty, Ty::Nil | Ty::False | Ty::True))
+        {
+            return None;
+        }
+        let kind = element_kind(self.ty(values[0]));
+        let kind = if types.clone().all(|ty| element_kind(ty) == kind) { kind } else { ANY_ELEMENTS };
+        let empty = self.builder.int(0);
+        let is_empty = self.is_new(object)
+            && self.builder.load(Field::Len, object) == empty
+            && self.builder.load(Field::Hash, object) == self.builder.pointer(0);
+        let words = values.len() * if kind == ANY_ELEMENTS { 2 } else { 1 };
+        (is_empty && self.builder.make_room(object, words as u32)).then_some(kind)
+    }
+
+    /// Stores the elements of a new list, which has room for them.
+    fn store_list(&mut self, object: Ref, kind: u8, values: &[Ref]) {
+        let [kind_now, len] = [i64::from(kind), values.len() as i64].map(|n| self.builder.int(n));
+        self.builder.store_field(Field::Kind, object, kind_now);
+        if kind == ANY_ELEMENTS {
+            self.builder.store_field(Field::Cap, object, len);
+        }
+        self.builder.store_field(Field::Len, object, len);
+        let array = self.load(Field::Array, object);
+        for (n, value) in (0..).zip(values) {
+            let n = self.builder.int(n);
+            self.store_in_array(kind, array, n, *value);
+        }
     }
 }

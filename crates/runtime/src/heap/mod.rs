@@ -62,7 +62,7 @@ pub use cells::{CLASSES, MAX_SMALL_CELL, class_bytes, class_of};
 pub use make::MAX_INLINE_SLOTS;
 pub use mark::{Marker, Roots};
 pub use pace::{Mode, Param};
-pub use raw::raw_bytes;
+pub use raw::{MAX_SMALL_BUFFER, raw_bytes};
 pub use stacks::GrowError;
 pub use strings::StrFill;
 

@@ -1,6 +1,6 @@
 //! Raw buffers: memory that one object owns (array parts, slots, hash parts, stacks, frames).
 //!
-//! Sizes up to [`MAX_SMALL`] come from free lists by 16 bytes, which are filled from chunks that all sizes share; larger
+//! Sizes up to [`MAX_SMALL_BUFFER`] come from free lists by 16 bytes, which are filled from chunks that all sizes share; larger
 //! ones from the system allocator. The owner remembers the size and gives it back when freeing. All buffers are aligned to
 //! 16. A buffer of no bytes is the null pointer.
 //!
@@ -14,8 +14,9 @@ use super::{Heap, OutOfMemory};
 use crate::spare::SpareMemory;
 
 const ALIGN: usize = 16;
-const MAX_SMALL: usize = 1024;
-const CLASSES: usize = MAX_SMALL / ALIGN;
+/// Buffers up to this many bytes are cut from chunks; the first ones that the system refuses come out of spare memory.
+pub const MAX_SMALL_BUFFER: usize = 1024;
+const CLASSES: usize = MAX_SMALL_BUFFER / ALIGN;
 const FIRST_CHUNK: usize = 4 << 10;
 const LAST_CHUNK: usize = 32 << 10;
 /// Free bytes that are not worth a walk.
@@ -44,12 +45,12 @@ pub(super) struct RawPool {
 /// The bytes that a raw buffer of `size` bytes is counted as.
 #[inline(always)]
 pub const fn raw_bytes(size: usize) -> usize {
-    if size <= MAX_SMALL { size.next_multiple_of(ALIGN) } else { size }
+    if size <= MAX_SMALL_BUFFER { size.next_multiple_of(ALIGN) } else { size }
 }
 
 #[inline(always)]
 fn class_of(size: usize) -> usize {
-    debug_assert!(size > 0 && size <= MAX_SMALL);
+    debug_assert!(size > 0 && size <= MAX_SMALL_BUFFER);
     (size - 1) / ALIGN
 }
 
@@ -186,7 +187,7 @@ impl Heap {
     /// small ones never fail. Does not ask the limit: see [`Heap::try_reserve`].
     #[inline]
     pub fn alloc_raw(&mut self, size: usize) -> *mut u8 {
-        if size == 0 || size > MAX_SMALL {
+        if size == 0 || size > MAX_SMALL_BUFFER {
             return self.alloc_raw_large(size);
         }
         let class = class_of(size);
@@ -228,7 +229,7 @@ impl Heap {
     /// A buffer of `size` bytes, within the limit.
     #[inline]
     pub fn try_alloc_raw(&mut self, size: usize) -> Result<*mut u8, OutOfMemory> {
-        if size > MAX_SMALL {
+        if size > MAX_SMALL_BUFFER {
             self.try_reserve(size)?;
         }
         let p = self.alloc_raw(size);
@@ -249,7 +250,7 @@ impl Heap {
             unsafe { p.write_bytes(0xdb, size) };
         }
         self.bytes -= raw_bytes(size);
-        if size <= MAX_SMALL {
+        if size <= MAX_SMALL_BUFFER {
             // SAFETY: the caller's duty.
             unsafe { self.raw.push(class_of(size), p) };
         } else {
@@ -267,7 +268,7 @@ impl Heap {
         if raw_bytes(old) == raw_bytes(new) {
             return p;
         }
-        if old > MAX_SMALL && new > MAX_SMALL {
+        if old > MAX_SMALL_BUFFER && new > MAX_SMALL_BUFFER {
             if new > isize::MAX as usize - ALIGN {
                 return std::ptr::null_mut();
             }

@@ -388,6 +388,19 @@ unsafe fn resize_unlimited(t: *mut Table, heap: &mut Heap, cap: u32) {
     }
 }
 
+/// `reserve` without regard to the memory limit.
+///
+/// # Safety
+/// As for `reserve`.
+pub(super) unsafe fn reserve_unlimited(t: *mut Table, heap: &mut Heap, cap: u32) {
+    // SAFETY: the caller's duty.
+    unsafe {
+        if cap > (*t).array_cap {
+            resize_unlimited(t, heap, cap);
+        }
+    }
+}
+
 /// Makes room for one more element.
 ///
 /// # Safety

@@ -5,7 +5,7 @@ use std::ptr;
 
 use super::{SetError, array, balance, barrier, hash, props};
 use crate::heap::Heap;
-use crate::object::{ANY_ELEMENTS, BOOL_ELEMENTS, Form, StrRef, TableRef, admits, is_any, is_flag, is_packable};
+use crate::object::{ANY_ELEMENTS, BOOL_ELEMENTS, Form, StrRef, Table, TableRef, admits, is_any, is_flag, is_packable};
 use crate::table::MAX_PROPS;
 use crate::value::{Tag, Value};
 
@@ -199,14 +199,7 @@ impl TableRef {
         // Without index keys in the hash part, nils at the end have nothing to overwrite.
         let Some(last) = values.iter().rposition(|value| !value.is_nil()) else { return Ok(()) };
         let values = &values[..=last];
-        let tag = values[0].tag;
-        let kind = if is_packable(tag) && values.iter().all(|value| value.tag == tag) {
-            tag as u8
-        } else if values.len() >= MIN_FLAGS && values.iter().all(|value| is_flag(value.tag)) {
-            BOOL_ELEMENTS
-        } else {
-            ANY_ELEMENTS
-        };
+        let kind = kind_of_list(values);
         // SAFETY: a `TableRef` refers to a live table. There is room for all values, and the kind admits them, when
         // they are written; the last of them is not nil.
         unsafe {
@@ -220,20 +213,7 @@ impl TableRef {
             }
             let new_len = u32::try_from(len as usize + values.len()).map_err(|_| SetError::Overflow)?;
             array::reserve_amortized(t, heap, new_len)?;
-            let from = len as usize;
-            match Form::of((*t).header.aux) {
-                Form::Values => ptr::copy_nonoverlapping(values.as_ptr(), array::values(t).add(from), values.len()),
-                Form::Payloads => {
-                    for (i, value) in values.iter().enumerate() {
-                        array::payloads(t).add(from + i).write(value.payload);
-                    }
-                }
-                Form::Tags => {
-                    for (i, value) in values.iter().enumerate() {
-                        array::tags(t).add(from + i).write(value.tag);
-                    }
-                }
-            }
+            write_list(t, len as usize, values);
             (*t).header.word = new_len;
             // One object may stand for all: the barrier is about the table.
             if let Some(&object) = values.iter().find(|value| value.is_object()) {
@@ -241,6 +221,62 @@ impl TableRef {
             }
         }
         Ok(())
+    }
+}
+
+/// The element kind of an array that gets these values first, which are one at least.
+fn kind_of_list(values: &[Value]) -> u8 {
+    let tag = values[0].tag;
+    if is_packable(tag) && values.iter().all(|value| value.tag == tag) {
+        tag as u8
+    } else if values.len() >= MIN_FLAGS && values.iter().all(|value| is_flag(value.tag)) {
+        BOOL_ELEMENTS
+    } else {
+        ANY_ELEMENTS
+    }
+}
+
+/// Writes elements from index `from` on.
+///
+/// # Safety
+/// `t` is a live table, whose array has room for the values and a kind that admits them.
+unsafe fn write_list(t: *mut Table, from: usize, values: &[Value]) {
+    // SAFETY: the caller's duty.
+    unsafe {
+        debug_assert!(from + values.len() <= (*t).array_cap as usize);
+        match Form::of((*t).header.aux) {
+            Form::Values => ptr::copy_nonoverlapping(values.as_ptr(), array::values(t).add(from), values.len()),
+            Form::Payloads => {
+                for (i, value) in values.iter().enumerate() {
+                    array::payloads(t).add(from + i).write(value.payload);
+                }
+            }
+            Form::Tags => {
+                for (i, value) in values.iter().enumerate() {
+                    array::tags(t).add(from + i).write(value.tag);
+                }
+            }
+        }
+    }
+}
+
+/// New tables.
+impl TableRef {
+    /// Gives a new table elements, without regard to the memory limit and to the collector. The last of the values is not
+    /// nil. Panics if the table has elements.
+    pub fn fill_unlimited(self, heap: &mut Heap, values: &[Value]) {
+        let t = self.as_ptr();
+        assert!(
+            self.array_len() == 0 && values.last().is_some_and(|last| !last.is_nil()),
+            "no new list; this is a bug"
+        );
+        // SAFETY: a `TableRef` refers to a live table. The kind and the room are made such as the values need.
+        unsafe {
+            array::set_empty_kind(t, kind_of_list(values));
+            array::reserve_unlimited(t, heap, values.len() as u32);
+            write_list(t, 0, values);
+            (*t).header.word = values.len() as u32;
+        }
     }
 }
 

@@ -187,7 +187,8 @@ mod tests {
         let slots = b.load(Field::Slots, x);
         b.store_prop(slots, 0, 9, n);
         let zero = b.int(0);
-        let made = b.call(Helper::NewTable, &[zero, zero], Ty::Table, Some(snap));
+        let root = b.pointer(9);
+        let made = b.call(Helper::NewTable, &[root, zero, zero], Ty::Table, Some(snap));
         let its = b.load(Field::Slots, made);
         b.store_prop(its, 0, 9, zero);
         assert_eq!(b.load_prop(slots, 0, 9, Ty::Int, snap), Ok(n));

@@ -206,7 +206,7 @@ impl Builder {
                     self.values.insert(key, r);
                 }
                 match helper {
-                    Helper::NewRecord => self.note_record(r, inst.a()),
+                    Helper::NewRecord | Helper::NewTable => self.note_record(r, inst.a()),
                     Helper::AddProp => self.assume(Field::Shape, inst.a(), inst.b()),
                     _ => {}
                 }
@@ -610,6 +610,20 @@ impl Builder {
         inst.imm = helper as u64;
         inst.snap = snap.filter(|_| helper.can_fail());
         if helper.effects() == Effects::Pure { self.unique(inst) } else { self.push(inst) }
+    }
+
+    /// Gives a table that the open segment makes room for so many 8-byte elements, if it has less. False if it is no such
+    /// table, or was not made with room for any.
+    pub fn make_room(&mut self, table: Ref, elements: u32) -> bool {
+        let first = self.segment.map(|id| self.tree.segment(id).first);
+        let inst = self.tree.inst(table);
+        let has = if inst.helper() == Some(Helper::NewTable) { self.tree.const_int(inst.b()) } else { None };
+        let Some(has) = has.filter(|_| first.is_some_and(|first| first <= table)) else { return false };
+        if has < i64::from(elements) {
+            let room = self.int(i64::from(elements));
+            self.tree.insts[table.index()].args[1] = room;
+        }
+        true
     }
 
     /// States that a field of an object has a value, which the caller has reason to know.

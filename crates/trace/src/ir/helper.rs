@@ -99,7 +99,7 @@ macro_rules! for_each_trace_helper {
 
             // Tables. All are raw: the recorder has guarded that no metamethod matters.
             NewRecord "newrecord" (Address, Int) OrNull(Ty::Table) Allocates "a table of this shape, all of whose properties are stored next, with room for so many";
-            NewTable "newtable" (Int, Int) OrNull(Ty::Table) Allocates "a table with room for elements and properties";
+            NewTable "newtable" (Address, Int, Int) OrNull(Ty::Table) Allocates "a table of this shape, all of whose properties are stored next, with room for so many 8-byte elements, and for so many properties";
             GetRaw "getraw" (Address, Value) Value ReadsTables "the value of a key";
             GetInt "getint" (Address, Int) Value ReadsTables "the value of an integer key";
             GetStr "getstr" (Address, Address) Value ReadsTables "the value of a string key, of a table that is a dictionary most likely";

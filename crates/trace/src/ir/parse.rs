@@ -374,17 +374,21 @@ impl Parser {
         })
     }
 
-    /// `%1 shape ptr@9 meta null fields %4 1.5`
+    /// `%1 shape ptr@9 meta null fields %4 1.5 elements %5`
     fn recipe(&mut self, rest: &str) -> Parsed<Recipe> {
         let words: Vec<&str> = rest.split_whitespace().collect();
         let [object, "shape", shape, "meta", meta, "fields", fields @ ..] = &words[..] else {
             return Err(format!("'{rest}' is no sunk table"));
         };
+        let end = fields.iter().position(|word| *word == "elements");
+        let (fields, elements) =
+            (&fields[..end.unwrap_or(fields.len())], end.map_or(&[][..], |end| &fields[end + 1..]));
         Ok(Recipe {
             object: number_of(object)?,
             shape: self.operand(shape)?,
             meta: self.operand(meta)?,
             fields: fields.iter().map(|field| self.operand(field)).collect::<Parsed<_>>()?,
+            elements: elements.iter().map(|element| self.operand(element)).collect::<Parsed<_>>()?,
         })
     }
 
@@ -509,7 +513,8 @@ impl Parser {
         for snapshot in &mut self.snapshots {
             snapshot.slots.iter_mut().for_each(|slot| move_to(&mut slot.value));
             for recipe in &mut snapshot.sunk {
-                [&mut recipe.shape, &mut recipe.meta].into_iter().chain(&mut recipe.fields).for_each(move_to);
+                let Recipe { object: _, shape, meta, fields, elements } = recipe;
+                [shape, meta].into_iter().chain(fields).chain(elements).for_each(move_to);
             }
         }
         for segment in &mut self.segments {

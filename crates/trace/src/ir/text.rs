@@ -252,11 +252,17 @@ impl Text<'_> {
     }
 
     fn recipe(&self, f: &mut fmt::Formatter<'_>, recipe: &Recipe) -> fmt::Result {
-        let Recipe { object, shape, meta, fields } = recipe;
+        let Recipe { object, shape, meta, fields, elements } = recipe;
         let text = |r: &Ref| self.tree.operand_text(*r);
         write!(f, "  sunk {} shape {} meta {} fields", text(object), text(shape), text(meta))?;
         for field in fields {
             write!(f, " {}", text(field))?;
+        }
+        if !elements.is_empty() {
+            write!(f, " elements")?;
+        }
+        for element in elements {
+            write!(f, " {}", text(element))?;
         }
         writeln!(f)
     }

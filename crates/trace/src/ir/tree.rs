@@ -91,6 +91,15 @@ pub struct Recipe {
     pub meta: Ref,
     /// Its properties, in the order of the shape: values, or further sunk tables.
     pub fields: Vec<Ref>,
+    /// Its elements, likewise.
+    pub elements: Vec<Ref>,
+}
+
+impl Recipe {
+    /// Its properties, and behind them its elements.
+    pub fn parts(&self) -> impl Iterator<Item = Ref> + '_ {
+        self.fields.iter().chain(&self.elements).copied()
+    }
 }
 
 /// Why execution leaves through a snapshot.

@@ -19,7 +19,7 @@
 //! preheader of the function's entry, and a call of the very closure that runs passes that by. This works where nobody needs
 //! the values that are loaded, because they are known: the function itself, or a constant.
 
-use crate::ir::{End, Field, HeaderId, Op, Ref, SnapId, Tree};
+use crate::ir::{End, Field, HeaderId, Op, Recipe, Ref, SnapId, Tree};
 
 /// An upvalue by its number, and what it holds: a constant, or the function whose upvalue it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -89,9 +89,8 @@ fn uses(tree: &Tree) -> Vec<u32> {
     let mut uses = vec![0; tree.insts.len()];
     let operands = tree.insts.iter().flat_map(|inst| inst.operands());
     let slots = tree.snapshots.iter().flat_map(|snap| snap.slots.iter().map(|slot| slot.value));
-    let fields =
-        tree.snapshots.iter().flat_map(|snap| snap.sunk.iter().flat_map(|recipe| recipe.fields.iter().copied()));
-    for r in operands.chain(slots).chain(fields) {
+    let parts = tree.snapshots.iter().flat_map(|snap| snap.sunk.iter().flat_map(Recipe::parts));
+    for r in operands.chain(slots).chain(parts) {
         uses[r.index()] += 1;
     }
     uses

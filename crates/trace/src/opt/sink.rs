@@ -20,6 +20,9 @@
 //!                                                     sunk %4 shape ptr@3 meta null fields %0
 //! ```
 //!
+//! A list whose values are known when it is made is sunk like a record: its length and its element kind are stores to the
+//! table, its elements are stores to its array, at constant indices.
+//!
 //! What a segment needs is a least fixed point: a table that is stored into one that is needed is needed too.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -29,9 +32,13 @@ use crate::ir::{End, Field, Format, Helper, Inst, Op, Recipe, Ref, SegmentId, Sn
 /// Most properties of a sunk table: whoever makes it must have room for them in its cell, where nothing can fail.
 pub const MAX_FIELDS: usize = 32;
 
+/// Most elements of a sunk table: whoever makes it gets their buffer from a size class, where memory is kept back for what
+/// cannot fail.
+pub const MAX_ELEMENTS: usize = 32;
+
 /// Sinks all tables of a tree that can be.
 pub fn run(tree: &mut Tree) {
-    if tree.insts.iter().any(|inst| inst.helper() == Some(Helper::NewRecord)) {
+    if tree.insts.iter().any(|inst| made_by(tree, inst).is_some()) {
         let needed = find_needed(tree);
         Sink { null: constant(tree, Inst::new(Op::KPtr, Ty::Ptr)), tree, needed }.run();
     }
@@ -45,16 +52,45 @@ type Needed = BTreeSet<(SegmentId, Ref)>;
 struct Made {
     shape: Ref,
     meta: Option<Ref>,
+    /// Room for elements; none for a record.
+    room: Option<Ref>,
+    /// Element kind, room and length, once stored.
+    array: BTreeMap<Field, Ref>,
     fields: Vec<Option<Ref>>,
+    elements: Vec<Option<Ref>>,
+    /// By what its elements are stored, which goes with the element kind.
+    store: Option<Op>,
+}
+
+impl Made {
+    /// Its properties and elements.
+    fn parts(&self) -> impl Iterator<Item = Option<Ref>> + '_ {
+        self.fields.iter().chain(&self.elements).copied()
+    }
+
+    /// Whether an exit can make it: each of its parts has been stored, and they are not too many.
+    fn is_whole(&self, tree: &Tree) -> bool {
+        let len = self.array.get(&Field::Len).map_or(Some(0), |len| tree.const_int(*len));
+        self.fields.len() <= MAX_FIELDS
+            && self.elements.len() <= MAX_ELEMENTS
+            && len == Some(self.elements.len() as i64)
+            && self.parts().all(|part| part.is_some())
+    }
+}
+
+/// Puts a part into its place.
+fn put(parts: &mut Vec<Option<Ref>>, n: usize, value: Ref) {
+    parts.resize(parts.len().max(n + 1), None);
+    parts[n] = Some(value);
 }
 
 /// What is sunk at some point of a path.
 #[derive(Clone, Debug, Default)]
 struct Sunk {
     tables: BTreeMap<Ref, Made>,
-    /// Pointers to slots of these tables, and whose.
-    slots: BTreeMap<Ref, Ref>,
-    /// What has become of tables that were sunk further up the path, and of pointers to their slots.
+    /// Pointers to slots and to arrays of these tables: whose, and which of both.
+    buffers: BTreeMap<Ref, (Ref, Field)>,
+    /// What has become of tables that were sunk further up the path, and of pointers to their buffers.
     renamed: BTreeMap<Ref, Ref>,
 }
 
@@ -72,44 +108,61 @@ enum Step {
 impl Sunk {
     /// The sunk table that an operand is, or points into.
     fn table_of(&self, r: Ref) -> Option<Ref> {
-        if self.tables.contains_key(&r) { Some(r) } else { self.slots.get(&r).copied() }
+        if self.tables.contains_key(&r) { Some(r) } else { self.buffers.get(&r).map(|(owner, _)| *owner) }
     }
 
     /// An instruction runs, which is none that makes a table.
     fn step(&mut self, tree: &Tree, r: Ref, inst: &Inst) -> Step {
         let first = inst.operands().next().unwrap_or(Ref::NONE);
-        let is_table = self.tables.contains_key(&first);
-        match inst.op {
-            Op::Load if is_table && inst.field() == Some(Field::Slots) => {
-                self.slots.insert(r, first);
-                return Step::Builds;
+        let is_builder = match inst.op {
+            Op::Load => {
+                let field = inst.field().filter(|field| matches!(field, Field::Slots | Field::Array));
+                let buffer = field.filter(|_| self.tables.contains_key(&first)).map(|field| (first, field));
+                self.buffers.extend(buffer.map(|buffer| (r, buffer)));
+                buffer.is_some()
             }
-            Op::StoreProp => {
-                if let Some(made) = self.slots.get(&first).and_then(|owner| self.tables.get_mut(owner)) {
-                    let n = inst.aux as usize;
-                    made.fields.resize(made.fields.len().max(n + 1), None);
-                    made.fields[n] = Some(inst.b());
-                    return Step::Builds;
-                }
-            }
-            Op::StoreField if inst.field() == Some(Field::Meta) && tree.inst(inst.b()).op == Op::KPtr => {
-                if let Some(made) = self.tables.get_mut(&first) {
-                    made.meta = Some(inst.b());
-                    return Step::Builds;
-                }
-            }
-            Op::Barrier if is_table => return Step::Builds,
-            Op::Call if inst.helper() == Some(Helper::AddProp) => {
-                if let Some(made) = self.tables.get_mut(&first) {
+            Op::StoreProp => self.store(first, |made| put(&mut made.fields, inst.aux as usize, inst.b())),
+            Op::StoreElem | Op::StorePacked | Op::StoreFlag => match tree.const_int(inst.b()).map(usize::try_from) {
+                Some(Ok(n)) if n < MAX_ELEMENTS => self.store(first, |made| {
+                    made.store = Some(inst.op);
+                    put(&mut made.elements, n, inst.c());
+                }),
+                _ => false,
+            },
+            Op::StoreField => self.store_field(tree, first, inst),
+            Op::Barrier => self.tables.contains_key(&first),
+            Op::Call if inst.helper() == Some(Helper::AddProp) => match self.tables.get_mut(&first) {
+                Some(made) => {
                     made.shape = inst.b();
                     made.fields.push(Some(inst.c()));
-                    return Step::Builds;
+                    true
                 }
-            }
-            _ => {}
+                None => false,
+            },
+            _ => false,
+        };
+        if is_builder {
+            return Step::Builds;
         }
         let needs: Vec<Ref> = inst.operands().filter_map(|operand| self.table_of(operand)).collect();
         if needs.is_empty() { Step::None } else { Step::Needs(needs) }
+    }
+
+    /// A store to a buffer: whether it is that of a sunk table, which gets the part.
+    fn store(&mut self, buffer: Ref, store: impl FnOnce(&mut Made)) -> bool {
+        let made = self.buffers.get(&buffer).and_then(|(owner, _)| self.tables.get_mut(owner));
+        made.map(store).is_some()
+    }
+
+    /// A store to a field: whether it is that of a sunk table, which gets it.
+    fn store_field(&mut self, tree: &Tree, table: Ref, inst: &Inst) -> bool {
+        let Some((made, field)) = self.tables.get_mut(&table).zip(inst.field()) else { return false };
+        match (field, tree.inst(inst.b()).op) {
+            (Field::Meta, Op::KPtr) => made.meta = Some(inst.b()),
+            (Field::Kind | Field::Cap | Field::Len, Op::KInt) => drop(made.array.insert(field, inst.b())),
+            _ => return false,
+        }
+        true
     }
 
     /// The sunk tables that are in slots of a snapshot, and those that they refer to.
@@ -119,34 +172,39 @@ impl Sunk {
         let mut open: Vec<Ref> = slots.filter(|value| self.tables.contains_key(value)).collect();
         while let Some(table) = open.pop() {
             if seen.insert(table) {
-                open.extend(self.fields_of(table));
+                open.extend(self.parts_of(table));
             }
         }
         seen
     }
 
-    /// The sunk tables that are properties of one.
-    fn fields_of(&self, table: Ref) -> impl Iterator<Item = Ref> + '_ {
-        let fields = self.tables.get(&table).into_iter().flat_map(|made| &made.fields);
-        fields.filter_map(|field| field.filter(|value| self.tables.contains_key(value)))
+    /// The sunk tables that are properties or elements of one.
+    fn parts_of(&self, table: Ref) -> impl Iterator<Item = Ref> + '_ {
+        let parts = self.tables.get(&table).into_iter().flat_map(Made::parts);
+        parts.filter_map(|part| part.filter(|value| self.tables.contains_key(value)))
     }
 
-    /// Whether an exit can make a table: all its properties have been stored, and they are not too many.
-    fn is_complete(&self, table: Ref) -> bool {
-        let is_whole = |made: &Made| made.fields.len() <= MAX_FIELDS && made.fields.iter().all(Option::is_some);
-        self.tables.get(&table).is_none_or(is_whole)
+    /// What has become of a value.
+    fn now(&self, value: Ref) -> Ref {
+        self.renamed.get(&value).copied().unwrap_or(value)
     }
 
     fn forget(&mut self, table: Ref) {
         self.tables.remove(&table);
-        self.slots.retain(|_, owner| *owner != table);
+        self.buffers.retain(|_, (owner, _)| *owner != table);
     }
 }
 
 /// The table that an instruction makes, if it can be sunk.
 fn made_by(tree: &Tree, inst: &Inst) -> Option<Made> {
-    let is_record = inst.helper() == Some(Helper::NewRecord) && tree.inst(inst.a()).op == Op::KPtr;
-    is_record.then(|| Made { shape: inst.a(), meta: None, fields: Vec::new() })
+    let room = match inst.helper()? {
+        Helper::NewRecord => None,
+        Helper::NewTable => Some(inst.b()),
+        _ => return None,
+    };
+    let (fields, elements, array) = (Vec::new(), Vec::new(), BTreeMap::new());
+    let made = Made { shape: inst.a(), meta: None, room, array, fields, elements, store: None };
+    (tree.inst(inst.a()).op == Op::KPtr).then_some(made)
 }
 
 /// The snapshots of each segment, in the order of their places.
@@ -183,13 +241,14 @@ fn find_needed(tree: &Tree) -> Needed {
             };
             let here: Vec<Ref> = sunk.tables.keys().copied().filter(|table| needed.contains(&(id, *table))).collect();
             for table in &here {
-                needed.extend(sunk.fields_of(*table).map(|field| (id, field)));
+                needed.extend(sunk.parts_of(*table).map(|part| (id, part)));
             }
             here.iter().for_each(|table| sunk.forget(*table));
             let mut snaps = snapshots[id.index()].iter().peekable();
             for r in recorded(tree, id).into_iter().chain([tree.segment(id).end_at]) {
                 while let Some(snap) = snaps.next_if(|snap| tree.snapshot(**snap).at <= r) {
-                    let incomplete = sunk.seen_by(tree, *snap).into_iter().filter(|table| !sunk.is_complete(*table));
+                    let is_whole = |table: &Ref| sunk.tables.get(table).is_none_or(|made| made.is_whole(tree));
+                    let incomplete = sunk.seen_by(tree, *snap).into_iter().filter(|table| !is_whole(table));
                     needed.extend(incomplete.map(|table| (id, table)));
                     at_snaps.insert(*snap, sunk.clone());
                 }
@@ -268,7 +327,7 @@ impl Sink<'_> {
 
     fn inst(&mut self, sunk: &mut Sunk, id: SegmentId, r: Ref, is_collector_fed: &mut bool) {
         for operand in &mut self.tree.insts[r.index()].args {
-            *operand = sunk.renamed.get(operand).copied().unwrap_or(*operand);
+            *operand = sunk.now(*operand);
         }
         let inst = *self.tree.inst(r);
         if let Some(made) = made_by(self.tree, &inst).filter(|_| !self.needed.contains(&(id, r))) {
@@ -296,37 +355,62 @@ impl Sink<'_> {
         }
         let count = |made: &Made| Inst { imm: made.fields.len() as u64, ..Inst::new(Op::KInt, Ty::Int) };
         let counts: Vec<Ref> = tables.iter().map(|(_, made)| constant(self.tree, count(made))).collect();
+        let places = (0..MAX_ELEMENTS as u64).map(|n| Inst { imm: n, ..Inst::new(Op::KInt, Ty::Int) });
+        let most = tables.iter().map(|(_, made)| made.elements.len()).max().unwrap_or(0);
+        let places: Vec<Ref> = places.take(most).map(|place| constant(self.tree, place)).collect();
         let first = self.tree.insts.len() as u32;
         let snap = Some(snap);
         self.push(Inst { snap, ..Inst::new(Op::NoCollect, Ty::Void) });
         for ((table, made), count) in tables.iter().zip(counts) {
-            let (imm, args) = (Helper::NewRecord as u64, [made.shape, count, Ref::NONE]);
-            let new = self.push(Inst { imm, args, snap, ..Inst::new(Op::Call, Ty::Table) });
+            let (helper, args) = match made.room {
+                Some(room) => (Helper::NewTable, [made.shape, room, count]),
+                None => (Helper::NewRecord, [made.shape, count, Ref::NONE]),
+            };
+            let new = self.push(Inst { imm: helper as u64, args, snap, ..Inst::new(Op::Call, Ty::Table) });
             sunk.renamed.insert(*table, new);
         }
         for (table, made) in &tables {
-            self.fill(sunk, *table, made);
+            self.fill(sunk, *table, made, &places);
             sunk.forget(*table);
         }
         self.tree.segments[id.index()].prologue = first..self.tree.insts.len() as u32;
     }
 
-    fn fill(&mut self, sunk: &mut Sunk, table: Ref, made: &Made) {
+    /// Stores what a table has that was made. `places` are the numbers of elements.
+    fn fill(&mut self, sunk: &mut Sunk, table: Ref, made: &Made, places: &[Ref]) {
         let new = sunk.renamed[&table];
-        let args = [new, Ref::NONE, Ref::NONE];
-        let slots = self.push(Inst { args, imm: Field::Slots as u64, ..Inst::new(Op::Load, Ty::Ptr) });
-        let pointers: Vec<Ref> = sunk.slots.iter().filter(|(_, owner)| **owner == table).map(|(r, _)| *r).collect();
-        sunk.renamed.extend(pointers.into_iter().map(|pointer| (pointer, slots)));
         let imm = self.tree.inst(made.shape).imm;
-        for (aux, field) in (0..).zip(&made.fields) {
+        let slots = self.buffer(sunk, table, Field::Slots, made.fields.is_empty());
+        for ((aux, field), slots) in (0..).zip(&made.fields).zip(slots.iter().cycle()) {
             let Some(field) = field else { continue };
-            let value = sunk.renamed.get(field).copied().unwrap_or(*field);
-            self.push(Inst { args: [slots, value, Ref::NONE], aux, imm, ..Inst::new(Op::StoreProp, Ty::Void) });
+            let args = [*slots, sunk.now(*field), Ref::NONE];
+            self.push(Inst { args, aux, imm, ..Inst::new(Op::StoreProp, Ty::Void) });
         }
-        if let Some(meta) = made.meta {
-            let args = [new, meta, Ref::NONE];
-            self.push(Inst { args, imm: Field::Meta as u64, ..Inst::new(Op::StoreField, Ty::Void) });
+        for (field, value) in made.meta.iter().map(|meta| (&Field::Meta, meta)).chain(&made.array) {
+            let args = [new, *value, Ref::NONE];
+            self.push(Inst { args, imm: *field as u64, ..Inst::new(Op::StoreField, Ty::Void) });
         }
+        let array = self.buffer(sunk, table, Field::Array, made.elements.is_empty());
+        let Some((array, op)) = array.zip(made.store) else { return };
+        for (n, element) in places.iter().zip(&made.elements) {
+            let Some(element) = element else { continue };
+            let args = [array, *n, sunk.now(*element)];
+            self.push(Inst { args, ..Inst::new(op, Ty::Void) });
+        }
+    }
+
+    /// Loads a buffer of a table that was made, which all pointers to that of the sunk one become. If there is nothing to
+    /// be put into it, and no pointer, that would be for nothing.
+    fn buffer(&mut self, sunk: &mut Sunk, table: Ref, field: Field, is_empty: bool) -> Option<Ref> {
+        let is_this = |(_, of): &(&Ref, &(Ref, Field))| **of == (table, field);
+        let pointers: Vec<Ref> = sunk.buffers.iter().filter(is_this).map(|(r, _)| *r).collect();
+        if is_empty && pointers.is_empty() {
+            return None;
+        }
+        let args = [sunk.renamed[&table], Ref::NONE, Ref::NONE];
+        let buffer = self.push(Inst { args, imm: field as u64, ..Inst::new(Op::Load, Ty::Ptr) });
+        sunk.renamed.extend(pointers.into_iter().map(|pointer| (pointer, buffer)));
+        Some(buffer)
     }
 
     fn push(&mut self, inst: Inst) -> Ref {
@@ -336,18 +420,18 @@ impl Sink<'_> {
 
     /// What a snapshot says of tables.
     fn state(&mut self, sunk: &Sunk, snap: SnapId) {
-        let now = |value: Ref| sunk.renamed.get(&value).copied().unwrap_or(value);
         let seen = sunk.seen_by(self.tree, snap).into_iter();
         let recipes = seen.map(|object| {
             let made = &sunk.tables[&object];
-            let fields = made.fields.iter().map(|field| field.map_or(self.null, now)).collect();
-            Recipe { object, shape: made.shape, meta: made.meta.unwrap_or(self.null), fields }
+            let known = |part: &Option<Ref>| part.map_or(self.null, |value| sunk.now(value));
+            let [fields, elements] = [&made.fields, &made.elements].map(|parts| parts.iter().map(known).collect());
+            Recipe { object, shape: made.shape, meta: made.meta.unwrap_or(self.null), fields, elements }
         });
         let recipes = recipes.collect();
         let snapshot = &mut self.tree.snapshots[snap.index()];
         snapshot.sunk = recipes;
         for slot in &mut snapshot.slots {
-            slot.value = now(slot.value);
+            slot.value = sunk.now(slot.value);
         }
     }
 }
@@ -458,5 +542,72 @@ snap 4 guard, pc 1, slots #1=%8
         let text = NESTED.replace("%1=#2:tab", "%1=#2:tab, live 1 2 3");
         let lines = sunk(&text.replace("snap 4 guard, pc 1, slots #1=%8", "snap 4 guard, pc 1, slots #1=%8 #3=%5"));
         assert!(!has(&lines, "%2 = sunk tab"), "{lines:#?}");
+    }
+
+    /// A list of two numbers, seen by an exit.
+    const LIST: &str = "\
+header 0 pc 1, snap 0, inputs %0=#1:int %1=#2:flt
+segment 0 from header 0
+  %2 = call.newtable ptr@20 2 0 tab -> snap 1
+  %3 stfield.kind %2 4
+  %4 stfield.len %2 2
+  %5 = load.array %2 ptr
+  %6 stpack %5 0 %1
+  %7 stpack %5 1 0.5
+  %8 nocoll -> snap 2
+  %9 = add %0 1 int
+  %10 lt %9 9 -> snap 3
+  around header 0, snap 4
+snap 0 guard, pc 1
+snap 1 service, pc 1
+snap 2 service, segment 0, at 8, pc 2, slots #3=%2
+snap 3 guard, segment 0, at 10, pc 5, slots #1=%9 #3=%2
+snap 4 guard, pc 1, slots #1=%9
+";
+
+    #[test]
+    fn exits_make_lists_with_their_elements() {
+        let lines = sunk(LIST);
+        assert!(has(&lines, "%2 = sunk tab"), "{lines:#?}");
+        assert!((3..=8).all(|n| has(&lines, &format!("%{n} gone"))), "{lines:#?}");
+        let is_recipe = |line: &&String| line.starts_with("sunk %2 shape") && line.ends_with("fields elements %1 0.5");
+        assert_eq!(lines.iter().filter(is_recipe).count(), 2, "{lines:#?}");
+    }
+
+    #[test]
+    fn lists_that_are_not_known_are_made() {
+        // An element has an unknown number, one is missing, the length is unknown, the room is looked at.
+        let cases = [
+            ("%7 stpack %5 1 0.5", "%7 stpack %5 %0 0.5"),
+            ("%7 stpack %5 1 0.5", "%7 stpack %5 0 0.5"),
+            ("%4 stfield.len %2 2", "%4 stfield.len %2 %0"),
+            ("%9 = add %0 1 int", "%9 = load.cap %2 int"),
+        ];
+        for (from, to) in cases {
+            let lines = sunk(&LIST.replace(from, to));
+            assert!(lines.iter().any(|line| line.starts_with("%2 = call.newtable")), "{to}: {lines:#?}");
+        }
+    }
+
+    #[test]
+    fn a_side_segment_makes_the_list_that_it_needs() {
+        let side = "segment 1 from snap 3\n  %11 stpack %5 1 4.5\n  %12 = load.cap %2 int\n  exit snap 5\nsnap 0";
+        let text =
+            LIST.replacen("snap 0 guard", &format!("{side} guard"), 1) + "snap 5 end, pc 7, slots #3=%2 #4=%12\n";
+        let lines = sunk(&text);
+        assert!(has(&lines, "%2 = sunk tab"), "{lines:#?}");
+        let made = lines.iter().position(|line| line.contains("call.newtable")).expect("it is made");
+        let of = |line: &String| line.split(' ').next().unwrap_or_default().to_owned();
+        let (table, array) = (of(&lines[made]), of(&lines[made + 3]));
+        let expected = [
+            format!("stfield.kind {table} 4"),
+            format!("stfield.len {table} 2"),
+            format!("{array} = load.array {table} ptr"),
+            format!("stpack {array} 0 %1"),
+            format!("stpack {array} 1 0.5"),
+        ];
+        let ends: Vec<bool> = lines[made + 1..].iter().zip(&expected).map(|(line, end)| line.ends_with(end)).collect();
+        assert_eq!(ends, [true; 5], "{lines:#?}");
+        assert!(has(&lines, &format!("%11 stpack {array} 1 4.5")), "{lines:#?}");
     }
 }

@@ -479,10 +479,6 @@ unsafe extern "C" fn call_out(
     // snapshot tells.
     unsafe {
         let exit = &(&(*exits).exits)[snap as usize];
-        if compiled::call_out(vm, &exit.frames, exit.pc, func as u32, nargs as u32, nresults as u32) {
-            compiled::measure_room(vm);
-            return (*(*(*vm).current_thread()).frame).base;
-        }
-        std::ptr::null_mut()
+        compiled::call_out(vm, &exit.frames, exit.pc, func as u32, nargs as u32, nresults as u32)
     }
 }

@@ -303,6 +303,7 @@ pub unsafe fn push_called(vm: *mut Vm, func: *mut Value, nresults: i32) {
 ///
 /// # Safety
 /// The current frame is the one that compiled code was entered in.
+#[inline]
 pub unsafe fn measure_room(vm: *mut Vm) {
     // SAFETY: the current frame is alive by the caller's duty, and both limits are of its thread. The functions of frames are
     // `per_frame` slots apart at least, so that where the slots end the frames have not ended yet.
@@ -369,6 +370,7 @@ pub unsafe fn add_flags(vm: *mut Vm, flags: u16) {
 ///
 /// # Safety
 /// `vm` is exclusively the caller's.
+#[inline]
 pub(crate) unsafe fn has_host_room(vm: *const Vm) -> bool {
     let here = 0_u8;
     // SAFETY: the caller's duty.
@@ -511,6 +513,7 @@ unsafe fn set_protected(f: *mut Frame, callee: *mut Value, handled: bool, wanted
     }
 }
 
+#[inline]
 unsafe fn set_pc(f: *mut Frame, pc: u32) {
     // SAFETY: `f` is a Lua frame; `pc` is an instruction of its prototype.
     unsafe {
@@ -519,19 +522,31 @@ unsafe fn set_pc(f: *mut Frame, pc: u32) {
     }
 }
 
-/// Calls the native function in slot `func` of the root frame, in the state that the images tell. True if it has returned
-/// in the ordinary way, its results are in place, and the images' frames are gone again. Otherwise the interpreter must go
-/// on with what the VM has in store for it.
+/// Calls the native function in slot `func` of the root frame, in the state that the images tell: the root frame's base, which
+/// may have moved, if it has returned in the ordinary way, its results are in place, and the images' frames are gone again.
+/// Otherwise null; the interpreter must go on with what the VM has in store for it.
 ///
 /// # Safety
 /// As [`push_frames`]; the function and its arguments are in their slots.
-pub unsafe fn call_out(vm: *mut Vm, images: &[FrameImage], pc: u32, func: u32, nargs: u32, nresults: u32) -> bool {
+#[inline]
+pub unsafe fn call_out(
+    vm: *mut Vm,
+    images: &[FrameImage],
+    pc: u32,
+    func: u32,
+    nargs: u32,
+    nresults: u32,
+) -> *mut Value {
     // SAFETY: the caller's duty.
     unsafe {
         let th = (*vm).thread;
         let depth = (*th).frame.offset_from((*th).frames);
         let root = (*(*th).frame).base.sub(1);
-        push_frames(vm, images, pc, None);
+        if images.is_empty() {
+            set_pc((*th).frame, pc);
+        } else {
+            push_frames(vm, images, pc, None);
+        }
         let caller = (*th).frame.offset_from((*th).frames);
         let epoch = (*vm).epoch;
         let func = root.add(func as usize);
@@ -540,17 +555,17 @@ pub unsafe fn call_out(vm: *mut Vm, images: &[FrameImage], pc: u32, func: u32, n
         // A protected call that is done has its caller's frame reloaded.
         let is_back = ptr::eq((*vm).thread, th) && (*th).frame.offset_from((*th).frames) == caller;
         let is_done = step == Step::Next || step == Step::Reload && is_back;
-        let goes_on = is_done && is_back && !(*vm).hooked && (*vm).epoch == epoch;
-        if goes_on {
-            (*th).frame = (*th).frames.offset(depth);
-        } else {
+        if !is_done || !is_back || (*vm).hooked || (*vm).epoch != epoch {
             // A hook that was set meanwhile is seen in another instance of the loop.
             (*vm).left_over = if is_done { Step::Reload } else { step };
             if (*vm).hooked && is_done {
                 (*vm).left_over = Step::Switch;
             }
+            return ptr::null_mut();
         }
-        goes_on
+        (*th).frame = (*th).frames.offset(depth);
+        measure_room(vm);
+        (*(*th).frame).base
     }
 }
 

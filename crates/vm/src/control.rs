@@ -456,6 +456,7 @@ unsafe fn switch_to_resumer(vm: *mut Vm, first: *mut Value, n: usize) -> Step {
 ///
 /// # Safety
 /// `f` is the frame that calls `yield`; if it is that of a Lua function, its `pc` is stored.
+#[inline(never)]
 pub(crate) unsafe fn has_boundary(co: *mut Thread, mut f: *mut Frame) -> bool {
     // SAFETY: the lowest frame is the thread's bottom frame. The `pc` of a Lua frame that waits for another one is behind an
     // instruction of its code.

@@ -26,8 +26,9 @@ use crate::call::{self, Step};
 use crate::compiled;
 use crate::control::{Control, MAX_NESTED_RESUMES, has_boundary};
 use crate::frame;
-use crate::interp::pointer;
+use crate::interp::{self, Exit, pointer};
 use crate::native::MIN_STACK;
+use crate::tier::{Counting, Waits};
 use crate::vm::Vm;
 
 /// A call of a function that switches coroutines.
@@ -48,7 +49,7 @@ pub(crate) struct Call {
 ///
 /// # Safety
 /// The current frame is a Lua frame with `pc` stored, no hook is set; the function is a native one, and its arguments are there.
-#[inline]
+#[inline(always)]
 pub(crate) unsafe fn switch(vm: *mut Vm, call: Call) -> Option<Step> {
     // SAFETY: the caller's duty; the upvalue of a wrapped function is its coroutine.
     unsafe {
@@ -211,18 +212,49 @@ unsafe fn deliver(th: *mut Thread, first: Option<Value>, values: *const Value, n
 ///
 /// # Safety
 /// As [`call::call_native`].
+#[inline(always)]
 pub(crate) unsafe fn resume_inside(vm: *mut Vm, func: *mut Value, wanted: i32) -> Step {
-    // SAFETY: the caller's duty; a loop runs as long as there is a Lua frame above the one that waits.
+    // SAFETY: the caller's duty.
     unsafe {
         let control = (*pointer::<NativeClosure>(*func)).control;
         if control != Control::Wrapped as u32 && control != Control::Resume as u32 || !compiled::has_host_room(vm) {
             return call::call_native(vm, func, wanted, 0);
         }
-        let th = (*vm).thread;
-        let nargs = (*th).top.offset_from(func) as usize - 1;
-        if switch(vm, Call { func, nargs, wanted, flags: frame::NESTED }).is_some() {
+        let (waits, fuel) = ((*vm).waits, (*vm).fuel);
+        let step = wait_for(vm, func, wanted);
+        // The counter may have been filled up meanwhile.
+        let spent = (fuel - (*vm).fuel).max(0);
+        (*vm).waits = Waits { resumes: waits.resumes + 1, fuel: waits.fuel + spent };
+        step
+    }
+}
+
+#[inline(always)]
+unsafe fn wait_for(vm: *mut Vm, func: *mut Value, wanted: i32) -> Step {
+    // SAFETY: the caller's duty; a loop runs as long as there is a Lua frame above the one that waits.
+    unsafe {
+        let nargs = (*(*vm).thread).top.offset_from(func) as usize - 1;
+        if switch(vm, Call { func, nargs, wanted, flags: frame::NESTED }).is_none() {
+            return call_inside(vm, func, wanted);
+        }
+        // Code that counts has called, and no hook is set, or there would have been something else to do.
+        if (*vm).recording {
             return run(vm);
         }
+        match interp::execute::<Counting>(vm) {
+            Exit::Returned => Step::Next,
+            Exit::Raised => Step::Raise,
+            Exit::SwitchMode | Exit::Continue => run(vm),
+        }
+    }
+}
+
+/// As [`wait_for`], where there is something else to do than to switch: a coroutine is started, say.
+#[inline(never)]
+unsafe fn call_inside(vm: *mut Vm, func: *mut Value, wanted: i32) -> Step {
+    // SAFETY: the caller's duty.
+    unsafe {
+        let th = (*vm).thread;
         match call::call_native(vm, func, wanted, frame::NESTED) {
             Step::Exit => Step::Next,
             Step::Raise if ptr::eq((*vm).thread, th) => {
@@ -240,6 +272,7 @@ pub(crate) unsafe fn resume_inside(vm: *mut Vm, func: *mut Value, wanted: i32) -
     }
 }
 
+#[inline(never)]
 unsafe fn run(vm: *mut Vm) -> Step {
     // SAFETY: the current frame is one of the coroutine that was resumed.
     match unsafe { call::run(vm) } {

@@ -58,6 +58,15 @@ pub struct TierState {
     pub bytes: usize,
 }
 
+/// What compiled code has waited for so far. Coroutines that are resumed while it waits for another one are not counted.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Waits {
+    /// How many times it has resumed a coroutine.
+    pub resumes: u64,
+    /// The fuel that those have spent.
+    pub fuel: i64,
+}
+
 /// A compiler tier: it is told about hot places.
 pub trait Tier {
     /// Whether hot counters should be kept. Asked once when an interpreter loop is entered: a tier that says no costs
@@ -276,6 +285,11 @@ impl Vm {
     /// Whether a collector step is due.
     pub fn collector_is_due(&self) -> bool {
         self.heap.bytes >= self.heap.threshold
+    }
+
+    /// The coroutines that compiled code has waited for.
+    pub fn waits(&self) -> Waits {
+        self.waits
     }
 
     /// Units of fuel until the next look at limits.

@@ -18,7 +18,7 @@ use crate::interp::caches::{ROUTES, Route};
 use crate::limits::{LEAST_DEPTH, Limits, Violation};
 use crate::meta::Event;
 use crate::sample::Sampler;
-use crate::tier::{NullTier, Tier};
+use crate::tier::{NullTier, Tier, Waits};
 
 /// Why control leaves Lua code without a Lua error that a script could catch.
 #[derive(Clone, Debug)]
@@ -114,6 +114,8 @@ pub struct Vm {
     pub(crate) epoch: u32,
     /// How the interpreter goes on after a call out of compiled code that did not come back.
     pub(crate) left_over: Step,
+    /// The coroutines that compiled code has waited for.
+    pub(crate) waits: Waits,
     /// Whether compiled code holds references in registers: nothing may be collected, and no Lua code may run.
     pub(crate) frozen: bool,
     /// Who looks at the program when a slice of fuel is used up.
@@ -208,6 +210,7 @@ impl Vm {
             host,
             tier: Rc::new(NullTier),
             epoch: 0,
+            waits: Waits::default(),
             left_over: Step::Reload,
             frozen: false,
             sampler: None,

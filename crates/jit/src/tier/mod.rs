@@ -131,6 +131,13 @@ const FUEL_PER_UPGRADE: i64 = 4_000_000;
 /// Elsewhere code is expected to grow, and to leave less.
 const STEPS_LOST_AT_END: i64 = 100;
 
+/// What it costs compiled code to wait for a coroutine that it resumes, above what resuming costs the interpreter.
+const STEPS_LOST_AT_RESUME: i64 = 20;
+
+/// Where that makes code slower than the interpreter: arrivals until it is entered again, for each coroutine that it has waited
+/// for. It may have grown by then.
+const REST_PER_RESUME: u64 = 16;
+
 /// Calls of a function that count as a round of a loop. Those that must be compiled on their own, because they call
 /// themselves, are known from what was recorded elsewhere: see `Recorder::missed`.
 const CALLS_PER_ROUND: u32 = 16;
@@ -461,6 +468,7 @@ impl Jit {
             if before < door.code.most_fuel() {
                 return (Entry::Left(After::Interpret), Some(1));
             }
+            let waits = (*vm).waits();
             let mut outcome = Outcome::NotEntered;
             for header in &door.headers {
                 outcome = door.code.run(vm, *header);
@@ -468,10 +476,11 @@ impl Jit {
                     break;
                 }
             }
-            // The counter may have been filled up meanwhile, by a call.
-            let spent = (before - (*vm).fuel_left()).max(0);
+            // What coroutines have spent, the interpreter has run. The counter may have been filled up meanwhile, by a call.
+            let resumes = (*vm).waits().resumes - waits.resumes;
+            let spent = (before - (*vm).fuel_left() - ((*vm).waits().fuel - waits.fuel)).max(0);
             let mut inner = self.inner.borrow_mut();
-            let steps = inner.steps_of(&door, outcome, spent);
+            let steps = inner.steps_of(&door, outcome, spent) - resumes as i64 * STEPS_LOST_AT_RESUME;
             inner.budget.entered(steps);
             let arrivals = door.rest();
             let verdict = door.account(steps - if inner.is_at_end(outcome) { STEPS_LOST_AT_END } else { 0 });
@@ -487,6 +496,10 @@ impl Jit {
             }
             if outcome == Outcome::NotEntered {
                 rest = None;
+            } else if resumes > 0 && steps < 0 {
+                // It may stay for thousands of rounds, each of which is a loss.
+                let arrivals = u32::try_from(resumes * REST_PER_RESUME).unwrap_or(u32::MAX);
+                rest = Some(arrivals.max(door.rest()));
             }
             (self.conclude(&mut inner, vm, outcome, arrivals), rest)
         }

@@ -131,8 +131,9 @@ const FUEL_PER_UPGRADE: i64 = 4_000_000;
 /// Elsewhere code is expected to grow, and to leave less.
 const STEPS_LOST_AT_END: i64 = 100;
 
-/// What it costs compiled code to wait for a coroutine that it resumes, above what resuming costs the interpreter.
-const STEPS_LOST_AT_RESUME: i64 = 20;
+/// What it costs compiled code to wait for a coroutine that it resumes, above what resuming costs the interpreter: a dozen
+/// instructions. Here rounds count for the fuel that they have spent, each unit of which stands for several.
+const STEPS_LOST_AT_RESUME: i64 = 2;
 
 /// Where that makes code slower than the interpreter: arrivals until it is entered again, for each coroutine that it has waited
 /// for. It may have grown by then.

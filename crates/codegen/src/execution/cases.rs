@@ -679,6 +679,38 @@ snap 6 guard, pc 1, slots #1=%3 #2=%6, fuel 6
     }
 }
 
+/// A loop that counts inside of one that does not: the inner one's last exit goes on with the next round of the outer one.
+fn counted_inside(cases: &mut Vec<Case>) {
+    let text = "\
+header 0 pc 1, snap 0, inputs %0=#1:int
+header 1 pc 2, snap 2, inputs %1=#1:int %2=#2:int
+segment 0 from header 0
+  %3 = add %0 2 int
+  enter header 1, snap 1
+segment 1 from header 1
+  %4 ne %2 0 -> snap 3
+  %5 = add %2 -1 int
+  around header 1, snap 4
+segment 2 from snap 3
+  %6 lt %1 5 -> snap 5
+  %7 = add %1 1 int
+  around header 0, snap 6
+snap 0 guard, pc 1, live 1
+snap 1 guard, pc 2, fuel 2, live 1 2, slots #2=%3
+snap 2 guard, segment 1, at 4, pc 2, live 1 2
+snap 3 guard, segment 1, at 4, pc 5, fuel 3, live 1
+snap 4 guard, segment 1, pc 2, fuel 7, live 1 2, slots #2=%5
+snap 5 guard, segment 2, at 6, pc 6, fuel 4, live 1
+snap 6 guard, segment 2, pc 1, fuel 11, live 1, slots #1=%7
+";
+    for fuel in [1_000, 100, 60, 30, 12] {
+        let mut m = Model { fuel, ..model() };
+        m.set_slot(1, Val::int(0));
+        m.set_slot(2, Val::int(0));
+        cases.push(case(format!("a loop that counts inside of another, with {fuel} fuel"), text, m));
+    }
+}
+
 /// A loop whose variable is the result of a call, while others are alive across it: the result has the place that the variable
 /// had in front of the call.
 fn counted_by_a_call(cases: &mut Vec<Case>) {
@@ -735,7 +767,7 @@ pub(super) fn all() -> Vec<Case> {
     for add in families
         .into_iter()
         .chain([alternatives, ranges, counted, returns, exits_in_common, others, either])
-        .chain([counted_by_a_call, many_values])
+        .chain([counted_by_a_call, counted_inside, many_values])
     {
         add(&mut cases);
     }

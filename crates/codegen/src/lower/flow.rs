@@ -149,8 +149,10 @@ impl Lowering<'_, '_, '_> {
 
     /// Pays `cost` and goes to a header with its inputs.
     pub(super) fn arrive(&mut self, to: HeaderId, around: bool, args: &[Value], cost: u32) {
+        // In a loop that counts, the counter pays for the rounds; what the inner one of two has cost, it pays on its way out.
         let is_metered = self.metered.is_some();
-        if if is_metered { !around } else { cost != 0 } {
+        let is_next_round = around && self.metered == Some(to);
+        if !is_next_round && (is_metered || cost != 0) {
             let left = self.fuel_less(i64::from(cost));
             self.b.def_var(self.fuel, left);
         }

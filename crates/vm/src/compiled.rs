@@ -574,6 +574,7 @@ pub unsafe fn call_out(
 ///
 /// # Safety
 /// The current frame is a Lua frame, [`make_room`] has made room for the values and `MIN_STACK` more.
+#[inline]
 pub unsafe fn call_pure(vm: *mut Vm, func: *mut Value, nargs: usize, wanted: i32) -> Option<u32> {
     // SAFETY: the caller's duty; a frozen VM runs nothing, so that the pushed frame is the current one until it is popped.
     unsafe {
@@ -595,10 +596,8 @@ pub unsafe fn call_pure(vm: *mut Vm, func: *mut Value, nargs: usize, wanted: i32
         (*f).top = (*th).top.add(MIN_STACK);
         (*f).closure = ptr::null_mut();
         (*f).pc = ptr::null();
-        (*f).nresults = wanted;
+        Frame::set_plain(f, wanted);
         (*f).kind = frame::NATIVE;
-        (*f).resume = 0;
-        (*f).flags = 0;
         (*f).extra = 0;
         (*th).frame = f;
         (*vm).frozen = true;
@@ -612,9 +611,13 @@ pub unsafe fn call_pure(vm: *mut Vm, func: *mut Value, nargs: usize, wanted: i32
             Ok(n) if n < RETURN_CALL => {
                 debug_assert!((*vm).fuel >= 0, "a charge that nothing is left for fails");
                 let first = (*th).top.sub(n as usize);
-                let count = if wanted < 0 { n } else { wanted as u32 };
-                for k in 0..count as usize {
-                    *func.add(k) = if k < n as usize { *first.add(k) } else { Value::NIL };
+                if n == 1 && wanted == 1 {
+                    *func = *first;
+                } else {
+                    let count = if wanted < 0 { n } else { wanted as u32 };
+                    for k in 0..count as usize {
+                        *func.add(k) = if k < n as usize { *first.add(k) } else { Value::NIL };
+                    }
                 }
                 Some(n)
             }

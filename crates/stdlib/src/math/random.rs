@@ -49,17 +49,19 @@ fn project(mut random: u64, limit: u64, state: &mut State) -> u64 {
     }
 }
 
-/// What a call of `random` asks for.
+/// What a call of `random` with arguments asks for.
 #[derive(Clone, Copy)]
 enum Wanted {
-    /// A float from 0 to below 1.
-    Fraction,
     /// All bits of a number.
     Bits,
     Between(i64, i64),
 }
 
 pub(super) fn random(vm: &mut Vm) -> NativeResult {
+    if vm.nargs() == 0 {
+        let random = next(vm.rng_state());
+        return vm.ret(Value::float(to_float(random)));
+    }
     let wanted = wanted(vm);
     // A call that fails draws as well, but does not draw twice when it is made again.
     if wanted.is_err() && vm.is_frozen() {
@@ -67,7 +69,6 @@ pub(super) fn random(vm: &mut Vm) -> NativeResult {
     }
     let random = next(vm.rng_state());
     match wanted? {
-        Wanted::Fraction => vm.ret(Value::float(to_float(random))),
         Wanted::Bits => vm.ret(Value::int(random as i64)),
         Wanted::Between(low, high) => {
             let distance = project(random, (high as u64).wrapping_sub(low as u64), vm.rng_state());
@@ -78,7 +79,6 @@ pub(super) fn random(vm: &mut Vm) -> NativeResult {
 
 fn wanted(vm: &mut Vm) -> Result<Wanted, Raised> {
     let (low, high) = match vm.nargs() {
-        0 => return Ok(Wanted::Fraction),
         1 => match vm.check_int(1)? {
             0 => return Ok(Wanted::Bits),
             high => (1, high),

@@ -198,7 +198,6 @@ impl Vm {
     fn warn_about_finalizer(&mut self, error: Value) {
         let text = match error.as_str() {
             Some(s) => s.as_bytes().to_vec(),
-            None if error.is_nil() && self.dialect.nil_errors_have_text => b"<no error object>".to_vec(),
             None => b"error object is not a string".to_vec(),
         };
         self.warn(b"error in ", true);

@@ -210,7 +210,7 @@ impl Vm {
     }
 
     /// The message handler that errors of the running function meet: that of the innermost protected call.
-    fn message_handler(&self) -> Option<Value> {
+    pub(crate) fn message_handler(&self) -> Option<Value> {
         // SAFETY: the current thread is alive; the first slot of an `xpcall` frame holds the handler.
         unsafe {
             for f in call::frames_down(self.thread) {

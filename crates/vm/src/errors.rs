@@ -281,10 +281,10 @@ impl Vm {
         self.raise(v)
     }
 
-    /// Raises a value.
+    /// Raises a value. A message handler sees nil as it is; `__close` handlers and resumers see what it becomes.
     #[cold]
     pub(crate) fn raise(&mut self, error: Value) -> Raised {
-        self.error = error;
+        self.error = if error.is_nil() && self.message_handler().is_none() { self.nil_error() } else { error };
         self.unhandled = false;
         Raised(())
     }
@@ -292,7 +292,12 @@ impl Vm {
     /// The error on its way, which goes no further: as whoever caught it gets to see it, after its message handler.
     pub(crate) fn caught_error(&mut self) -> Value {
         let error = std::mem::replace(&mut self.error, Value::NIL);
-        if error.is_nil() && self.dialect.nil_errors_have_text { self.string(b"<no error object>") } else { error }
+        if error.is_nil() { self.nil_error() } else { error }
+    }
+
+    /// What an error that is nil becomes once no message handler will see it.
+    fn nil_error(&mut self) -> Value {
+        if self.dialect.nil_errors_have_text { self.string(b"<no error object>") } else { Value::NIL }
     }
 
     /// Raises a value that no message handler sees.

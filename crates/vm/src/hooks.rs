@@ -3,6 +3,7 @@
 //! A hook belongs to a thread. While any thread has one, the VM runs the hooked instance of the loop; setting or removing
 //! one takes effect when the call of `debug.sethook` returns.
 
+use perilune_bytecode::ops::Op;
 use perilune_runtime::object::{Thread, ThreadRef};
 use perilune_runtime::value::Value;
 
@@ -74,6 +75,10 @@ pub(crate) unsafe fn before_instruction(vm: *mut Vm) -> Step {
             return Step::Next;
         }
         let f = (*th).frame;
+        // What a narrowed loop does beside counting is no instruction that a script could know of.
+        if (*(*f).pc).op() == Some(Op::ForFloat) {
+            return Step::Next;
+        }
         (*f).pc = (*f).pc.add(1);
         let result = count_and_line(vm, mask);
         let f = (*(*vm).thread).frame;

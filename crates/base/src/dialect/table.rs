@@ -533,6 +533,8 @@ dialects! {
     ipairs_handlers, "library": bool = [false, true, true, false, false], strict [false, true, false, false, false];
     /// The smallest step multiplier that is kept.
     least_step_multiplier, "library": i32 = [i32::MIN, i32::MIN, 40, i32::MIN, i32::MIN];
+    /// The KiB of work of a collector's step that says no size: in 5.4 enough for the whole cycle of a small program.
+    basic_step, "library": i32 = [1, 1, 1, 600, 17];
     /// The collector's percentages are kept in a byte, so that they come back rounded.
     coded_collector_params, "library": bool = [false, false, false, true, false];
     /// `string.format` knows which modifiers a conversion may have; else C takes what it likes.

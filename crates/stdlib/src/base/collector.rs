@@ -134,7 +134,8 @@ fn collectgarbage(vm: &mut Vm, options: Options) -> NativeResult {
             return Ok(2);
         }
         Request::Step => {
-            let finished = vm.collect_step(usize::try_from(numbers[0]).unwrap_or(0))?;
+            let size = if numbers[0] == 0 { vm.dialect().basic_step } else { numbers[0] };
+            let finished = vm.collect_step(usize::try_from(size).unwrap_or(0))?;
             // In the reference, a collection of the young generation ends no cycle.
             Value::bool(finished && vm.heap().mode() == Mode::Incremental)
         }

@@ -40,6 +40,10 @@ pub const TASKS: &[Task] = &[
             ("--timeout SECONDS", "of one run (default: 60)"),
             ("--json FILE", "write every sample as JSON"),
             ("--against REV", "this commit and REV, with peers; appends to perf-history/ and fails on regressions"),
+            (
+                "--dialects V,...|all",
+                "perilune in these versions and in 5.4, each by its reference; --engines names the build",
+            ),
             ("--no-build", "measure the perilune binary that is there"),
         ],
         example: "cargo xtask bench --programs 'sorting/*' --engines puc54,perilune,luajit --runs 9",

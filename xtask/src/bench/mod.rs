@@ -10,9 +10,11 @@
 //! | [`tables`], [`report`] | how a run is shown, and written |
 //! | [`progress`] | how far a run is |
 //! | [`against`] | how this commit compares with another one |
+//! | [`dialects`] | how versions of Lua compare, each with its own reference |
 
 mod against;
 mod contest;
+mod dialects;
 mod progress;
 mod report;
 mod samples;
@@ -25,6 +27,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 
 use contest::Contestant;
+use perilune_base::dialect::LuaVersion;
 
 use crate::peers::Build;
 use crate::programs;
@@ -38,6 +41,8 @@ struct Options {
     build: Build,
     /// The revision to compare with.
     against: Option<String>,
+    /// The versions to compare with 5.4.
+    dialects: Vec<LuaVersion>,
 }
 
 fn options(mut arguments: lexopt::Parser) -> anyhow::Result<Options> {
@@ -50,6 +55,7 @@ fn options(mut arguments: lexopt::Parser) -> anyhow::Result<Options> {
         json: None,
         build: Build::Yes,
         against: None,
+        dialects: Vec::new(),
     };
     while let Some(argument) = arguments.next()? {
         match argument {
@@ -64,11 +70,12 @@ fn options(mut arguments: lexopt::Parser) -> anyhow::Result<Options> {
             }
             Long("json") => options.json = Some(arguments.value()?.into()),
             Long("against") => options.against = Some(arguments.value()?.string()?),
+            Long("dialects") => options.dialects = dialects::versions(&arguments.value()?.string()?)?,
             Long("no-build") => options.build = Build::No,
             other => return Err(other.unexpected().into()),
         }
     }
-    if options.engines.is_empty() {
+    if options.engines.is_empty() && options.dialects.is_empty() {
         // Beside the two commits, the peers that most users would choose from.
         let engines = if options.against.is_some() { ["puc54", "luajit"] } else { ["puc54", "perilune"] };
         options.engines = engines.map(str::to_string).to_vec();
@@ -90,6 +97,9 @@ pub fn task(arguments: lexopt::Parser) -> anyhow::Result<ExitCode> {
     let options = options(arguments)?;
     if let Some(revision) = &options.against {
         return against::compare(revision, &options, command_line());
+    }
+    if !options.dialects.is_empty() {
+        return dialects::compare(&options.dialects, &options);
     }
     let programs = programs::find(&options.programs)?;
     let contestants: Vec<Contestant> =

@@ -144,7 +144,7 @@ pub fn undump(bytes: &[u8], version: LuaVersion) -> Result<Proto, UndumpError> {
     reader.expect(&header, UndumpError::Version)?;
     reader.expect(FORMAT, UndumpError::Format)?;
     reader.expect(&[version.as_u8()], UndumpError::Version)?;
-    let proto = reader.function(None, 0)?;
+    let proto = reader.function(0)?;
     verify(&proto).map_err(UndumpError::Invalid)?;
     Ok(proto)
 }
@@ -199,12 +199,17 @@ impl<'a> Writer<'a> {
 
     fn function(&mut self, proto: &'a Proto, enclosing_source: Option<&[u8]>) {
         let source: &[u8] = if self.strip { UNKNOWN_SOURCE } else { &proto.source };
-        if enclosing_source == Some(source) {
-            self.u8(0);
-        } else {
-            self.u8(1);
-            self.string(source);
-        }
+        let source = match enclosing_source {
+            Some(enclosing) if source.is_empty() || source == enclosing => {
+                self.u8(0);
+                enclosing
+            }
+            Some(_) | None => {
+                self.u8(1);
+                self.string(source);
+                source
+            }
+        };
         self.u32(proto.line_defined);
         self.u32(proto.last_line);
         self.u8(proto.num_params);
@@ -364,14 +369,14 @@ impl<'a> Reader<'a> {
         self.list(4, Self::u32)
     }
 
-    fn function(&mut self, enclosing_source: Option<&[u8]>, depth: usize) -> Read<Proto> {
+    fn function(&mut self, depth: usize) -> Read<Proto> {
         if depth >= MAX_NESTING {
             return Err(UndumpError::Corrupted);
         }
-        let source: Box<[u8]> = match (self.bool()?, enclosing_source) {
-            (true, _) => self.string()?,
-            (false, Some(source)) => source.into(),
-            (false, None) => return Err(UndumpError::Corrupted),
+        let source: Box<[u8]> = match self.bool()? {
+            true => self.string()?,
+            false if depth > 0 => Box::default(),
+            false => return Err(UndumpError::Corrupted),
         };
         let line_defined = self.u32()?;
         let last_line = self.u32()?;
@@ -385,7 +390,7 @@ impl<'a> Reader<'a> {
         let templates = self.list(4, |reader| reader.u32s().map(Vec::into_boxed_slice))?;
         let upvals = self.list(7, Self::upval)?;
         let locals = self.list(12, Self::local)?;
-        let protos = self.list(44, |reader| reader.function(Some(&source), depth + 1))?;
+        let protos = self.list(44, |reader| reader.function(depth + 1))?;
         Ok(Proto {
             source,
             line_defined,
@@ -459,7 +464,6 @@ mod tests {
 
     fn sample() -> Proto {
         let child = Proto {
-            source: (*b"@x").into(),
             line_defined: 2,
             last_line: 3,
             num_params: 1,
@@ -519,7 +523,7 @@ mod tests {
         assert_eq!(bytes.windows(text.len()).filter(|window| **window == *text).count(), 1);
         let mut reader = Reader { rest: &bytes, size: bytes.len(), shared: Vec::new(), copied: 0 };
         reader.rest = &bytes[SIGNATURE.len() + header(LuaVersion::Lua54).len() + FORMAT.len() + 1..];
-        let read = reader.function(None, 0).unwrap();
+        let read = reader.function(0).unwrap();
         assert_eq!(read.protos[1].consts, consts());
     }
 

@@ -67,7 +67,8 @@ pub struct LocVar {
 /// A compiled function.
 #[derive(Clone, Debug, PartialEq, Default)]
 pub struct Proto {
-    /// Name of the chunk as given to `load` (with its `=` or `@`); empty when stripped.
+    /// Name of the chunk as given to `load` (with its `=` or `@`); empty for that of the enclosing function. It can be as
+    /// long as the chunk, which may consist of very many functions.
     pub source: Box<[u8]>,
     /// Line of the `function` keyword; 0 for a main chunk.
     pub line_defined: u32,

@@ -87,3 +87,22 @@ fn large_sources_are_refused() {
     let Output { status, stderr, .. } = run(200_000, "", script);
     assert!(status.success(), "{status} {}", String::from_utf8_lossy(&stderr));
 }
+
+#[test]
+fn files_that_do_not_end() {
+    let reads = [
+        "io.open('/dev/zero'):read('l')",
+        "io.open('/dev/zero'):read('a')",
+        "io.open('/dev/zero'):read(1 << 40)",
+        "for line in io.lines('/dev/zero') do end",
+    ];
+    for read in reads {
+        let script = format!("io.write(select(2, pcall(function() {read} end)))");
+        let output = run(80_000, "-j off", &script);
+        assert_eq!(output.stdout, b"not enough memory", "{read}: {output:?}");
+        let output = run(1_000_000, "-j off --max-memory=4M", &script);
+        assert_eq!(output.stdout, b"not enough memory", "{read}: {output:?}");
+    }
+    let output = run(80_000, "-j off", "io.write(select(2, loadfile('/dev/zero')))");
+    assert_eq!(output.stdout, b"/dev/zero:1: unexpected symbol near '<\\0>'", "{output:?}");
+}

@@ -16,6 +16,7 @@ impl<'a> Compiler<'a> {
     /// Compiles the whole chunk: a vararg function whose only upvalue is the environment.
     pub(crate) fn main_function(mut self) -> Res<Proto> {
         let body = &self.chunk.main;
+        self.fs.proto.source = self.chunk_name.into();
         if self.dialect.environments == Environments::Variable {
             let env =
                 UpvalDesc { name: ENV.into(), in_stack: true, index: 0, kind: VarKind::Regular, is_assigned: true };
@@ -58,7 +59,6 @@ impl<'a> Compiler<'a> {
                 UpvalDesc { name: FUNCTION_ENV.into(), in_stack, index: 0, kind: VarKind::Regular, is_assigned: true };
             fs.proto.upvals.push(env);
         }
-        fs.proto.source = self.chunk_name.into();
         fs.proto.line_defined = body.line_defined;
         fs.proto.last_line = body.last_line_defined;
         fs.proto.is_vararg = body.varargs != Varargs::None;

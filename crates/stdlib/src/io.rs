@@ -25,6 +25,7 @@ use crate::row::{Row, row};
 use crate::numbers::write_float;
 
 use self::outcome::{failed, succeeded_or_failed};
+use self::read::LinePart;
 
 /// The functions of the library.
 pub const ROWS: &[Row] = &[
@@ -335,11 +336,14 @@ fn read_format(vm: &mut Vm, file: UserDataRef, i: usize) -> Result<HostResult<Va
 
 fn read_line(vm: &mut Vm, file: UserDataRef, keep_end: bool) -> Result<HostResult<Value>, Raised> {
     let mut line = vm.take_buffer();
-    let found = handle::with_stream(vm, file, |stream| read::read_line(stream, &mut line, keep_end))?;
-    let value = match found {
-        Ok(true) => Ok(new_string(vm, &line)?),
-        Ok(false) => Ok(Value::NIL),
-        Err(error) => Err(error),
+    let mut granted = NO_RESERVATION;
+    let value = loop {
+        match handle::with_stream(vm, file, |stream| read::read_line_part(stream, &mut line, keep_end))? {
+            Ok(LinePart::Inner) => ask_for_more(vm, line.len(), &mut granted)?,
+            Ok(LinePart::Missing) if line.is_empty() => break Ok(Value::NIL),
+            Ok(LinePart::Missing | LinePart::Last) => break Ok(new_string(vm, &line)?),
+            Err(error) => break Err(error),
+        }
     };
     vm.give_buffer(line);
     Ok(value)
@@ -360,7 +364,7 @@ fn read_bytes(vm: &mut Vm, file: UserDataRef, count: usize) -> Result<HostResult
 /// Everything up to the end of the file or a number of bytes.
 fn read_up_to(vm: &mut Vm, file: UserDataRef, limit: usize) -> Result<HostResult<Value>, Raised> {
     let mut bytes = vm.take_buffer();
-    let mut reserved = NO_RESERVATION;
+    let mut granted = NO_RESERVATION;
     while bytes.len() < limit {
         let left = limit - bytes.len();
         match handle::with_stream(vm, file, |stream| stream.read(&mut bytes, left))? {
@@ -371,11 +375,7 @@ fn read_up_to(vm: &mut Vm, file: UserDataRef, limit: usize) -> Result<HostResult
                 return Ok(Err(error));
             }
         }
-        if bytes.len() > reserved {
-            // The bytes are not in the heap yet, but will be: a limit must hold while they are read.
-            vm.reserve(bytes.len())?;
-            reserved = bytes.len() * 2;
-        }
+        ask_for_more(vm, bytes.len(), &mut granted)?;
     }
     let value = new_string(vm, &bytes)?;
     vm.give_buffer(bytes);
@@ -384,6 +384,20 @@ fn read_up_to(vm: &mut Vm, file: UserDataRef, limit: usize) -> Result<HostResult
 
 /// Bytes for which nobody is asked.
 const NO_RESERVATION: usize = 16 << 10;
+
+/// Bytes that one unit of fuel pays for.
+const BYTES_PER_UNIT: usize = 64;
+
+/// Asks and pays for a buffer of so many bytes, if it has outgrown what was granted. The bytes are not in the heap yet, but
+/// will be, and not all files end: limits must hold while they are read. **(safepoint)**
+fn ask_for_more(vm: &mut Vm, bytes: usize, granted: &mut usize) -> Result<(), Raised> {
+    while bytes > *granted {
+        vm.charge((*granted / BYTES_PER_UNIT) as u64)?;
+        *granted *= 2;
+        vm.reserve(*granted)?;
+    }
+    Ok(())
+}
 
 fn new_string(vm: &mut Vm, bytes: &[u8]) -> Result<Value, Raised> {
     if bytes.len() > NO_RESERVATION {

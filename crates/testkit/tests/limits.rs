@@ -416,6 +416,33 @@ fn a_source_without_end_meets_the_memory_limit() {
     lab.assert_usable();
 }
 
+/// The collection that makes room for a piece of a source may not take the piece.
+#[test]
+fn pieces_of_a_source_outlive_the_collection_for_them() {
+    let mut lab = Lab::with_memory(2 << 20);
+    let source = "
+        local function endless()
+            local n = 0
+            return load(function() n = n + 1 return n == 1 and 'return \"' or ('x'):rep(10000) .. n end)
+        end
+        endless()
+        return endless()";
+    let outcome = lab.run(source);
+    assert_eq!(outcome.error(), "not enough memory");
+    lab.assert_usable();
+}
+
+/// The compiler works outside the heap, with many times the size of a source.
+#[test]
+fn compiling_meets_the_memory_limit() {
+    let mut lab = Lab::with_memory(4 << 20);
+    let run = |lab: &mut Lab, n: u32| lab.run(&format!("return load(('x = 1 '):rep({n})) and 'fits'")).values();
+    assert_eq!(run(&mut lab, 10_000), "fits");
+    assert_eq!(run(&mut lab, 100_000), "nil");
+    assert_eq!(lab.run("return select(2, load(('x = 1 '):rep(100000)))").values(), "not enough memory");
+    lab.assert_usable();
+}
+
 #[test]
 fn memory_that_is_not_caught_fails_the_call() {
     let mut lab = Lab::with_memory(1 << 20);

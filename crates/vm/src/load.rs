@@ -38,8 +38,8 @@ pub const TOO_DEEP: &[u8] = b"C stack overflow";
 /// Source that is compiled without asking whether the system has memory for that.
 const SMALL_SOURCE: usize = 16 << 10;
 
-/// Memory that the compiler takes for a byte of source, at most, as far as dense programs show.
-const BYTES_PER_SOURCE_BYTE: usize = 32;
+/// Memory that the compiler takes for a token, about the most that dense programs show.
+const BYTES_PER_TOKEN: usize = 64;
 
 /// First byte of a binary chunk.
 const BINARY_MARK: u8 = 0x1b;
@@ -47,7 +47,7 @@ const BINARY_MARK: u8 = 0x1b;
 impl Vm {
     /// Compiles or undumps a chunk: a function whose first upvalue is `env` (the globals when `None`), or an error message.
     ///
-    /// `name` is the chunk's name with its `=` or `@`.
+    /// `name` is the chunk's name with its `=` or `@`. **(safepoint, before the function is made)**
     pub fn load(&mut self, source: &[u8], name: &[u8], mode: LoadMode, env: Option<Value>) -> Result<Value, Value> {
         let binary = source.first() == Some(&BINARY_MARK);
         let refused = match mode {
@@ -80,13 +80,28 @@ impl Vm {
         }
     }
 
-    /// Whether a source violates the grammar already with these bytes, whatever may follow them.
-    pub fn is_hopeless_source(&self, beginning: &[u8]) -> bool {
-        !perilune_bytecode::dump::is_binary(beginning) && perilune_compiler::is_hopeless(beginning, self.dialect)
+    /// Whether a source cannot be loaded, whatever may follow these bytes: they violate the grammar already, or there is no
+    /// memory to compile them. **(safepoint)**
+    pub fn is_hopeless_source(&mut self, beginning: &[u8]) -> bool {
+        !perilune_bytecode::dump::is_binary(beginning)
+            && (!self.has_room_for_source(beginning) || perilune_compiler::is_hopeless(beginning, self.dialect))
+    }
+
+    /// Whether the limit and the system leave memory to compile a source. What the compiler works with lies outside the
+    /// heap. **(safepoint)**
+    fn has_room_for_source(&mut self, source: &[u8]) -> bool {
+        if source.len() <= SMALL_SOURCE {
+            return true;
+        }
+        let bytes = tokens(source).saturating_mul(BYTES_PER_TOKEN);
+        if self.heap.try_reserve(bytes).is_err() {
+            self.emergency_collect();
+        }
+        self.heap.try_reserve(bytes).is_ok() && has_room(bytes)
     }
 
     fn compile(&mut self, source: &[u8], name: &[u8]) -> Result<Plain, Value> {
-        if source.len() > SMALL_SOURCE && !has_room(source.len().saturating_mul(BYTES_PER_SOURCE_BYTE)) {
+        if !self.has_room_for_source(source) {
             return Err(self.string(OutOfMemory.to_string().as_bytes()));
         }
         // Calls by the host and nested constructs have one limit.
@@ -117,24 +132,34 @@ impl Vm {
     pub fn dump(&mut self, f: Value, strip: bool) -> Option<Vec<u8>> {
         let f = f.as_lua_fn()?;
         // SAFETY: a live closure's prototype and its children are alive.
-        let whole = unsafe { assemble((*f.as_ptr()).proto) };
+        let whole = unsafe { assemble((*f.as_ptr()).proto, Value::NIL) };
         Some(dump::dump(&whole, self.dialect.version, strip))
     }
 }
 
-/// The plain form of a loaded prototype, children included.
+/// About how many tokens a source has: the words, and the other characters. More, if it has comments or strings.
+fn tokens(source: &[u8]) -> usize {
+    let mut in_word = false;
+    let begins = |&&byte: &&u8| {
+        let goes_on = std::mem::replace(&mut in_word, byte.is_ascii_alphanumeric() || byte == b'_' || byte >= 0x80);
+        !(byte.is_ascii_whitespace() || goes_on && in_word)
+    };
+    source.iter().filter(begins).count()
+}
+
+/// The plain form of a loaded prototype, children included, inside of a function with this source.
 ///
 /// # Safety
 /// `proto` is alive.
-unsafe fn assemble(proto: *mut Proto) -> Plain {
+unsafe fn assemble(proto: *mut Proto, enclosing_source: Value) -> Plain {
     // SAFETY: children are alive with their parent. The depth is bounded by the nesting that the parser or verifier allows.
     unsafe {
         let info = &(*proto).info;
         let mut plain = info.plain.clone();
-        if let Some(source) = info.source.as_str() {
+        if let Some(source) = info.source.as_str().filter(|_| !info.source.raw_equals(enclosing_source)) {
             plain.source = source.as_bytes().into();
         }
-        plain.protos = info.protos.iter().map(|&p| assemble(p)).collect();
+        plain.protos = info.protos.iter().map(|&p| assemble(p, info.source)).collect();
         plain
     }
 }
@@ -146,4 +171,17 @@ pub(crate) fn plain_of<'a>(f: Value) -> Option<&'a Plain> {
         // SAFETY: the prototype of a live closure is alive; callers use the reference before the next safepoint.
         unsafe { &(*(*c).proto).info.plain }
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::tokens;
+
+    #[test]
+    fn tokens_are_words_and_other_characters() {
+        assert_eq!(tokens(b""), 0);
+        assert_eq!(tokens(b"x=1 "), 3);
+        assert_eq!(tokens(b"local value_2 = f(a.b, -c)\n"), 12);
+        assert_eq!(tokens(b"   \n\t "), 0);
+    }
 }

@@ -101,3 +101,11 @@ fn upvalues_know_their_origin_and_attribute() {
         ]
     );
 }
+
+/// The name of a chunk without one is all of its source.
+#[test]
+fn the_name_of_a_chunk_is_kept_once() {
+    let proto = compiled("function f() return function() end end");
+    assert_eq!(&*proto.source, b"=test");
+    assert!(proto.protos[0].source.is_empty() && proto.protos[0].protos[0].source.is_empty());
+}

@@ -6,6 +6,8 @@ use perilune_vm::load::{LoadMode, TOO_DEEP};
 use perilune_vm::native::{NativeResult, Raised};
 use perilune_vm::vm::Vm;
 
+use crate::string::buffer;
+
 /// The first byte of a binary chunk.
 const SIGNATURE: u8 = 0x1b;
 
@@ -166,11 +168,12 @@ fn read_pieces(vm: &mut Vm, reader: Value) -> Result<Result<Vec<u8>, Value>, Rai
         if text.as_bytes().is_empty() {
             return Ok(Ok(source));
         }
-        source.extend_from_slice(text.as_bytes());
-        // The source lies outside the heap, but counts against its limit.
-        vm.reserve(source.len())?;
-        vm.charge(1)?;
         charge(vm, text.as_bytes())?;
+        vm.charge(1)?;
+        // The source lies outside the heap, but counts against its limit. Nothing else holds the piece.
+        vm.push(Value::str(text));
+        buffer::append(vm, &mut source, text.as_bytes())?;
+        vm.pop();
     }
 }
 
@@ -214,9 +217,12 @@ pub fn load_file(
                 Ok(file) => Stream::with_mode(file, OpenMode::READ),
                 Err(error) => return Err(file_error(vm, "open", path, &error)),
             };
-            ([b"@", path].concat(), read_all(&mut file))
+            ([b"@", path].concat(), read_all(vm, |_, text| file.read(text, usize::MAX)))
         }
-        None => (b"=stdin".to_vec(), read_all(vm.host().stream(StandardStream::Input))),
+        None => {
+            let read = |vm: &mut Vm, text: &mut Vec<u8>| vm.host().stream(StandardStream::Input).read(text, usize::MAX);
+            (b"=stdin".to_vec(), read_all(vm, read))
+        }
     };
     match text {
         Ok(text) => {
@@ -228,9 +234,24 @@ pub fn load_file(
     }
 }
 
-fn read_all(file: &mut Stream) -> Result<Vec<u8>, HostError> {
+/// Bytes of a file up to which nobody asks whether the rest is worth reading.
+const READ_BLINDLY: usize = 1 << 20;
+
+/// Everything that `read` appends until it appends nothing; less, if more could not be loaded. Not all files end.
+fn read_all(
+    vm: &mut Vm,
+    mut read: impl FnMut(&mut Vm, &mut Vec<u8>) -> Result<usize, HostError>,
+) -> Result<Vec<u8>, HostError> {
     let mut text = Vec::new();
-    while file.read(&mut text, usize::MAX)? > 0 {}
+    let mut next_look = READ_BLINDLY;
+    while read(vm, &mut text)? > 0 {
+        if text.len() >= next_look {
+            if vm.is_hopeless_source(without_first_line(without_mark(&text))) {
+                break;
+            }
+            next_look = text.len() * 2;
+        }
+    }
     Ok(text)
 }
 

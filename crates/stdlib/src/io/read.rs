@@ -6,25 +6,34 @@ use perilune_base::num::Num;
 use perilune_base::num::parse::text_to_number;
 use perilune_vm::host::{HostResult, Stream};
 
-/// Appends a line, with its end if asked for; false at the end of the file.
-pub(super) fn read_line(stream: &mut Stream, into: &mut Vec<u8>, keep_end: bool) -> HostResult<bool> {
-    let start = into.len();
-    loop {
-        let unread = stream.fill()?;
-        if unread.is_empty() {
-            return Ok(into.len() > start);
+/// What was read of a line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum LinePart {
+    /// Its end.
+    Last,
+    /// Something that does not end it.
+    Inner,
+    /// Nothing: the file has ended.
+    Missing,
+}
+
+/// Appends what the stream has at hand of a line, with the line's end if asked for.
+pub(super) fn read_line_part(stream: &mut Stream, into: &mut Vec<u8>, keep_end: bool) -> HostResult<LinePart> {
+    let unread = stream.fill()?;
+    if unread.is_empty() {
+        return Ok(LinePart::Missing);
+    }
+    match unread.iter().position(|&b| b == b'\n') {
+        Some(end) => {
+            into.extend_from_slice(&unread[..end + usize::from(keep_end)]);
+            stream.consume(end + 1);
+            Ok(LinePart::Last)
         }
-        match unread.iter().position(|&b| b == b'\n') {
-            Some(end) => {
-                into.extend_from_slice(&unread[..end + usize::from(keep_end)]);
-                stream.consume(end + 1);
-                return Ok(true);
-            }
-            None => {
-                into.extend_from_slice(unread);
-                let count = unread.len();
-                stream.consume(count);
-            }
+        None => {
+            into.extend_from_slice(unread);
+            let count = unread.len();
+            stream.consume(count);
+            Ok(LinePart::Inner)
         }
     }
 }
@@ -132,24 +141,27 @@ mod tests {
         Stream::new(Box::new(Slow(text.as_bytes().to_vec())), false)
     }
 
-    fn rest(stream: &mut Stream) -> String {
+    /// A line, unless the file is at its end.
+    fn line(stream: &mut Stream, keep_end: bool) -> Option<String> {
         let mut line = Vec::new();
-        read_line(stream, &mut line, true).unwrap();
-        String::from_utf8(line).unwrap()
+        while read_line_part(stream, &mut line, keep_end).unwrap() == LinePart::Inner {}
+        let line = String::from_utf8(line).unwrap();
+        (!line.is_empty() || !is_at_end(stream).unwrap()).then_some(line)
+    }
+
+    fn rest(stream: &mut Stream) -> String {
+        line(stream, true).unwrap_or_default()
     }
 
     #[test]
     fn lines_end_with_a_newline_or_the_file() {
         let mut s = stream("\n\nline one\nother");
-        let mut line = |keep| {
-            let mut line = Vec::new();
-            read_line(&mut s, &mut line, keep).unwrap().then(|| String::from_utf8(line).unwrap())
-        };
-        assert_eq!(line(true).as_deref(), Some("\n"));
-        assert_eq!(line(false).as_deref(), Some(""));
-        assert_eq!(line(true).as_deref(), Some("line one\n"));
-        assert_eq!(line(true).as_deref(), Some("other"));
-        assert_eq!(line(true), None);
+        assert_eq!(line(&mut s, true).as_deref(), Some("\n"));
+        assert_eq!(line(&mut s, false).as_deref(), Some(""));
+        assert_eq!(line(&mut s, true).as_deref(), Some("line one\n"));
+        assert_eq!(line(&mut s, true).as_deref(), Some("other"));
+        assert_eq!(line(&mut s, true), None);
+        assert_eq!(read_line_part(&mut s, &mut Vec::new(), true), Ok(LinePart::Missing));
     }
 
     #[test]

@@ -60,8 +60,8 @@ pub(crate) unsafe fn mark_to_be_closed(vm: *mut Vm, slot: *mut Value) -> Result<
     }
 }
 
-/// Calls the handlers of the variables at and above `level`, last first, until one is a Lua function (then it runs when
-/// the interpreter goes on, and `again` says what follows) or none is left (`Next`).
+/// Calls the handlers of the variables at and above `level`, last first, until one is not done at once, as a Lua function
+/// (then it goes on when the interpreter does, and `again` says what follows), or none is left (`Next`).
 ///
 /// `error` is the error on the way, if there is one; it is then also what the handlers get.
 ///
@@ -99,10 +99,18 @@ pub(crate) unsafe fn call_pending(vm: *mut Vm, level: usize, error: Option<Value
             let is_lua = (*func).tag != Tag::NativeFn;
             let flags = if is_lua { frame::HANDLED } else { 0 };
             debug_assert!(again == Again::Instruction || (*(*th).frame).kind != frame::LUA);
+            let depth = (*th).frame.offset_from((*th).frames);
             match call::call_value(vm, func, 0, flags) {
                 Step::Raise => return Step::Raise,
-                _ if !is_lua => {}
-                step => return step,
+                step if is_lua => return step,
+                step => {
+                    let caller = (*th).frames.offset(depth);
+                    if (*vm).thread != th || (*th).frame != caller {
+                        // It waits for a function or a coroutine that it has called, or for being resumed.
+                        (*caller.add(1)).flags |= frame::HANDLED;
+                        return step;
+                    }
+                }
             }
         }
     }

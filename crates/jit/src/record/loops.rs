@@ -122,8 +122,9 @@ impl Recorder {
             self.guard(Ir::FNe, &[step, zero])?;
         }
         let runs = for_loop::float_loop_starts(numbers[0], numbers[1], numbers[2]);
-        let operands = if rises { [start, limit] } else { [limit, start] };
-        self.guard(if runs { Ir::FLe } else { Ir::FNotLe }, &operands)?;
+        // With a NaN, the loop runs once.
+        let operands = if rises { [limit, start] } else { [start, limit] };
+        self.guard(if runs { Ir::FNotLt } else { Ir::FLt }, &operands)?;
         if !runs {
             self.jump(i.d());
             return Ok(());

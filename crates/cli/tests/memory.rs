@@ -103,6 +103,6 @@ fn files_that_do_not_end() {
         let output = run(1_000_000, "-j off --max-memory=4M", &script);
         assert_eq!(output.stdout, b"not enough memory", "{read}: {output:?}");
     }
-    let output = run(80_000, "-j off", "io.write(select(2, loadfile('/dev/zero')))");
+    let output = run(1_000_000, "-j off", "io.write(select(2, loadfile('/dev/zero')))");
     assert_eq!(output.stdout, b"/dev/zero:1: unexpected symbol near '<\\0>'", "{output:?}");
 }

@@ -262,20 +262,24 @@ unsafe fn write_list(t: *mut Table, from: usize, values: &[Value]) {
 
 /// New tables.
 impl TableRef {
-    /// Gives a new table elements, without regard to the memory limit and to the collector. The last of the values is not
-    /// nil. Panics if the table has elements.
+    /// Gives a new table elements, without regard to the memory limit. The last of the values is not nil. Panics if the table
+    /// has elements.
     pub fn fill_unlimited(self, heap: &mut Heap, values: &[Value]) {
         let t = self.as_ptr();
         assert!(
             self.array_len() == 0 && values.last().is_some_and(|last| !last.is_nil()),
             "no new list; this is a bug"
         );
-        // SAFETY: a `TableRef` refers to a live table. The kind and the room are made such as the values need.
+        // SAFETY: a `TableRef` refers to a live table, which has no elements, as was checked: its kind may change. The kind and
+        // the room are made such as the values need. One object may stand for all: the barrier is about the table.
         unsafe {
             array::set_empty_kind(t, kind_of_list(values));
             array::reserve_unlimited(t, heap, values.len() as u32);
             write_list(t, 0, values);
             (*t).header.word = values.len() as u32;
+            if let Some(&object) = values.iter().find(|value| value.is_object()) {
+                barrier(t, heap, object);
+            }
         }
     }
 }

@@ -262,6 +262,7 @@ impl Recorder {
         self.pc = self.expected;
         let i = view.instr(self.frame().proto, self.pc);
         self.expected = self.pc + 1;
+        let before = self.is_side.then(|| self.mark());
         match self.record(view, i) {
             Ok(()) if self.has_returned => {
                 let known = self.notes.steps_to_return.unwrap_or(u32::MAX);
@@ -271,7 +272,9 @@ impl Recorder {
             Ok(()) => Ok(Flow::On),
             Err(why) => {
                 self.expected = self.pc;
-                self.stop(why)
+                // The interpreter runs the instruction from its beginning.
+                let is_in_front = before.is_some_and(|before| self.go_back(before));
+                if is_in_front { self.stop(why) } else { Err(why) }
             }
         }
     }

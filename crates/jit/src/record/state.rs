@@ -53,7 +53,35 @@ impl Active {
     }
 }
 
+/// The state in front of an instruction.
+pub(super) struct Mark {
+    shadow: Vec<Shadow>,
+    frames: Vec<Active>,
+    open: Option<u32>,
+    fuel: u32,
+    effects: u32,
+}
+
 impl Recorder {
+    /// The state as it is now.
+    pub(super) fn mark(&self) -> Mark {
+        Mark {
+            shadow: self.shadow.clone(),
+            frames: self.frames.clone(),
+            open: self.open,
+            fuel: self.fuel,
+            effects: self.builder.effects(),
+        }
+    }
+
+    /// Takes the state back to what it was; false if the path has changed something since, which cannot be taken back.
+    pub(super) fn go_back(&mut self, mark: Mark) -> bool {
+        let Mark { shadow, frames, open, fuel, effects } = mark;
+        (self.shadow, self.frames, self.open, self.fuel) = (shadow, frames, open, fuel);
+        (self.pending, self.waiting) = (None, None);
+        effects == self.builder.effects()
+    }
+
     pub(super) fn with(
         builder: Builder,
         origin: Origin,

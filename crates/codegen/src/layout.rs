@@ -61,6 +61,9 @@ pub struct Callable {
 pub struct Calls {
     /// `fn(vm, registers) -> status`: calls the function that another has asked for in its place, and so on, until one does not.
     pub tail: u64,
+    /// `fn(vm, registers, cell, status) -> status`: the code of the function with this cell, or, without one, of that which was called in
+    /// its place, has left. Lets a fragment of it go on, if there is one.
+    pub go_on: u64,
     /// `fn(vm, exits, snapshot, cell, status) -> status`: the call of the function with this cell, or, without one, of that
     /// which was called in its place, has not returned. Notes what the caller was doing, and says what the caller returns.
     pub unwound: u64,

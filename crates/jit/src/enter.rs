@@ -9,7 +9,8 @@ use perilune_codegen::{
     exit_tables, exit_writes, spare_slots,
 };
 use perilune_runtime::value::Value;
-use perilune_trace::ir::{HeaderId, Inputs, SnapId, Tree};
+use perilune_trace::fragment::{self, Fragment, Way};
+use perilune_trace::ir::{End, HeaderId, Inputs, SnapId, Tree};
 use perilune_vm::Vm;
 use perilune_vm::compiled::{self, FrameImage, SlotImage, TableImage, Unwound};
 use perilune_vm::frame;
@@ -19,11 +20,16 @@ use crate::code::CodeBlock;
 use crate::function::Function;
 use crate::gate::Gate;
 use crate::helpers;
+use crate::link::{Link, Links};
 use crate::record::Notes;
 
 /// What the runner knows of each snapshot.
 #[derive(Clone, Debug)]
 struct Exit {
+    /// Where execution stands then, as the tree has it.
+    snap: SnapId,
+    /// What may go on there.
+    onward: Onward,
     pc: u32,
     frames: Box<[FrameImage]>,
     top: Option<u32>,
@@ -36,15 +42,26 @@ impl Exit {
     /// Completes the state that the code has left, which costs so much fuel.
     ///
     /// # Safety
-    /// The code has left through this exit; the current frame is its root frame.
-    unsafe fn complete(&self, vm: *mut Vm, fuel: u32) {
+    /// The code, whose registers begin at `base`, has left through this exit.
+    unsafe fn complete(&self, vm: *mut Vm, base: *mut Value, fuel: u32) {
         // SAFETY: the caller's duty. The tables' shapes and metatables are constants of the tree, which its notes keep alive; the
         // pass `sink` has bounded their properties, and verified that slots name all of them.
         unsafe {
-            compiled::complete(vm, &self.writes, fuel);
-            compiled::make_tables(vm, &self.tables);
+            compiled::complete(vm, base, &self.writes, fuel);
+            compiled::make_tables(vm, base, &self.tables);
         }
     }
+}
+
+/// What may go on where code has left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Onward {
+    /// A fragment that begins at the snapshot, if there is one.
+    Fragment,
+    /// The code of a header of the tree.
+    Header(HeaderId),
+    /// Only the interpreter.
+    Nothing,
 }
 
 /// The exits of a tree, where its code finds them.
@@ -60,10 +77,30 @@ pub struct Exits {
 impl Exits {
     /// The exits of a tree, which has `slots` slots of its own.
     pub fn of(at: usize, tree: &Tree, slots: u32) -> Pin<Box<Exits>> {
+        Exits::with(at, tree, slots, |snap| (snap, Onward::Fragment))
+    }
+
+    /// Those of a fragment of a tree, as the passes have left it.
+    pub fn of_fragment(at: usize, fragment: &Fragment, tree: &Tree, slots: u32) -> Pin<Box<Exits>> {
+        Exits::with(at, tree, slots, |snap| {
+            let Way { snap: in_tree, joins } = fragment.ways[snap.index()];
+            let onward = match joins {
+                Some(header) => Onward::Header(header),
+                // It is what was to go on there, and cannot.
+                None if snap == fragment::ENTRY.1 => Onward::Nothing,
+                None => Onward::Fragment,
+            };
+            (in_tree, onward)
+        })
+    }
+
+    fn with(at: usize, tree: &Tree, slots: u32, way: impl Fn(SnapId) -> (SnapId, Onward)) -> Pin<Box<Exits>> {
         let spare = slots + 1;
         let ids = (0..).map(SnapId);
         let inputs = Inputs::of(tree);
         let exits = tree.snapshots.iter().zip(ids).map(|(snapshot, id)| Exit {
+            snap: way(id).0,
+            onward: way(id).1,
             pc: snapshot.pc,
             writes: exit_writes(tree, &inputs, id, spare)
                 .into_iter()
@@ -98,7 +135,7 @@ impl Exits {
 
     /// How a run has ended that has returned this number.
     fn outcome(&self, number: u32) -> Outcome {
-        let snap = SnapId(number & !AHEAD);
+        let snap = self.exit(number).snap;
         if number < AHEAD { Outcome::Left(self.tree, snap) } else { Outcome::LeftAhead(self.tree, snap) }
     }
 
@@ -135,11 +172,10 @@ pub struct Compiled {
     exits: Pin<Box<Exits>>,
     /// By header: the slots of its inputs, and the tags that they must have.
     entries: Box<[Entry]>,
-    slots: u32,
-    frames: u32,
+    need: Need,
+    /// The same for its fragments as well.
+    need_of_all: Cell<Need>,
     most_fuel: u32,
-    /// Whether it calls compiled functions.
-    calls: bool,
     first_written: u32,
     /// The fuel that it spends until all work is worth being put into it; none if that is done.
     until_worth_more: Cell<Option<i64>>,
@@ -147,7 +183,45 @@ pub struct Compiled {
     gate: Option<Rc<Gate>>,
     /// Whether it is the code of a function.
     is_function: bool,
+    /// Whether it may call a function in the place of its own.
+    is_replaced: bool,
+    /// The fragments that go on where it leaves, and where they leave.
+    links: Links,
 }
+
+/// What code needs besides the slots of its frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Need {
+    /// Slots from the root frame's function on.
+    slots: u32,
+    /// Frames above the root frame.
+    frames: u32,
+    /// Whether it calls compiled functions, for which there is further room.
+    calls: bool,
+}
+
+impl Need {
+    fn and(self, other: Need) -> Need {
+        Need {
+            slots: self.slots.max(other.slots),
+            frames: self.frames.max(other.frames),
+            calls: self.calls || other.calls,
+        }
+    }
+}
+
+/// How a run of one piece of code has ended.
+enum Ran {
+    /// There was no room for it, or the values had other types.
+    Refused,
+    /// It has left by this exit, whose state is complete but for the frames.
+    Left(u32),
+    /// Otherwise.
+    Ended(Outcome),
+}
+
+/// Most pieces of code that are run one after the other. Who looks at what they cost comes to it then.
+const MAX_LINKS: u32 = 500;
 
 /// Fuel until the next try to put more work into code.
 const RETRY: i64 = 1_000_000;
@@ -188,6 +262,7 @@ pub fn environment(exits: &Pin<Box<Exits>>, callable: Option<Callable>, exit_eve
         spare: exits.spare,
         calls: Calls {
             tail: tail as *const () as u64,
+            go_on: go_on as *const () as u64,
             unwound: unwound as *const () as u64,
             left_open: left_open as *const () as u64,
             settle: settle as *const () as u64,
@@ -216,20 +291,42 @@ impl Compiled {
         }
         let types = |id| entry_types(tree, id).into_iter().map(|(slot, ty)| (slot, ty as u8)).collect();
         let entries = tree.header_ids().map(types).collect();
+        let need = Need { slots: exits.slots(), frames: notes.frames + 1, calls: !notes.functions.is_empty() };
         Compiled {
             code,
-            slots: exits.slots(),
             exits,
             entries,
-            frames: notes.frames,
+            need,
+            need_of_all: Cell::new(need),
             most_fuel: tree.most_fuel(),
-            calls: !notes.functions.is_empty(),
             // Where nothing is written, what lies above the tree's slots is none of its own.
             first_written: tree.first_written().min(notes.slots),
             until_worth_more: Cell::new(until_worth_more),
             gate,
             is_function,
+            is_replaced: tree.segments.iter().any(|segment| matches!(segment.end, End::Tail(..))),
+            links: Links::default(),
         }
+    }
+
+    /// Lets a fragment of the tree go on where this code, or another fragment, leaves.
+    pub fn link(&self, fragment: &Fragment, code: Rc<Compiled>) {
+        self.need_of_all.set(self.need_of_all.get().and(code.need));
+        self.links.add(fragment, code);
+    }
+
+    /// How many inputs of a header of the tree the code, or the fragment that has the header, looks at when it is entered there.
+    pub fn checked_inputs(&self, header: HeaderId) -> usize {
+        match (self.entries.get(header.index()), self.links.of_header(header)) {
+            (Some(entry), _) => entry.len(),
+            (None, Some(Link { code: Some(code), header })) => code.entries[header.index()].len(),
+            (None, _) => 0,
+        }
+    }
+
+    /// How often fragments have gone on since this was asked last.
+    pub fn take_followed(&self) -> u32 {
+        self.links.take_followed()
     }
 
     /// Notes that it has spent fuel: whether it has spent so much by now that more work is worth being put into it. If that
@@ -262,25 +359,118 @@ impl Compiled {
         i64::from(self.most_fuel)
     }
 
-    /// Runs the code from a header on.
+    /// Runs the code from a header on, and the fragments that go on where it leaves.
     ///
     /// # Safety
     /// The current frame stands at the header, and is one that the tree was recorded for; its `pc` is stored. The VM is
     /// exclusively the caller's.
     pub unsafe fn run(&self, vm: *mut Vm, header: HeaderId) -> Outcome {
+        // SAFETY: the caller's duty. Where code has left, the root frame is still the current one and its slots hold what the
+        // snapshot says: so they do at the fragment's entry, or the header that comes next.
+        unsafe {
+            let need = self.need_of_all.get();
+            if !compiled::make_room(vm, need.slots, need.frames) {
+                return Outcome::NotEntered;
+            }
+            let mut next = Link { code: None, header };
+            let mut left: Option<(Link, u32)> = None;
+            for _ in 0..MAX_LINKS {
+                let code = next.code.as_deref().unwrap_or(self);
+                // From the second one on the stack must stay as it is: it has values that no frame tells of.
+                match code.run_piece(vm, next.header, need.calls && left.is_none()) {
+                    Ran::Ended(outcome) => return outcome,
+                    Ran::Refused => break,
+                    Ran::Left(n) => {
+                        let onward = self.onward(code, n);
+                        left = Some((next, n));
+                        match onward {
+                            Some(link) => next = link,
+                            None => break,
+                        }
+                    }
+                }
+            }
+            match left {
+                Some((Link { code, .. }, n)) => code.as_deref().unwrap_or(self).leave(vm, n),
+                None => Outcome::NotEntered,
+            }
+        }
+    }
+
+    /// The code that goes on where `code`, which is this or one of its fragments, has left by exit `n`.
+    fn onward(&self, code: &Compiled, n: u32) -> Option<Link> {
+        if n >= AHEAD {
+            return None;
+        }
+        let exit = code.exits.exit(n);
+        match exit.onward {
+            Onward::Nothing => None,
+            Onward::Fragment => self.links.at(exit.snap),
+            Onward::Header(header) if header.index() < self.entries.len() => Some(Link { code: None, header }),
+            Onward::Header(header) => self.links.of_header(header),
+        }
+    }
+
+    /// As [`Compiled::run`] from where this code, which compiled code has called, has left by exit `n` on; its registers begin at
+    /// `base`. A status as that of code. Unless it is `n`, what has not returned is noted to be unwound.
+    ///
+    /// # Safety
+    /// The code has just left, and its caller waits.
+    unsafe fn go_on_inside(&self, vm: *mut Vm, base: *mut Value, n: u32) -> i64 {
+        let mut last = Link { code: None, header: HeaderId::ROOT };
+        let (mut left, mut is_first) = (n, true);
+        // SAFETY: the caller's duty. Code of functions never calls out, nor looks at the frame, so that it needs none; nothing
+        // collects, so that what it holds needs no root.
+        unsafe {
+            loop {
+                let code = last.code.as_deref().unwrap_or(self);
+                let exit = code.exits.exit(left);
+                let next = if left < AHEAD { self.onward(code, left) } else { None };
+                let fits = |link: &Link| {
+                    let code = link.code.as_deref().unwrap_or(self);
+                    !code.is_replaced && compiled::has_room_inside(vm, base, code.need.slots)
+                };
+                let Some(next) = next.filter(fits) else {
+                    if is_first {
+                        return i64::from(n);
+                    }
+                    code.note_left(vm, left, false);
+                    return UNWOUND;
+                };
+                exit.complete(vm, base, exit.fuel);
+                let piece = next.code.as_deref().unwrap_or(self);
+                let has_tags = compiled::have_tags(base, &piece.entries[next.header.index()]);
+                let status = if has_tags { piece.enter(vm, base, next.header) } else { MISMATCH };
+                if status == MISMATCH {
+                    code.note_left(vm, left, true);
+                    return UNWOUND;
+                }
+                if status < 0 {
+                    return status;
+                }
+                (left, last, is_first) = (status as u32, next, false);
+            }
+        }
+    }
+
+    /// Notes that the code, which compiled code has called, has left by exit `n`, and whether the slots are as that says.
+    unsafe fn note_left(&self, vm: *mut Vm, n: u32, is_complete: bool) {
+        let exits = self.exits().expose_provenance() as u64;
+        // SAFETY: the VM is ours.
+        unsafe {
+            (*vm).push_unwound(Unwound { exits, snap: n, top: None, flags: 0, is_paid: is_complete, is_complete });
+        }
+    }
+
+    /// Enters the code at a header: a status.
+    ///
+    /// # Safety
+    /// Its registers begin at `base`, have what the header expects, and there is room for its slots.
+    #[inline]
+    unsafe fn enter(&self, vm: *mut Vm, base: *mut Value, header: HeaderId) -> i64 {
         // SAFETY: the caller's duty; the block holds a function of this signature, made for this very VM layout.
         unsafe {
-            if !compiled::make_room(vm, self.slots, self.frames + 1) {
-                return Outcome::NotEntered;
-            }
-            let base = (*(*(*vm).current_thread()).frame).base;
-            if !compiled::have_tags(base, &self.entries[header.index()]) {
-                return Outcome::NotEntered;
-            }
-            let per_frame = self.gate.as_ref().map_or(1, |gate| gate.per_frame());
-            let before = compiled::enter_room(vm, self.calls, self.first_written, per_frame);
-            let base = (*(*(*vm).current_thread()).frame).base;
-            let status = match &self.gate {
+            match &self.gate {
                 Some(gate) if self.is_function => {
                     enter_function(gate, vm, base, u64::from(header.0), self.code.address())
                 }
@@ -288,10 +478,40 @@ impl Compiled {
                     let code = std::mem::transmute::<*const u8, Code>(self.code.address());
                     code(vm, base, u64::from(header.0))
                 }
-            };
-            let outcome = self.outcome(vm, status);
+            }
+        }
+    }
+
+    /// Makes the frames of the state that the code has left in by exit `n`.
+    ///
+    /// # Safety
+    /// It has just left, and nothing has run since.
+    unsafe fn leave(&self, vm: *mut Vm, n: u32) -> Outcome {
+        let exit = self.exits.exit(n);
+        // SAFETY: the state is as the snapshot tells.
+        unsafe { compiled::push_frames(vm, &exit.frames, exit.pc, exit.top) };
+        self.exits.outcome(n)
+    }
+
+    /// Runs this code from a header on, after room was made for calls if `makes_room`.
+    ///
+    /// # Safety
+    /// As [`Compiled::run`], but the header may be one of inlined calls, whose frames are not made; then nothing makes room.
+    unsafe fn run_piece(&self, vm: *mut Vm, header: HeaderId, makes_room: bool) -> Ran {
+        // SAFETY: the caller's duty; the block holds a function of this signature, made for this very VM layout.
+        unsafe {
+            if !compiled::has_room(vm, self.need.slots, self.need.frames) {
+                return Ran::Refused;
+            }
+            if !compiled::have_tags(compiled::registers(vm), &self.entries[header.index()]) {
+                return Ran::Refused;
+            }
+            let per_frame = self.gate.as_ref().map_or(1, |gate| gate.per_frame());
+            let before = compiled::enter_room(vm, makes_room, self.first_written, per_frame);
+            let status = self.enter(vm, compiled::registers(vm), header);
+            let ran = self.ran(vm, status);
             compiled::leave_room(vm, before);
-            outcome
+            ran
         }
     }
 
@@ -303,9 +523,9 @@ impl Compiled {
     pub unsafe fn call(&self, vm: *mut Vm, func: *mut Value, nresults: i32) -> Outcome {
         // SAFETY: the caller's duty; code of functions looks at the types of its arguments itself, and for room.
         unsafe {
-            let may_run = self.is_function && !self.calls && (*vm).fuel_left() > self.most_fuel();
+            let may_run = self.is_function && !self.need.calls && (*vm).fuel_left() > self.most_fuel();
             let Some(gate) = self.gate.as_ref().filter(|_| may_run) else { return Outcome::NotEntered };
-            let before = compiled::enter_called(vm, func, self.slots, self.first_written);
+            let before = compiled::enter_called(vm, func, self.need.slots, self.first_written);
             let status = enter_function(gate, vm, func.add(1), u64::from(ANY_VERSION), self.code.address());
             let outcome = match status {
                 n if n <= RETURNED => Outcome::Returned((RETURNED - n) as u32),
@@ -315,7 +535,11 @@ impl Compiled {
                 }
                 status => {
                     compiled::push_called(vm, func, nresults);
-                    self.outcome(vm, status)
+                    match self.ran(vm, status) {
+                        Ran::Refused => Outcome::NotEntered,
+                        Ran::Left(n) => self.leave(vm, n),
+                        Ran::Ended(outcome) => outcome,
+                    }
                 }
             };
             compiled::leave_room(vm, before);
@@ -323,27 +547,26 @@ impl Compiled {
         }
     }
 
-    /// What a status of the code means. Where it has left, the VM gets to stand there.
+    /// What a status of the code means. Where it has left, the state gets to be as the snapshot tells, but for frames.
     ///
     /// # Safety
     /// The code has just returned the status.
-    unsafe fn outcome(&self, vm: *mut Vm, status: i64) -> Outcome {
+    unsafe fn ran(&self, vm: *mut Vm, status: i64) -> Ran {
         // SAFETY: the state is as the snapshot tells, whose number the code has returned.
         unsafe {
             match status {
-                MISMATCH => Outcome::NotEntered,
-                CALLED => Outcome::LeftOver,
-                UNWOUND => make_unwound(vm),
+                MISMATCH => Ran::Refused,
+                CALLED => Ran::Ended(Outcome::LeftOver),
+                UNWOUND => Ran::Ended(make_unwound(vm)),
                 TAIL => {
                     compiled::replace_function(vm);
-                    Outcome::Replaced
+                    Ran::Ended(Outcome::Replaced)
                 }
-                n if n <= RETURNED => Outcome::Returned((RETURNED - n) as u32),
+                n if n <= RETURNED => Ran::Ended(Outcome::Returned((RETURNED - n) as u32)),
                 n => {
                     let exit = self.exits.exit(n as u32);
-                    exit.complete(vm, exit.fuel);
-                    compiled::push_frames(vm, &exit.frames, exit.pc, exit.top);
-                    self.exits.outcome(n as u32)
+                    exit.complete(vm, compiled::registers(vm), exit.fuel);
+                    Ran::Left(n as u32)
                 }
             }
         }
@@ -361,16 +584,19 @@ unsafe fn make_unwound(vm: *mut Vm) -> Outcome {
     unsafe {
         let mut innermost = Outcome::NotEntered;
         let mut depth = 0;
-        while let Some(Unwound { exits, snap, top, flags, is_paid }) = (*vm).pop_unwound() {
+        while let Some(Unwound { exits, snap, top, flags, is_paid, is_complete }) = (*vm).pop_unwound() {
             let exits = &*std::ptr::with_exposed_provenance::<Exits>(exits as usize);
             let exit = exits.exit(snap);
-            exit.complete(vm, if is_paid { 0 } else { exit.fuel });
+            if !is_complete {
+                exit.complete(vm, compiled::registers(vm), if is_paid { 0 } else { exit.fuel });
+            }
             if let (Some(callee), Some((exits, snap))) = (exit.frames.last(), (*vm).last_unwound()) {
                 // Its frame needs the function, which may have been in a register.
                 let exits = &*std::ptr::with_exposed_provenance::<Exits>(exits as usize);
                 let writes = &exits.exit(snap).writes;
                 if let Some(function) = writes.iter().find(|write| write.slot == 0) {
-                    compiled::complete(vm, &[SlotImage { slot: callee.func, ..*function }], 0);
+                    let function = SlotImage { slot: callee.func, ..*function };
+                    compiled::complete(vm, compiled::registers(vm), &[function], 0);
                 }
             }
             compiled::push_frames(vm, &exit.frames, exit.pc, top.or(exit.top));
@@ -421,6 +647,26 @@ unsafe extern "C" fn tail(vm: *mut Vm, registers: *mut Value) -> i64 {
     }
 }
 
+/// Lets fragments of a function go on; see [`Calls::go_on`].
+unsafe extern "C" fn go_on(vm: *mut Vm, registers: *mut Value, function: *const Function, status: i64) -> i64 {
+    if !(0..i64::from(AHEAD)).contains(&status) {
+        return status;
+    }
+    // SAFETY: compiled code passes the cell of the function that it has called, whose code is the one that has just
+    // returned; so is that of the function called last in another's place.
+    unsafe {
+        let tail = function.is_null().then(|| compiled::tail_of(vm));
+        let function = tail.map_or(function, |cell| std::ptr::with_exposed_provenance(cell as usize));
+        let Some(compiled) = (*function).compiled() else { return status };
+        let status = (*compiled).go_on_inside(vm, registers, status as u32);
+        if let Some(cell) = tail {
+            // What a fragment has called may have left others here.
+            compiled::set_tail(vm, cell);
+        }
+        status
+    }
+}
+
 /// A call of a compiled function has not returned; see [`Calls::unwound`].
 unsafe extern "C" fn unwound(
     vm: *mut Vm,
@@ -442,10 +688,24 @@ unsafe extern "C" fn unwound(
             && let Some(exits) = (*function).exits()
         {
             let snap = status as u32;
-            (*vm).push_unwound(Unwound { exits: address(exits), snap, top: None, flags: 0, is_paid: false });
+            (*vm).push_unwound(Unwound {
+                exits: address(exits),
+                snap,
+                top: None,
+                flags: 0,
+                is_paid: false,
+                is_complete: false,
+            });
         }
         // If nothing has run, the caller leaves in front of the function's first instruction.
-        (*vm).push_unwound(Unwound { exits: address(exits), snap: snap as u32, top: None, flags, is_paid: true });
+        (*vm).push_unwound(Unwound {
+            exits: address(exits),
+            snap: snap as u32,
+            top: None,
+            flags,
+            is_paid: true,
+            is_complete: false,
+        });
         UNWOUND
     }
 }
@@ -455,7 +715,14 @@ unsafe extern "C" fn left_open(vm: *mut Vm, exits: *const Exits, snap: u64, top:
     // SAFETY: as in `unwound`.
     unsafe {
         let exits = exits.expose_provenance() as u64;
-        (*vm).push_unwound(Unwound { exits, snap: snap as u32, top: Some(top as u32), flags: 0, is_paid: true });
+        (*vm).push_unwound(Unwound {
+            exits,
+            snap: snap as u32,
+            top: Some(top as u32),
+            flags: 0,
+            is_paid: true,
+            is_complete: false,
+        });
         UNWOUND
     }
 }

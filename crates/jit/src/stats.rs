@@ -23,6 +23,10 @@ pub struct Stats {
     pub code_bytes: usize,
     /// Times that code was entered.
     pub entries: u64,
+    /// Fragments of a tree that were made.
+    pub fragments: u64,
+    /// Times that a fragment has gone on where other code left.
+    pub followed: u64,
     /// Entries that found other types.
     pub mismatches: u64,
     /// Exits through guards.
@@ -92,9 +96,12 @@ impl fmt::Display for Stats {
         )?;
         writeln!(
             f,
-            "jit: {} entries ({} mismatched); exits: {} guards, {} services, {} ends, {} returns, {} calls",
+            "jit: {} entries ({} mismatched), {} times on in one of {} fragments; \
+             exits: {} guards, {} services, {} ends, {} returns, {} calls",
             self.entries,
             self.mismatches,
+            self.followed,
+            self.fragments,
             self.guard_exits,
             self.service_exits,
             self.end_exits,

@@ -66,3 +66,34 @@ fn a_loop_that_runs_long_is_compiled_whatever_the_others_have_cost() {
     let stats = stats(JitOptions::default(), source);
     assert!(stats.guard_exits < 2_000, "its ways have code: {stats}");
 }
+
+#[test]
+fn new_paths_of_a_tree_get_code_without_the_tree() {
+    let source = "
+        local kinds, s = {}, 0
+        for i = 1, 64 do kinds[i] = i % 16 end
+        for round = 1, 2000 do
+          local k = kinds[round % 64 + 1]
+          if k < 2 then s = s + 1 elseif k < 4 then s = s + 2 elseif k < 6 then s = s - 1
+          elseif k < 8 then s = s * 2 % 1000 elseif k < 10 then s = s + k elseif k < 12 then s = s - k
+          elseif k < 14 then s = s + 7 else s = s + 9 end
+        end";
+    let stats = stats(JitOptions { hot: 20, hot_exit: 4, free_insts: 10_000, ..JitOptions::default() }, source);
+    assert!(stats.fragments >= 4, "each way is code as soon as it is recorded: {stats}");
+    assert!(stats.followed > 500, "{stats}");
+    assert!(stats.guard_exits < 200, "hardly a round is interpreted: {stats}");
+}
+
+#[test]
+fn a_called_function_that_leaves_goes_on_in_a_fragment() {
+    let source = "
+        local function f(n, k)
+          if n == 0 then return k end
+          if k % 3 == 0 then return f(n - 1, k + 1) + 1 end
+          return f(n - 1, k + 1)
+        end
+        local s = 0
+        for i = 1, 3000 do s = s + f(6, i) end";
+    let stats = stats(JitOptions { free_insts: 10_000, ..JitOptions::default() }, source);
+    assert!(stats.fragments > 0 && stats.guard_exits < 600, "{stats}");
+}

@@ -29,6 +29,7 @@
 
 pub mod build;
 pub mod eval;
+pub mod fragment;
 pub mod ir;
 pub mod opt;
 pub mod verify;

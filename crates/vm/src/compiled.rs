@@ -84,16 +84,26 @@ pub unsafe fn have_tags(base: *const Value, expected: &[(u32, u8)]) -> bool {
     expected.iter().all(|(slot, tag)| unsafe { (*base.add(*slot as usize).sub(1)).tag as u8 == *tag })
 }
 
+/// The registers of the current frame.
+///
+/// # Safety
+/// There is one.
+#[inline]
+pub unsafe fn registers(vm: *const Vm) -> *mut Value {
+    // SAFETY: the caller's duty.
+    unsafe { (*(*(*vm).thread).frame).base }
+}
+
 /// Completes the state that compiled code has left: slots get what the code did not store, and the path is paid for.
 ///
 /// # Safety
-/// The current frame is the code's root frame; the tags are numbers of tags, and go with what is in the slots.
-pub unsafe fn complete(vm: *mut Vm, writes: &[SlotImage], fuel: u32) {
+/// The code's registers begin at `base`; the tags are numbers of tags, and go with what is in the slots.
+pub unsafe fn complete(vm: *mut Vm, base: *mut Value, writes: &[SlotImage], fuel: u32) {
     // SAFETY: the caller's duty: `make_room` has made room for the slots, and the tags are the numbers of types of Lua values,
     // which the trace IR numbers as tags are.
     unsafe {
         (*vm).fuel -= i64::from(fuel);
-        let root = (*(*(*vm).thread).frame).base.sub(1);
+        let root = base.sub(1);
         for write in writes {
             let place = root.add(write.slot as usize);
             (*place).tag = std::mem::transmute::<u8, Tag>(write.tag);
@@ -110,12 +120,12 @@ pub unsafe fn complete(vm: *mut Vm, writes: &[SlotImage], fuel: u32) {
 /// # Safety
 /// As for [`complete`], which has run. Shapes are of this VM and not the dictionary shape, and have `count` properties, of
 /// which there are no more than a cell has room for; metatables are live tables; each table is in one of its `slots`.
-pub unsafe fn make_tables(vm: *mut Vm, tables: &[TableImage]) {
+pub unsafe fn make_tables(vm: *mut Vm, base: *mut Value, tables: &[TableImage]) {
     // SAFETY: the caller's duty: the pass `sink` bounds `count`, so that each table has room for its properties, and `make_room`
     // has made room for the slots. The new tables are white, and nothing collects before all of them are in their places: no
     // barrier is needed.
     unsafe {
-        let root = (*(*(*vm).thread).frame).base.sub(1);
+        let root = base.sub(1);
         for table in tables {
             let shape = ptr::with_exposed_provenance_mut(table.shape as usize);
             let values = root.add(table.first as usize);
@@ -166,6 +176,34 @@ pub unsafe fn make_room(vm: *mut Vm, slots: u32, frames: u32) -> bool {
     }
 }
 
+/// Whether there is room, as [`make_room`] would make it. Nothing moves.
+///
+/// # Safety
+/// The current frame is a Lua frame.
+#[inline]
+pub unsafe fn has_room(vm: *const Vm, slots: u32, frames: u32) -> bool {
+    // SAFETY: the caller's duty.
+    unsafe {
+        let th = (*vm).thread;
+        let (base, frame) = ((*(*th).frame).base, (*th).frame);
+        base.wrapping_add(slots as usize) <= (*th).stack_limit
+            && frame.wrapping_add(frames as usize) <= (*th).frames_limit
+    }
+}
+
+/// Whether there is room for `slots` slots of code that compiled code has called, from the function below `base` on.
+///
+/// # Safety
+/// Compiled code runs.
+#[inline]
+pub unsafe fn has_room_inside(vm: *const Vm, base: *const Value, slots: u32) -> bool {
+    let here = 0_u8;
+    // SAFETY: the caller's duty.
+    let room = unsafe { &(*vm).room };
+    let end = base.wrapping_add(slots as usize).addr() as u64;
+    end <= room.slots_end && std::ptr::from_ref(&here).addr() as u64 >= room.host_end
+}
+
 /// What a call inside compiled code was in the middle of when execution left: the state that one of the exits of its code
 /// tells. The VM only keeps it.
 #[derive(Clone, Copy, Debug)]
@@ -180,6 +218,8 @@ pub struct Unwound {
     pub flags: u16,
     /// Whether what the path has cost is paid.
     pub is_paid: bool,
+    /// Whether the slots are as the exit says already.
+    pub is_complete: bool,
 }
 
 /// Frames that code which calls compiled functions gets at first, if there are so many.

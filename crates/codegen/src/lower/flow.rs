@@ -64,13 +64,9 @@ impl Lowering<'_, '_, '_> {
             self.entered_by_call(params[2], &params, callable);
             (callable, called, mismatch)
         });
-        let mut doors = Vec::new();
-        for id in self.tree.header_ids() {
-            if self.tree.header(id).frames.is_empty() {
-                doors.push((id, self.b.create_block()));
-            }
-        }
-        // Nobody asks for another header: the last one needs no test.
+        // Fragments come to headers of inlined calls, too.
+        let doors: Vec<(HeaderId, Block)> = self.tree.header_ids().map(|id| (id, self.b.create_block())).collect();
+        // Nobody asks for what is no header: the last one needs no test.
         if let Some(((_, last), others)) = doors.split_last() {
             let mut switch = Switch::new();
             for (id, door) in others {

@@ -269,17 +269,18 @@ impl Lowering<'_, '_, '_> {
         self.b.ins().jump(placed, &[one.into()]);
     }
 
-    /// A call that has not returned: makes the calls that it has asked for in its place, and goes on at `placed` if they
-    /// return. Otherwise leaves in the middle of the call.
+    /// A call that has not returned: makes the calls that it has asked for in its place, lets fragments go on, and is at
+    /// `placed` if that ends in a return. Otherwise leaves in the middle of the call.
     fn finish_call(&mut self, call: &Inst, status: Value, placed: Block) {
         let (vm, snap) = (self.vm, Self::snap(call));
         // Made again rather than kept in registers over the call.
         let (cell, base) = (self.value(call.a()), self.base());
         let registers = self.b.ins().iadd_imm_s(base, i64::from(Self::slot_offset(call.aux + 1)));
-        let [replaced, returned, left] = [(); 3].map(|()| self.b.create_block());
-        for block in [replaced, returned, left] {
+        let [replaced, returned, left, gone] = [(); 4].map(|()| self.b.create_block());
+        for block in [replaced, returned, left, gone] {
             self.b.set_cold_block(block);
         }
+        self.b.append_block_param(returned, types::I64);
         self.b.append_block_param(left, types::I64);
         self.b.append_block_param(left, types::I64);
         let is_tail = self.b.ins().icmp_imm_s(IntCC::Equal, status, TAIL);
@@ -288,13 +289,19 @@ impl Lowering<'_, '_, '_> {
         let answer = self.call_address(self.env.calls.tail, &[vm, registers], Some(types::I64)).unwrap_or(status);
         let has_returned = self.b.ins().icmp_imm_s(IntCC::SignedLessThanOrEqual, answer, RETURNED);
         let none = self.int(0);
-        self.b.ins().brif(has_returned, returned, &[], left, &[none.into(), answer.into()]);
+        self.b.ins().brif(has_returned, returned, &[answer.into()], left, &[none.into(), answer.into()]);
+        self.b.switch_to_block(left);
+        let (cell, status) = (self.b.block_params(left)[0], self.b.block_params(left)[1]);
+        let args = [vm, registers, cell, status];
+        let status = self.call_address(self.env.calls.go_on, &args, Some(types::I64)).unwrap_or(status);
+        let has_returned = self.b.ins().icmp_imm_s(IntCC::SignedLessThanOrEqual, status, RETURNED);
+        self.b.ins().brif(has_returned, returned, &[status.into()], gone, &[]);
         self.b.switch_to_block(returned);
+        let answer = self.b.block_params(returned)[0];
         self.read_fuel(i64::from(self.tree.snapshot(snap).fuel));
         self.b.ins().jump(placed, &[answer.into()]);
         // Only now: a payload goes with the tag that is written when the frames are made, and with no other.
-        self.b.switch_to_block(left);
-        let (cell, status) = (self.b.block_params(left)[0], self.b.block_params(left)[1]);
+        self.b.switch_to_block(gone);
         self.store_payloads(snap);
         let (exits, n) = (self.int(self.env.exits as i64), self.int(i64::from(snap.0)));
         let answer = self.call_address(self.env.calls.unwound, &[vm, exits, n, cell, status], Some(types::I64));

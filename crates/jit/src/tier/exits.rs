@@ -68,6 +68,7 @@ impl Jit {
         *count = count.saturating_add(arrivals);
         let next = match grown.exits[snap.index()].role {
             Role::Header(header) => grown.left_at_header(header, snap, self, inner.recording.is_some()),
+            Role::Continued if grown.is_fragment_due(snap) => Next::Fragment,
             // A segment for the exit waits for its code.
             Role::Continued if grown.is_behind() => grown.compile_after(arrivals as usize, self),
             // There was no memory for what the segment begins with, or the collector comes first.
@@ -78,6 +79,10 @@ impl Jit {
         match next {
             Next::Interpret => After::Interpret,
             Next::Compile => self.compile_at_exit(inner, at, snap),
+            Next::Fragment => {
+                self.make_waiting(inner, at, snap);
+                After::Interpret
+            }
             // SAFETY: the VM stands at the snapshot, frames and all.
             Next::Alternative(header) => unsafe { self.record_from(inner, vm, at, snap, Some(header)) },
             // SAFETY: as above.
@@ -92,16 +97,15 @@ impl Jit {
         let Some(Some(grown)) = inner.trees.get_mut(at) else { return After::Interpret };
         match grown.left_ahead(snap, self) {
             Next::Compile => self.compile_at_exit(inner, at, snap),
-            Next::Interpret | Next::Alternative(_) | Next::Side => After::Interpret,
+            Next::Interpret | Next::Fragment | Next::Alternative(_) | Next::Side => After::Interpret,
         }
     }
 
-    /// Makes the code of a tree anew, after an exit that it would have saved, if the program has run long enough.
+    /// Makes the code of a tree anew, after exits that it would have saved. They have cost as much as it does, so that at most twice
+    /// of what was needed is spent, however long the program runs.
     fn compile_at_exit(&self, inner: &mut Inner, at: usize, snap: SnapId) -> After {
-        let Some(Some(grown)) = inner.trees.get(at) else { return After::Interpret };
-        let size = grown.tree.insts.len();
         self.log(LogLevel::Links, || format!("exit {} of tree {at} has waited for code", snap.0));
-        self.compile_if_affordable(inner, at, size, self.first_effort());
+        self.compile(inner, at, self.first_effort());
         After::Interpret
     }
 
@@ -166,8 +170,10 @@ enum Role {
 /// What follows from an exit.
 enum Next {
     Interpret,
-    /// Make the tree's code anew, if the program has run long enough.
+    /// Make the tree's code anew.
     Compile,
+    /// Make code of the segments that continue there.
+    Fragment,
     /// Record another way through the loop of a header, whose hoisted guards fail.
     Alternative(HeaderId),
     /// Record a side segment.
@@ -277,7 +283,7 @@ impl Grown {
         names.join(", ")
     }
 
-    /// How many side segments begin at the instruction of a snapshot.
+    /// How many side segments, each of which was left for the next one, begin at the instruction of a snapshot.
     fn ways_from(&self, snap: SnapId) -> usize {
         let place = |snap: SnapId| {
             let snapshot = self.tree.snapshot(snap);
@@ -285,6 +291,7 @@ impl Grown {
         };
         let here = place(snap);
         let begins_here = |start: Start| matches!(start, Start::Snapshot(other) if place(other) == here);
-        self.tree.segments.iter().filter(|segment| begins_here(segment.start)).count()
+        let line = self.tree.lineage(self.tree.snapshot(snap).segment);
+        line.iter().filter(|id| begins_here(self.tree.segment(**id).start)).count()
     }
 }

@@ -1,14 +1,15 @@
 //! Growth: what becomes of a complete recording, and when code is made of it.
 //!
-//! All of a tree is compiled at once. So it grows by a part of itself before that happens again, and never by more than the
-//! program's running time affords.
+//! A path that was recorded from an exit becomes a fragment, see `fragments`. All else is code when all of its tree is compiled at
+//! once. So the tree grows by a part of itself before that happens again, and never by more than the program's running time affords; or
+//! it happens when the lack of it has cost as much.
 
 use std::cell::Cell;
 use std::collections::HashMap;
 use std::rc::Rc;
 
 use perilune_bytecode::ops::Instr;
-use perilune_codegen::{Callable, Effort};
+use perilune_codegen::{Callable, Effort, Environment};
 use perilune_runtime::spare::has_room;
 use perilune_trace::ir::{End, HeaderId, Tree};
 use perilune_trace::opt::PASSES;
@@ -80,6 +81,10 @@ impl Jit {
             known.grow(grown);
             known.notes = notes;
             let has_grown = known.tree.segments.len() > segments;
+            if has_grown && start.is_some() && self.cut_or_wait(inner, at, segments) {
+                return;
+            }
+            let Some(Some(known)) = inner.trees.get_mut(at) else { return };
             known.has_repeated = !has_grown && known.pending() > 0;
             let is_due = if has_grown { known.is_due(self.options.hot_exit) } else { known.pending() > 0 };
             let size = known.tree.insts.len();
@@ -100,6 +105,8 @@ impl Jit {
                     code,
                     exits,
                     compiled_segments,
+                    linked_segments: 0,
+                    waiting: Vec::new(),
                     is_stale: false,
                     waits: 0,
                     has_repeated: false,
@@ -173,22 +180,47 @@ impl Jit {
         origin: Origin,
         effort: Effort,
     ) -> Result<Rc<Compiled>, Abort> {
-        if !has_room(tree.insts.len() * BYTES_PER_INST) {
-            return Err(Abort::Memory);
-        }
+        self.account(inner, tree.insts.len(), effort)?;
         let known = inner.functions.get(origin.proto).filter(|_| origin.pc == 0);
         let params = View::parameters(origin.proto);
         let callable = known.as_ref().map(|known| Callable { slots: notes.slots, params, cell: known.cell.address() });
         let gate = known.map(|known| known.cell.gate().clone());
-        inner.stats.compiled_instructions += tree.insts.len() as u64;
-        inner.budget.compiles(super::work(tree.insts.len(), effort));
         tree.set_called(callable.is_some());
         let tree = &self.optimize(at, tree);
         let exits = Exits::of(at, tree, notes.slots);
         let callable = callable.map(|callable| Callable { slots: exits.slots(), ..callable });
-        let machine = inner.machine.as_mut().ok_or(Abort::Code)?;
         let environment = environment(&exits, callable, self.options.exit_every);
-        let code = machine.compile(tree, &environment, effort).map_err(|why| {
+        let (block, effort) = self.emit(inner, at, tree, &environment, effort)?;
+        let upgrade_after = self.upgrade_after(tree, effort);
+        let compiled = Rc::new(Compiled::new(block, exits, tree, notes, gate, upgrade_after));
+        if callable.is_some() {
+            let calls = !notes.functions.is_empty();
+            inner.functions.grown(origin.proto, compiled.clone(), tree.segments.len(), calls);
+        }
+        Ok(compiled)
+    }
+
+    /// Notes that code is made of so many instructions, if there is memory for that.
+    pub(super) fn account(&self, inner: &mut Inner, instructions: usize, effort: Effort) -> Result<(), Abort> {
+        if !has_room(instructions * BYTES_PER_INST) {
+            return Err(Abort::Memory);
+        }
+        inner.stats.compiled_instructions += instructions as u64;
+        inner.budget.compiles(super::work(instructions, effort));
+        Ok(())
+    }
+
+    /// Machine code of what the passes have left of a tree, or of a fragment of one, and the work that was put into it.
+    pub(super) fn emit(
+        &self,
+        inner: &mut Inner,
+        at: usize,
+        tree: &Tree,
+        environment: &Environment,
+        effort: Effort,
+    ) -> Result<(CodeBlock, Effort), Abort> {
+        let machine = inner.machine.as_mut().ok_or(Abort::Code)?;
+        let code = machine.compile(tree, environment, effort).map_err(|why| {
             self.log(LogLevel::Traces, || why.to_string());
             Abort::Code
         })?;
@@ -210,17 +242,11 @@ impl Jit {
             let (effort, segments) = (effort_name(code.effort), tree.segments.len());
             format!("tree {at}, {effort} code of {segments} segments: {} bytes", code.bytes.len())
         });
-        let upgrade_after = self.upgrade_after(tree, code.effort);
-        let compiled = Rc::new(Compiled::new(block, exits, tree, notes, gate, upgrade_after));
-        if callable.is_some() {
-            let calls = !notes.functions.is_empty();
-            inner.functions.grown(origin.proto, compiled.clone(), tree.segments.len(), calls);
-        }
-        Ok(compiled)
+        Ok((block, code.effort))
     }
 
     /// What the passes make of a tree. It stays as it was recorded, for more to be recorded.
-    fn optimize(&self, at: usize, recorded: &Tree) -> Tree {
+    pub(super) fn optimize(&self, at: usize, recorded: &Tree) -> Tree {
         let mut tree = recorded.clone();
         check(&tree, "recording");
         self.dump(Phase::Ir, at, &tree);
@@ -289,6 +315,8 @@ impl Jit {
                 grown.code = code;
                 grown.is_stale = false;
                 grown.compiled_segments = grown.tree.segments.len();
+                grown.linked_segments = 0;
+                grown.waiting.clear();
             }
             // The code that is there is still right: exits that have a continuation leave as before.
             Err(why) => inner.stats.aborted(why),
@@ -368,7 +396,13 @@ impl Grown {
 
     /// Counts exits that other code would save: whether they have cost as much by now as making it does.
     pub(super) fn has_waited(&mut self, exits: usize, waits_per_inst: u32, effort: Effort) -> bool {
-        self.waits += exits * if self.nests() { LEFT_AT_ONCE } else { 1 };
+        let exits = exits * if self.nests() { LEFT_AT_ONCE } else { 1 };
+        self.waits_for(exits, waits_per_inst, effort)
+    }
+
+    /// The same for anything else that costs as much as so many exits.
+    pub(super) fn waits_for(&mut self, exits: usize, waits_per_inst: u32, effort: Effort) -> bool {
+        self.waits += exits;
         let cost = super::work(self.tree.insts.len(), effort) * u64::from(waits_per_inst);
         self.waits as u64 > cost / super::WORK_OF_FULL
     }
@@ -376,7 +410,8 @@ impl Grown {
     /// Whether enough of them have come together, which is the sooner the sooner an exit is hot.
     fn is_due(&self, hot_exit: u32) -> bool {
         let patience = MAX_PENDING.min(hot_exit.max(1) as usize);
-        self.pending() >= patience + self.compiled_segments / SEGMENTS_PER_PENDING
+        let waiting: usize = self.waiting.iter().map(|segments| segments.len()).sum();
+        self.pending() - self.linked_segments - waiting >= patience + self.compiled_segments / SEGMENTS_PER_PENDING
     }
 }
 

@@ -15,18 +15,21 @@
 //! | `budget` | what may be spent on code |
 //! | `exits` | what follows from an exit |
 //! | `growth` | when is code made of what was recorded |
+//! | `fragments` | which code is made of new paths alone |
 //!
 //! Everything is kept behind a `RefCell` that is never borrowed while compiled code runs, so that a function which it
 //! calls may come here again.
 
 mod budget;
 mod exits;
+mod fragments;
 mod growth;
 mod place;
 
 use std::cell::{Cell, RefCell};
 use std::collections::{HashMap, HashSet};
 use std::hash::BuildHasherDefault;
+use std::ops::Range;
 use std::rc::Rc;
 
 use perilune_bytecode::listing;
@@ -149,6 +152,9 @@ const MAX_WAIT: u64 = 100_000;
 /// Arrivals until the next look at a place, while nothing is compiled.
 const PATIENCE_WHEN_OFF: u32 = 10_000;
 
+/// Entries after which all trees are looked at, whether code of them is to be made anew.
+const ENTRIES_PER_LOOK: u64 = 256;
+
 /// Most headers of one place that are tried.
 const MAX_VERSIONS: usize = 4;
 
@@ -179,6 +185,10 @@ struct Grown {
     exits: Vec<exits::Exit>,
     /// Segments that the code has.
     compiled_segments: usize,
+    /// Segments beyond those that have code of their own: fragments.
+    linked_segments: usize,
+    /// Those that a fragment can be made of, as they were recorded together.
+    waiting: Vec<Range<u32>>,
     /// Whether the code lacks what was decided about headers since.
     is_stale: bool,
     /// Exits taken that other code would have saved: there is a segment for them, which has no code yet.
@@ -489,6 +499,10 @@ impl Jit {
             inner.stats.entries += 1;
             if door.code.has_proved_itself(spent) {
                 self.upgrade(&mut inner, door.tree);
+            }
+            self.note_followed(&mut inner, door.tree);
+            if inner.stats.entries.is_multiple_of(ENTRIES_PER_LOOK) {
+                self.note_all_followed(&mut inner);
             }
             let mut rest = Some(door.rest());
             if let Verdict::Poor(arrivals) = verdict {

@@ -89,23 +89,7 @@ impl Builder {
             live: live.clone(),
             ..Snapshot::new(ExitKind::Guard, pc)
         });
-        self.tree.headers.push(Header {
-            pc,
-            frames,
-            live,
-            inputs: Vec::new(),
-            snap,
-            hoisted: Vec::new(),
-            ranges: Vec::new(),
-            copies: Vec::new(),
-            counted: None,
-            has_no_ranges: false,
-            stale: Vec::new(),
-            untagged: Vec::new(),
-            alternative: None,
-            is_pinned: false,
-            is_called: false,
-        });
+        self.tree.headers.push(Header::new(pc, frames, live, snap));
         self.begin(Start::Header(id));
         for (slot, ty) in inputs {
             let _ = self.slot(*slot, *ty);

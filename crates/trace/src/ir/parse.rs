@@ -295,23 +295,7 @@ impl Parser {
     fn header(&mut self, rest: &str) -> Parsed<()> {
         self.place = Where::Header;
         let id = self.headers.len() as u32;
-        let mut header = Header {
-            pc: 0,
-            frames: Vec::new(),
-            live: Vec::new(),
-            inputs: Vec::new(),
-            snap: SnapId(0),
-            hoisted: Vec::new(),
-            ranges: Vec::new(),
-            copies: Vec::new(),
-            counted: None,
-            has_no_ranges: false,
-            stale: Vec::new(),
-            untagged: Vec::new(),
-            alternative: None,
-            is_pinned: false,
-            is_called: false,
-        };
+        let mut header = Header::new(0, Vec::new(), Vec::new(), SnapId(0));
         for part in after_number(rest, id)?.split(", ") {
             let (word, value) = part.split_once(' ').unwrap_or((part, ""));
             match word {

@@ -258,6 +258,30 @@ pub struct Header {
     pub is_called: bool,
 }
 
+impl Header {
+    /// A header without inputs, of which nothing is known yet.
+    #[must_use]
+    pub fn new(pc: u32, frames: Vec<InlinedFrame>, live: Vec<u32>, snap: SnapId) -> Header {
+        Header {
+            pc,
+            frames,
+            live,
+            inputs: Vec::new(),
+            snap,
+            hoisted: Vec::new(),
+            ranges: Vec::new(),
+            copies: Vec::new(),
+            counted: None,
+            has_no_ranges: false,
+            stale: Vec::new(),
+            untagged: Vec::new(),
+            alternative: None,
+            is_pinned: false,
+            is_called: false,
+        }
+    }
+}
+
 /// A straight path through the bytecode.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Segment {

@@ -11,7 +11,7 @@
 //! there has written the slot, or started where the place was stale already. A tag is right if the segment started at a
 //! header with an input of the same type, whose tag was right; nothing is said of places that helpers and calls write.
 
-use crate::ir::{Effects, End, HeaderId, Inputs, Op, SegmentId, SnapSlot, Tree};
+use crate::ir::{Effects, End, HeaderId, Inputs, Op, Ref, SegmentId, SnapSlot, Tree};
 
 /// Fills [`crate::ir::Header::stale`] and [`crate::ir::Header::untagged`] of all headers.
 pub fn run(tree: &mut Tree) {
@@ -45,7 +45,7 @@ fn find_stale(tree: &mut Tree, inputs: &Inputs) {
 }
 
 fn find_untagged(tree: &mut Tree, inputs: &Inputs) {
-    let written = WrittenElsewhere::of(tree);
+    let written = WrittenElsewhere::by(tree, Ref(0));
     for id in tree.header_ids() {
         let is_called = tree.header(id).is_called;
         let mut untagged = slots_of(tree, id);
@@ -113,7 +113,7 @@ fn writes(tree: &Tree, id: SegmentId, slot: u32) -> bool {
 }
 
 /// The slots whose places are written by anything but exits.
-struct WrittenElsewhere {
+pub(crate) struct WrittenElsewhere {
     /// All from this one on.
     from: u32,
     /// Some others.
@@ -121,9 +121,10 @@ struct WrittenElsewhere {
 }
 
 impl WrittenElsewhere {
-    fn of(tree: &Tree) -> WrittenElsewhere {
+    /// Those that the instructions from one on write.
+    pub(crate) fn by(tree: &Tree, first: Ref) -> WrittenElsewhere {
         let mut written = WrittenElsewhere { from: u32::MAX, slots: Vec::new() };
-        for inst in &tree.insts {
+        for inst in &tree.insts[first.index()..] {
             match inst.op {
                 Op::CallOut => written.from = 0,
                 // The function's frame is there.
@@ -139,7 +140,8 @@ impl WrittenElsewhere {
         written
     }
 
-    fn has(&self, slot: u32) -> bool {
+    /// Whether a slot is among them.
+    pub(crate) fn has(&self, slot: u32) -> bool {
         slot >= self.from || self.slots.contains(&slot)
     }
 }

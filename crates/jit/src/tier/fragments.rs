@@ -1,0 +1,135 @@
+//! Fragments: code of a new path alone, until the tree is compiled anew.
+//!
+//! Making code of a tree takes long when the tree is large, and a path that waits for it is interpreted. A fragment costs what the
+//! path costs, and is there at once; only going from one piece of code to the next costs something each time, and that is
+//! what the tree is compiled anew for at last.
+//!
+//! Where the program has not run long enough for any more code, the path waits until its exit has been taken so often that
+//! code would have cost less.
+
+use std::ops::Range;
+use std::rc::Rc;
+
+use perilune_codegen::Effort;
+use perilune_trace::fragment::{self, Fragment};
+use perilune_trace::ir::{SegmentId, SnapId, Start};
+
+use super::{Grown, Inner, Jit};
+use crate::abort::Abort;
+use crate::enter::{Compiled, Exits, environment};
+use crate::log::LogLevel;
+use crate::stats::Clock;
+
+/// Fragments that go on for which as much time is lost as for one exit to the interpreter.
+const FOLLOWED_PER_WAIT: usize = 8;
+
+/// Exits that cost as much as making code of an instruction does.
+const EXITS_PER_INST: usize = 4;
+
+impl Jit {
+    /// Makes a fragment of the segments of a tree from one on, which were recorded from an exit, or lets them wait; false if
+    /// they cannot be code of their own.
+    pub(super) fn cut_or_wait(&self, inner: &mut Inner, at: usize, first: usize) -> bool {
+        let Some(Some(grown)) = inner.trees.get(at) else { return false };
+        let segments = first as u32..grown.tree.segments.len() as u32;
+        let Some(fragment) = grown.cut(&segments) else { return false };
+        if inner.affords(fragment.tree.insts.len(), self.first_effort()) {
+            return self.add_fragment(inner, at, &fragment, segments);
+        }
+        if let Some(Some(grown)) = inner.trees.get_mut(at) {
+            grown.waiting.push(segments);
+        }
+        true
+    }
+
+    /// Makes a fragment of the segments that wait at an exit.
+    pub(super) fn make_waiting(&self, inner: &mut Inner, at: usize, snap: SnapId) {
+        let Some(Some(grown)) = inner.trees.get_mut(at) else { return };
+        let Some(segments) = grown.waiting_at(snap).map(|n| grown.waiting.swap_remove(n)) else { return };
+        if let Some(fragment) = grown.cut(&segments) {
+            self.add_fragment(inner, at, &fragment, segments);
+        }
+    }
+
+    /// Makes the code of a fragment: whether that could be.
+    fn add_fragment(&self, inner: &mut Inner, at: usize, fragment: &Fragment, segments: Range<u32>) -> bool {
+        let clock = Clock::start();
+        let made = self.make_fragment(inner, at, fragment, self.first_effort());
+        inner.stats.compile_time += clock.elapsed();
+        let Some(Some(grown)) = inner.trees.get_mut(at) else { return false };
+        match made {
+            Ok(code) => {
+                self.log(LogLevel::Links, || format!("exit {} of tree {at} goes on in a fragment", fragment.start.0));
+                inner.stats.fragments += 1;
+                grown.code.link(fragment, code);
+                grown.linked_segments += segments.len();
+                true
+            }
+            Err(why) => {
+                inner.stats.aborted(why);
+                false
+            }
+        }
+    }
+
+    fn make_fragment(
+        &self,
+        inner: &mut Inner,
+        at: usize,
+        fragment: &Fragment,
+        effort: Effort,
+    ) -> Result<Rc<Compiled>, Abort> {
+        self.account(inner, fragment.tree.insts.len(), effort)?;
+        let tree = self.optimize(at, &fragment.tree);
+        let Some(Some(grown)) = inner.trees.get(at) else { return Err(Abort::Code) };
+        let notes = grown.notes.clone();
+        let exits = Exits::of_fragment(at, fragment, &tree, notes.slots);
+        let environment = environment(&exits, None, self.options.exit_every);
+        let (block, _) = self.emit(inner, at, &tree, &environment, effort)?;
+        Ok(Rc::new(Compiled::new(block, exits, &tree, &notes, None, None)))
+    }
+
+    /// Counts how often fragments of a tree have gone on: the tree is compiled anew when that has cost as much as doing so does.
+    pub(super) fn note_followed(&self, inner: &mut Inner, at: usize) {
+        let Some(Some(grown)) = inner.trees.get_mut(at) else { return };
+        let followed = grown.code.take_followed() as usize;
+        if followed == 0 {
+            return;
+        }
+        inner.stats.followed += followed as u64;
+        let waits = followed.div_ceil(FOLLOWED_PER_WAIT);
+        if grown.waits_for(waits, self.options.waits_per_inst, self.first_effort()) && grown.is_behind() {
+            self.compile(inner, at, self.first_effort());
+        }
+    }
+
+    /// The same for all trees, those of functions among them that only compiled code calls.
+    pub(super) fn note_all_followed(&self, inner: &mut Inner) {
+        for at in 0..inner.trees.len() {
+            self.note_followed(inner, at);
+        }
+    }
+}
+
+impl Grown {
+    fn cut(&self, segments: &Range<u32>) -> Option<Fragment> {
+        let from = self.tree.header_of(SegmentId(segments.start));
+        fragment::cut(&self.tree, segments.clone(), self.code.checked_inputs(from))
+    }
+
+    /// Which of the waiting segments continue at an exit.
+    fn waiting_at(&self, snap: SnapId) -> Option<usize> {
+        let begins_here =
+            |segments: &Range<u32>| self.tree.segment(SegmentId(segments.start)).start == Start::Snapshot(snap);
+        self.waiting.iter().position(begins_here)
+    }
+
+    /// Whether an exit has been taken so often that code for what waits there is worth making in any case.
+    pub(super) fn is_fragment_due(&self, snap: SnapId) -> bool {
+        let Some(n) = self.waiting_at(snap) else { return false };
+        let segments = self.waiting[n].clone();
+        let ends = [segments.start, segments.end - 1].map(|n| self.tree.segment(SegmentId(n)));
+        let size = (ends[1].end_at.0 - ends[0].first.0) as usize;
+        self.exits[snap.index()].count as usize > size * EXITS_PER_INST
+    }
+}

@@ -15,7 +15,6 @@
 //! | `view` | what the recorder sees of the VM |
 //! | `liveness` | which registers matter |
 //! | `enter`, `function` | how compiled code is run, and calls compiled code |
-//! | `link` | which code goes on where other code has left |
 //! | `helpers` | what compiled code calls |
 //! | `code` | where code is kept |
 //! | `dump`, `log`, `perf` | what can be seen of code, and of how it came about |
@@ -31,7 +30,6 @@ mod enter;
 mod function;
 mod gate;
 mod helpers;
-mod link;
 mod liveness;
 mod log;
 mod perf;

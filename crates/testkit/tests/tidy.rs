@@ -35,7 +35,7 @@ const SAFE: &[&str] =
 const UNSAFE: &[&str] = &[
     "crates/engine/src/raw/",
     "crates/jit/src/code.rs",
-    "crates/jit/src/enter.rs",
+    "crates/jit/src/enter/",
     "crates/jit/src/helpers.rs",
     "crates/jit/src/tier/",
     "crates/jit/src/view.rs",

@@ -1,4 +1,14 @@
-//! Running compiled trees: the way in, the calls out, and what is left behind at an exit.
+//! Running compiled trees: the way in, from one piece of code to the next, and the way out.
+//!
+//! | module | question it answers |
+//! |---|---|
+//! | `exits` | where code leaves, and what is left to be done there |
+//! | `link` | which code goes on where other code has left |
+//! | `calls` | what becomes of calls that do not just return |
+
+mod calls;
+mod exits;
+mod link;
 
 use std::cell::Cell;
 use std::pin::Pin;
@@ -6,164 +16,23 @@ use std::rc::Rc;
 
 use perilune_codegen::{
     AHEAD, ANY_VERSION, CALLED, Callable, Calls, Environment, MISMATCH, RETURNED, TAIL, UNWOUND, entry_types,
-    exit_tables, exit_writes, spare_slots,
 };
 use perilune_runtime::value::Value;
-use perilune_trace::fragment::{self, Fragment, Way};
-use perilune_trace::ir::{End, HeaderId, Inputs, SnapId, Tree};
+use perilune_trace::fragment::Fragment;
+use perilune_trace::ir::{End, HeaderId, SnapId, Tree};
 use perilune_vm::Vm;
-use perilune_vm::compiled::{self, FrameImage, SlotImage, TableImage, Unwound};
-use perilune_vm::frame;
+use perilune_vm::compiled;
 use perilune_vm::tier::VM_OFFSETS;
 
 use crate::code::CodeBlock;
-use crate::function::Function;
 use crate::gate::Gate;
 use crate::helpers;
-use crate::link::{Link, Links};
 use crate::record::Notes;
 
-/// What the runner knows of each snapshot.
-#[derive(Clone, Debug)]
-struct Exit {
-    /// Where execution stands then, as the tree has it.
-    snap: SnapId,
-    /// What may go on there.
-    onward: Onward,
-    pc: u32,
-    frames: Box<[FrameImage]>,
-    top: Option<u32>,
-    writes: Box<[SlotImage]>,
-    tables: Box<[TableImage]>,
-    fuel: u32,
-}
+use exits::Onward;
+use link::{Link, Links};
 
-impl Exit {
-    /// Completes the state that the code has left, which costs so much fuel.
-    ///
-    /// # Safety
-    /// The code, whose registers begin at `base`, has left through this exit.
-    unsafe fn complete(&self, vm: *mut Vm, base: *mut Value, fuel: u32) {
-        // SAFETY: the caller's duty. The tables' shapes and metatables are constants of the tree, which its notes keep alive; the
-        // pass `sink` has bounded their properties, and verified that slots name all of them.
-        unsafe {
-            compiled::complete(vm, base, &self.writes, fuel);
-            compiled::make_tables(vm, base, &self.tables);
-        }
-    }
-}
-
-/// What may go on where code has left.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Onward {
-    /// A fragment that begins at the snapshot, if there is one.
-    Fragment,
-    /// The code of a header of the tree.
-    Header(HeaderId),
-    /// Only the interpreter.
-    Nothing,
-}
-
-/// The exits of a tree, where its code finds them.
-#[derive(Debug)]
-pub struct Exits {
-    tree: usize,
-    exits: Vec<Exit>,
-    /// The first of the slots that sunk tables are handed over in, and the one behind the last.
-    spare: u32,
-    end: u32,
-}
-
-impl Exits {
-    /// The exits of a tree, which has `slots` slots of its own.
-    pub fn of(at: usize, tree: &Tree, slots: u32) -> Pin<Box<Exits>> {
-        Exits::with(at, tree, slots, |snap| (snap, Onward::Fragment))
-    }
-
-    /// Those of a fragment of a tree, as the passes have left it.
-    pub fn of_fragment(at: usize, fragment: &Fragment, tree: &Tree, slots: u32) -> Pin<Box<Exits>> {
-        Exits::with(at, tree, slots, |snap| {
-            let Way { snap: in_tree, joins } = fragment.ways[snap.index()];
-            let onward = match joins {
-                Some(header) => Onward::Header(header),
-                // It is what was to go on there, and cannot.
-                None if snap == fragment::ENTRY.1 => Onward::Nothing,
-                None => Onward::Fragment,
-            };
-            (in_tree, onward)
-        })
-    }
-
-    fn with(at: usize, tree: &Tree, slots: u32, way: impl Fn(SnapId) -> (SnapId, Onward)) -> Pin<Box<Exits>> {
-        let spare = slots + 1;
-        let ids = (0..).map(SnapId);
-        let inputs = Inputs::of(tree);
-        let exits = tree.snapshots.iter().zip(ids).map(|(snapshot, id)| Exit {
-            snap: way(id).0,
-            onward: way(id).1,
-            pc: snapshot.pc,
-            writes: exit_writes(tree, &inputs, id, spare)
-                .into_iter()
-                .map(|write| SlotImage { slot: write.slot, tag: write.ty as u8, payload: write.payload })
-                .collect(),
-            tables: exit_tables(tree, id, spare).into_iter().map(table_image).collect(),
-            fuel: snapshot.fuel,
-            frames: snapshot
-                .frames
-                .iter()
-                .map(|frame| FrameImage {
-                    func: frame.func,
-                    base: frame.base,
-                    extra: frame.extra,
-                    lost: frame.lost,
-                    protected: frame.protected,
-                    handled: frame.handled,
-                    return_pc: frame.return_pc,
-                    nresults: frame.nresults,
-                    flags: frame.flags,
-                })
-                .collect(),
-            top: snapshot.top,
-        });
-        Box::pin(Exits { tree: at, exits: exits.collect(), spare, end: slots + spare_slots(tree) })
-    }
-
-    /// The exit that a returned number means.
-    fn exit(&self, number: u32) -> &Exit {
-        &self.exits[(number & !AHEAD) as usize]
-    }
-
-    /// How a run has ended that has returned this number.
-    fn outcome(&self, number: u32) -> Outcome {
-        let snap = self.exit(number).snap;
-        if number < AHEAD { Outcome::Left(self.tree, snap) } else { Outcome::LeftAhead(self.tree, snap) }
-    }
-
-    /// How many slots the code may touch, those for sunk tables among them.
-    pub fn slots(&self) -> u32 {
-        self.end
-    }
-
-    /// How many slots are at least from the function of a frame to that of the next.
-    fn per_frame(&self) -> u32 {
-        let mut least = u32::MAX;
-        for exit in &self.exits {
-            let mut below = 0;
-            for frame in exit.frames.iter().filter(|frame| frame.func > 0) {
-                let distance = frame.func - below;
-                // There is the frame of the protected call between them.
-                least = least.min(if frame.protected.is_some() { distance / 2 } else { distance });
-                below = frame.func;
-            }
-        }
-        least.max(1)
-    }
-}
-
-fn table_image(image: perilune_codegen::TableImage) -> TableImage {
-    let perilune_codegen::TableImage { shape, meta, first, count, elements, slots } = image;
-    TableImage { shape, meta, first, count, elements, slots: slots.into() }
-}
+pub use exits::Exits;
 
 /// Machine code of a tree.
 #[derive(Debug)]
@@ -261,13 +130,13 @@ pub fn environment(exits: &Pin<Box<Exits>>, callable: Option<Callable>, exit_eve
         callable,
         spare: exits.spare,
         calls: Calls {
-            tail: tail as *const () as u64,
-            go_on: go_on as *const () as u64,
-            unwound: unwound as *const () as u64,
-            left_open: left_open as *const () as u64,
-            settle: settle as *const () as u64,
+            tail: calls::tail as *const () as u64,
+            go_on: calls::go_on as *const () as u64,
+            unwound: calls::unwound as *const () as u64,
+            left_open: calls::left_open as *const () as u64,
+            settle: calls::settle as *const () as u64,
         },
-        call_out: call_out as *const () as u64,
+        call_out: calls::call_out as *const () as u64,
         exits: std::ptr::from_ref::<Exits>(exits).expose_provenance() as u64,
         exit_every,
     }
@@ -411,57 +280,6 @@ impl Compiled {
         }
     }
 
-    /// As [`Compiled::run`] from where this code, which compiled code has called, has left by exit `n` on; its registers begin at
-    /// `base`. A status as that of code. Unless it is `n`, what has not returned is noted to be unwound.
-    ///
-    /// # Safety
-    /// The code has just left, and its caller waits.
-    unsafe fn go_on_inside(&self, vm: *mut Vm, base: *mut Value, n: u32) -> i64 {
-        let mut last = Link { code: None, header: HeaderId::ROOT };
-        let (mut left, mut is_first) = (n, true);
-        // SAFETY: the caller's duty. Code of functions never calls out, nor looks at the frame, so that it needs none; nothing
-        // collects, so that what it holds needs no root.
-        unsafe {
-            loop {
-                let code = last.code.as_deref().unwrap_or(self);
-                let exit = code.exits.exit(left);
-                let next = if left < AHEAD { self.onward(code, left) } else { None };
-                let fits = |link: &Link| {
-                    let code = link.code.as_deref().unwrap_or(self);
-                    !code.is_replaced && compiled::has_room_inside(vm, base, code.need.slots)
-                };
-                let Some(next) = next.filter(fits) else {
-                    if is_first {
-                        return i64::from(n);
-                    }
-                    code.note_left(vm, left, false);
-                    return UNWOUND;
-                };
-                exit.complete(vm, base, exit.fuel);
-                let piece = next.code.as_deref().unwrap_or(self);
-                let has_tags = compiled::have_tags(base, &piece.entries[next.header.index()]);
-                let status = if has_tags { piece.enter(vm, base, next.header) } else { MISMATCH };
-                if status == MISMATCH {
-                    code.note_left(vm, left, true);
-                    return UNWOUND;
-                }
-                if status < 0 {
-                    return status;
-                }
-                (left, last, is_first) = (status as u32, next, false);
-            }
-        }
-    }
-
-    /// Notes that the code, which compiled code has called, has left by exit `n`, and whether the slots are as that says.
-    unsafe fn note_left(&self, vm: *mut Vm, n: u32, is_complete: bool) {
-        let exits = self.exits().expose_provenance() as u64;
-        // SAFETY: the VM is ours.
-        unsafe {
-            (*vm).push_unwound(Unwound { exits, snap: n, top: None, flags: 0, is_paid: is_complete, is_complete });
-        }
-    }
-
     /// Enters the code at a header: a status.
     ///
     /// # Safety
@@ -557,7 +375,7 @@ impl Compiled {
             match status {
                 MISMATCH => Ran::Refused,
                 CALLED => Ran::Ended(Outcome::LeftOver),
-                UNWOUND => Ran::Ended(make_unwound(vm)),
+                UNWOUND => Ran::Ended(calls::make_unwound(vm)),
                 TAIL => {
                     compiled::replace_function(vm);
                     Ran::Ended(Outcome::Replaced)
@@ -570,42 +388,6 @@ impl Compiled {
                 }
             }
         }
-    }
-}
-
-/// Makes the frames of the calls in the middle of which execution has left.
-///
-/// # Safety
-/// Compiled code has just returned [`UNWOUND`].
-unsafe fn make_unwound(vm: *mut Vm) -> Outcome {
-    // SAFETY: the exits live as long as the code that has noted them: the runner keeps that of the outermost frame, cells keep
-    // that of the others, and nothing was compiled or flushed since. The outermost call comes first, so that each frame is
-    // there when what lies above it is made; that slots and frames are there, the code has checked at each call (`Room`).
-    unsafe {
-        let mut innermost = Outcome::NotEntered;
-        let mut depth = 0;
-        while let Some(Unwound { exits, snap, top, flags, is_paid, is_complete }) = (*vm).pop_unwound() {
-            let exits = &*std::ptr::with_exposed_provenance::<Exits>(exits as usize);
-            let exit = exits.exit(snap);
-            if !is_complete {
-                exit.complete(vm, compiled::registers(vm), if is_paid { 0 } else { exit.fuel });
-            }
-            if let (Some(callee), Some((exits, snap))) = (exit.frames.last(), (*vm).last_unwound()) {
-                // Its frame needs the function, which may have been in a register.
-                let exits = &*std::ptr::with_exposed_provenance::<Exits>(exits as usize);
-                let writes = &exits.exit(snap).writes;
-                if let Some(function) = writes.iter().find(|write| write.slot == 0) {
-                    let function = SlotImage { slot: callee.func, ..*function };
-                    compiled::complete(vm, compiled::registers(vm), &[function], 0);
-                }
-            }
-            compiled::push_frames(vm, &exit.frames, exit.pc, top.or(exit.top));
-            compiled::add_flags(vm, flags);
-            innermost = exits.outcome(snap);
-            depth += 1;
-        }
-        compiled::left_calls(vm, depth);
-        innermost
     }
 }
 
@@ -626,126 +408,5 @@ unsafe fn enter_function(gate: &Gate, vm: *mut Vm, base: *mut Value, header: u64
     unsafe {
         let enter = std::mem::transmute::<*const u8, Enter>(gate.address());
         enter(vm, base, header, code)
-    }
-}
-
-/// Calls the functions that compiled functions have called in their places; see [`Calls::tail`].
-unsafe extern "C" fn tail(vm: *mut Vm, registers: *mut Value) -> i64 {
-    // SAFETY: compiled code has just stored a cell. Cells hold code of functions, and a function that is called in
-    // another's place finds its arguments where that one had its own.
-    unsafe {
-        loop {
-            let cell = compiled::tail_of(vm);
-            let function = std::ptr::with_exposed_provenance::<Function>(cell as usize);
-            let status = enter_function((*function).gate(), vm, registers, u64::from(ANY_VERSION), (*function).code());
-            if status != TAIL {
-                // What it has called may have left others here.
-                compiled::set_tail(vm, cell);
-                return status;
-            }
-        }
-    }
-}
-
-/// Lets fragments of a function go on; see [`Calls::go_on`].
-unsafe extern "C" fn go_on(vm: *mut Vm, registers: *mut Value, function: *const Function, status: i64) -> i64 {
-    if !(0..i64::from(AHEAD)).contains(&status) {
-        return status;
-    }
-    // SAFETY: compiled code passes the cell of the function that it has called, whose code is the one that has just
-    // returned; so is that of the function called last in another's place.
-    unsafe {
-        let tail = function.is_null().then(|| compiled::tail_of(vm));
-        let function = tail.map_or(function, |cell| std::ptr::with_exposed_provenance(cell as usize));
-        let Some(compiled) = (*function).compiled() else { return status };
-        let status = (*compiled).go_on_inside(vm, registers, status as u32);
-        if let Some(cell) = tail {
-            // What a fragment has called may have left others here.
-            compiled::set_tail(vm, cell);
-        }
-        status
-    }
-}
-
-/// A call of a compiled function has not returned; see [`Calls::unwound`].
-unsafe extern "C" fn unwound(
-    vm: *mut Vm,
-    exits: *const Exits,
-    snap: u64,
-    mut function: *const Function,
-    status: i64,
-) -> i64 {
-    // SAFETY: compiled code passes the exits that it was made with, and the cell of the function that it has called, whose
-    // code is the one that has just returned; so is that of the function called last in another's place.
-    unsafe {
-        let address = |exits: *const Exits| exits.expose_provenance() as u64;
-        let mut flags = 0;
-        if function.is_null() {
-            flags = frame::TAIL;
-            function = std::ptr::with_exposed_provenance(compiled::tail_of(vm) as usize);
-        }
-        if status >= 0
-            && let Some(exits) = (*function).exits()
-        {
-            let snap = status as u32;
-            (*vm).push_unwound(Unwound {
-                exits: address(exits),
-                snap,
-                top: None,
-                flags: 0,
-                is_paid: false,
-                is_complete: false,
-            });
-        }
-        // If nothing has run, the caller leaves in front of the function's first instruction.
-        (*vm).push_unwound(Unwound {
-            exits: address(exits),
-            snap: snap as u32,
-            top: None,
-            flags,
-            is_paid: true,
-            is_complete: false,
-        });
-        UNWOUND
-    }
-}
-
-/// A list of results has another length; see [`Calls::left_open`].
-unsafe extern "C" fn left_open(vm: *mut Vm, exits: *const Exits, snap: u64, top: u64) -> i64 {
-    // SAFETY: as in `unwound`.
-    unsafe {
-        let exits = exits.expose_provenance() as u64;
-        (*vm).push_unwound(Unwound {
-            exits,
-            snap: snap as u32,
-            top: Some(top as u32),
-            flags: 0,
-            is_paid: true,
-            is_complete: false,
-        });
-        UNWOUND
-    }
-}
-
-/// Fills up the results of a function; see [`Calls::settle`].
-unsafe extern "C" fn settle(func: *mut Value, count: u64, wanted: u64) {
-    // SAFETY: the caller's registers have room for the results that it wants.
-    unsafe { compiled::settle(func, count as usize, wanted as usize) }
-}
-
-/// Calls a native function out of compiled code; see [`Environment::call_out`].
-unsafe extern "C" fn call_out(
-    vm: *mut Vm,
-    exits: *const Exits,
-    snap: u64,
-    func: u64,
-    nargs: u64,
-    nresults: u64,
-) -> *mut Value {
-    // SAFETY: compiled code passes the exits that it was made with, which live as long as it, and a state as the
-    // snapshot tells.
-    unsafe {
-        let exit = &(&(*exits).exits)[snap as usize];
-        compiled::call_out(vm, &exit.frames, exit.pc, func as u32, nargs as u32, nresults as u32)
     }
 }

@@ -16,7 +16,7 @@ use std::rc::Rc;
 use perilune_trace::fragment::{self, Fragment};
 use perilune_trace::ir::{HeaderId, SnapId};
 
-use crate::enter::Compiled;
+use super::Compiled;
 
 /// A place where code goes on.
 #[derive(Clone, Debug)]

@@ -46,6 +46,8 @@ pub struct Fragment {
     pub ways: Vec<Way>,
     /// The headers of the tree that the path's headers from 1 on are.
     pub headers: Vec<HeaderId>,
+    /// The slots whose types have to be looked at when it is entered. The exit sees to those of the others.
+    pub unchecked: Vec<u32>,
 }
 
 /// A way out of a fragment.
@@ -76,7 +78,9 @@ pub fn cut(tree: &Tree, segments: Range<u32>, checked: usize) -> Option<Fragment
     for id in segments.map(SegmentId) {
         cutter.segment(id)?;
     }
-    Some(Fragment { start, tree: cutter.out, ways: cutter.ways, headers: cutter.new_headers })
+    let later = tree.header(cutter.from).inputs.iter().skip(checked);
+    let unchecked = later.filter(|r| cutter.refs.contains_key(r)).map(|r| tree.inst(*r).aux).collect();
+    Some(Fragment { start, tree: cutter.out, ways: cutter.ways, headers: cutter.new_headers, unchecked })
 }
 
 /// The header of a fragment that stands for the exit where it begins, and its snapshot.
@@ -214,7 +218,8 @@ impl<'a> Cutter<'a> {
             return Some(*known);
         }
         let inst = self.tree.inst(r);
-        let at_exit = self.start.slots.iter().find(|slot| slot.value == r && inst.ty.has_tag());
+        let is_it = |slot: &&SnapSlot| slot.value == r && !self.start.in_place.contains(&slot.slot);
+        let at_exit = self.start.slots.iter().find(is_it).filter(|_| inst.ty.has_tag());
         let made = match (inst.op.format(), at_exit) {
             (Format::Const, _) => self.push(*inst),
             (_, Some(slot)) => self.input(slot.slot, inst.ty),
@@ -252,7 +257,9 @@ impl<'a> Cutter<'a> {
         let is_there = inst.imm == u64::from(self.from.0)
             && !self.start.calls_out
             && self.start.live.binary_search(&inst.aux).is_ok()
-            && self.start.slots.iter().all(|slot| slot.slot != inst.aux);
+            && self.start.slots.iter().all(|slot| slot.slot != inst.aux)
+            // There the place has what a call has left in it.
+            && !self.start.in_place.contains(&inst.aux);
         is_there.then(|| self.input(inst.aux, inst.ty))
     }
 
@@ -565,8 +572,19 @@ snap 4 guard, pc 1, fuel 8, live 1 2, slots #1=%5
     #[test]
     fn inputs_that_nobody_has_checked_are_checked() {
         let later = LOOP.replace("%1=#2:tab\n", "%1=#2:tab %7=#4:fal\n").replace("live 1 2 3", "live 1 2 3 4");
-        let text = fragment(&later).expect("a fragment").tree.to_string();
+        let fragment = fragment(&later).expect("a fragment");
+        let text = fragment.tree.to_string();
         assert!(text.contains("=#4:fal"), "{text}");
+        assert_eq!(fragment.unchecked, [4]);
+    }
+
+    #[test]
+    fn what_a_call_has_left_in_a_place_is_not_what_the_slot_held() {
+        let called = LOOP.replace(
+            "snap 1 guard, pc 5, fuel 3, live 1 2 3, slots #3=%3",
+            "snap 1 guard, pc 5, fuel 3, in place 2, live 1 2 3, slots #3=%3",
+        );
+        assert!(fragment(&called).is_none(), "the table of the header is in no place");
     }
 
     #[test]

@@ -263,6 +263,22 @@ pub unsafe fn enter_room(vm: *mut Vm, calls: bool, unwritten: u32, per_frame: u3
     }
 }
 
+/// Other code runs in the same frame. It writes no slot below the one with the number `unwritten`, and its calls are as far from each
+/// other as [`enter_room`] says, or as `per_frame` does, if that is less.
+///
+/// # Safety
+/// [`enter_room`] was called for the frame.
+#[inline]
+pub unsafe fn set_written(vm: *mut Vm, unwritten: u32, per_frame: u32) {
+    // SAFETY: the caller's duty.
+    unsafe {
+        let room = &mut (*vm).room;
+        room.unwritten = u64::from(unwritten);
+        room.per_frame = room.per_frame.min(u64::from(per_frame));
+        measure_room(vm);
+    }
+}
+
 /// Execution has left in the middle of `depth` calls. If those are many, there is more room the next time: all of them have
 /// become frames, which is what happens again where the room ends.
 ///

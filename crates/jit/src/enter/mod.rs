@@ -18,7 +18,7 @@ use perilune_codegen::{
     AHEAD, ANY_VERSION, CALLED, Callable, Calls, Environment, MISMATCH, RETURNED, TAIL, UNWOUND, entry_types,
 };
 use perilune_runtime::value::Value;
-use perilune_trace::fragment::Fragment;
+use perilune_trace::fragment::{self, Fragment};
 use perilune_trace::ir::{End, HeaderId, SnapId, Tree};
 use perilune_vm::Vm;
 use perilune_vm::compiled;
@@ -178,6 +178,13 @@ impl Compiled {
         }
     }
 
+    /// Says that nothing but these slots need be looked at when the code, that of a fragment, is entered where it begins.
+    pub fn look_only_at(&mut self, slots: &[u32]) {
+        if let Some(entry) = self.entries.get_mut(fragment::ENTRY.0.index()) {
+            *entry = entry.iter().copied().filter(|(slot, _)| slots.contains(slot)).collect();
+        }
+    }
+
     /// Lets a fragment of the tree go on where this code, or another fragment, leaves.
     pub fn link(&self, fragment: &Fragment, code: Rc<Compiled>) {
         self.need_of_all.set(self.need_of_all.get().and(code.need));
@@ -241,22 +248,39 @@ impl Compiled {
             if !compiled::make_room(vm, need.slots, need.frames) {
                 return Outcome::NotEntered;
             }
-            let mut next = Link { code: None, header };
-            let mut left: Option<(Link, u32)> = None;
-            for _ in 0..MAX_LINKS {
+            if !compiled::have_tags(compiled::registers(vm), &self.entries[header.index()]) {
+                return Outcome::NotEntered;
+            }
+            let per_frame = self.gate.as_ref().map_or(1, |gate| gate.per_frame());
+            let before = compiled::enter_room(vm, need.calls, self.first_written, per_frame);
+            let outcome = self.run_pieces(vm, header);
+            compiled::leave_room(vm, before);
+            outcome
+        }
+    }
+
+    /// As [`Compiled::run`], when the state fits and the VM knows of the room. From the second piece on the stack stays as it is: it has
+    /// values that no frame tells of.
+    unsafe fn run_pieces(&self, vm: *mut Vm, header: HeaderId) -> Outcome {
+        let mut next = Link { code: None, header };
+        let mut left: Option<(Link, u32)> = None;
+        // SAFETY: as `run`.
+        unsafe {
+            for count in 0.. {
                 let code = next.code.as_deref().unwrap_or(self);
-                // From the second one on the stack must stay as it is: it has values that no frame tells of.
-                match code.run_piece(vm, next.header, need.calls && left.is_none()) {
+                let status = code.enter(vm, compiled::registers(vm), next.header);
+                let n = match code.ran(vm, status) {
                     Ran::Ended(outcome) => return outcome,
                     Ran::Refused => break,
-                    Ran::Left(n) => {
-                        let onward = self.onward(code, n);
-                        left = Some((next, n));
-                        match onward {
-                            Some(link) => next = link,
-                            None => break,
-                        }
-                    }
+                    Ran::Left(n) => n,
+                };
+                // Whoever looks at what going on costs must come to it at times.
+                let onward = if count < MAX_LINKS { self.onward(code, n) } else { None };
+                let onward = onward.filter(|link| self.can_enter(vm, link));
+                left = Some((next, n));
+                match onward {
+                    Some(link) => next = link,
+                    None => break,
                 }
             }
             match left {
@@ -311,25 +335,18 @@ impl Compiled {
         self.exits.outcome(n)
     }
 
-    /// Runs this code from a header on, after room was made for calls if `makes_room`.
-    ///
-    /// # Safety
-    /// As [`Compiled::run`], but the header may be one of inlined calls, whose frames are not made; then nothing makes room.
-    unsafe fn run_piece(&self, vm: *mut Vm, header: HeaderId, makes_room: bool) -> Ran {
-        // SAFETY: the caller's duty; the block holds a function of this signature, made for this very VM layout.
+    /// Whether the code that a link leads to can be entered as things stand, and if so, lets the VM know which slots it writes.
+    unsafe fn can_enter(&self, vm: *mut Vm, link: &Link) -> bool {
+        let code = link.code.as_deref().unwrap_or(self);
+        // SAFETY: the root frame is the current one.
         unsafe {
-            if !compiled::has_room(vm, self.need.slots, self.need.frames) {
-                return Ran::Refused;
+            let fits = compiled::has_room(vm, code.need.slots, code.need.frames)
+                && compiled::have_tags(compiled::registers(vm), &code.entries[link.header.index()]);
+            if fits {
+                let per_frame = code.gate.as_ref().map_or(u32::MAX, |gate| gate.per_frame());
+                compiled::set_written(vm, code.first_written, per_frame);
             }
-            if !compiled::have_tags(compiled::registers(vm), &self.entries[header.index()]) {
-                return Ran::Refused;
-            }
-            let per_frame = self.gate.as_ref().map_or(1, |gate| gate.per_frame());
-            let before = compiled::enter_room(vm, makes_room, self.first_written, per_frame);
-            let status = self.enter(vm, compiled::registers(vm), header);
-            let ran = self.ran(vm, status);
-            compiled::leave_room(vm, before);
-            ran
+            fits
         }
     }
 

@@ -101,11 +101,10 @@ impl Jit {
         }
     }
 
-    /// Makes the code of a tree anew, after exits that it would have saved. They have cost as much as it does, so that at most twice
-    /// of what was needed is spent, however long the program runs.
+    /// Makes the code of a tree anew, after exits that it would have saved.
     fn compile_at_exit(&self, inner: &mut Inner, at: usize, snap: SnapId) -> After {
         self.log(LogLevel::Links, || format!("exit {} of tree {at} has waited for code", snap.0));
-        self.compile(inner, at, self.first_effort());
+        self.compile_waiting(inner, at);
         After::Interpret
     }
 

@@ -21,10 +21,10 @@ use crate::log::LogLevel;
 use crate::stats::Clock;
 
 /// Fragments that go on for which as much time is lost as for one exit to the interpreter.
-const FOLLOWED_PER_WAIT: usize = 8;
+const FOLLOWED_PER_WAIT: usize = 4;
 
 /// Exits that cost as much as making code of an instruction does.
-const EXITS_PER_INST: usize = 4;
+const EXITS_PER_INST: usize = 16;
 
 impl Jit {
     /// Makes a fragment of the segments of a tree from one on, which were recorded from an exit, or lets them wait; false if
@@ -86,27 +86,27 @@ impl Jit {
         let exits = Exits::of_fragment(at, fragment, &tree, notes.slots);
         let environment = environment(&exits, None, self.options.exit_every);
         let (block, _) = self.emit(inner, at, &tree, &environment, effort)?;
-        Ok(Rc::new(Compiled::new(block, exits, &tree, &notes, None, None)))
+        let mut compiled = Compiled::new(block, exits, &tree, &notes, None, None);
+        compiled.look_only_at(&fragment.unchecked);
+        Ok(Rc::new(compiled))
     }
 
     /// Counts how often fragments of a tree have gone on: the tree is compiled anew when that has cost as much as doing so does.
-    pub(super) fn note_followed(&self, inner: &mut Inner, at: usize) {
-        let Some(Some(grown)) = inner.trees.get_mut(at) else { return };
-        let followed = grown.code.take_followed() as usize;
-        if followed == 0 {
-            return;
-        }
+    pub(super) fn note_followed(&self, inner: &mut Inner, at: usize, followed: u32) {
+        let followed = followed as usize;
+        let Some(Some(grown)) = inner.trees.get_mut(at).filter(|_| followed > 0) else { return };
         inner.stats.followed += followed as u64;
         let waits = followed.div_ceil(FOLLOWED_PER_WAIT);
         if grown.waits_for(waits, self.options.waits_per_inst, self.first_effort()) && grown.is_behind() {
-            self.compile(inner, at, self.first_effort());
+            self.compile_waiting(inner, at);
         }
     }
 
     /// The same for all trees, those of functions among them that only compiled code calls.
     pub(super) fn note_all_followed(&self, inner: &mut Inner) {
         for at in 0..inner.trees.len() {
-            self.note_followed(inner, at);
+            let followed = inner.trees[at].as_ref().map_or(0, |grown| grown.code.take_followed());
+            self.note_followed(inner, at, followed);
         }
     }
 }

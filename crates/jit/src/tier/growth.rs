@@ -41,6 +41,9 @@ const BYTES_PER_INST: usize = 8 << 10;
 /// Segments that may wait for code in any case.
 const MAX_PENDING: usize = 4;
 
+/// How many times as much the lack of code must have cost as making it does, for it to be made in any case.
+const COSTS_IN_ANY_CASE: u64 = 4;
+
 /// What an exit counts for where compiled functions call each other: all calls that are under way are left with it.
 const LEFT_AT_ONCE: usize = 4;
 
@@ -294,6 +297,19 @@ impl Jit {
         }
     }
 
+    /// Makes the code of a tree anew that has waited for it, if the program has run long enough, or if the lack of it has cost much more
+    /// than making it does: then little is wasted, however long the program runs.
+    pub(super) fn compile_waiting(&self, inner: &mut Inner, at: usize) {
+        let effort = self.first_effort();
+        let Some(Some(grown)) = inner.trees.get(at) else { return };
+        let cost = grown.cost(self.options.waits_per_inst, effort);
+        if grown.waits as u64 > cost * COSTS_IN_ANY_CASE || inner.affords_tree(at, effort) {
+            self.compile(inner, at, effort);
+        } else {
+            inner.has_waiting = true;
+        }
+    }
+
     /// Makes the code of a tree of so many instructions anew. Where the budget has no room for that, it comes before functions.
     pub(super) fn compile_if_affordable(&self, inner: &mut Inner, at: usize, size: usize, effort: Effort) {
         if inner.affords(size, effort) {
@@ -403,8 +419,12 @@ impl Grown {
     /// The same for anything else that costs as much as so many exits.
     pub(super) fn waits_for(&mut self, exits: usize, waits_per_inst: u32, effort: Effort) -> bool {
         self.waits += exits;
-        let cost = super::work(self.tree.insts.len(), effort) * u64::from(waits_per_inst);
-        self.waits as u64 > cost / super::WORK_OF_FULL
+        self.waits as u64 > self.cost(waits_per_inst, effort)
+    }
+
+    /// The exits that cost as much as making its code does.
+    fn cost(&self, waits_per_inst: u32, effort: Effort) -> u64 {
+        super::work(self.tree.insts.len(), effort) * u64::from(waits_per_inst) / super::WORK_OF_FULL
     }
 
     /// Whether enough of them have come together, which is the sooner the sooner an exit is hot.

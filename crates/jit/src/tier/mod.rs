@@ -152,6 +152,9 @@ const MAX_WAIT: u64 = 100_000;
 /// Arrivals until the next look at a place, while nothing is compiled.
 const PATIENCE_WHEN_OFF: u32 = 10_000;
 
+/// Instructions that the interpreter runs in the time that it takes to go on in a fragment, and to come back.
+const STEPS_PER_FOLLOWED: i64 = 20;
+
 /// Entries after which all trees are looked at, whether code of them is to be made anew.
 const ENTRIES_PER_LOOK: u64 = 256;
 
@@ -492,7 +495,8 @@ impl Jit {
             let spent = (before - (*vm).fuel_left() - ((*vm).waits().fuel - waits.fuel)).max(0);
             let mut inner = self.inner.borrow_mut();
             let steps = inner.steps_of(&door, outcome, spent) - resumes as i64 * STEPS_LOST_AT_RESUME;
-            inner.budget.entered(steps);
+            let followed = door.code.take_followed();
+            inner.budget.entered(steps - i64::from(followed) * STEPS_PER_FOLLOWED);
             let arrivals = door.rest();
             let verdict = door.account(steps - if inner.is_at_end(outcome) { STEPS_LOST_AT_END } else { 0 });
             inner.fuel_used = (*vm).fuel_used();
@@ -500,7 +504,7 @@ impl Jit {
             if door.code.has_proved_itself(spent) {
                 self.upgrade(&mut inner, door.tree);
             }
-            self.note_followed(&mut inner, door.tree);
+            self.note_followed(&mut inner, door.tree, followed);
             if inner.stats.entries.is_multiple_of(ENTRIES_PER_LOOK) {
                 self.note_all_followed(&mut inner);
             }

@@ -46,8 +46,6 @@ pub struct Fragment {
     pub ways: Vec<Way>,
     /// The headers of the tree that the path's headers from 1 on are.
     pub headers: Vec<HeaderId>,
-    /// The slots whose types have to be looked at when it is entered. The exit sees to those of the others.
-    pub unchecked: Vec<u32>,
 }
 
 /// A way out of a fragment.
@@ -78,9 +76,7 @@ pub fn cut(tree: &Tree, segments: Range<u32>, checked: usize) -> Option<Fragment
     for id in segments.map(SegmentId) {
         cutter.segment(id)?;
     }
-    let later = tree.header(cutter.from).inputs.iter().skip(checked);
-    let unchecked = later.filter(|r| cutter.refs.contains_key(r)).map(|r| tree.inst(*r).aux).collect();
-    Some(Fragment { start, tree: cutter.out, ways: cutter.ways, headers: cutter.new_headers, unchecked })
+    Some(Fragment { start, tree: cutter.out, ways: cutter.ways, headers: cutter.new_headers })
 }
 
 /// The header of a fragment that stands for the exit where it begins, and its snapshot.
@@ -575,7 +571,6 @@ snap 4 guard, pc 1, fuel 8, live 1 2, slots #1=%5
         let fragment = fragment(&later).expect("a fragment");
         let text = fragment.tree.to_string();
         assert!(text.contains("=#4:fal"), "{text}");
-        assert_eq!(fragment.unchecked, [4]);
     }
 
     #[test]

@@ -18,7 +18,7 @@ use perilune_codegen::{
     AHEAD, ANY_VERSION, CALLED, Callable, Calls, Environment, MISMATCH, RETURNED, TAIL, UNWOUND, entry_types,
 };
 use perilune_runtime::value::Value;
-use perilune_trace::fragment::{self, Fragment};
+use perilune_trace::fragment::Fragment;
 use perilune_trace::ir::{End, HeaderId, SnapId, Tree};
 use perilune_vm::Vm;
 use perilune_vm::compiled;
@@ -175,13 +175,6 @@ impl Compiled {
             is_function,
             is_replaced: tree.segments.iter().any(|segment| matches!(segment.end, End::Tail(..))),
             links: Links::default(),
-        }
-    }
-
-    /// Says that nothing but these slots need be looked at when the code, that of a fragment, is entered where it begins.
-    pub fn look_only_at(&mut self, slots: &[u32]) {
-        if let Some(entry) = self.entries.get_mut(fragment::ENTRY.0.index()) {
-            *entry = entry.iter().copied().filter(|(slot, _)| slots.contains(slot)).collect();
         }
     }
 

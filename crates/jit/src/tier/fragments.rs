@@ -86,9 +86,7 @@ impl Jit {
         let exits = Exits::of_fragment(at, fragment, &tree, notes.slots);
         let environment = environment(&exits, None, self.options.exit_every);
         let (block, _) = self.emit(inner, at, &tree, &environment, effort)?;
-        let mut compiled = Compiled::new(block, exits, &tree, &notes, None, None);
-        compiled.look_only_at(&fragment.unchecked);
-        Ok(Rc::new(compiled))
+        Ok(Rc::new(Compiled::new(block, exits, &tree, &notes, None, None)))
     }
 
     /// Counts how often fragments of a tree have gone on: the tree is compiled anew when that has cost as much as doing so does.

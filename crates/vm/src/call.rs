@@ -512,20 +512,24 @@ pub(crate) unsafe fn return_instruction(vm: *mut Vm, i: Instr) -> Step {
         let th = (*vm).thread;
         let f = (*th).frame;
         let mut first = (*f).base.add(i.a() as usize);
-        if i.b() != 0 {
-            (*th).top = first.add(i.b() as usize - 1);
-        }
         if i.c() != 0 {
             close::close_upvalues(vm, (*f).base);
             let level = (*f).base.offset_from((*th).stack) as usize;
             if close::has_pending(th, level) {
-                // Each handler runs above the values; the instruction is executed again after each.
+                // Each handler runs above the values, and above the variables that wait for the next ones: a single value is
+                // returned from where it is, which may be below them. The instruction is executed again after each.
+                if i.b() != 0 {
+                    (*th).top = (*f).top;
+                }
                 let step = close::call_pending(vm, level, None, close::Again::Instruction);
                 if step != Step::Next {
                     return step;
                 }
                 first = (*(*th).frame).base.add(i.a() as usize);
             }
+        }
+        if i.b() != 0 {
+            (*th).top = first.add(i.b() as usize - 1);
         }
         let n = (*th).top.offset_from(first) as usize;
         return_values(vm, first, n)

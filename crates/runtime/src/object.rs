@@ -369,10 +369,10 @@ pub struct Thread {
     pub hook_mask: u8,
     /// Whether a hook is running, so that it does not call itself.
     pub in_hook: bool,
-    /// Instructions between count events.
-    pub hook_count: u32,
+    /// Instructions between count events, or what a script has given in its place: there are none unless it is positive.
+    pub hook_count: i32,
     /// Instructions left before the next count event.
-    pub hook_left: u32,
+    pub hook_left: i32,
     /// The line of the last line event.
     pub hook_line: u32,
     /// The instruction of the last line event.

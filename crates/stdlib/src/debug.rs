@@ -396,7 +396,7 @@ fn sethook(vm: &mut Vm) -> NativeResult {
             mask |= bit;
         }
     }
-    let count = u32::try_from(count).unwrap_or(0);
+    let count = count as i32;
     if count > 0 {
         mask |= hooks::COUNT;
     }

@@ -10,7 +10,7 @@ mod scan;
 
 use std::io::SeekFrom;
 
-use perilune_base::dialect::LuaVersion::Lua54;
+use perilune_base::dialect::LuaVersion::{Lua51, Lua52, Lua53, Lua54};
 use perilune_base::dialect::table::FloatText;
 use perilune_base::num::Num;
 use perilune_base::num::format::{FLOAT_DIGITS, FloatStyle, Spec, format_float, write_int};
@@ -20,7 +20,7 @@ use perilune_vm::host::{Buffering, HostError, HostResult, OpenMode, PipeMode, St
 use perilune_vm::native::{Intrinsic, NativeResult, Raised};
 use perilune_vm::vm::Vm;
 
-use crate::row::{Row, row};
+use crate::row::{Life, Row, alias, row};
 
 use crate::numbers::write_float;
 
@@ -44,7 +44,8 @@ pub const ROWS: &[Row] = &[
 
 /// The methods of file handles.
 const METHODS: &[Row] = &[
-    row("close", file_close),
+    row("close", file_close_or_nil).until(Lua51),
+    row("close", file_close).since(Lua53),
     row("flush", file_flush),
     row("lines", file_lines),
     row("read", file_read),
@@ -96,6 +97,7 @@ pub fn open(vm: &mut Vm) {
     vm.set_field(registry, handle::TYPE_NAME, Value::table(metatable));
 
     let library = crate::new_library(vm, "io", ROWS);
+    alias(vm, (library, "close"), (methods, "close"), Life::until(Lua52).since(Lua52));
     for (name, which, default) in [
         ("stdin", StandardStream::Input, Some(DefaultFile::Input)),
         ("stdout", StandardStream::Output, Some(DefaultFile::Output)),
@@ -196,6 +198,14 @@ fn io_close(vm: &mut Vm) -> NativeResult {
     if vm.nargs() == 0 {
         let file = default_file(vm, DefaultFile::Output);
         vm.push(file);
+    }
+    file_close(vm)
+}
+
+/// `close` of a handle in 5.1 is its `io.close`, and looks for a default file where there is none.
+fn file_close_or_nil(vm: &mut Vm) -> NativeResult {
+    if vm.nargs() == 0 {
+        vm.push(Value::NIL);
     }
     file_close(vm)
 }

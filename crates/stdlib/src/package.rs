@@ -365,10 +365,11 @@ fn replace(text: &[u8], from: &[u8], to: &[u8]) -> Vec<u8> {
 }
 
 fn searchpath(vm: &mut Vm) -> NativeResult {
-    let name = name_argument(vm, 1)?;
-    let path = name_argument(vm, 2)?;
-    let separator = vm.opt_str(3)?;
+    // The reference looks at the last argument first.
     let replacement = vm.opt_str(4)?;
+    let separator = vm.opt_str(3)?;
+    let path = name_argument(vm, 2)?;
+    let name = name_argument(vm, 1)?;
     let separator = separator.as_ref().map_or(&b"."[..], |text| text.as_bytes());
     let replacement = replacement.as_ref().map_or(&b"/"[..], |text| text.as_bytes());
     match find(vm, name.as_bytes(), path.as_bytes(), separator, replacement) {

@@ -604,7 +604,7 @@ impl Vm {
             (*th).hook = (*maker).hook;
             (*th).hook_mask = (*maker).hook_mask;
             (*th).hook_count = (*maker).hook_count;
-            (*th).hook_left = (*maker).hook_count;
+            (*th).hook_left = (*th).hook_count;
             self.hooked_threads += u32::from((*maker).hook_mask != 0);
             self.inherit_globals(Gc::from_ptr(th))?;
             Ok(Gc::from_ptr(th))

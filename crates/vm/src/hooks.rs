@@ -213,7 +213,7 @@ unsafe fn tail_returns(vm: *mut Vm) -> Result<(), Raised> {
 
 impl Vm {
     /// Sets the hook of a thread, or removes it when `mask` is zero.
-    pub fn set_hook(&mut self, thread: ThreadRef, hook: Value, mask: u8, count: u32) {
+    pub fn set_hook(&mut self, thread: ThreadRef, hook: Value, mask: u8, count: i32) {
         let th: *mut Thread = thread.as_ptr();
         // SAFETY: the thread is alive.
         unsafe {
@@ -234,7 +234,7 @@ impl Vm {
     }
 
     /// The hook of a thread: function, mask and count.
-    pub fn hook(&self, thread: ThreadRef) -> (Value, u8, u32) {
+    pub fn hook(&self, thread: ThreadRef) -> (Value, u8, i32) {
         // SAFETY: the thread is alive.
         unsafe {
             let th = thread.as_ptr();

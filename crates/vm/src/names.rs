@@ -314,7 +314,7 @@ pub(crate) unsafe fn function_name(dialect: &Dialect, f: *mut Frame, above: Opti
         if (*f).flags & frame::TAIL != 0 {
             return None;
         }
-        if (*f).flags & frame::HOOK != 0 {
+        if dialect.hooks_are_named && (*f).flags & frame::HOOK != 0 {
             return Some(("hook", b"?".to_vec()));
         }
         let is_finalizer = |f: *mut Frame| (*f).flags & frame::FINALIZER != 0;

@@ -505,6 +505,8 @@ dialects! {
     finalizers_name_interrupted, "errors": bool = [false, false, true, false, false];
     /// The finalizer itself is named.
     finalizers_are_named, "errors": bool = [false, false, false, true, true];
+    /// A hook is named as one; elsewhere, like what the interrupted instruction calls.
+    hooks_are_named, "errors": bool = [false, false, true, true, true];
     /// A line hook sees nothing of variables that begin a function without values.
     nils_at_start_are_free, "debug": bool = [true, false, false, false, false];
     /// How the command shows errors.
@@ -566,6 +568,9 @@ dialects! {
     rep_separator, "library": bool = [false, true, true, true, true];
     /// `table.insert` takes any position, and lets the list grow up to it.
     lists_grow, "library": bool = [true, false, false, false, false];
+    /// Positions for `table.insert` and `table.remove` are compared without signs, so that a list of the greatest length may
+    /// grow and a position of it wrap around.
+    positions_wrap, "library": bool = [false, false, false, true, true];
     /// Functions that C makes of one expression look at their last argument first.
     arguments_from_the_last, "library": bool = [true, false, false, false, false];
     /// `collectgarbage` looks at its number whatever is asked for.

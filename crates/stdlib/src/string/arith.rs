@@ -19,11 +19,16 @@ pub(super) const ROWS: &[Row] = &[
     row("__unm", |vm| arith(vm, Event::Unm)),
 ];
 
+/// A second operand that is missing is the first one, if that is a number or can be converted: the reference finds there
+/// what it has just made of the first.
 fn arith(vm: &mut Vm, event: Event) -> NativeResult {
-    let (a, b) = (vm.arg(1), vm.arg(2));
+    let a = vm.arg(1);
+    let b = if vm.nargs() == 1 && vm.to_number(a).is_some() { a } else { vm.arg(2) };
     match (vm.to_number(a), vm.to_number(b)) {
         (Some(a), Some(b)) => {
-            let result = vm.arith(event, a, b)?;
+            // An operation of one operand takes the last.
+            let first = if event == Event::Unm { b } else { a };
+            let result = vm.arith(event, first, b)?;
             vm.ret(result)
         }
         _ => of_other_operand(vm, event, a, b),
@@ -35,8 +40,7 @@ fn of_other_operand(vm: &mut Vm, event: Event, a: Value, b: Value) -> NativeResu
     let handler = if b.tag == Tag::Str { Value::NIL } else { vm.metamethod(b, event) };
     if handler.is_nil() {
         let operation = event.name().trim_start_matches('_');
-        let second = if vm.nargs() < 2 { "no value" } else { b.type_name() };
-        let message = format!("attempt to {operation} a '{}' with a '{second}'", a.type_name());
+        let message = format!("attempt to {operation} a '{}' with a '{}'", a.type_name(), b.type_name());
         return Err(vm.error(&message));
     }
     let result = vm.call_value(handler, &[a, b])?;

@@ -80,6 +80,15 @@ fn append_direct(heap: &mut Heap, args: &[Value], _: i32) -> Direct {
     }
 }
 
+/// Whether a position is one of those up to `end`.
+fn is_position(vm: &Vm, position: i64, end: i64) -> bool {
+    if vm.dialect().positions_wrap {
+        (position as u64).wrapping_sub(1) < end as u64
+    } else {
+        (1..=end).contains(&position)
+    }
+}
+
 fn insert(vm: &mut Vm) -> NativeResult {
     let count = vm.nargs();
     let object = check(vm, 1, Needs::READ_WRITE_LENGTH)?;
@@ -92,7 +101,7 @@ fn insert(vm: &mut Vm) -> NativeResult {
             let position = position(vm, 2, None)?;
             if vm.dialect().lists_grow {
                 end = end.max(position);
-            } else if (position as u64).wrapping_sub(1) >= end as u64 {
+            } else if !is_position(vm, position, end) {
                 return Err(vm.arg_error(2, "position out of bounds"));
             }
             match plain(vm, object) {
@@ -144,7 +153,7 @@ fn remove(vm: &mut Vm) -> NativeResult {
     let object = check(vm, 1, Needs::READ_WRITE_LENGTH)?;
     let size = length(vm, object)?;
     let position = position(vm, 2, Some(size))?;
-    if position != size && (position as u64).wrapping_sub(1) > size as u64 {
+    if position != size && !is_position(vm, position, size.wrapping_add(1)) {
         return Err(vm.arg_error(vm.dialect().remove_complaint, "position out of bounds"));
     }
     // The length may be what `__len` says.

@@ -364,8 +364,10 @@ impl Session {
 /// The message handler of [`CommandErrors::DebugTraceback`]: what the global `debug.traceback` makes of strings.
 fn handle_by_library(vm: &mut Vm) -> NativeResult {
     let error = vm.arg(1);
-    let globals = vm.globals();
-    let library = vm.get_field(globals, "debug");
+    let library = match vm.thread_globals().as_table() {
+        Some(globals) => vm.get_field(globals, "debug"),
+        None => Value::NIL,
+    };
     let traceback = match library.as_table() {
         Some(library) => vm.get_field(library, "traceback"),
         None => Value::NIL,

@@ -17,10 +17,12 @@ use perilune_vm::meta::Event;
 use perilune_vm::native::{Intrinsic, NativeResult, Raised};
 use perilune_vm::vm::Vm;
 
+use crate::c_string;
 use crate::row::{Life, Row, alias, intrinsic, row};
 
 pub(crate) use load::load;
 pub use load::load_file;
+pub(crate) use load::with_handler;
 
 /// The basic functions, except for those that [`open`] makes: `pairs` and `ipairs`, which hold the function that they
 /// return, and the protected calls.
@@ -101,7 +103,7 @@ fn assert_with_text(vm: &mut Vm) -> NativeResult {
         return Ok(vm.nargs() as u32);
     }
     let message = match vm.opt_str(2)? {
-        Some(message) => Value::str(message),
+        Some(message) => vm.string(c_string(message.as_bytes())),
         None => vm.string(b"assertion failed!"),
     };
     Err(throw_from(vm, message, 1))
@@ -123,7 +125,7 @@ fn assert(vm: &mut Vm) -> NativeResult {
 
 /// A number counts as a string.
 fn error_of_numbers(vm: &mut Vm) -> NativeResult {
-    if vm.arg(1).is_number() && vm.opt_int(2, 1)? > 0 {
+    if vm.arg(1).is_number() && vm.opt_int(2, 1)? as i32 > 0 {
         vm.check_str(1)?;
     }
     error(vm)

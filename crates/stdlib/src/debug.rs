@@ -10,6 +10,7 @@ use perilune_vm::host::StandardStream;
 use perilune_vm::native::{NativeResult, Raised};
 use perilune_vm::vm::Vm;
 
+use crate::c_string;
 use crate::row::{Row, row};
 
 /// The functions of the library.
@@ -72,7 +73,7 @@ fn string(vm: &mut Vm, bytes: &[u8]) -> Value {
 
 fn getinfo(vm: &mut Vm) -> NativeResult {
     let (thread, n) = thread_argument(vm);
-    let options = match vm.opt_str(n + 2)? {
+    let mut options = match vm.opt_str(n + 2)? {
         Some(s) => s.as_bytes().to_vec(),
         None => vm.dialect().info_options.as_bytes().to_vec(),
     };
@@ -92,16 +93,16 @@ fn getinfo(vm: &mut Vm) -> NativeResult {
         if dialect.lenient_levels && vm.to_number(subject).is_none() {
             return Err(vm.arg_error(n + 1, "function or level expected"));
         }
-        let level = vm.check_int(n + 1)? as i32;
-        let frame = usize::try_from(level).ok().and_then(|l| vm.frame_at(thread, l));
-        match frame {
+        match level_argument(vm, thread, n + 1)? {
             Some(frame) => vm.frame_info(thread, frame),
             None => return vm.ret(Value::NIL),
         }
     };
-    if options.iter().any(|o| !known.contains(o)) {
+    // The reference looks at no options where there is no function.
+    if info.func.is_some() && options.iter().any(|o| !known.contains(o)) {
         return Err(vm.arg_error(n + 2, "invalid option"));
     }
+    options.retain(|option| known.contains(option));
     let t = vm.table(0, 16);
     vm.push(Value::table(t));
     fill_info(vm, &info, &options)?;
@@ -168,11 +169,20 @@ fn fill_info(vm: &mut Vm, info: &Info, options: &[u8]) -> Result<(), Raised> {
     Ok(())
 }
 
-/// The frame at the level in argument `i`, or the error for a level out of range.
-fn frame_argument(vm: &mut Vm, thread: ThreadRef, i: usize) -> Result<FrameId, Raised> {
+/// The frame at the level in argument `i`, if there is one. Where calls that were replaced by tail calls have levels, every
+/// negative level is one, as in the reference.
+fn level_argument(vm: &mut Vm, thread: ThreadRef, i: usize) -> Result<Option<FrameId>, Raised> {
     // A level is a C `int`, which large numbers wrap around to.
     let level = vm.check_int(i)? as i32;
-    match usize::try_from(level).ok().and_then(|l| vm.frame_at(thread, l)) {
+    Ok(match usize::try_from(level) {
+        Ok(level) => vm.frame_at(thread, level),
+        Err(_) => vm.dialect().counts_tail_calls.then_some(FrameId::LOST),
+    })
+}
+
+/// The frame at the level in argument `i`, or the error for a level out of range.
+fn frame_argument(vm: &mut Vm, thread: ThreadRef, i: usize) -> Result<FrameId, Raised> {
+    match level_argument(vm, thread, i)? {
         Some(frame) => Ok(frame),
         None => Err(vm.arg_error(i, "level out of range")),
     }
@@ -472,9 +482,10 @@ fn traceback(vm: &mut Vm) -> NativeResult {
         return vm.ret(message);
     }
     let own = thread == vm.running().0;
-    let level = vm.opt_int(n + 2, i64::from(own))?;
-    let text = vm.number_to_str(message).map(|s| s.as_bytes().to_vec());
-    let trace = vm.traceback(thread, text.as_deref(), usize::try_from(level).unwrap_or(0));
+    let level = vm.opt_int(n + 2, i64::from(own))? as i32;
+    let text = vm.number_to_str(message).map(|text| c_string(text.as_bytes()).to_vec());
+    // No frame is at a negative level, or above it.
+    let trace = vm.traceback(thread, text.as_deref(), usize::try_from(level).unwrap_or(usize::MAX));
     let trace = string(vm, &trace);
     vm.ret(trace)
 }

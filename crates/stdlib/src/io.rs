@@ -21,6 +21,7 @@ use perilune_vm::native::{Intrinsic, NativeResult, Raised};
 use perilune_vm::vm::Vm;
 
 use crate::row::{Life, Row, alias, row};
+use crate::{c_string, name_argument};
 
 use crate::numbers::write_float;
 
@@ -137,9 +138,9 @@ pub(crate) fn flush_default_output(vm: &mut Vm) {
 // Opening and closing.
 
 fn io_open(vm: &mut Vm) -> NativeResult {
-    let path = vm.check_str(1)?;
+    let path = name_argument(vm, 1)?;
     let mode = match vm.opt_str(2)? {
-        Some(mode) => OpenMode::parse(mode.as_bytes()),
+        Some(mode) => OpenMode::parse(c_string(mode.as_bytes())),
         None => Some(OpenMode::READ),
     };
     let Some(mode) = mode.or_else(|| lax_mode(vm)) else {
@@ -157,16 +158,16 @@ fn io_open(vm: &mut Vm) -> NativeResult {
 /// What C's `fopen` makes of argument 2, in versions that leave it to that: what follows the letter may be anything.
 fn lax_mode(vm: &mut Vm) -> Option<OpenMode> {
     let mode = vm.arg(2).as_str().filter(|_| vm.dialect().c_modes)?;
-    let (letter, rest) = mode.as_bytes().split_first()?;
+    let (letter, rest) = c_string(mode.as_bytes()).split_first()?;
     let update: &[u8] = if rest.contains(&b'+') { b"+" } else { b"" };
     OpenMode::parse(&[&[*letter], update].concat())
 }
 
 fn io_popen(vm: &mut Vm) -> NativeResult {
-    let command = vm.check_str(1)?;
+    let command = name_argument(vm, 1)?;
     let mode = match vm.opt_str(2)? {
         None => PipeMode::Read,
-        Some(mode) => match mode.as_bytes() {
+        Some(mode) => match c_string(mode.as_bytes()) {
             b"r" => PipeMode::Read,
             b"w" => PipeMode::Write,
             _ if vm.dialect().c_pipe_modes => {
@@ -259,7 +260,7 @@ fn choose_default(vm: &mut Vm, which: DefaultFile, mode: OpenMode) -> NativeResu
     let chosen = vm.arg(1);
     if !chosen.is_nil() {
         let file = match vm.number_to_str(chosen) {
-            Some(path) => handle::open_or_raise(vm, path.as_bytes(), mode)?,
+            Some(path) => handle::open_or_raise(vm, c_string(path.as_bytes()), mode)?,
             None => handle::check_open(vm, 1)?,
         };
         let registry = vm.registry();
@@ -435,7 +436,7 @@ fn io_lines(vm: &mut Vm) -> NativeResult {
         let iterator = new_iterator(vm, file, false)?;
         return vm.ret(iterator);
     }
-    let path = vm.check_str(1)?;
+    let path = name_argument(vm, 1)?;
     let file = handle::open_or_raise(vm, path.as_bytes(), OpenMode::READ)?;
     let iterator = new_iterator(vm, file, true)?;
     if !vm.dialect().closing_values {

@@ -8,7 +8,7 @@
 #![forbid(unsafe_code)]
 
 use crate::row::Row;
-use perilune_runtime::object::TableRef;
+use perilune_runtime::object::{StrRef, TableRef};
 use perilune_runtime::value::Value;
 use perilune_vm::native::Raised;
 use perilune_vm::vm::Vm;
@@ -129,6 +129,24 @@ pub fn new_library(vm: &mut Vm, name: &str, rows: &[Row]) -> TableRef {
     vm.set_field(globals, name, Value::table(library));
     publish(vm, name, library);
     library
+}
+
+/// What C sees of a string: all before the first zero byte.
+fn c_string(bytes: &[u8]) -> &[u8] {
+    bytes.split(|&byte| byte == 0).next().unwrap_or(bytes)
+}
+
+/// A string argument that the reference takes for a C string, as it does names of files and modules. What is before its first
+/// zero byte replaces it.
+fn name_argument(vm: &mut Vm, i: usize) -> Result<StrRef, Raised> {
+    let name = vm.check_str(i)?;
+    let bytes = c_string(name.as_bytes());
+    if bytes.len() == name.as_bytes().len() {
+        return Ok(name);
+    }
+    let name = vm.string(bytes);
+    vm.set_arg(i, name);
+    vm.check_str(i)
 }
 
 /// The error for an argument that is none of several types.

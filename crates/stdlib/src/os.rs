@@ -11,6 +11,7 @@ use perilune_vm::native::{NativeResult, Raised};
 use perilune_vm::vm::Vm;
 
 use crate::row::{Row, row};
+use crate::{c_string, name_argument};
 
 use self::calendar::{Calendar, Fields};
 use self::format::{format_date, format_date_as_c};
@@ -205,7 +206,7 @@ fn difftime(vm: &mut Vm) -> NativeResult {
         // C looks at the last argument first.
         let earlier = float_to_int_as_c(vm.opt_float(2, 0.0)?);
         let later = float_to_int_as_c(vm.check_float(1)?);
-        return vm.ret(Value::float((later - earlier) as f64));
+        return vm.ret(Value::float((i128::from(later) - i128::from(earlier)) as f64));
     }
     let later = vm.check_int(1)?;
     let earlier = vm.check_int(2)?;
@@ -220,7 +221,7 @@ fn execute(vm: &mut Vm) -> NativeResult {
         return vm.ret(result);
     };
     crate::io::flush_default_output(vm);
-    match vm.host().execute(command.as_bytes()) {
+    match vm.host().execute(c_string(command.as_bytes())) {
         Ok(end) if vm.dialect().c_modes => {
             // As the system reports it: the exit status stands above the signal.
             let status = match end {
@@ -257,7 +258,7 @@ fn exit(vm: &mut Vm) -> NativeResult {
 }
 
 fn getenv(vm: &mut Vm) -> NativeResult {
-    let name = vm.check_str(1)?;
+    let name = name_argument(vm, 1)?;
     let value = match vm.host().variable(name.as_bytes()) {
         Some(value) => vm.string(&value),
         None => Value::NIL,
@@ -266,14 +267,14 @@ fn getenv(vm: &mut Vm) -> NativeResult {
 }
 
 fn remove(vm: &mut Vm) -> NativeResult {
-    let path = vm.check_str(1)?;
+    let path = name_argument(vm, 1)?;
     let removed = vm.host().remove(path.as_bytes());
     succeeded_or_failed(vm, removed, Some(path.as_bytes()))
 }
 
 fn rename(vm: &mut Vm) -> NativeResult {
-    let from = vm.check_str(1)?;
-    let to = vm.check_str(2)?;
+    let from = name_argument(vm, 1)?;
+    let to = name_argument(vm, 2)?;
     let renamed = vm.host().rename(from.as_bytes(), to.as_bytes());
     let name = vm.dialect().c_modes.then(|| from.as_bytes());
     succeeded_or_failed(vm, renamed, name)

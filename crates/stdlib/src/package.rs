@@ -7,15 +7,15 @@ mod module;
 use perilune_base::dialect::Dialect;
 use perilune_base::dialect::LuaVersion::Lua52;
 use perilune_base::dialect::library::CurrentDirectory;
-use perilune_runtime::object::StrRef;
 use perilune_runtime::value::{Tag, Value};
 use perilune_vm::host::OpenMode;
 use perilune_vm::native::{Intrinsic, NativeFn, NativeResult, Raised};
 use perilune_vm::vm::Vm;
 
+use crate::name_argument;
 use crate::row::{Life, Row, alias, row};
 
-use crate::base::load_file;
+use crate::base::{load_file, with_handler};
 
 /// The functions of the library's table, except for the searchers. The global `require` is made by [`open`].
 pub const ROWS: &[Row] = &[
@@ -215,16 +215,6 @@ fn find_loader(vm: &mut Vm) -> Result<(), Raised> {
     Err(vm.error_bytes(&message))
 }
 
-/// A string argument, which ends at the first zero byte and is replaced by what is before it: to the reference, names and
-/// paths are C strings.
-fn name_argument(vm: &mut Vm, i: usize) -> Result<StrRef, Raised> {
-    let name = vm.check_str(i)?;
-    let Some(end) = name.as_bytes().iter().position(|&byte| byte == 0) else { return Ok(name) };
-    let name = vm.string(&name.as_bytes()[..end]);
-    vm.set_arg(i, name);
-    vm.check_str(i)
-}
-
 fn search_preload(vm: &mut Vm) -> NativeResult {
     let name = name_argument(vm, 1)?;
     let preload = if vm.dialect().plain_searchers {
@@ -258,7 +248,8 @@ fn search_lua(vm: &mut Vm) -> NativeResult {
         Ok(file) => file,
         Err(message) => return return_bytes(vm, &message),
     };
-    match load_file(vm, Some(&file), None, None) {
+    let loaded = load_file(vm, Some(&file), None, None);
+    match with_handler(vm, loaded)? {
         Ok(loader) => {
             vm.push(loader);
             if vm.dialect().plain_searchers {

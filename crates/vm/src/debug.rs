@@ -117,6 +117,7 @@ impl Vm {
                 what: "tail",
                 source: b"=(tail call)".to_vec(),
                 short_source: b"(tail call)".to_vec(),
+                name: Some(("", Vec::new())),
                 line_defined: -1,
                 last_line_defined: -1,
                 current_line: -1,

@@ -573,6 +573,8 @@ dialects! {
     positions_wrap, "library": bool = [false, false, false, true, true];
     /// Functions that C makes of one expression look at their last argument first.
     arguments_from_the_last, "library": bool = [true, false, false, false, false];
+    /// A function that `load` reads a source from is called again when the first piece is the end.
+    empty_readers_are_asked_again, "library": bool = [true, false, false, false, false];
     /// `collectgarbage` looks at its number whatever is asked for.
     collector_takes_number, "library": bool = [true, true, true, false, false];
     /// The argument of `table.remove` that counts as wrong when the position is.

@@ -6,6 +6,7 @@ use perilune_vm::load::{LoadMode, TOO_DEEP};
 use perilune_vm::native::{NativeResult, Raised};
 use perilune_vm::vm::Vm;
 
+use crate::c_string;
 use crate::string::buffer;
 
 /// The first byte of a binary chunk.
@@ -27,7 +28,7 @@ pub(super) fn loadstring(vm: &mut Vm) -> NativeResult {
     let source = vm.check_str(1)?;
     charge(vm, source.as_bytes())?;
     let name = vm.opt_str(2)?.unwrap_or(source);
-    let loaded = load_chunk(vm, source.as_bytes(), name.as_bytes(), ANY_MODE, None);
+    let loaded = load_chunk(vm, source.as_bytes(), c_string(name.as_bytes()), ANY_MODE, None);
     let loaded = with_handler(vm, loaded)?;
     return_loaded(vm, loaded)
 }
@@ -68,7 +69,7 @@ pub(crate) fn load(vm: &mut Vm) -> NativeResult {
             vm.set_arg(1, Value::str(source));
             charge(vm, source.as_bytes())?;
             let name = vm.opt_str(2)?.unwrap_or(source);
-            let loaded = load_chunk(vm, source.as_bytes(), name.as_bytes(), mode, environment);
+            let loaded = load_chunk(vm, source.as_bytes(), c_string(name.as_bytes()), mode, environment);
             with_handler(vm, loaded)?
         }
         None => {
@@ -102,7 +103,7 @@ pub(super) fn dofile(vm: &mut Vm) -> NativeResult {
 
 /// Shows a stack overflow of the compiler to the message handler, as the reference does. Other errors of chunks are none of
 /// its business.
-fn with_handler(vm: &mut Vm, loaded: Result<Value, Value>) -> Result<Result<Value, Value>, Raised> {
+pub(crate) fn with_handler(vm: &mut Vm, loaded: Result<Value, Value>) -> Result<Result<Value, Value>, Raised> {
     match loaded {
         Err(message) if message.as_str().is_some_and(|text| text.as_bytes() == TOO_DEEP) => {
             Ok(Err(vm.handled_error(message)?))
@@ -132,7 +133,7 @@ fn mode_argument(vm: &mut Vm, i: usize) -> Result<Option<Vec<u8>>, Raised> {
 }
 
 fn optional_bytes(vm: &mut Vm, i: usize) -> Result<Option<Vec<u8>>, Raised> {
-    Ok(vm.opt_str(i)?.map(|text| text.as_bytes().to_vec()))
+    Ok(vm.opt_str(i)?.map(|text| c_string(text.as_bytes()).to_vec()))
 }
 
 /// Bytes up to which a source is looked at with each piece.
@@ -142,6 +143,7 @@ const ALWAYS_LOOKED_AT: usize = 64;
 fn read_pieces(vm: &mut Vm, reader: Value) -> Result<Result<Vec<u8>, Value>, Raised> {
     let mut source = Vec::new();
     let mut next_look = 0;
+    let mut asks_again = vm.dialect().empty_readers_are_asked_again;
     loop {
         // As in the reference, which reads while it compiles, a reader is not asked for what follows an error. Looking for
         // one costs in all about as much as to compile.
@@ -156,18 +158,19 @@ fn read_pieces(vm: &mut Vm, reader: Value) -> Result<Result<Vec<u8>, Value>, Rai
             return Ok(Err(error));
         }
         let piece = vm.pop();
-        if piece.is_nil() {
-            return Ok(Ok(source));
-        }
-        let Some(text) = vm.number_to_str(piece) else {
+        let text = vm.number_to_str(piece);
+        if text.is_none() && !piece.is_nil() {
             let mut message = vm.position(1);
             message.extend_from_slice(b"reader function must return a string");
             let message = vm.string(&message);
             return Ok(Err(vm.handled_error(message)?));
-        };
-        if text.as_bytes().is_empty() {
-            return Ok(Ok(source));
         }
+        let Some(text) = text.filter(|text| !text.as_bytes().is_empty()) else {
+            if source.is_empty() && std::mem::take(&mut asks_again) {
+                continue;
+            }
+            return Ok(Ok(source));
+        };
         charge(vm, text.as_bytes())?;
         vm.charge(1)?;
         // The source lies outside the heap, but counts against its limit. Nothing else holds the piece.

@@ -314,7 +314,8 @@ fn unpack(vm: &mut Vm) -> NativeResult {
     const MAX_RESULTS: u64 = perilune_runtime::stack::MAX_SLOTS as u64;
     let object = vm.arg(1);
     if vm.dialect().unpack_checks {
-        let needs = if vm.arg(3).is_nil() { Needs::READ_LENGTH } else { Needs::READ };
+        let measures = vm.dialect().unpack_measures || vm.arg(3).is_nil();
+        let needs = if measures { Needs::READ_LENGTH } else { Needs::READ };
         check(vm, 1, needs)?;
     }
     let first = position(vm, 2, Some(1))?;

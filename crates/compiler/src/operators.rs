@@ -39,7 +39,7 @@ impl FuncState<'_> {
         let reg = self.exp_to_any(e)?;
         self.free_exp(e);
         *e = Exp::new(Kind::Pending(self.emit_abc(op, 0, reg, 0)));
-        self.fix_line(line);
+        self.fix_operator_line(line);
         Ok(())
     }
 
@@ -117,8 +117,15 @@ impl FuncState<'_> {
         debug_assert_eq!(base + n, self.free);
         self.free = base;
         let pc = self.emit_abc(Op::Concat, 0, base, n);
-        self.fix_line(line);
+        self.fix_operator_line(line);
         Exp::new(Kind::Pending(pc))
+    }
+
+    /// Lets the instruction of an operator count to the operator's line, if it does not to that of the last token.
+    fn fix_operator_line(&mut self, line: u32) {
+        if self.dialect.operators_have_lines {
+            self.fix_line(line);
+        }
     }
 
     // Arithmetic.
@@ -131,7 +138,7 @@ impl FuncState<'_> {
             Operand::Imm(d) | Operand::Const(d) => Instr::new(op, 0, lhs, c, d),
         });
         self.free_exps(e1, e2);
-        self.fix_line(line);
+        self.fix_operator_line(line);
         Ok(Exp::new(Kind::Pending(pc)))
     }
 

@@ -48,6 +48,7 @@ impl Compiler<'_> {
     }
 
     fn statement(&mut self, stat: &Stat) -> Res<()> {
+        let line_before = self.fs.at.line;
         self.fs.at.line = stat.line;
         match stat.kind {
             StatKind::Local { bindings, exprs } => self.local(bindings, exprs, stat.end_line),
@@ -88,12 +89,16 @@ impl Compiler<'_> {
             StatKind::Return(exprs) => self.return_statement(exprs),
             StatKind::Break => {
                 let jump = self.fs.jump();
+                if self.fs.dialect.jumps_end_lines {
+                    self.fs.fix_line(line_before);
+                }
                 self.fs.add_goto(JumpName::Break, stat.line, Some(jump));
                 Ok(())
             }
             StatKind::Goto { name, line } => {
-                self.fs.at.line = line;
+                self.fs.at.line = if self.fs.dialect.jumps_end_lines { line_before } else { line };
                 self.fs.goto(name, line);
+                self.fs.at.line = line;
                 Ok(())
             }
             StatKind::Label { name, next_line, is_last } => {
@@ -353,12 +358,12 @@ impl Compiler<'_> {
 
     /// Whether a block is one jump forwards, which the condition before it can do itself: `if cond then break end`.
     ///
-    /// A `goto` in a line of its own keeps its instruction, as in the reference, for line hooks and breakpoints.
+    /// Where the instruction of a `goto` counts to its line, one in a line of its own keeps it, for line hooks and breakpoints.
     fn only_jump(&self, block: &Block) -> Option<(JumpName, u32)> {
         match self.chunk.stats[block.stats] {
             [Stat { kind: StatKind::Break, line, .. }] => Some((JumpName::Break, line)),
             [Stat { kind: StatKind::Goto { name, line }, .. }]
-                if line == self.fs.at.line && !self.fs.has_label(name) =>
+                if (self.dialect.jumps_end_lines || line == self.fs.at.line) && !self.fs.has_label(name) =>
             {
                 Some((JumpName::Label(name), line))
             }

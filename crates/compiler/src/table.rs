@@ -116,8 +116,8 @@ impl Compiler<'_> {
 
     /// A constructor of distinct names. The instruction counts to the line of the last value, so that it begins none.
     ///
-    /// The reference makes the table first. Where its instruction would begin a line, ours is a `loadnil`, so that the
-    /// same lines have code, in the same order, for line hooks and breakpoints.
+    /// The reference makes the table first, and stores each item before the next one. Where its instruction would begin a
+    /// line, ours does something harmless, so that the same lines have code, in the same order, for line hooks and breakpoints.
     fn record(&mut self, fields: Slice<Field>, names: &[Name], line: u32, node: &Expr) -> Res<Exp> {
         let base = self.fs.free;
         self.fs.reserve(1)?;
@@ -126,11 +126,17 @@ impl Compiler<'_> {
         for (index, &field) in self.chunk.fields[fields].iter().enumerate() {
             if let Field::Keyed { key, value } = field {
                 self.expr(key)?;
-                if index == 0 && self.fs.at.line != table_line {
-                    self.fs.emit_abc(Op::LoadNil, base, 0, 0);
+                // A function is made in the line of its end.
+                let is_function = matches!(self.chunk.exprs[value].kind, ExprKind::Function(_));
+                let value_line = if is_function { self.chunk.exprs[value].line } else { self.fs.at.line };
+                if index == 0 && value_line != table_line {
+                    self.fs.emit_abc(Op::LoadFalse, base, 0, 0);
                     self.fs.fix_line(table_line);
                 }
                 self.expr_to_next(value)?;
+                if index + 1 < fields.len() {
+                    self.line_of_item(base);
+                }
             }
         }
         let keys = names.iter().map(|&name| self.fs.str_const(name)).collect();
@@ -140,5 +146,20 @@ impl Compiler<'_> {
         self.fs.free = base + 1;
         self.consumed(node.line, node.end);
         Ok(Exp::new(Kind::Reg(base)))
+    }
+
+    /// Lets some instruction count to the current line, where the reference would store the item that has been made: the one
+    /// that made it, if it is a record and begins no line itself.
+    fn line_of_item(&mut self, base: Reg) {
+        let line = self.fs.at.line;
+        let [.., before, last] = *self.fs.proto.lines else { return };
+        if last == line {
+            return;
+        }
+        if before == last && self.fs.op(self.fs.pc() - 1) == Op::NewRecord {
+            self.fs.fix_line(line);
+        } else {
+            self.fs.emit_abc(Op::LoadFalse, base, 0, 0);
+        }
     }
 }

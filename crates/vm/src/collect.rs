@@ -154,6 +154,9 @@ impl Vm {
             // SAFETY: the current thread is alive; `top` is above its live values.
             let height = unsafe { (*self.thread).top.offset_from((*self.thread).stack) };
             self.ensure_stack(4)?;
+            // No hook looks at finalizers.
+            // SAFETY: as above.
+            let in_hook = unsafe { std::mem::replace(&mut (*self.thread).in_hook, true) };
             let result = if handler.is_function() || !meta::metamethod(self, handler, Event::Call).is_nil() {
                 self.push(handler);
                 self.push(object);
@@ -167,6 +170,7 @@ impl Vm {
             }
             // SAFETY: as above; the stack may have moved.
             unsafe {
+                (*self.thread).in_hook = in_hook;
                 (*self.thread).top = (*self.thread).stack.offset(height);
             }
             if failed {

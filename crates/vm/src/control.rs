@@ -19,6 +19,7 @@ use perilune_runtime::value::Value;
 
 use crate::call::{self, ALL, Step};
 use crate::frame;
+use crate::hooks;
 use crate::interp::close::{self, Again};
 use crate::interp::pointer;
 use crate::native::{Intrinsic, Raised};
@@ -152,6 +153,7 @@ pub(crate) unsafe fn catch(vm: *mut Vm, f: *mut Frame) -> Step {
         // The handler may have made the buffers move.
         let f = (*th).frames.offset(at);
         (*th).frame = f;
+        hooks::frames_dropped(th);
         (*f).flags |= frame::CAUGHT;
         // Flags of frames above are dead with them. Upvalues are closed before any `__close` handler runs.
         let slot = error_slot(f);

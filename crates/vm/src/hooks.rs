@@ -7,7 +7,7 @@ use perilune_bytecode::ops::Op;
 use perilune_runtime::object::{Thread, ThreadRef};
 use perilune_runtime::value::Value;
 
-use crate::call::Step;
+use crate::call::{self, Step};
 use crate::frame;
 use crate::names;
 use crate::native::Raised;
@@ -51,11 +51,25 @@ unsafe fn run(vm: *mut Vm, event: &str, line: Option<u32>, transfer: Transfer) -
         let line = line.map_or(Value::NIL, |l| (*vm).int_value(i64::from(l)));
         (*vm).push(line);
         let result = (*vm).call_flagged(2, 0, frame::HOOK);
-        (*th).in_hook = false;
         (*vm).transfer = Transfer::default();
+        // A failed hook keeps the others away until its error is caught, so that the message handler runs without any.
         result?;
+        (*th).in_hook = false;
         (*th).top = (*th).stack.offset(top);
         Ok(())
+    }
+}
+
+/// A thread has dropped frames because of an error, and with them maybe a hook or a finalizer that was running.
+///
+/// # Safety
+/// The thread is alive.
+pub(crate) unsafe fn frames_dropped(th: *mut Thread) {
+    // SAFETY: the caller's duty.
+    unsafe {
+        if (*th).in_hook {
+            (*th).in_hook = call::frames_down(th).any(|f| (*f).flags & (frame::HOOK | frame::FINALIZER) != 0);
+        }
     }
 }
 

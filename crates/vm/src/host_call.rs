@@ -131,6 +131,7 @@ impl Vm {
             let th = self.thread;
             if self.abort.is_none() {
                 (*th).frame = (*th).frames.add(depth);
+                crate::hooks::frames_dropped(th);
                 if let Some(error) = self.close_all(height, Some(self.error)) {
                     let _ = self.raise(error);
                 }
@@ -151,6 +152,7 @@ impl Vm {
             crate::interp::close::close_upvalues(vm, (*th).stack.add(height));
             (*th).to_close.retain(|&at| (at as usize) < height);
             (*th).frame = (*th).frames.add(depth);
+            crate::hooks::frames_dropped(th);
             (*th).top = (*th).stack.add(height);
             self.overflowing = false;
         }

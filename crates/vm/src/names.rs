@@ -314,7 +314,12 @@ pub(crate) unsafe fn function_name(dialect: &Dialect, f: *mut Frame, above: Opti
         if (*f).flags & frame::TAIL != 0 {
             return None;
         }
-        if dialect.hooks_are_named && (*f).flags & frame::HOOK != 0 {
+        let caller = f.sub(1);
+        let hooks_are_named = match (*caller).kind {
+            frame::LUA => dialect.hooks_are_named,
+            _ => dialect.hooks_in_natives_are_named,
+        };
+        if hooks_are_named && (*f).flags & frame::HOOK != 0 {
             return Some(("hook", b"?".to_vec()));
         }
         let is_finalizer = |f: *mut Frame| (*f).flags & frame::FINALIZER != 0;
@@ -322,7 +327,6 @@ pub(crate) unsafe fn function_name(dialect: &Dialect, f: *mut Frame, above: Opti
         if is_named || dialect.finalizers_name_interrupted && above.is_some_and(is_finalizer) {
             return Some(("metamethod", b"__gc".to_vec()));
         }
-        let caller = f.sub(1);
         if (*caller).kind != frame::LUA {
             return None;
         }
@@ -357,8 +361,8 @@ pub(crate) unsafe fn operand_name(dialect: &Dialect, f: *mut Frame, v: Value) ->
             Format::ABC if op == Op::GetTable => registers[0] = Some(i.b()),
             Format::ABC => registers = [Some(i.b()), Some(i.c())],
             Format::Concat => {
-                let first = i.b() as usize;
-                return (first..first + i.c() as usize)
+                let end = i.b() as usize + (*f).resume as usize;
+                return (end - 2..end)
                     .find(|&r| same(*(*f).base.add(r)))
                     .and_then(|r| register_name(dialect, p, code, pc, r));
             }

@@ -483,10 +483,14 @@ dialects! {
     ];
     /// A call counts to the line where the chain of its suffixes begins; else to that of its arguments.
     calls_begin_chains, "errors": bool = [false, true, true, false, false];
+    /// An operation counts to the line of its operator; else to that of the end of its last operand.
+    operators_have_lines, "errors": bool = [false, true, true, true, true];
     /// The instruction of a condition counts to the line of the condition's end; else to that of `then`.
     conditions_end_before_then, "errors": bool = [true, false, false, false, true];
     /// `if x then break end` is one conditional jump, without an instruction in the line of the `break`.
     conditions_jump, "errors": bool = [false, true, true, true, false];
+    /// The jump of a `break` or `goto` counts to the line of the token before it.
+    jumps_end_lines, "errors": bool = [false, true, true, false, false];
     /// `function f() end` looks whether `f` may be assigned to before the body, not after it.
     functions_check_targets_first, "errors": bool = [false, false, false, false, true];
     /// Where stripped code is, in messages.
@@ -505,8 +509,10 @@ dialects! {
     finalizers_name_interrupted, "errors": bool = [false, false, true, false, false];
     /// The finalizer itself is named.
     finalizers_are_named, "errors": bool = [false, false, false, true, true];
-    /// A hook is named as one; elsewhere, like what the interrupted instruction calls.
+    /// A hook that interrupts a Lua function is named as one; elsewhere, like what the interrupted instruction calls.
     hooks_are_named, "errors": bool = [false, false, true, true, true];
+    /// So is one that interrupts a native function; elsewhere, it has no name.
+    hooks_in_natives_are_named, "errors": bool = [false, false, false, true, true];
     /// A line hook sees nothing of variables that begin a function without values.
     nils_at_start_are_free, "debug": bool = [true, false, false, false, false];
     /// How the command shows errors.

@@ -264,7 +264,7 @@ fn a_record_may_begin_a_line() {
   b = 2,
 }"#,
         r#"main
-  0 loadnil r0 0
+  0 loadfalse r0
   1 loadi r1 1
   2 loadi r2 2
   3 newrecord r0 "a" "b"

@@ -56,11 +56,12 @@ unsafe fn join(vm: *mut Vm, i: Instr, first: *mut Value, mut n: usize) -> Step {
                 if h.is_nil() {
                     h = meta::metamethod(&*vm, y, Event::Concat);
                 }
+                // Who names the operand at fault, or goes on after the handler, needs to know how many are left.
+                (*(*(*vm).thread).frame).resume = n as u8;
                 if h.is_nil() {
                     let _ = crate::errors::concatenation(&mut *vm, x, y);
                     return Step::Raise;
                 }
-                (*(*(*vm).thread).frame).resume = n as u8;
                 return finish::call_handler(vm, h, &[x, y], 1);
             }
             // As many operands as are strings or numbers, joined at once.

@@ -23,6 +23,9 @@ impl TableRef {
     /// The entry after `key`, found by a cursor from the last step when that is right: the next cursor, key and value.
     #[inline]
     pub fn next_with_hint(self, key: Value, hint: u64) -> Result<Option<(u64, Value, Value)>, InvalidKey> {
+        if let Some((cursor, key, value)) = self.next_in_hash(Cursor(hint), key) {
+            return Ok(Some((cursor.0, key, value)));
+        }
         let cursor = self.cursor_after(Cursor(hint), key)?;
         Ok(self.next_at(cursor).map(|(c, k, v)| (c.0, k, v)))
     }

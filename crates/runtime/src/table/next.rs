@@ -99,6 +99,26 @@ impl TableRef {
         }
     }
 
+    /// The entry behind `cursor`, if that stands in the hash part between `key` and an entry with a value. So do most
+    /// cursors of a traversal of a dictionary.
+    #[inline]
+    pub fn next_in_hash(self, cursor: Cursor, key: Value) -> Option<(Cursor, Value, Value)> {
+        // SAFETY: as in `next_behind_array`.
+        unsafe {
+            let hash = (*self.as_ptr()).hash;
+            // Too large for a cursor that is not behind an entry.
+            let front = cursor.0.wrapping_sub(HASH + 1);
+            if hash.is_null() || front >= u64::from((*hash).used).saturating_sub(1) {
+                return None;
+            }
+            let (before, entry) = (&*HashPart::entry(hash, front as u32), &*HashPart::entry(hash, front as u32 + 1));
+            if before.key != key.payload || before.key_tag != key.tag as u8 || entry.value_tag == Tag::Nil {
+                return None;
+            }
+            Some((Cursor(cursor.0 + 1), entry.key()?, entry.value()))
+        }
+    }
+
     /// The cursor behind `key`: `guess` if that is right.
     #[inline]
     pub fn cursor_after(self, guess: Cursor, key: Value) -> Result<Cursor, InvalidKey> {

@@ -128,12 +128,12 @@ impl Engine {
         command
     }
 
-    /// The first line the engine prints for `-v`, or why there is none.
+    /// The first line the engine prints for `-v` behind its options, which may choose the version; or why there is none.
     pub fn version(&self) -> String {
         if let Some(version) = &self.known_version {
             return version.clone();
         }
-        let mut command = Command::new(&self.program);
+        let mut command = self.command();
         command.arg("-v");
         match measure::run(&mut command, Duration::from_secs(20)) {
             Ok(run) => {

@@ -10,7 +10,7 @@ use perilune_base::dialect::Dialect;
 use perilune_base::num::convert::float_to_int;
 use perilune_bytecode::ops::{Instr, Op};
 use perilune_bytecode::proto::Proto as Plain;
-use perilune_runtime::heap::Marker;
+use perilune_runtime::heap::{Marker, Reached};
 use perilune_runtime::object::{
     Gc, LuaClosure, NativeClosure, Proto, ProtoInfo, StrRef, Table, TableRef, ThreadRef, UpVal, cache_of, mark,
 };
@@ -40,7 +40,7 @@ pub struct View<'a> {
     lives: PhantomData<&'a Vm>,
 }
 
-/// A prototype, by address: the tree keeps it alive.
+/// A prototype, by address: a tree that refers to it is forgotten when it dies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct ProtoAt(pub u64);
 
@@ -215,10 +215,22 @@ impl View<'_> {
         unsafe { compiled::watch_resumer(self.vm, thread) }
     }
 
-    /// Reports a prototype that a tree refers to.
+    /// Reports a prototype that a recording refers to.
     pub fn mark_proto(proto: ProtoAt, marker: &mut Marker<'_>) {
-        // SAFETY: a prototype that was reported in each cycle so far is alive.
+        // SAFETY: a prototype that was reported in each cycle since it was seen is alive.
         marker.object(unsafe { Gc::from_ptr(Self::raw(proto)) });
+    }
+
+    /// Whether a prototype that a tree refers to stays alive.
+    pub fn is_proto_reached(proto: ProtoAt, reached: &Reached<'_>) -> bool {
+        // SAFETY: it was alive at the end of the last cycle, or the tree would be gone, or else when it was recorded since.
+        unsafe { reached.object(Gc::from_ptr(Self::raw(proto))) }
+    }
+
+    /// Whether an object that a tree refers to stays alive.
+    pub fn is_root_reached(root: Value, reached: &Reached<'_>) -> bool {
+        // SAFETY: as in `is_proto_reached`.
+        unsafe { reached.value(root) }
     }
 
     /// Whether a function's variables may be closed: there are functions in it that capture some, or variables that wait

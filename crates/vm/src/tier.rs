@@ -12,7 +12,7 @@
 use std::rc::Rc;
 
 use perilune_bytecode::ops::Instr;
-use perilune_runtime::heap::Marker;
+use perilune_runtime::heap::{Marker, Reached};
 use perilune_runtime::object::{LuaClosure, Proto, Thread};
 use perilune_runtime::stack::Frame;
 use perilune_runtime::value::Value;
@@ -123,8 +123,12 @@ pub trait Tier {
     /// Whether there is code that begins in a prototype.
     fn has_code(&self, proto: *mut Proto) -> bool;
 
-    /// Reports the objects that compiled code refers to, the prototypes that it stands for among them.
+    /// Reports the objects that must live while it works on them.
     fn trace(&self, marker: &mut Marker<'_>);
+
+    /// Forgets the code that refers to dead objects, or stands for dead prototypes: whether there was any. Code keeps nothing
+    /// alive, so that a program cannot tell from its weak tables and finalizers what was compiled.
+    fn forget_dead(&self, reached: &Reached<'_>) -> bool;
 }
 
 /// The tier that compiles nothing.
@@ -175,6 +179,10 @@ impl Tier for NullTier {
     }
 
     fn trace(&self, _marker: &mut Marker<'_>) {}
+
+    fn forget_dead(&self, _reached: &Reached<'_>) -> bool {
+        false
+    }
 }
 
 /// The counter of one loop header.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use perilune_base::dialect::Dialect;
-use perilune_runtime::heap::{GrowError, Heap, Marker, Roots};
+use perilune_runtime::heap::{GrowError, Heap, Marker, Reached, Roots};
 use perilune_runtime::object::{Gc, StrRef, TableRef, Thread, ThreadRef, ThreadStatus};
 use perilune_runtime::stack::INITIAL_SLOTS;
 use perilune_runtime::value::{Tag, Value};
@@ -372,6 +372,7 @@ impl Vm {
                 error: self.error,
                 pins: &self.pins,
                 tier: &*self.tier,
+                epoch: &mut self.epoch,
             },
         )
     }
@@ -408,6 +409,7 @@ pub(crate) struct VmRoots<'a> {
     error: Value,
     pins: &'a [Value],
     tier: &'a dyn Tier,
+    epoch: &'a mut u32,
 }
 
 impl Roots for VmRoots<'_> {
@@ -431,5 +433,12 @@ impl Roots for VmRoots<'_> {
             marker.value(*v);
         }
         self.tier.trace(marker);
+    }
+
+    fn forget_dead(&mut self, reached: &Reached<'_>) {
+        if self.tier.forget_dead(reached) {
+            // Code that waits for a call to return must not go on with objects that are gone.
+            *self.epoch = self.epoch.wrapping_add(1);
+        }
     }
 }

@@ -32,7 +32,7 @@ impl Exit {
     /// # Safety
     /// The code, whose registers begin at `base`, has left through this exit.
     pub(super) unsafe fn complete(&self, vm: *mut Vm, base: *mut Value, fuel: u32) {
-        // SAFETY: the caller's duty. The tables' shapes and metatables are constants of the tree, which its notes keep alive; the
+        // SAFETY: the caller's duty. The tables' shapes and metatables are constants of the tree, which is forgotten when one dies; the
         // pass `sink` has bounded their properties, and verified that slots name all of them.
         unsafe {
             compiled::complete(vm, base, &self.writes, fuel);

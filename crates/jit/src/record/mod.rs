@@ -48,9 +48,11 @@ mod state;
 mod unroll;
 mod upvalue;
 
+use std::collections::HashSet;
 use std::rc::Rc;
 
 use perilune_bytecode::ops::{Instr, Op};
+use perilune_runtime::heap::Reached;
 use perilune_runtime::value::Value;
 use perilune_trace::build::Builder;
 use perilune_trace::ir::{End, ExitKind, HeaderId, InlinedFrame, Op as Ir, Ref, SnapId, Tree};
@@ -96,7 +98,7 @@ pub struct Origin {
 pub struct Notes {
     /// The prototypes that the tree runs through, by their number in the tree.
     pub protos: Vec<ProtoAt>,
-    /// Objects that must live as long as the tree.
+    /// Objects that the tree refers to: it is forgotten when one of them dies.
     pub roots: Vec<Value>,
     /// The function that the root frame must run, where the code relies on it.
     pub function: Option<u64>,
@@ -110,6 +112,14 @@ pub struct Notes {
     pub steps: Vec<u32>,
     /// Those of the shortest path to a return of the root frame; none if no path returns.
     pub steps_to_return: Option<u32>,
+}
+
+impl Notes {
+    /// Whether everything lives that the tree refers to.
+    pub fn is_alive(&self, reached: &Reached<'_>) -> bool {
+        self.protos.iter().all(|proto| View::is_proto_reached(*proto, reached))
+            && self.roots.iter().all(|root| View::is_root_reached(*root, reached))
+    }
 }
 
 /// Segments in the making.
@@ -319,6 +329,13 @@ impl Recorder {
     /// A function that had to be compiled on its own before this could be recorded.
     pub fn missed(&self) -> Option<ProtoAt> {
         self.missed
+    }
+
+    /// The collector has run. `living` are the addresses of prototypes that are alive, besides those of the recording itself:
+    /// others may be used again.
+    pub fn forget_dead(&mut self, living: &HashSet<u64>) {
+        let own = &self.notes.protos;
+        self.liveness.keep(|address| living.contains(&address) || own.contains(&ProtoAt(address)));
     }
 
     /// Why the complete recording could not be followed further, if that is so.

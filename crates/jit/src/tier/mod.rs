@@ -35,9 +35,9 @@ use std::rc::Rc;
 use perilune_bytecode::listing;
 use perilune_bytecode::ops::Instr;
 use perilune_codegen::{Effort, Machine};
-use perilune_runtime::heap::Marker;
+use perilune_runtime::heap::{Marker, Reached};
 use perilune_runtime::object::Proto;
-use perilune_runtime::value::Value;
+use perilune_runtime::value::{Tag, Value};
 use perilune_trace::ir::{ExitKind, SnapId, Tree};
 use perilune_vm::Vm;
 use perilune_vm::tier::{self, After, Called, Tier, TierState};
@@ -235,8 +235,8 @@ fn work(instructions: usize, effort: Effort) -> u64 {
 /// The trace compiler of one VM.
 pub struct Jit {
     inner: RefCell<Inner>,
-    /// Whether the collector has run since the last recording began: prototypes may have died, and their addresses may be
-    /// those of others by now.
+    /// Whether the collector has run since the analyses of prototypes were looked through: some may have died, and their
+    /// addresses may be those of others by now.
     collects: Cell<bool>,
     /// Calls of compiled functions by host code.
     callbacks: Cell<u64>,
@@ -296,9 +296,16 @@ impl Inner {
 
     /// As [`Inner::flush`], for the trees that a prototype has a part in.
     fn forget(&mut self, proto: ProtoAt) {
-        let has_part = |grown: &Grown| grown.notes.protos.contains(&proto);
+        self.forget_trees(|grown| grown.notes.protos.contains(&proto));
+        self.wanted.remove(&proto);
+        // It may be about to grow one of them.
+        self.recording = None;
+    }
+
+    /// Forgets some of the trees: whether there are any.
+    fn forget_trees(&mut self, is_gone: impl Fn(&Grown) -> bool) -> bool {
         let gone: Vec<usize> =
-            (0..self.trees.len()).filter(|at| self.trees[*at].as_ref().is_some_and(has_part)).collect();
+            (0..self.trees.len()).filter(|at| self.trees[*at].as_ref().is_some_and(&is_gone)).collect();
         for at in &gone {
             if let Some(grown) = self.trees[*at].take()
                 && grown.origin.pc == 0
@@ -306,10 +313,16 @@ impl Inner {
                 self.functions.remove(grown.origin.proto);
             }
         }
-        self.places.retain(|_, place| !matches!(place, Place::Compiled { door, .. } if gone.contains(&door.tree)));
-        self.wanted.remove(&proto);
-        // It may be about to grow one of them.
-        self.recording = None;
+        if !gone.is_empty() {
+            self.places.retain(|_, place| !matches!(place, Place::Compiled { door, .. } if gone.contains(&door.tree)));
+        }
+        !gone.is_empty()
+    }
+
+    /// The addresses of the prototypes that the trees run through: they are alive.
+    fn living_protos(&self) -> HashSet<u64> {
+        let protos = self.trees.iter().flatten().flat_map(|grown| &grown.notes.protos);
+        protos.map(|proto| proto.0).collect()
     }
 
     /// Whether the program has run long enough for code of so many instructions.
@@ -556,9 +569,7 @@ impl Jit {
     /// The analyses made so far, for a recording.
     fn share(&self, inner: &mut Inner) -> Shared {
         if self.collects.take() {
-            // What the trees run through is kept alive.
-            let protos = inner.trees.iter().flatten().flat_map(|grown| &grown.notes.protos);
-            let alive: HashSet<u64> = protos.map(|proto| proto.0).collect();
+            let alive = inner.living_protos();
             inner.liveness.keep(|address| alive.contains(&address));
         }
         let liveness = std::mem::take(&mut inner.liveness);
@@ -731,6 +742,9 @@ impl Tier for Jit {
         // SAFETY: the caller's duty: the current frame is a Lua frame with `pc` stored, and nothing runs meanwhile.
         let view = unsafe { View::new(vm) };
         self.dump_step(&view);
+        if self.collects.take() {
+            recording.recorder.forget_dead(&inner.living_protos());
+        }
         let clock = Clock::start();
         let stepped = recording.recorder.step(&view);
         inner.stats.record_time += clock.elapsed();
@@ -787,14 +801,23 @@ impl Tier for Jit {
     }
 
     fn trace(&self, marker: &mut Marker<'_>) {
-        self.collects.set(true);
         let inner = self.inner.borrow();
-        let recorded = inner.recording.iter().map(|recording| recording.recorder.notes());
-        for notes in inner.trees.iter().flatten().map(|grown| &grown.notes).chain(recorded) {
+        // Strings are all the same to a program, and some are made for code.
+        for notes in inner.trees.iter().flatten().map(|grown| &grown.notes) {
+            notes.roots.iter().filter(|root| root.tag == Tag::Str).for_each(|root| marker.value(*root));
+        }
+        if let Some(recording) = &inner.recording {
+            let notes = recording.recorder.notes();
             marker.values(&notes.roots);
             for proto in &notes.protos {
                 View::mark_proto(*proto, marker);
             }
         }
+    }
+
+    fn forget_dead(&self, reached: &Reached<'_>) -> bool {
+        self.collects.set(true);
+        let mut inner = self.inner.borrow_mut();
+        inner.forget_trees(|grown| !grown.notes.is_alive(reached))
     }
 }

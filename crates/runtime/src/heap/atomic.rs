@@ -6,10 +6,11 @@
 //! 3. entries with dead values leave weak tables, before finalizers can see them;
 //! 4. dead objects with finalizers go to the queue and are marked with all that they refer to; ephemerons again;
 //! 5. entries with dead keys leave weak tables, and dead values of tables that were reached only in step 4;
-//! 6. upvalues of dead threads are closed, the whites are swapped, sweeping begins.
+//! 6. the roots forget what refers to dead objects without keeping them alive: compiled code;
+//! 7. upvalues of dead threads are closed, the whites are swapped, sweeping begins.
 
 use super::cells::CLASSES;
-use super::mark::is_open;
+use super::mark::{Reached, is_open};
 use super::stacks::next_open;
 use super::{Heap, Phase, Roots};
 use crate::object::mark::{BLACK, WHITES};
@@ -40,6 +41,7 @@ impl Heap {
 
         self.clear_dead_keys();
         self.clear_dead_values(settled_values, settled_all);
+        roots.forget_dead(&Reached::new(self));
         self.forget_gray_lists();
         self.drop_dead_threads();
         self.estimate = self.bytes;

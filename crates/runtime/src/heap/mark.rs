@@ -7,6 +7,8 @@
 //! * open upvalues: their variable is on a stack; it is reached again in the atomic step, should the thread be dead;
 //! * weak tables: settled in the atomic step, see `weak`.
 
+use std::marker::PhantomData;
+
 use super::pressure::push;
 use super::stacks::{live_end, next_open, stack_slots};
 use super::{Heap, Phase};
@@ -14,11 +16,47 @@ use crate::object::mark::{BLACK, WHITES};
 use crate::object::{Gc, GcHeader, Kind, LuaClosure, NativeClosure, Proto, Str, Table, Thread, UpVal, UserData};
 use crate::value::Value;
 
-/// What the VM holds references in, besides heap objects. Asked at the start of a cycle and again in the atomic step.
+/// What the VM holds references in, besides heap objects.
 pub trait Roots {
     /// Shows the marker every value and object that is live by itself: the main and the current thread, the registry, the
-    /// metatables of the basic types, constants of the VM.
+    /// metatables of the basic types, constants of the VM. Asked at the start of a cycle and again in the atomic step.
     fn trace(&mut self, marker: &mut Marker<'_>);
+
+    /// Forgets what refers to objects without keeping them alive, and refers to one that is dead. Asked at the end of the
+    /// atomic step: what is not reached by then is freed.
+    fn forget_dead(&mut self, _reached: &Reached<'_>) {}
+}
+
+/// What marking has reached, once it is over.
+#[derive(Debug)]
+pub struct Reached<'h> {
+    heap: PhantomData<&'h Heap>,
+}
+
+impl<'h> Reached<'h> {
+    /// The caller has finished marking, and frees nothing while this lives.
+    pub(super) fn new(heap: &'h Heap) -> Reached<'h> {
+        debug_assert!(heap.in_atomic);
+        Reached { heap: PhantomData }
+    }
+
+    /// Whether a value is no object that is about to be freed.
+    ///
+    /// # Safety
+    /// An object was live when the cycle began, or was made since.
+    pub unsafe fn value(&self, v: Value) -> bool {
+        // SAFETY: the caller's duty.
+        v.header().is_none_or(|h| unsafe { (*h).mark & WHITES == 0 })
+    }
+
+    /// Whether an object is not about to be freed.
+    ///
+    /// # Safety
+    /// It was live when the cycle began, or was made since.
+    pub unsafe fn object<T>(&self, o: Gc<T>) -> bool {
+        // SAFETY: the caller's duty.
+        unsafe { (*o.header()).mark & WHITES == 0 }
+    }
 }
 
 /// Receives the roots.

@@ -60,7 +60,7 @@ mod weak;
 pub use barrier::needs_barrier;
 pub use cells::{CLASSES, MAX_SMALL_CELL, class_bytes, class_of};
 pub use make::MAX_INLINE_SLOTS;
-pub use mark::{Marker, Roots};
+pub use mark::{Marker, Reached, Roots};
 pub use pace::{Mode, Param};
 pub use raw::{MAX_SMALL_BUFFER, raw_bytes};
 pub use stacks::GrowError;

@@ -25,6 +25,23 @@ impl Roots for Held {
     }
 }
 
+/// Values that are held, and others that are only known.
+struct Knowing {
+    held: Held,
+    known: Vec<Value>,
+}
+
+impl Roots for Knowing {
+    fn trace(&mut self, marker: &mut Marker<'_>) {
+        self.held.trace(marker);
+    }
+
+    fn forget_dead(&mut self, reached: &Reached<'_>) {
+        // SAFETY: what was dead at the end of the last cycle is not known any more.
+        self.known.retain(|v| unsafe { reached.value(*v) });
+    }
+}
+
 fn nothing() -> Held {
     Held::default()
 }
@@ -584,4 +601,19 @@ fn an_empty_heap_is_small() {
     let blocks: usize = heap.blocks.iter().map(|b| b.total).sum();
     assert!(blocks + heap.raw.held_bytes() < 48 << 10, "{blocks}");
     assert!(size_of::<Str>() == 16);
+}
+
+#[test]
+fn what_is_only_known_is_forgotten_when_it_dies() {
+    let mut heap = heap();
+    let [kept, inner, lost] = [(); 3].map(|()| Value::table(heap.new_table(0, 0)));
+    kept.as_table().expect("a table").set_int(&mut heap, 1, inner).expect("there is memory");
+    let known = vec![kept, inner, lost, Value::int(1)];
+    let mut roots = Knowing { held: Held(vec![kept]), known };
+    heap.full(&mut roots);
+    assert_eq!(roots.known.len(), 3);
+    assert!(roots.known[1].raw_equals(inner));
+    roots.held.0.clear();
+    heap.full(&mut roots);
+    assert_eq!(roots.known.len(), 1);
 }

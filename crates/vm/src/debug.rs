@@ -37,7 +37,7 @@ pub struct Info {
     pub last_line_defined: i64,
     /// The line being executed; -1 when unknown.
     pub current_line: i64,
-    /// The function's name as its caller knows it, and what that name is.
+    /// The function's name as its caller knows it, and what that name is; both are empty for a call that is lost.
     pub name: Option<(&'static str, Vec<u8>)>,
     /// Whether a tail call made the frame.
     pub is_tail_call: bool,
@@ -121,6 +121,7 @@ impl Vm {
                 line_defined: -1,
                 last_line_defined: -1,
                 current_line: -1,
+                name: Some(("", Vec::new())),
                 ..Info::default()
             };
         }

@@ -308,6 +308,9 @@ impl Recorder {
             Some(n) if self.ty(*n) == Ty::Int => (*n, args.seen[1].raw_int()),
             Some(_) => return Ok(None),
         };
+        if seen == 0 {
+            return Ok(None);
+        }
         let len = self.load(Field::StrLen, s);
         let index = if seen > 0 {
             let one = self.builder.int(1);
@@ -319,9 +322,6 @@ impl Recorder {
         };
         let size = view.string_len(args.seen[0]) as i64;
         let at = if seen > 0 { seen - 1 } else { size + seen };
-        if seen == 0 {
-            return Ok(None);
-        }
         if !(0..size).contains(&at) {
             if seen > 0 {
                 // A negative position is not below the length either, but may be one from the end.

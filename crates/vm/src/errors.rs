@@ -65,8 +65,7 @@ pub(crate) fn operand(vm: &mut Vm, what: &str, v: Value) -> Raised {
 
 /// Indexing something that has no fields.
 #[cold]
-pub(crate) fn index(vm: &mut Vm, object: Value, key: Value) -> Raised {
-    let _ = key;
+pub(crate) fn index(vm: &mut Vm, object: Value) -> Raised {
     operand(vm, "index", object)
 }
 

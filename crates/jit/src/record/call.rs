@@ -507,13 +507,7 @@ impl Recorder {
         event: Event,
     ) -> Result<Option<(Ref, Value)>, Abort> {
         let table = view.table(seen).ok_or(Abort::Metamethod)?;
-        let Some(meta) = self.metatable(object, table)? else { return Ok(None) };
-        let name = view.event_name(event);
-        let (holder, holder_view) = meta;
-        match self.own_field(view, holder, holder_view, name)? {
-            Some((handler, value)) => Ok(Some((handler, value))),
-            None => Ok(None),
-        }
+        self.handler(view, object, table, event)
     }
 
     /// A binary operator on operands that are no numbers: the call of a metamethod begins.

@@ -54,7 +54,8 @@ impl Recorder {
         let mut table = view.table(seen.0).ok_or(Abort::Metamethod)?;
         for _ in 0..MAX_CHAIN {
             let value = self.element(view, object, table, key, seen.1)?;
-            let handler = if self.ty(value) == Ty::Nil { self.index_of(view, object, table)? } else { None };
+            let handler =
+                if self.ty(value) == Ty::Nil { self.handler(view, object, table, Event::Index)? } else { None };
             let Some((handler, found)) = handler else {
                 self.set(target, value);
                 return Ok(());
@@ -71,12 +72,6 @@ impl Recorder {
             return self.call_handler(view, handler, found, &[object, key], 1);
         }
         Err(Abort::Metamethod)
-    }
-
-    /// What the metatable of a table has in its `__index`, relied on.
-    fn index_of(&mut self, view: &View<'_>, object: Ref, table: TableView) -> Result<Option<(Ref, Value)>, Abort> {
-        let Some((meta, meta_view)) = self.metatable(object, table)? else { return Ok(None) };
-        self.own_field(view, meta, meta_view, view.event_name(Event::Index))
     }
 
     /// The raw value of a key.
@@ -103,7 +98,6 @@ impl Recorder {
                 Ok(self.builder.call(helper, &[object, key], ty, Some(snap)))
             }
             _ => {
-                let _ = view;
                 let ty = type_of(table.get(seen))?;
                 let snap = self.snap();
                 Ok(self.builder.call(Helper::GetRaw, &[object, key], ty, Some(snap)))
@@ -233,10 +227,7 @@ impl Recorder {
         key: Ref,
         seen: Value,
     ) -> Result<Option<(Ref, Value)>, Abort> {
-        let Some((meta, meta_view)) = self.metatable(object, table)? else { return Ok(None) };
-        let Some(handler) = self.own_field(view, meta, meta_view, view.event_name(Event::NewIndex))? else {
-            return Ok(None);
-        };
+        let Some(handler) = self.handler(view, object, table, Event::NewIndex)? else { return Ok(None) };
         let present = self.element(view, object, table, key, seen)?;
         Ok((self.ty(present) == Ty::Nil).then_some(handler))
     }

@@ -91,7 +91,7 @@ impl Recorder {
         let expected = self.builder.pointer(meta.address());
         self.guard(Ir::Eq, &[loaded, expected])?;
         let meta_ref = self.constant_of(meta.value())?;
-        let index = self.own_field(view, meta_ref, meta, view.event_name(Event::Index))?;
+        let index = self.own_field(meta_ref, meta, view.event_name(Event::Index))?;
         let Some((index, seen)) = index else { return Err(Abort::Metamethod) };
         let table = view.table(seen).ok_or(Abort::Metamethod)?;
         self.find_in_table(view, index, table, key)
@@ -105,14 +105,10 @@ impl Recorder {
         key: StrRef,
     ) -> Result<Found, Abort> {
         for _ in 0..MAX_CHAIN {
-            if let Some((value, _)) = self.own_field(view, object, table, key)? {
+            if let Some((value, _)) = self.own_field(object, table, key)? {
                 return Ok(Found::Value(value));
             }
-            let Some((meta, meta_view)) = self.metatable(object, table)? else {
-                return Ok(Found::Value(self.builder.primitive(Ty::Nil)));
-            };
-            let index = self.own_field(view, meta, meta_view, view.event_name(Event::Index))?;
-            let Some((index, seen)) = index else {
+            let Some((index, seen)) = self.handler(view, object, table, Event::Index)? else {
                 return Ok(Found::Value(self.builder.primitive(Ty::Nil)));
             };
             match seen.tag {
@@ -131,7 +127,7 @@ impl Recorder {
     fn find_string_method(&mut self, view: &View<'_>, object: Ref, key: StrRef) -> Result<Found, Abort> {
         let meta = view.string_metatable().ok_or(Abort::Metamethod)?;
         let meta_ref = self.constant_of(meta.value())?;
-        let index = self.own_field(view, meta_ref, meta, view.event_name(Event::Index))?;
+        let index = self.own_field(meta_ref, meta, view.event_name(Event::Index))?;
         let Some((index, seen)) = index else { return Err(Abort::Metamethod) };
         match seen.tag {
             Tag::Table => {
@@ -153,13 +149,12 @@ impl Recorder {
     /// The value of a table's own string key, `None` if it is absent; relied on either way.
     pub(super) fn own_field(
         &mut self,
-        view: &View<'_>,
         object: Ref,
         table: TableView,
         key: StrRef,
     ) -> Result<Option<(Ref, Value)>, Abort> {
         self.guard_shape(object, table)?;
-        let present = match table.property(key) {
+        Ok(match table.property(key) {
             Property::Slot(n, seen) => {
                 let ty = type_of(seen)?;
                 let slots = self.load(Field::Slots, object);
@@ -186,9 +181,19 @@ impl Recorder {
                 };
                 (!seen.is_nil()).then_some((value, seen))
             }
-        };
-        let _ = view;
-        Ok(present)
+        })
+    }
+
+    /// What the metatable of a table has for an event, relied on; `None` if there is nothing, or no metatable.
+    pub(super) fn handler(
+        &mut self,
+        view: &View<'_>,
+        object: Ref,
+        table: TableView,
+        event: Event,
+    ) -> Result<Option<(Ref, Value)>, Abort> {
+        let Some((meta, meta_view)) = self.metatable(object, table)? else { return Ok(None) };
+        self.own_field(meta, meta_view, view.event_name(event))
     }
 
     /// A table's metatable, relied on; `None` if it has none. One that several objects share is relied on as the object that
@@ -253,7 +258,7 @@ impl Recorder {
                 let snap = self.snap();
                 let slots = self.load(Field::Slots, object);
                 self.builder.load_prop(slots, n, table.shape(), Ty::Nil, snap)?;
-                let handler = self.absent_new_index(view, object, table)?;
+                let handler = self.handler(view, object, table, Event::NewIndex)?;
                 let key = self.constant_of(key)?;
                 if let Some(handler) = handler {
                     return self.call_new_index(view, handler, object, key, value);
@@ -262,7 +267,7 @@ impl Recorder {
                 Ok(())
             }
             Property::Absent => {
-                if let Some(handler) = self.absent_new_index(view, object, table)? {
+                if let Some(handler) = self.handler(view, object, table, Event::NewIndex)? {
                     let key = self.constant_of(key)?;
                     return self.call_new_index(view, handler, object, key, value);
                 }
@@ -328,17 +333,6 @@ impl Recorder {
         let snap = self.service();
         self.builder.call(helper, args, Ty::Void, Some(snap));
         self.allocated = true;
-    }
-
-    /// The `__newindex` of a table, relied on, for a key that has no value.
-    fn absent_new_index(
-        &mut self,
-        view: &View<'_>,
-        object: Ref,
-        table: TableView,
-    ) -> Result<Option<(Ref, Value)>, Abort> {
-        let Some((meta, meta_view)) = self.metatable(object, table)? else { return Ok(None) };
-        self.own_field(view, meta, meta_view, view.event_name(Event::NewIndex))
     }
 
     /// Keeps the collector's invariant after `object` got a reference to `value`.

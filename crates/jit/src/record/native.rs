@@ -420,9 +420,7 @@ impl Recorder {
 
     fn pairs(&mut self, view: &View<'_>, function: Value, args: &Args) -> Replaced {
         let Some(table) = view.table(args.seen[0]) else { return Ok(None) };
-        if let Some((meta, meta_view)) = self.metatable(args.refs[0], table)?
-            && self.own_field(view, meta, meta_view, view.event_name(Event::Pairs))?.is_some()
-        {
+        if self.handler(view, args.refs[0], table, Event::Pairs)?.is_some() {
             return Ok(None);
         }
         let next = self.constant_of(view.native_upvalue(function).ok_or(Abort::Native)?)?;
@@ -440,7 +438,7 @@ impl Recorder {
         if table.meta().is_some() || meta_view.is_dictionary() {
             return Ok(None);
         }
-        if self.own_field(view, meta, meta_view, view.event_name(Event::Gc))?.is_some() {
+        if self.own_field(meta, meta_view, view.event_name(Event::Gc))?.is_some() {
             return Ok(None);
         }
         let loaded = self.load(Field::Meta, object);
@@ -466,7 +464,7 @@ impl Recorder {
         let Some((meta, meta_view)) = self.metatable(args.refs[0], table)? else {
             return Ok(Some(vec![self.builder.primitive(Ty::Nil)]));
         };
-        let protected = self.own_field(view, meta, meta_view, view.event_name(Event::Metatable))?;
+        let protected = self.own_field(meta, meta_view, view.event_name(Event::Metatable))?;
         Ok(Some(vec![protected.map_or(meta, |(value, _)| value)]))
     }
 
@@ -576,7 +574,7 @@ impl Recorder {
     fn text_of_string(&mut self, view: &View<'_>, string: Ref) -> Result<Option<Vec<Ref>>, Abort> {
         if let Some(meta) = view.string_metatable() {
             let holder = self.constant_of(meta.value())?;
-            if self.own_field(view, holder, meta, view.event_name(Event::ToString))?.is_some() {
+            if self.own_field(holder, meta, view.event_name(Event::ToString))?.is_some() {
                 return Err(Abort::Metamethod);
             }
         }

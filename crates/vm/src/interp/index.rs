@@ -42,7 +42,7 @@ fn lookup(vm: &mut Vm, mut object: Value, key: Value) -> Result<Found, Raised> {
             None => {
                 let h = meta::metamethod(vm, object, Event::Index);
                 if h.is_nil() {
-                    return Err(crate::errors::index(vm, object, key));
+                    return Err(crate::errors::index(vm, object));
                 }
                 h
             }
@@ -273,7 +273,7 @@ unsafe fn store_with_meta(vm: *mut Vm, object: Value, key: Value, v: Value, cons
                 None => {
                     let h = meta::metamethod(&*vm, object, Event::NewIndex);
                     if h.is_nil() {
-                        let _ = crate::errors::index(&mut *vm, object, key);
+                        let _ = crate::errors::index(&mut *vm, object);
                         return Step::Raise;
                     }
                     h
@@ -519,7 +519,7 @@ impl Vm {
                 None => {
                     let h = meta::metamethod(self, object, Event::NewIndex);
                     if h.is_nil() {
-                        return Err(crate::errors::index(self, object, key));
+                        return Err(crate::errors::index(self, object));
                     }
                     h
                 }

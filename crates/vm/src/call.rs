@@ -146,28 +146,39 @@ pub(crate) unsafe fn call_value(vm: *mut Vm, mut func: *mut Value, nresults: i32
                     };
                 }
                 Tag::NativeFn => return call_native(vm, func, nresults, flags),
-                _ => {
-                    // `__call`: the handler takes the function's place, the called value becomes the first argument.
-                    let offset = func.offset_from((*(*vm).thread).stack);
-                    let handler = meta::callable(&*vm, *func);
-                    if handler.is_nil() {
-                        let _ = crate::errors::call(&mut *vm, func);
-                        return Step::Raise;
-                    }
-                    let moved = (*(*vm).thread).top.offset_from(func) as u64;
-                    if (*vm).charge(meta::fuel_of_call(moved)).is_err() || (*vm).ensure_stack(1).is_err() {
-                        return Step::Raise;
-                    }
-                    let th = (*vm).thread;
-                    func = (*th).stack.offset(offset);
-                    ptr::copy(func, func.add(1), (*th).top.offset_from(func) as usize);
-                    (*th).top = (*th).top.add(1);
-                    *func = handler;
-                    let Ok(counted) = count_extra(vm, flags) else { return Step::Raise };
-                    flags = counted;
-                }
+                _ => match put_handler(vm, func, flags) {
+                    Some(next) => (func, flags) = next,
+                    None => return Step::Raise,
+                },
             }
         }
+    }
+}
+
+/// Puts the handler of `__call` into the place of a value that is no function, which becomes its first argument: where it is,
+/// since the stack may have moved, and the flags of the call. `None` if that is an error, which is raised.
+///
+/// # Safety
+/// As [`call_value`].
+unsafe fn put_handler(vm: *mut Vm, func: *mut Value, flags: u16) -> Option<(*mut Value, u16)> {
+    // SAFETY: the caller's duty; there is room for one more value when the others move up.
+    unsafe {
+        let th = (*vm).thread;
+        let offset = func.offset_from((*th).stack);
+        let handler = meta::callable(&*vm, *func);
+        if handler.is_nil() {
+            let _ = crate::errors::call(&mut *vm, func);
+            return None;
+        }
+        let moved = (*th).top.offset_from(func) as u64;
+        (*vm).charge(meta::fuel_of_call(moved)).ok()?;
+        (*vm).ensure_stack(1).ok()?;
+        let func = (*th).stack.offset(offset);
+        ptr::copy(func, func.add(1), (*th).top.offset_from(func) as usize);
+        (*th).top = (*th).top.add(1);
+        *func = handler;
+        let flags = count_extra(vm, flags).ok()?;
+        Some((func, flags))
     }
 }
 
@@ -447,27 +458,12 @@ pub(crate) unsafe fn tail_call_instruction(vm: *mut Vm, i: Instr) -> Step {
         }
         let mut extra = 0;
         while !(*callee).is_function() {
-            let offset = callee.offset_from((*th).stack);
-            let handler = meta::callable(&*vm, *callee);
-            if handler.is_nil() {
-                let _ = crate::errors::call(&mut *vm, callee);
-                return Step::Raise;
-            }
-            let moved = (*th).top.offset_from(callee) as u64;
-            if (*vm).charge(meta::fuel_of_call(moved)).is_err() || (*vm).ensure_stack(1).is_err() {
-                return Step::Raise;
-            }
-            callee = (*th).stack.offset(offset);
-            ptr::copy(callee, callee.add(1), (*th).top.offset_from(callee) as usize);
-            (*th).top = (*th).top.add(1);
-            *callee = handler;
-            let Ok(counted) = count_extra(vm, extra) else { return Step::Raise };
-            extra = counted;
+            let Some(next) = put_handler(vm, callee, extra) else { return Step::Raise };
+            (callee, extra) = next;
         }
         if (*callee).tag == Tag::NativeFn {
             // A native function runs above the frame, which then returns its results.
-            let step = call_native(vm, callee, ALL, frame::HANDLED | extra);
-            return step;
+            return call_native(vm, callee, ALL, frame::HANDLED | extra);
         }
         // Whatever can fail happens while the frame is still there: unwinding must find its flags. What is reserved here is
         // what `push_lua_frame` will ask for.

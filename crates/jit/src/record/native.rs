@@ -103,6 +103,10 @@ impl Recorder {
             // How many results the caller wants is not known.
             return Err(Abort::LeftLoop);
         }
+        if self.in_tail && self.frame().protected.is_some_and(|wanted| wanted >= 0) {
+            // Behind a protected call with so many results nobody sees how many there were.
+            return Err(Abort::OpenResults);
+        }
         if let Some(helper) = self.directly(view, intrinsic, &args, nresults < 0 || self.in_tail) {
             let always = count_of(intrinsic);
             if self.in_tail && always.is_some() {

@@ -1,5 +1,6 @@
 //! Limits hold everywhere, cannot be caught, and leave a VM that works.
 
+use perilune_base::dialect::LuaVersion;
 use perilune_testkit::lab::{self, Lab, Outcome};
 use perilune_vm::limits::{LimitKind, Limits};
 
@@ -430,6 +431,43 @@ fn pieces_of_a_source_outlive_the_collection_for_them() {
     let outcome = lab.run(source);
     assert_eq!(outcome.error(), "not enough memory");
     lab.assert_usable();
+}
+
+/// The collection that makes room in a table may not take what is about to be stored.
+#[test]
+fn what_is_stored_outlives_the_collection_for_it() {
+    // All that a round leaves is garbage, which is there until a store finds no room.
+    let programs = [
+        (
+            LuaVersion::Lua51,
+            "local name = 'm' .. i .. '.a.b' (function() module(name) end)() local made = _G['m' .. i] _G['m' .. i] = nil
+             package.loaded[name] = nil assert(made.a.b._NAME == name)",
+        ),
+        (
+            LuaVersion::Lua54,
+            "local meta = {__mode = 'v', __newindex = {}} setmetatable(meta, meta)
+             local t = setmetatable({}, meta) local text = ('x'):rep(2000) .. i
+             for k = 1, 200 do t['k' .. k] = k end",
+        ),
+        (
+            LuaVersion::Lua54,
+            "local moved = table.move(source, 1, 9, 2, setmetatable({}, {}))
+             for k = 1, 9 do assert(moved[k + 1][1] == k) end",
+        ),
+    ];
+    for (version, round) in programs {
+        let mut lab = Lab::of_version(version);
+        lab.vm.set_limits(lab::memory(lab.vm.heap().bytes + (256 << 10)));
+        let program = format!(
+            "collectgarbage('stop')
+             local source = setmetatable({{}}, {{__index = function(_, k) return {{k}} end}})
+             for i = 1, 5000 do {round} end
+             return 'done'"
+        );
+        assert_eq!(lab.run(&program).values(), "done");
+        lab.vm.set_limits(Limits::default());
+        lab.assert_sound();
+    }
 }
 
 /// The compiler works outside the heap, with many times the size of a source.

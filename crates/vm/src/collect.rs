@@ -117,6 +117,16 @@ impl Vm {
         heap.full(&mut roots);
     }
 
+    /// [`Vm::emergency_collect`] that keeps values which may be in variables only. **(safepoint)**
+    #[cold]
+    pub(crate) fn collect_around(&mut self, values: [Value; 3]) {
+        let places = values.map(|v| self.pin(v));
+        self.emergency_collect();
+        for place in places {
+            self.unpin(place);
+        }
+    }
+
     /// Makes sure that `bytes` may be allocated, collecting if need be. **(safepoint)**
     pub fn reserve(&mut self, bytes: usize) -> Result<(), Raised> {
         // What is smaller, an allocator that keeps memory back serves in any case.

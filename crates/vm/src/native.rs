@@ -433,19 +433,24 @@ impl Vm {
         Ok(u)
     }
 
-    /// Raw store that reports a refused key or exhausted memory as a Lua error.
+    /// Raw store that reports a refused key or exhausted memory as a Lua error. Where memory is short it collects, but keeps
+    /// the table, the key and the value. **(safepoint)**
     pub fn raw_set(&mut self, t: TableRef, key: Value, value: Value) -> Result<(), Raised> {
+        // What collects rarely is to collect always where that is tested.
+        if self.heap.stress() {
+            self.collect_around([Value::table(t), key, value]);
+        }
         match t.set(&mut self.heap, key, value) {
             Ok(()) => Ok(()),
             Err(SetError::Memory) => {
-                self.emergency_collect();
+                self.collect_around([Value::table(t), key, value]);
                 t.set(&mut self.heap, key, value).map_err(|e| self.set_error(e))
             }
             Err(e) => Err(self.set_error(e)),
         }
     }
 
-    /// Raw store under an integer key.
+    /// Raw store under an integer key. **(safepoint)**
     #[inline]
     pub fn raw_set_int(&mut self, t: TableRef, key: i64, value: Value) -> Result<(), Raised> {
         self.raw_set(t, Value::int(key), value)

@@ -76,7 +76,7 @@ pub(super) fn element(vm: &mut Vm, object: Value, i: i64) -> Result<Value, Raise
     }
 }
 
-/// Stores an element. **(safepoint unless plain)**
+/// Stores an element. **(safepoint)**
 #[inline]
 pub(super) fn set_element(vm: &mut Vm, object: Value, i: i64, value: Value) -> Result<(), Raised> {
     match plain(vm, object) {

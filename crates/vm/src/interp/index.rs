@@ -223,7 +223,8 @@ unsafe fn no_index_keys(t: *mut Table) -> bool {
 
 /// `object[key] = v` in a table that needs no look at `__newindex`; a refused store is tried again after a collection.
 unsafe fn store(vm: *mut Vm, t: *mut Table, key: Value, v: Value, constant: bool) -> Step {
-    // SAFETY: all values are in registers or constants of the current frame.
+    // SAFETY: key and value are in registers or constants of the current frame. The table may be one that only a metatable
+    // refers to, even weakly: it is kept while memory is collected.
     unsafe {
         let attempt = |vm: *mut Vm| {
             let t = Gc::from_ptr(t);
@@ -235,7 +236,7 @@ unsafe fn store(vm: *mut Vm, t: *mut Table, key: Value, v: Value, constant: bool
         let result = match attempt(vm) {
             Err(SetError::Memory) => {
                 (*(*vm).thread).top = (*(*(*vm).thread).frame).top;
-                (*vm).emergency_collect();
+                (*vm).collect_around([Value::table(Gc::from_ptr(t)), key, v]);
                 attempt(vm)
             }
             r => r,

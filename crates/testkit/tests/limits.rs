@@ -470,6 +470,33 @@ fn what_is_stored_outlives_the_collection_for_it() {
     }
 }
 
+/// Garbage makes room for what is made, whether the collector would have come by or not.
+#[test]
+fn garbage_is_no_reason_to_be_out_of_memory() {
+    let operations = [
+        "('x'):rep(2000)",
+        "('x'):rep(12000)",
+        "kept[1] .. kept[2]",
+        "kept[1]:upper()",
+        "kept[1]:reverse() .. i",
+        "kept[1]:gsub('y', 'zz')",
+        "table.concat(kept, ',', 1, 3)",
+        "('%s%d'):format(kept[1], i)",
+    ];
+    for operation in operations {
+        for setting in ["restart", "stop"] {
+            let mut lab = Lab::new();
+            lab.vm.set_limits(lab::memory(lab.vm.heap().bytes + 1_000_000));
+            let program = format!(
+                "collectgarbage('{setting}') local kept = {{}}
+                 for i = 1, 600 do kept[i] = ('y'):rep(1000) .. i end
+                 for i = 1, 2000 do local made = {operation} end return 'done'"
+            );
+            assert_eq!(lab.run(&program).values(), "done", "{operation}, {setting}");
+        }
+    }
+}
+
 /// The compiler works outside the heap, with many times the size of a source.
 #[test]
 fn compiling_meets_the_memory_limit() {

@@ -140,6 +140,15 @@ impl Vm {
         if fits(&self.heap) { Ok(()) } else { Err(self.memory_error()) }
     }
 
+    /// Makes sure that a string of so many bytes may be made. **(safepoint)**
+    pub fn reserve_str(&mut self, len: usize) -> Result<(), Raised> {
+        match Heap::room_for_str(len) {
+            Some(0) => Ok(()),
+            Some(bytes) => self.reserve(bytes),
+            None => Err(self.memory_error()),
+        }
+    }
+
     /// Runs the finalizers that are due.
     fn run_finalizers(&mut self) -> Result<(), Raised> {
         if self.finalizing || !self.heap.has_finalizable() {

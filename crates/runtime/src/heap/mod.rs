@@ -64,7 +64,6 @@ pub use mark::{Marker, Reached, Roots};
 pub use pace::{Mode, Param};
 pub use raw::{MAX_SMALL_BUFFER, raw_bytes};
 pub use stacks::GrowError;
-pub use strings::StrFill;
 
 use cells::{ClassBlocks, Large};
 use intern::InternTable;

@@ -1,46 +1,14 @@
 //! Making strings.
 //!
-//! Short strings are interned: looked up by content first. Nothing is allocated for a string that exists already, nor for
-//! the parts of a concatenation.
-
-use std::ptr::NonNull;
+//! Short strings are interned: looked up by content first. Nothing is allocated for a string that exists already.
 
 use super::cells::MAX_SMALL_CELL;
 use super::{Heap, OutOfMemory};
 use crate::object::{GcHeader, Kind, Str, StrRef, mark};
 use crate::string::{bytes_ptr, hash_bytes};
 
-/// The bytes of a string in the making, written from its beginning to its end.
-#[derive(Debug)]
-pub struct StrFill {
-    at: NonNull<u8>,
-    left: usize,
-}
-
-impl StrFill {
-    /// Appends bytes; what exceeds the announced length is dropped.
-    #[inline]
-    pub fn push(&mut self, bytes: &[u8]) {
-        debug_assert!(bytes.len() <= self.left, "this is a bug: more bytes than announced");
-        let n = bytes.len().min(self.left);
-        // SAFETY: `left` bytes from `at` are allocated and belong to this value; `bytes` cannot overlap them, because
-        // no reference to them has been given out.
-        unsafe {
-            std::ptr::copy_nonoverlapping(bytes.as_ptr(), self.at.as_ptr(), n);
-            self.at = self.at.add(n);
-        }
-        self.left -= n;
-    }
-
-    fn finish(self) {
-        debug_assert!(self.left == 0, "this is a bug: fewer bytes than announced");
-        // SAFETY: as in `push`.
-        unsafe { self.at.as_ptr().write_bytes(0, self.left) }
-    }
-}
-
 impl Heap {
-    /// The string with these bytes. Aborts when the system has no memory for a large one; see [`Heap::try_new_str`].
+    /// The string with these bytes. Aborts when the system has no memory for a large one; see [`Heap::new_str_with`].
     #[inline]
     pub fn new_str(&mut self, bytes: &[u8]) -> StrRef {
         if bytes.len() <= Str::MAX_SHORT { self.intern(bytes) } else { self.new_long(bytes) }
@@ -57,39 +25,15 @@ impl Heap {
         }
     }
 
-    /// The string with these bytes, within the limit.
-    #[inline]
-    pub fn try_new_str(&mut self, bytes: &[u8]) -> Result<StrRef, OutOfMemory> {
-        if bytes.len() + size_of::<Str>() <= MAX_SMALL_CELL {
-            return Ok(self.new_str(bytes));
-        }
-        self.build_str(bytes.len(), |fill| fill.push(bytes))
-    }
-
-    /// A string of `len` bytes which `write` appends one part after the other.
-    pub fn build_str(&mut self, len: usize, write: impl FnOnce(&mut StrFill)) -> Result<StrRef, OutOfMemory> {
-        if len <= Str::MAX_SHORT {
-            let mut buffer = [0; Str::MAX_SHORT];
-            let mut fill = StrFill { at: NonNull::from(&mut buffer).cast(), left: len };
-            write(&mut fill);
-            fill.finish();
-            return Ok(self.intern(&buffer[..len]));
-        }
-        let p = self.try_alloc_str(len)?;
-        // SAFETY: the cell is new and has room for the struct and `len` bytes.
-        unsafe {
-            // Should `write` unwind, an empty string is left behind.
-            let s = self.init_long(p, 0);
-            let mut fill = StrFill { at: NonNull::new_unchecked(bytes_ptr(s.as_ptr())), left: len };
-            write(&mut fill);
-            fill.finish();
-            (*s.as_ptr()).len = len;
-            Ok(s)
-        }
+    /// The bytes that must be left below the limit for a string of `len` bytes: none for one in a small cell. `None` for a
+    /// length that no string has.
+    pub fn room_for_str(len: usize) -> Option<usize> {
+        let size = len.checked_add(size_of::<Str>())?;
+        Some(if size <= MAX_SMALL_CELL { 0 } else { size })
     }
 
     /// A string of `len` bytes, zero at first, that `write` fills. Short results are interned.
-    pub fn new_long_with(&mut self, len: usize, write: impl FnOnce(&mut [u8])) -> Result<StrRef, OutOfMemory> {
+    pub fn new_str_with(&mut self, len: usize, write: impl FnOnce(&mut [u8])) -> Result<StrRef, OutOfMemory> {
         if len <= Str::MAX_SHORT {
             let mut buffer = [0; Str::MAX_SHORT];
             write(&mut buffer[..len]);
@@ -121,28 +65,14 @@ impl Heap {
         self.one_byte.iter().all(Option::is_some).then_some(self.one_byte.as_ptr().cast())
     }
 
-    /// The concatenation of two strings.
-    pub fn concat2(&mut self, a: &[u8], b: &[u8]) -> Result<StrRef, OutOfMemory> {
-        let len = a.len().checked_add(b.len()).ok_or(OutOfMemory)?;
-        self.build_str(len, |fill| {
-            fill.push(a);
-            fill.push(b);
-        })
-    }
-
-    /// The concatenation of all parts.
-    pub fn concat(&mut self, parts: &[&[u8]]) -> Result<StrRef, OutOfMemory> {
-        let len = parts.iter().try_fold(0usize, |n, p| n.checked_add(p.len())).ok_or(OutOfMemory)?;
-        self.build_str(len, |fill| parts.iter().for_each(|p| fill.push(p)))
-    }
-
     fn try_alloc_str(&mut self, len: usize) -> Result<*mut u8, OutOfMemory> {
-        let size = len.checked_add(size_of::<Str>()).ok_or(OutOfMemory)?;
-        if size <= MAX_SMALL_CELL {
-            return Ok(self.alloc_cell(size));
+        match Heap::room_for_str(len).ok_or(OutOfMemory)? {
+            0 => Ok(self.alloc_cell(size_of::<Str>() + len)),
+            size => {
+                self.try_reserve(size)?;
+                self.alloc_large(size)
+            }
         }
-        self.try_reserve(size)?;
-        self.alloc_large(size)
     }
 
     /// Writes the struct of a long string.

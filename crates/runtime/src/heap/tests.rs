@@ -103,17 +103,13 @@ fn short_strings_are_interned_and_long_ones_are_not() {
 }
 
 #[test]
-fn strings_are_built_from_parts() {
+fn strings_are_filled_in_place() {
     let mut heap = heap();
-    assert_eq!(heap.concat2(b"ab", b"c").map(|s| s.as_bytes().to_vec()), Ok(b"abc".to_vec()));
-    let (a, b) = (heap.concat(&[b"a", b"", b"bc"]), heap.concat2(b"ab", b"c"));
-    assert_eq!(a, b);
-    let part = [b'y'; 1000];
-    let long = heap.concat(&[&part, b"z", &part]).expect("there is memory");
-    assert_eq!(long.len(), 2001);
-    assert_eq!(long.as_bytes()[1000], b'z');
-    let filled = heap.new_long_with(50, |bytes| bytes.fill(7)).expect("there is memory");
-    assert_eq!(filled.as_bytes(), [7; 50]);
+    for len in [0, 1, 50, 2000] {
+        let filled = heap.new_str_with(len, |bytes| bytes.fill(7)).expect("there is memory");
+        assert_eq!(filled.as_bytes(), vec![7; len]);
+        assert_eq!(filled.is_short(), heap.new_str(&vec![7; len]) == filled, "short strings are interned");
+    }
     check(&heap, &mut nothing());
 }
 
@@ -305,12 +301,12 @@ fn the_limit_bounds_reservations_and_the_threshold() {
     assert_eq!(heap.limit(), 1 << 20);
     assert_eq!(heap.try_reserve(2 << 20), Err(OutOfMemory));
     assert_eq!(heap.try_reserve(usize::MAX), Err(OutOfMemory));
-    assert!(heap.build_str(2 << 20, |_| ()).is_err());
+    assert!(heap.new_str_with(2 << 20, |_| ()).is_err());
     assert!(heap.new_thread(100_000).is_err());
     let mut roots = nothing();
     while !heap.over_limit() {
         assert!(heap.threshold <= heap.limit());
-        let s = heap.try_new_str(&[1; 500]).expect("it fits");
+        let s = heap.new_str(&[1; 500]);
         roots.0.push(Value::str(s));
         if heap.step_due() && !heap.over_limit() {
             heap.safepoint(&mut roots).expect("it is not over the limit");
@@ -326,8 +322,7 @@ fn the_limit_bounds_reservations_and_the_threshold() {
 fn impossible_sizes_are_out_of_memory() {
     let mut heap = heap();
     for len in [usize::MAX, isize::MAX as usize, isize::MAX as usize - 64] {
-        assert!(heap.build_str(len, |_| ()).is_err());
-        assert!(heap.new_long_with(len, |_| ()).is_err());
+        assert!(heap.new_str_with(len, |_| ()).is_err());
         assert!(heap.try_alloc_raw(len).is_err());
     }
     check(&heap, &mut nothing());

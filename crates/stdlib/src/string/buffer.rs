@@ -7,7 +7,7 @@ use perilune_runtime::value::Value;
 use perilune_vm::native::{NativeResult, Raised};
 use perilune_vm::vm::Vm;
 
-/// Sizes above this are asked for before they are allocated.
+/// Sizes above this are paid for, and asked for where they are not those of strings.
 const LARGE: usize = 16 << 10;
 
 /// Bytes that one unit of fuel pays for when they are only copied.
@@ -39,10 +39,15 @@ fn grow(vm: &mut Vm, out: &mut Vec<u8>, extra: usize) -> Result<(), Raised> {
 /// Asks for memory, and pays for filling it, if it is much.
 fn ask(vm: &mut Vm, bytes: usize) -> Result<(), Raised> {
     if bytes > LARGE {
-        vm.charge((bytes / BYTES_PER_UNIT) as u64)?;
+        pay(vm, bytes)?;
         vm.reserve(bytes)?;
     }
     Ok(())
+}
+
+/// Pays for filling memory, if it is much.
+fn pay(vm: &mut Vm, bytes: usize) -> Result<(), Raised> {
+    if bytes > LARGE { vm.charge((bytes / BYTES_PER_UNIT) as u64) } else { Ok(()) }
 }
 
 /// A string, not rooted yet. **(safepoint, before it is made)**
@@ -55,8 +60,9 @@ pub(crate) fn string(vm: &mut Vm, bytes: &[u8]) -> Result<Value, Raised> {
 /// A string of `len` bytes that `write` fills, not rooted yet. **(safepoint, before it is made)**
 #[inline]
 pub(crate) fn string_with(vm: &mut Vm, len: usize, write: impl FnOnce(&mut [u8])) -> Result<Value, Raised> {
-    ask(vm, len)?;
-    match vm.heap_mut().new_long_with(len, write) {
+    pay(vm, len)?;
+    vm.reserve_str(len)?;
+    match vm.heap_mut().new_str_with(len, write) {
         Ok(s) => Ok(Value::str(s)),
         Err(_) => Err(vm.memory_error()),
     }

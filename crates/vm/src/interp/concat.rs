@@ -168,10 +168,10 @@ impl Vm {
         const LARGE: usize = 16 << 10;
         if total > LARGE {
             self.charge((total / 64) as u64)?;
-            self.reserve(total)?;
         }
+        self.reserve_str(total)?;
         let style = self.dialect.float_text;
-        let made = self.heap.new_long_with(total, |out| {
+        let made = self.heap.new_str_with(total, |out| {
             let mut at = 0;
             for p in parts {
                 let mut digits = NumberText::default();

@@ -186,7 +186,7 @@ fn codepoint(vm: &mut Vm) -> NativeResult {
     if most >= perilune_runtime::stack::MAX_SLOTS {
         return Err(vm.error("stack overflow (string slice too long)"));
     }
-    vm.ensure_stack_for(most, "string slice too long")?;
+    vm.reserve_stack_for(most, "string slice too long")?;
     let (mut at, end) = (first as usize - 1, last as usize);
     let mut count = 0;
     while at < end {

@@ -482,6 +482,11 @@ fn garbage_is_no_reason_to_be_out_of_memory() {
         "kept[1]:gsub('y', 'zz')",
         "table.concat(kept, ',', 1, 3)",
         "('%s%d'):format(kept[1], i)",
+        "coroutine.wrap(function() return deep(200) end)()",
+        "coroutine.wrap(function() return more(60) end)()",
+        "coroutine.wrap(function() return handed(60) end)()",
+        "coroutine.wrap(function() return table.unpack({n = 300}, 1, 300) end)()",
+        "coroutine.wrap(function() return kept[1]:byte(1, 300) end)()",
     ];
     for operation in operations {
         for setting in ["restart", "stop"] {
@@ -489,6 +494,9 @@ fn garbage_is_no_reason_to_be_out_of_memory() {
             lab.vm.set_limits(lab::memory(lab.vm.heap().bytes + 1_000_000));
             let program = format!(
                 "collectgarbage('{setting}') local kept = {{}}
+                 local function deep(n) return n == 0 and 0 or 1 + deep(n - 1) end
+                 local function handed(n, ...) if n == 0 then return select('#', ...) end return handed(n - 1, n, ...) end
+                 local function more(n, ...) if n > 0 then return (more(n - 1, n, ...)) end return select('#', ...) end
                  for i = 1, 600 do kept[i] = ('y'):rep(1000) .. i end
                  for i = 1, 2000 do local made = {operation} end return 'done'"
             );

@@ -72,10 +72,17 @@ pub(crate) unsafe fn push_lua_frame(
         let is_vararg = (*proto).is_vararg;
         let needed = (*proto).max_stack as usize + if is_vararg { nargs + params } else { 0 };
         let args = func.add(1);
-        if args.add(nargs.max(params) + needed) > (*th).stack_limit {
-            let offset = func.offset_from((*th).stack);
+        let lacks_slots = args.add(nargs.max(params) + needed) > (*th).stack_limit;
+        if lacks_slots || (*th).frame >= (*th).frames_limit {
+            // All that lives is below the top when memory is collected.
             (*th).top = args.add(nargs);
-            (*vm).grow_stack_by(nargs.max(params) + needed)?;
+            let offset = func.offset_from((*th).stack);
+            if lacks_slots {
+                (*vm).grow_stack_or_collect(nargs.max(params) + needed)?;
+            }
+            if (*th).frame >= (*th).frames_limit {
+                (*vm).grow_frames()?;
+            }
             func = (*th).stack.offset(offset);
         }
         let args = func.add(1);
@@ -93,7 +100,8 @@ pub(crate) unsafe fn push_lua_frame(
                 *args.add(n) = Value::NIL;
             }
         }
-        let f = push_frame(vm)?;
+        // The last frame that fits is the one at `frames_limit`.
+        let f = (*th).frame.add(1);
         (*f).func = func;
         (*f).base = base;
         (*f).top = base.add((*proto).max_stack as usize);
@@ -109,21 +117,6 @@ pub(crate) unsafe fn push_lua_frame(
             crate::hooks::enter(vm)?;
         }
         Ok(())
-    }
-}
-
-/// The place for the next frame; it becomes current when the caller stores it in `thread.frame`.
-///
-/// # Safety
-/// The current thread is valid.
-unsafe fn push_frame(vm: *mut Vm) -> Result<*mut Frame, Raised> {
-    // SAFETY: as `frames_limit` is the last frame that fits, the one behind the current is inside the buffer.
-    unsafe {
-        let th = (*vm).thread;
-        if (*th).frame >= (*th).frames_limit {
-            (*vm).grow_frames()?;
-        }
-        Ok((*th).frame.add(1))
     }
 }
 
@@ -172,7 +165,7 @@ unsafe fn put_handler(vm: *mut Vm, func: *mut Value, flags: u16) -> Option<(*mut
         }
         let moved = (*th).top.offset_from(func) as u64;
         (*vm).charge(meta::fuel_of_call(moved)).ok()?;
-        (*vm).ensure_stack(1).ok()?;
+        (*vm).reserve_stack(1).ok()?;
         let func = (*th).stack.offset(offset);
         ptr::copy(func, func.add(1), (*th).top.offset_from(func) as usize);
         (*th).top = (*th).top.add(1);
@@ -207,14 +200,16 @@ pub(crate) unsafe fn call_native(vm: *mut Vm, mut func: *mut Value, nresults: i3
         }
         if (*th).top.add(MIN_STACK) > (*th).stack_limit {
             let offset = func.offset_from((*th).stack);
-            if (*vm).grow_stack_by(MIN_STACK).is_err() {
+            if (*vm).grow_stack_or_collect(MIN_STACK).is_err() {
                 return Step::Raise;
             }
             func = (*th).stack.offset(offset);
         }
-        let Ok(f) = push_frame(vm) else {
+        if (*th).frame >= (*th).frames_limit && (*vm).grow_frames().is_err() {
             return Step::Raise;
-        };
+        }
+        // The last frame that fits is the one at `frames_limit`.
+        let f = (*th).frame.add(1);
         (*f).func = func;
         (*f).base = func.add(1);
         (*f).top = (*th).top.add(MIN_STACK);
@@ -471,7 +466,7 @@ pub(crate) unsafe fn tail_call_instruction(vm: *mut Vm, i: Instr) -> Step {
         let count = (*th).top.offset_from(callee) as usize;
         let proto = (*pointer::<LuaClosure>(*callee)).proto;
         let needed = 2 * (count + (*proto).num_params as usize) + (*proto).max_stack as usize;
-        if (*vm).charge(1).is_err() || (*vm).ensure_stack(needed).is_err() {
+        if (*vm).charge(1).is_err() || (*vm).reserve_stack(needed).is_err() {
             return Step::Raise;
         }
         (*vm).fuel += 1;
@@ -710,31 +705,53 @@ impl Vm {
     #[cold]
     #[inline(never)]
     pub(crate) fn grow_stack_by(&mut self, n: usize) -> Result<(), Raised> {
+        self.check_stack(n)?;
+        // SAFETY: the thread is alive; the heap rewrites every pointer into its stack.
+        let grown = unsafe { self.heap.grow_stack(self.thread, n) };
+        grown.map_err(|error| self.growth_error(error))
+    }
+
+    /// As [`Vm::grow_stack_by`]; where memory is short, it collects. **(safepoint)**
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn grow_stack_or_collect(&mut self, n: usize) -> Result<(), Raised> {
+        self.check_stack(n)?;
+        // SAFETY: as in `grow_stack_by`; a stack that does not grow is as it was.
+        let mut grown = unsafe { self.heap.grow_stack(self.thread, n) };
+        if grown == Err(GrowError::OutOfMemory) {
+            self.emergency_collect();
+            // SAFETY: as above.
+            grown = unsafe { self.heap.grow_stack(self.thread, n) };
+        }
+        grown.map_err(|error| self.growth_error(error))
+    }
+
+    /// Whether the stack may grow by `n` slots, else an error. What handles an overflow may use the room that is kept for it.
+    fn check_stack(&mut self, n: usize) -> Result<(), Raised> {
         if self.frozen {
             return Err(Raised(()));
         }
-        // SAFETY: the thread is alive; the heap rewrites every pointer into its stack.
-        unsafe {
-            let th = self.thread;
-            let used = (*th).top.offset_from((*th).stack) as usize;
-            if used + n > MAX_SLOTS - HANDLER_ROOM {
-                // What handles the overflow may use the room that is kept for it.
-                if !self.overflowing {
-                    self.overflowing = true;
-                    return Err(self.run_error("stack overflow"));
-                }
-                if used + n > MAX_SLOTS {
-                    return Err(self.error_in_error_handling());
-                }
+        let wanted = self.stack_height() + n;
+        if wanted > MAX_SLOTS - HANDLER_ROOM {
+            if !self.overflowing {
+                self.overflowing = true;
+                return Err(self.run_error("stack overflow"));
             }
-            match self.heap.grow_stack(th, n) {
-                Ok(()) => Ok(()),
-                Err(GrowError::Overflow) => Err(self.run_error("stack overflow")),
-                Err(GrowError::OutOfMemory) => Err(self.memory_error()),
+            if wanted > MAX_SLOTS {
+                return Err(self.error_in_error_handling());
             }
+        }
+        Ok(())
+    }
+
+    fn growth_error(&mut self, error: GrowError) -> Raised {
+        match error {
+            GrowError::Overflow => self.run_error("stack overflow"),
+            GrowError::OutOfMemory => self.memory_error(),
         }
     }
 
+    /// Makes room for more frames; where memory is short, it collects. **(safepoint)**
     #[cold]
     #[inline(never)]
     fn grow_frames(&mut self) -> Result<(), Raised> {
@@ -742,11 +759,15 @@ impl Vm {
             return Err(self.run_error("C stack overflow"));
         }
         self.check_depth()?;
-        // SAFETY: the current thread is alive; callers read their frame pointers again.
-        match unsafe { self.heap.grow_frames(self.thread) } {
-            Ok(()) => Ok(()),
-            Err(OutOfMemory) => Err(self.memory_error()),
+        // SAFETY: the current thread is alive; callers read their frame pointers again. Frames that do not grow are as they
+        // were.
+        let mut grown = unsafe { self.heap.grow_frames(self.thread) };
+        if grown.is_err() {
+            self.emergency_collect();
+            // SAFETY: as above.
+            grown = unsafe { self.heap.grow_frames(self.thread) };
         }
+        grown.map_err(|OutOfMemory| self.memory_error())
     }
 }
 

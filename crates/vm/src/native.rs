@@ -160,9 +160,16 @@ impl Vm {
         if room >= n as isize { Ok(()) } else { self.grow_stack_by(n) }
     }
 
-    /// Makes room for `n` more pushes; a stack overflow is a Lua error that says for what (`stack overflow (what)`).
-    pub fn ensure_stack_for(&mut self, n: usize, what: &str) -> Result<(), Raised> {
-        if self.has_stack_for(n) { self.ensure_stack(n) } else { Err(self.error(&format!("stack overflow ({what})"))) }
+    /// As [`Vm::ensure_stack`]; where memory is short, it collects. **(safepoint)**
+    pub fn reserve_stack(&mut self, n: usize) -> Result<(), Raised> {
+        // SAFETY: as in `ensure_stack`.
+        let room = unsafe { (*self.thread).stack_limit.offset_from((*self.thread).top) };
+        if room >= n as isize { Ok(()) } else { self.grow_stack_or_collect(n) }
+    }
+
+    /// As [`Vm::reserve_stack`]; a stack overflow is a Lua error that says for what (`stack overflow (what)`). **(safepoint)**
+    pub fn reserve_stack_for(&mut self, n: usize, what: &str) -> Result<(), Raised> {
+        if self.has_stack_for(n) { self.reserve_stack(n) } else { Err(self.error(&format!("stack overflow ({what})"))) }
     }
 
     /// Whether the stack may grow by `n` slots.

@@ -169,7 +169,7 @@ fn gmatch_step(vm: &mut Vm) -> NativeResult {
 /// Pushes the captures of a match, or the whole match if there are none; returns how many.
 pub(super) fn push_captures(vm: &mut Vm, matcher: &Matcher<'_, Raised>, start: usize, end: usize) -> NativeResult {
     let count = matcher.level().max(1);
-    vm.ensure_stack_for(count, "too many captures")?;
+    vm.reserve_stack_for(count, "too many captures")?;
     for index in 0..count {
         push_capture(vm, matcher, index, start, end)?;
     }

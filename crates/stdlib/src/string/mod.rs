@@ -170,7 +170,7 @@ fn byte(vm: &mut Vm) -> NativeResult {
                 return Err(vm.error("stack overflow (string slice too long)"));
             }
             vm.charge((range.len() / BYTES_PER_UNIT) as u64)?;
-            vm.ensure_stack_for(range.len(), "string slice too long")?;
+            vm.reserve_stack_for(range.len(), "string slice too long")?;
             for byte in range {
                 vm.push(vm.int_value(i64::from(*byte)));
             }

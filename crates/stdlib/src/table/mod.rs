@@ -340,7 +340,7 @@ fn unpack(vm: &mut Vm) -> NativeResult {
         return Err(vm.error("too many results to unpack"));
     }
     vm.charge((count as i64 / ELEMENTS_PER_UNIT) as u64)?;
-    vm.ensure_stack(count)?;
+    vm.reserve_stack(count)?;
     for done in 0..count as i64 {
         let value = match plain(vm, object) {
             Some(table) => table.get_int(first + done),

@@ -39,7 +39,7 @@ pub(crate) unsafe fn spread(vm: *mut Vm, i: Instr) -> Step {
             i.c() as usize - 1
         } else {
             (*th).top = (*f).base.add(a);
-            if charge_list(&mut *vm, have).is_err() || (*vm).ensure_stack(have).is_err() {
+            if charge_list(&mut *vm, have).is_err() || (*vm).reserve_stack(have).is_err() {
                 return Step::Raise;
             }
             have
@@ -106,7 +106,7 @@ pub(crate) unsafe fn spread_table(vm: *mut Vm, i: Instr) -> Step {
         let wanted = if i.c() != 0 { i.c() as usize - 1 } else { have };
         if i.c() == 0 {
             (*th).top = (*f).base.add(a);
-            if charge_list(&mut *vm, have).is_err() || (*vm).ensure_stack(have).is_err() {
+            if charge_list(&mut *vm, have).is_err() || (*vm).reserve_stack(have).is_err() {
                 return Step::Raise;
             }
         }

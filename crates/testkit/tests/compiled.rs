@@ -75,6 +75,12 @@ const PROGRAMS: &[(&str, &str)] = &[
         "local t = {} p = 0 local function pop() return table.remove(t) end
         for i = 1, 99 do t[#t + 1] = i t[#t + 1] = i % 2 == 0 and 'x' or i p = p + #t if i % 2 == 0 then pop() end end return p",
     ),
+    (
+        "results of library functions handed on",
+        "local function step(t, k) return next(t, k) end local function part(s) return s:match('%d+') end p = 0
+        for i = 1, 60 do for _, v in step, {1, 2, x = 3} do p = p + v end p = p + #(part('a' .. i) or part('1'))
+        local _, d = pcall(part, i % 3 == 0 and 'x' or 'y2') p = p + (tonumber(d) or 0) end return p",
+    ),
 ];
 
 /// As [`PROGRAMS`], of versions in which numbers are floats, or loops are not those of today.

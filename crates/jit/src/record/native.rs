@@ -696,11 +696,12 @@ impl Recorder {
             return Err(Abort::OpenResults);
         }
         let snap = if is_tail {
+            let snap = self.snapshot_again(before);
             if wanted < 0 {
                 let expected = self.builder.int(i64::from(n));
-                self.builder.guard(Ir::Eq, &[count, expected], before)?;
+                self.builder.guard(Ir::Eq, &[count, expected], snap)?;
             }
-            before
+            snap
         } else {
             self.open = is_open.then_some(func + n);
             if wanted < 0 {

@@ -378,6 +378,17 @@ impl Recorder {
         snap
     }
 
+    /// As the snapshot `before` a call of a native function that is paid for by now, and is called again from there: it is not
+    /// charged twice, unless it has charged for much work.
+    pub(super) fn snapshot_again(&mut self, before: SnapId) -> SnapId {
+        let state = self.builder.tree().snapshot(before).clone();
+        let fuel = state.fuel.saturating_sub(1);
+        let snap = self.builder.snapshot(Snapshot { fuel, ..state });
+        let known = self.notes.steps.len().max(snap.index() + 1);
+        self.notes.steps.resize(known, self.path_steps);
+        snap
+    }
+
     /// The frames above the root frame, which is among them if its function was replaced.
     pub(super) fn inlined(&mut self) -> Vec<InlinedFrame> {
         let first = usize::from(!self.is_replaced());

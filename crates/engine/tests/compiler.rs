@@ -29,7 +29,9 @@ fn status_tells_of_all_code_and_of_a_function() {
          local allowed, has = jit.status(hot) assert(allowed and not has)
          hot(5000)
          allowed, has = jit.status(hot) assert(allowed and has)
-         is_on, pieces, bytes = jit.status() assert(is_on and pieces >= 1 and bytes > 0)",
+         is_on, pieces, bytes = jit.status() assert(is_on and pieces >= 1 and bytes > 0)
+         jit.flush(hot)
+         is_on, pieces, bytes = jit.status() assert(is_on and pieces == 0 and bytes == 0)",
     );
 }
 

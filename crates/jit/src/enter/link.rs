@@ -59,6 +59,12 @@ impl Links {
         self.headers.borrow().get(header.index()).cloned().flatten()
     }
 
+    /// Bytes of memory that the fragments take.
+    pub fn bytes(&self) -> usize {
+        let begun = self.at.borrow();
+        begun.iter().flatten().filter_map(|link| link.code.as_ref()).map(|code| code.bytes()).sum()
+    }
+
     /// How often a fragment has gone on since this was asked last.
     pub fn take_followed(&self) -> u32 {
         self.followed.take()

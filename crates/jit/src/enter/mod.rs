@@ -213,6 +213,11 @@ impl Compiled {
         self.until_worth_more.get().is_some()
     }
 
+    /// Bytes of memory that the code takes, its fragments among it.
+    pub fn bytes(&self) -> usize {
+        self.code.bytes() + self.links.bytes()
+    }
+
     /// Where the code begins.
     pub fn address(&self) -> *const u8 {
         self.code.address()

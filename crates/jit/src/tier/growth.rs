@@ -232,7 +232,7 @@ impl Jit {
                 self.dump(phase, at, text);
             }
         }
-        if inner.stats.code_bytes + code.bytes.len() > self.options.max_code {
+        if inner.code_bytes() + code.bytes.len() > self.options.max_code {
             return Err(Abort::Memory);
         }
         let block = CodeBlock::new(&code.bytes).map_err(|_| Abort::Memory)?;
@@ -240,7 +240,6 @@ impl Jit {
             perf::name(block.address(), code.bytes.len(), &format!("lua tree {at}"));
         }
         inner.stats.compilations += 1;
-        inner.stats.code_bytes += block.bytes();
         self.log(LogLevel::Links, || {
             let (effort, segments) = (effort_name(code.effort), tree.segments.len());
             format!("tree {at}, {effort} code of {segments} segments: {} bytes", code.bytes.len())

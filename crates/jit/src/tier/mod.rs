@@ -291,7 +291,11 @@ impl Inner {
         self.met.clear();
         self.wanted.clear();
         self.has_waiting = false;
-        self.stats.code_bytes = 0;
+    }
+
+    /// Bytes of the code that trees have.
+    fn code_bytes(&self) -> usize {
+        self.trees.iter().flatten().map(|grown| grown.code.bytes()).sum()
     }
 
     /// As [`Inner::flush`], for the trees that a prototype has a part in.
@@ -407,7 +411,8 @@ impl Jit {
     #[must_use]
     pub fn stats(&self) -> Stats {
         let inner = self.inner.borrow();
-        let mut stats = Stats { callbacks: self.callbacks.get(), ..inner.stats.clone() };
+        let (callbacks, code_bytes) = (self.callbacks.get(), inner.code_bytes());
+        let mut stats = Stats { callbacks, code_bytes, ..inner.stats.clone() };
         for (at, grown) in inner.trees.iter().enumerate() {
             let Some(grown) = grown else { continue };
             stats.instructions += grown.tree.insts.len();
@@ -601,7 +606,7 @@ impl Jit {
         if is_pressed || inner.recording.is_some() || inner.machine.is_none() || !inner.affords(0, Effort::Quick) {
             return After::Interpret;
         }
-        if inner.trees.len() >= MAX_TREES || inner.stats.code_bytes >= self.options.max_code {
+        if inner.trees.len() >= MAX_TREES || inner.code_bytes() >= self.options.max_code {
             // Programs that load code again and again would keep all of it alive.
             inner.flush();
         }
@@ -792,7 +797,7 @@ impl Tier for Jit {
     fn state(&self) -> TierState {
         let inner = self.inner.borrow();
         let pieces = inner.trees.iter().flatten().count();
-        TierState { is_on: self.is_on.get() && inner.machine.is_some(), pieces, bytes: inner.stats.code_bytes }
+        TierState { is_on: self.is_on.get() && inner.machine.is_some(), pieces, bytes: inner.code_bytes() }
     }
 
     fn has_code(&self, proto: *mut Proto) -> bool {

@@ -291,10 +291,6 @@ impl Recorder {
 
     /// The path cannot be followed any further. A tree that exists already learns that, so that nobody tries again.
     fn stop(&mut self, why: Abort) -> Result<Flow, Abort> {
-        debug_assert!(
-            self.pending.is_none() && self.waiting.is_none(),
-            "the code would run a call twice; this is a bug"
-        );
         if !self.is_side || !why.is_lasting() {
             return Err(why);
         }

@@ -424,7 +424,7 @@ fn pieces_of_a_source_outlive_the_collection_for_them() {
     let source = "
         local function endless()
             local n = 0
-            return load(function() n = n + 1 return n == 1 and 'return \"' or ('x'):rep(10000) .. n end)
+            return load(function() n = n + 1 return n == 1 and 'return --[[' or ('x'):rep(10000) .. n end)
         end
         endless()
         return endless()";

@@ -1,5 +1,7 @@
 //! Loading chunks: source or binary to a function, and functions to binary.
 
+mod weight;
+
 use perilune_bytecode::proto::Proto as Plain;
 use perilune_bytecode::{dump, verify};
 use perilune_runtime::heap::OutOfMemory;
@@ -37,9 +39,6 @@ pub const TOO_DEEP: &[u8] = b"C stack overflow";
 
 /// Source that is compiled without asking whether the system has memory for that.
 const SMALL_SOURCE: usize = 16 << 10;
-
-/// Memory that the compiler takes for a token, about the most that dense programs show.
-const BYTES_PER_TOKEN: usize = 64;
 
 /// First byte of a binary chunk.
 const BINARY_MARK: u8 = 0x1b;
@@ -93,7 +92,7 @@ impl Vm {
         if source.len() <= SMALL_SOURCE {
             return true;
         }
-        let bytes = tokens(source).saturating_mul(BYTES_PER_TOKEN);
+        let bytes = weight::of(source);
         if self.heap.try_reserve(bytes).is_err() {
             self.emergency_collect();
         }
@@ -137,16 +136,6 @@ impl Vm {
     }
 }
 
-/// About how many tokens a source has: the words, and the other characters. More, if it has comments or strings.
-fn tokens(source: &[u8]) -> usize {
-    let mut in_word = false;
-    let begins = |&&byte: &&u8| {
-        let goes_on = std::mem::replace(&mut in_word, byte.is_ascii_alphanumeric() || byte == b'_' || byte >= 0x80);
-        !(byte.is_ascii_whitespace() || goes_on && in_word)
-    };
-    source.iter().filter(begins).count()
-}
-
 /// The plain form of a loaded prototype, children included, inside of a function with this source.
 ///
 /// # Safety
@@ -171,17 +160,4 @@ pub(crate) fn plain_of<'a>(f: Value) -> Option<&'a Plain> {
         // SAFETY: the prototype of a live closure is alive; callers use the reference before the next safepoint.
         unsafe { &(*(*c).proto).info.plain }
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::tokens;
-
-    #[test]
-    fn tokens_are_words_and_other_characters() {
-        assert_eq!(tokens(b""), 0);
-        assert_eq!(tokens(b"x=1 "), 3);
-        assert_eq!(tokens(b"local value_2 = f(a.b, -c)\n"), 12);
-        assert_eq!(tokens(b"   \n\t "), 0);
-    }
 }

@@ -106,3 +106,21 @@ fn files_that_do_not_end() {
     let output = run(1_000_000, "-j off", "io.write(select(2, loadfile('/dev/zero')))");
     assert_eq!(output.stdout, b"/dev/zero:1: unexpected symbol", "{output:?}");
 }
+
+#[test]
+fn print_copies_no_long_strings() {
+    let script =
+        "local s = ('x'):rep(30 << 20) print(s, 1) print(setmetatable({}, {__tostring = function() return s end}))";
+    let Output { status, stdout, stderr } = run(70_000, "", script);
+    assert!(status.success(), "{status} {}", String::from_utf8_lossy(&stderr));
+    assert_eq!(stdout.len(), 2 * (30 << 20) + 4);
+}
+
+#[test]
+fn sources_with_much_text_need_little_memory() {
+    let words = "some words of a comment ".repeat(20_000);
+    let script = format!("--[[{words}]] local text = [[{words}]] io.write(#text)");
+    let Output { status, stdout, stderr } = run(100_000, "--max-memory=4M", &script);
+    assert!(status.success(), "{status} {}", String::from_utf8_lossy(&stderr));
+    assert_eq!(stdout, (words.len()).to_string().as_bytes());
+}

@@ -66,7 +66,7 @@ fn print_converted(vm: &mut Vm, tostring: Value, i: usize, line: &mut Vec<u8>) -
     }
     let bytes = text.as_bytes();
     let end = bytes.iter().position(|byte| *byte == 0).filter(|_| vm.dialect().c_strings);
-    line.extend_from_slice(&bytes[..end.unwrap_or(bytes.len())]);
+    add(vm, line, &bytes[..end.unwrap_or(bytes.len())]);
     Ok(())
 }
 
@@ -97,10 +97,10 @@ fn print_value(vm: &mut Vm, i: usize, line: &mut Vec<u8>) -> Result<(), Raised> 
             | Tag::Thread => {}
         }
         match value.as_str() {
-            Some(text) => line.extend_from_slice(text.as_bytes()),
+            Some(text) => add(vm, line, text.as_bytes()),
             None => {
                 let text = vm.to_display(value)?;
-                line.extend_from_slice(text.as_bytes());
+                add(vm, line, text.as_bytes());
             }
         }
     } else {
@@ -108,9 +108,20 @@ fn print_value(vm: &mut Vm, i: usize, line: &mut Vec<u8>) -> Result<(), Raised> 
         write_output(vm, line);
         let text = vm.to_display(value)?;
         line.extend_from_slice(separator);
-        line.extend_from_slice(text.as_bytes());
+        add(vm, line, text.as_bytes());
     }
     Ok(())
+}
+
+/// Adds a text to the line. Much text goes out at once: the line lies outside the heap, where no limit counts it.
+fn add(vm: &mut Vm, line: &mut Vec<u8>, text: &[u8]) {
+    const MUCH: usize = 16 << 10;
+    if line.len() + text.len() <= MUCH {
+        line.extend_from_slice(text);
+        return;
+    }
+    write_output(vm, line);
+    let _ = vm.host().stream(StandardStream::Output).write(text);
 }
 
 /// Writes to the standard output and empties the buffer. As in the reference, nobody hears of a failure.

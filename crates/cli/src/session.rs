@@ -284,18 +284,24 @@ impl Session {
                 let _ = self.vm.host().stream(which).flush();
             }
             code = asked.unwrap_or(code);
-            if self.stats {
-                let stats = self.jit.as_ref().map(|jit| jit.stats());
-                let jit = stats.map(|stats| self.shown(&stats)).unwrap_or_default();
-                let text = format!("{jit}fuel: {} units\n", self.vm.fuel_used());
-                self.report(text.as_bytes());
-            }
-        } else {
+        }
+        if self.stats {
+            self.report_stats();
+        }
+        if !close {
             // Dropped files write their buffers, as `exit` does in C.
             self.vm.abandon();
             drop(self);
         }
         std::process::exit(code)
+    }
+
+    /// Shows what running the program took, however it ended.
+    fn report_stats(&mut self) {
+        let stats = self.jit.as_ref().map(|jit| jit.stats());
+        let jit = stats.map(|stats| self.shown(&stats)).unwrap_or_default();
+        let text = format!("{jit}fuel: {} units\n", self.vm.fuel_used());
+        self.report(text.as_bytes());
     }
 
     /// Calls a function under the message handler of `lua`, or without one.

@@ -5,6 +5,7 @@
 //! | `peers` | [`peers`] | builds the reference runners and shows every engine's version |
 //! | `bench` | [`mod@bench`] | CPU time and memory of whole programs, engine against engine |
 //! | `counts` | [`counts`] | instructions of small scenarios, against committed limits |
+//! | `order` | [`order`] | which functions come first in the command's file |
 //! | `history` | [`history`] | the records of `bench --against` |
 //! | `dashboard` | [`dashboard`] | the page that shows the records |
 //! | `suite` | [`suite`] | an official test suite, file by file |
@@ -26,6 +27,7 @@ mod fixtures;
 mod fuzz;
 mod history;
 mod measure;
+mod order;
 mod parity;
 mod peers;
 mod programs;

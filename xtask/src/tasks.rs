@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::fmt::Write;
 use std::process::ExitCode;
 
-use crate::{bench, bless, compare, counts, dashboard, fuzz, history, peers, suite};
+use crate::{bench, bless, compare, counts, dashboard, fuzz, history, order, peers, suite};
 
 /// A task.
 pub struct Task {
@@ -60,6 +60,14 @@ pub const TASKS: &[Task] = &[
         ],
         example: "cargo xtask counts --scenarios 'interp/*'",
         run: counts::task,
+    },
+    Task {
+        name: "order",
+        about: "note which functions programs run, for the order of the command's file",
+        arguments: "[--no-build]",
+        options: &[("--no-build", "observe the perilune binary that is there, by the map beside it")],
+        example: "cargo xtask order",
+        run: order::task,
     },
     Task {
         name: "history",

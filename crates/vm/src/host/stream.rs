@@ -115,7 +115,7 @@ impl Stream {
 
     /// Appends up to `limit` bytes to `into`, as many as come at once, and says how many; 0 at the end of the file.
     pub fn read(&mut self, into: &mut Vec<u8>, limit: usize) -> HostResult<usize> {
-        // A long read goes past the empty buffer.
+        // A long read goes past the empty buffer, in pieces that grow: most files are short.
         if !self.is_writing
             && self.at == self.buffer.len()
             && limit >= self.capacity
@@ -123,7 +123,8 @@ impl Stream {
         {
             const LONGEST: usize = 64 << 10;
             let start = into.len();
-            into.resize(start + limit.min(LONGEST), 0);
+            let piece = (2 * start).max(self.capacity).min(LONGEST);
+            into.resize(start + limit.min(piece), 0);
             let read = file.read(&mut into[start..]);
             into.truncate(start + *read.as_ref().unwrap_or(&0));
             return read;
@@ -378,6 +379,16 @@ mod tests {
         assert_eq!(s.read(&mut out, 100_000).unwrap(), 0);
         assert_eq!(out.len(), 20_000);
         assert_eq!(memory.0.borrow().calls, [DEFAULT_CAPACITY, 20_000 - DEFAULT_CAPACITY, 0]);
+    }
+
+    #[test]
+    fn pieces_of_long_reads_grow() {
+        let (mut s, memory) = stream(&vec![b'x'; 100_000]);
+        let mut out = Vec::new();
+        while s.read(&mut out, usize::MAX).unwrap() > 0 {}
+        assert_eq!(out.len(), 100_000);
+        let calls = &memory.0.borrow().calls;
+        assert_eq!(calls[..3], [DEFAULT_CAPACITY, 2 * DEFAULT_CAPACITY, 6 * DEFAULT_CAPACITY]);
     }
 
     #[test]

@@ -56,7 +56,7 @@ pub enum Error {
         incomplete_input: bool,
     },
     /// Lua code raised an error, or a Rust function made one with [`Error::runtime`]. When it comes from Lua, the message
-    /// is followed by a traceback.
+    /// is followed by a traceback. An error that is a table is only described here; `pcall` in Lua returns it as it is.
     RuntimeError(String),
     /// The limit of memory is reached by what is alive.
     MemoryError,

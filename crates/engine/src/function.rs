@@ -39,11 +39,7 @@ impl Function {
         let mut stack = frame.stack();
         stack.push(self.0.raw())?;
         let count = args.push_all(&mut stack)?;
-        match lua.inner.with(|vm| vm.call_from_host(count as usize, R::WANTED)) {
-            Ok(()) => lua.inner.resume_panic(),
-            Err(e) => return Err(lua.failure(e)),
-        }
-        R::from_slots(frame.results())
+        run_call(lua, &frame, count)
     }
 
     /// A function that calls this one with these arguments in front of its own.
@@ -154,6 +150,30 @@ impl<F: FnOnce(&Lua) -> Result<Function>> IntoLua for Wrapped<F> {
     fn into_lua(self, lua: &Lua) -> Result<Value> {
         (self.0)(lua).map(Value::Function)
     }
+}
+
+/// Calls the value of a method with its receiver in front of the arguments, as a script does with `receiver:name(...)`.
+pub(crate) fn call_method<R: FromLuaMulti>(
+    lua: &Lua,
+    method: &Value,
+    receiver: Raw,
+    args: impl IntoLuaMulti,
+) -> Result<R> {
+    let frame = Frame::new(lua);
+    let mut stack = frame.stack();
+    method.push_ref(&mut stack)?;
+    stack.push(receiver)?;
+    let count = args.push_all(&mut stack)?;
+    run_call(lua, &frame, count + 1)
+}
+
+/// Calls what a frame begins with; so many arguments follow.
+fn run_call<R: FromLuaMulti>(lua: &Lua, frame: &Frame<'_>, count: u32) -> Result<R> {
+    match lua.inner.with(|vm| vm.call_from_host(count as usize, R::WANTED)) {
+        Ok(()) => lua.inner.resume_panic(),
+        Err(e) => return Err(lua.failure(e)),
+    }
+    R::from_slots(frame.results())
 }
 
 /// What is known about a [`Function`].

@@ -20,6 +20,8 @@
 //! | give scripts your functions | [`Lua::create_function`], [`Lua::create_function_mut`] |
 //! | lend scripts what you have borrowed | [`Lua::scope`] |
 //! | give scripts your types | [`UserData`], [`Lua::register_userdata_type`] |
+//! | give scripts modules | [`Lua::register_module`], [`Lua::preload_module`] |
+//! | stop a script from another thread | [`Lua::set_interrupt`] |
 //! | keep values | any handle; [`RegistryKey`] where a handle would be a cycle |
 //! | exchange any serializable value | feature `serde`: `Lua::to_value`, `Lua::from_value` |
 //! | know what went wrong | [`Error`] |
@@ -34,6 +36,7 @@ mod convert;
 mod error;
 mod function;
 mod lua;
+mod modules;
 #[expect(unsafe_code, reason = "the one module that reaches the VM")]
 mod raw;
 mod registry;

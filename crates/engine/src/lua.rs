@@ -4,6 +4,8 @@ use std::any::{Any, TypeId};
 use std::cell::{BorrowError, BorrowMutError, RefCell};
 use std::fmt;
 use std::rc::{Rc, Weak};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use perilune_base::dialect::{Dialect, LuaVersion};
 use perilune_runtime::heap::Param;
@@ -282,6 +284,26 @@ impl Lua {
     pub fn set_memory_limit(&self, bytes: usize) -> usize {
         let limit = (bytes != 0).then_some(bytes);
         self.inner.with(|vm| vm.set_memory_limit(limit)).unwrap_or(0)
+    }
+
+    /// While the flag is set, running scripts are interrupted: they soon get the error `interrupted!`, which they can catch
+    /// as any other, and the flag is reset. Whoever shares the flag may set it, at any time and from any thread.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use std::sync::atomic::{AtomicBool, Ordering};
+    ///
+    /// let lua = perilune::Lua::new();
+    /// let flag = Arc::new(AtomicBool::new(false));
+    /// lua.set_interrupt(flag.clone());
+    /// let impatient = std::thread::spawn(move || flag.store(true, Ordering::Relaxed));
+    /// let error = lua.load("while true do end").exec().unwrap_err();
+    /// assert!(error.to_string().contains("interrupted!"));
+    /// # impatient.join().unwrap();
+    /// # Ok::<(), perilune::Error>(())
+    /// ```
+    pub fn set_interrupt(&self, flag: Arc<AtomicBool>) {
+        self.inner.with(|vm| vm.set_interrupt(flag));
     }
 
     /// Units of fuel that scripts have spent: one for each call and for each instruction of a loop, more for long library

@@ -7,10 +7,11 @@ use perilune_runtime::object::TableRef;
 use perilune_runtime::table::Cursor;
 
 use crate::error::{Error, Result};
+use crate::function::{self, Function};
 use crate::raw::{Handle, Raw};
 use crate::stack::{Frame, Slot};
 use crate::value::Value;
-use crate::{FromLua, IntoLua};
+use crate::{FromLua, FromLuaMulti, IntoLua, IntoLuaMulti};
 
 /// A Lua table.
 ///
@@ -86,6 +87,27 @@ impl Table {
         let value: Value = self.get(last)?;
         self.set(last, Value::Nil)?;
         V::from_lua(value, self.0.lua())
+    }
+
+    /// Calls the function under a key, as a script does with `table.name(...)`.
+    ///
+    /// ```
+    /// use perilune::{Lua, Table};
+    ///
+    /// let lua = Lua::new();
+    /// let ship: Table = lua.load("{mass = 390, weight = function(self, g) return self.mass * g end}").eval()?;
+    /// assert_eq!(ship.call_method::<f64>("weight", 1.5)?, 585.0);
+    /// assert_eq!(ship.call_function::<f64>("weight", (&ship, 2))?, 780.0);
+    /// # Ok::<(), perilune::Error>(())
+    /// ```
+    pub fn call_function<R: FromLuaMulti>(&self, key: impl IntoLua, args: impl IntoLuaMulti) -> Result<R> {
+        self.get::<Function>(key)?.call(args)
+    }
+
+    /// Calls a method, as a script does with `table:name(...)`.
+    pub fn call_method<R: FromLuaMulti>(&self, name: &str, args: impl IntoLuaMulti) -> Result<R> {
+        let method: Value = self.get(name)?;
+        function::call_method(self.0.lua(), &method, self.0.raw(), args)
     }
 
     /// Equality as `==` has it in Lua, with `__eq`. (The `PartialEq` of Rust is identity.)

@@ -116,3 +116,28 @@ fn the_collector_obeys() -> Result<()> {
     lua.gc_inc(150, 0, 0);
     Ok(())
 }
+
+#[test]
+fn other_threads_interrupt() -> Result<()> {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicBool, Ordering};
+    for jit in [false, true] {
+        let lua = Lua::builder().jit(jit).build()?;
+        let flag = Arc::new(AtomicBool::new(false));
+        lua.set_interrupt(flag.clone());
+        let running = lua.create_function({
+            let flag = flag.clone();
+            move |_, ()| {
+                let flag = flag.clone();
+                std::thread::spawn(move || flag.store(true, Ordering::Relaxed));
+                Ok(())
+            }
+        })?;
+        lua.globals().set("running", running)?;
+        let (ok, e): (bool, String) = lua.load("pcall(function() running() while true do end end)").eval()?;
+        assert!(!ok && e.ends_with("interrupted!"), "{e}");
+        assert!(!flag.load(Ordering::Relaxed));
+        assert_eq!(lua.load("1 + 1").eval::<i64>()?, 2);
+    }
+    Ok(())
+}

@@ -131,3 +131,17 @@ fn a_converter_may_collect_between_key_and_value() -> Result<()> {
     assert_eq!(t.get::<String>(Nosy)?.len(), 100);
     Ok(())
 }
+
+#[test]
+fn functions_in_tables_are_called_by_key() -> Result<()> {
+    let lua = Lua::new();
+    let t: Table = lua
+        .load("setmetatable({n = 2, [5] = math.max}, {__index = {add = function(self, ...) return self.n + ..., 'more' end}})")
+        .eval()?;
+    assert_eq!(t.call_method::<(i64, String)>("add", 3)?, (5, "more".into()));
+    assert_eq!(t.call_function::<i64>(5, (1, 4))?, 4);
+    assert_eq!(t.call_function::<i64>("add", (&t, 1))?, 3);
+    assert!(t.call_method::<()>("absent", ()).unwrap_err().to_string().contains("attempt to call a nil value"));
+    assert!(matches!(t.call_function::<()>("n", ()), Err(Error::FromLuaConversionError { .. })));
+    Ok(())
+}

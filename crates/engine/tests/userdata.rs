@@ -256,3 +256,48 @@ fn metatables_are_restricted() -> Result<()> {
     assert_eq!(lua.load("#p").eval::<i64>()?, 10);
     Ok(())
 }
+
+#[test]
+fn methods_may_take_the_value_out() -> Result<()> {
+    struct Letter(String);
+    impl UserData for Letter {
+        fn add_methods<M: UserDataMethods<Self>>(methods: &mut M) {
+            methods.add_method_once("open", |_, this, ()| Ok(this.0));
+            methods.add_method("open_while_borrowed", |lua, _, own: AnyUserData| {
+                lua.load("local l = ... return l:open()").call::<String>(own)
+            });
+        }
+    }
+    let lua = Lua::new();
+    let letter = lua.create_userdata(Letter("dear Moon".into()))?;
+    let early = letter.call_method::<String>("open_while_borrowed", &letter).unwrap_err();
+    assert!(matches!(early.root_cause(), Error::UserDataBorrowMutError), "{early:?}");
+    assert_eq!(letter.call_method::<String>("open", ())?, "dear Moon");
+    let late = letter.call_method::<String>("open", ()).unwrap_err();
+    assert!(matches!(late.root_cause(), Error::UserDataDestructed), "{late:?}");
+    Ok(())
+}
+
+#[test]
+fn proxies_have_what_needs_no_value() -> Result<()> {
+    struct Dish(f64);
+    impl UserData for Dish {
+        fn add_fields<F: UserDataFields<Self>>(fields: &mut F) {
+            fields.add_field("unit", "m");
+            fields.add_field_method_get("size", |_, this| Ok(this.0));
+        }
+        fn add_methods<M: UserDataMethods<Self>>(methods: &mut M) {
+            methods.add_function("new", |lua, size: f64| lua.create_userdata(Dish(size)));
+            methods.add_method("double", |_, this, ()| Ok(this.0 * 2.0));
+        }
+    }
+    let lua = Lua::new();
+    lua.globals().set("Dish", lua.create_proxy::<Dish>()?)?;
+    lua.load(
+        "local d = Dish.new(3)
+         assert(Dish.unit == 'm' and Dish.size == nil and d.size == 3)
+         assert(d:double() == 6 and Dish.double(d) == 6)
+         assert(not pcall(Dish.double, Dish))",
+    )
+    .exec()
+}

@@ -89,6 +89,15 @@ impl Libraries {
     }
 }
 
+impl std::ops::BitOr for Libraries {
+    type Output = Libraries;
+
+    /// As [`Libraries::union`].
+    fn bitor(self, other: Libraries) -> Libraries {
+        self.union(other)
+    }
+}
+
 /// Opens one library.
 type Opener = fn(&mut Vm);
 
@@ -180,7 +189,7 @@ mod tests {
     #[test]
     fn sets_of_libraries_combine() {
         let safe = Libraries::ALL.without(Libraries::IO.union(Libraries::OS));
-        assert!(safe.contains(Libraries::MATH.union(Libraries::DEBUG)));
+        assert!(safe.contains(Libraries::MATH | Libraries::DEBUG));
         assert!(!safe.contains(Libraries::IO) && !safe.contains(Libraries::OS));
         assert!(safe.contains(Libraries::NONE));
     }

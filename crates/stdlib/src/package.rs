@@ -7,6 +7,7 @@ mod module;
 use perilune_base::dialect::Dialect;
 use perilune_base::dialect::LuaVersion::Lua52;
 use perilune_base::dialect::library::CurrentDirectory;
+use perilune_runtime::object::TableRef;
 use perilune_runtime::value::{Tag, Value};
 use perilune_vm::host::OpenMode;
 use perilune_vm::native::{Intrinsic, NativeFn, NativeResult, Raised};
@@ -75,14 +76,23 @@ pub fn open(vm: &mut Vm) {
     let config = if vm.dialect().plain_searchers { CONFIG.trim_ascii_end() } else { CONFIG };
     let config = vm.string(config);
     vm.set_field(package, "config", config);
-    for (field, name) in [("loaded", crate::LOADED), ("preload", PRELOAD)] {
-        let table = crate::registry_table(vm, name);
+    for (field, table) in [("loaded", loaded(vm)), ("preload", preload(vm))] {
         vm.set_field(package, field, Value::table(table));
     }
     let globals = vm.globals();
     crate::row::register(vm, globals, GLOBAL_ROWS);
     let require = vm.native(require, Intrinsic::None, &[upvalue]);
     vm.set_field(globals, "require", require);
+}
+
+/// `package.loaded`: what `require` returns without looking for it. It is there whether or not the library is.
+pub fn loaded(vm: &mut Vm) -> TableRef {
+    crate::registry_table(vm, crate::LOADED)
+}
+
+/// `package.preload`: functions that make modules, as the library has it at first.
+pub fn preload(vm: &mut Vm) -> TableRef {
+    crate::registry_table(vm, PRELOAD)
 }
 
 /// The default paths for Lua files and for dynamic libraries.
@@ -131,7 +141,7 @@ fn require(vm: &mut Vm) -> NativeResult {
     const DATA: usize = 3;
     let name = Value::str(name_argument(vm, 1)?);
     vm.set_top(1);
-    let loaded = Value::table(crate::registry_table(vm, crate::LOADED));
+    let loaded = Value::table(loaded(vm));
     let module = vm.index(loaded, name)?;
     let sentinel = Value { payload: SENTINEL, tag: Tag::Light };
     if vm.dialect().plain_searchers && module.raw_equals(sentinel) {
@@ -226,7 +236,7 @@ fn search_preload(vm: &mut Vm) -> NativeResult {
         }
         preload
     } else {
-        Value::table(crate::registry_table(vm, PRELOAD))
+        Value::table(preload(vm))
     };
     let loader = vm.index(preload, Value::str(name))?;
     if loader.is_nil() {

@@ -4,6 +4,7 @@ use std::fmt;
 
 use super::{UserCell, UserDataRef, UserDataRefMut};
 use crate::error::{Error, Result};
+use crate::function;
 use crate::raw::{Handle, Raw};
 use crate::stack::{Frame, Slot};
 use crate::table::Table;
@@ -91,18 +92,8 @@ impl AnyUserData {
 
     /// Calls a method, as a script does with `userdata:name(...)`.
     pub fn call_method<R: FromLuaMulti>(&self, name: &str, args: impl IntoLuaMulti) -> Result<R> {
-        let lua = self.0.lua();
         let method: Value = self.get(name)?;
-        let frame = Frame::new(lua);
-        let mut stack = frame.stack();
-        method.push_ref(&mut stack)?;
-        stack.push(self.0.raw())?;
-        let count = args.push_all(&mut stack)? as usize;
-        match lua.inner.with(|vm| vm.call_from_host(count + 1, R::WANTED)) {
-            Ok(()) => lua.inner.resume_panic(),
-            Err(e) => return Err(lua.failure(e)),
-        }
-        R::from_slots(frame.results())
+        function::call_method(self.0.lua(), &method, self.0.raw(), args)
     }
 
     /// The `n`-th user value, from 1; see [`Lua::create_userdata_with_user_values`](crate::Lua::create_userdata_with_user_values).

@@ -150,6 +150,14 @@ pub trait UserDataMethods<T> {
         A: FromLuaMulti,
         R: IntoLuaMulti;
 
+    /// A method that takes the value out of the userdata, with which nothing can be done any more. It fails while the value
+    /// is borrowed.
+    fn add_method_once<M, A, R>(&mut self, name: impl Into<String>, method: M)
+    where
+        M: Fn(&Lua, T, A) -> Result<R> + 'static,
+        A: FromLuaMulti,
+        R: IntoLuaMulti;
+
     /// A function among the methods; called as a method, it gets the userdata as its first argument.
     fn add_function<F, A, R>(&mut self, name: impl Into<String>, function: F)
     where

@@ -44,6 +44,32 @@ impl Lua {
         Ok(AnyUserData(Handle::new(self, u)))
     }
 
+    /// A table of the functions, methods and constants of a type, for scripts that have no value of it yet.
+    ///
+    /// ```
+    /// use perilune::{Lua, UserData, UserDataMethods};
+    ///
+    /// struct Crater(f64);
+    /// impl UserData for Crater {
+    ///     fn add_methods<M: UserDataMethods<Self>>(methods: &mut M) {
+    ///         methods.add_function("new", |lua, diameter: f64| lua.create_userdata(Crater(diameter)));
+    ///         methods.add_method("area", |_, this, ()| Ok(this.0 * this.0 * 0.785));
+    ///     }
+    /// }
+    ///
+    /// let lua = Lua::new();
+    /// lua.globals().set("Crater", lua.create_proxy::<Crater>()?)?;
+    /// assert_eq!(lua.load("Crater.new(2):area()").eval::<f64>()?, 3.14);
+    /// # Ok::<(), perilune::Error>(())
+    /// ```
+    pub fn create_proxy<T: UserData>(&self) -> Result<Table> {
+        let mut registry = UserDataRegistry::<T>::new(self)?;
+        T::add_fields(&mut registry);
+        T::add_methods(&mut registry);
+        registry.error?;
+        Ok(registry.methods)
+    }
+
     /// Says what scripts can do with values of a type of another crate.
     ///
     /// ```
@@ -348,6 +374,20 @@ where
     })
 }
 
+fn method_once<T, M, A, R>(vm: &mut Vm) -> NativeResult
+where
+    T: 'static,
+    M: Fn(&Lua, T, A) -> Result<R> + 'static,
+    A: FromLuaMulti,
+    R: IntoLuaMulti,
+{
+    run_method(vm, |f: &M, lua, cell, slots| {
+        let args = A::from_slots(slots)?;
+        let this = cell.take().map_err(|e| slots.bad_self(e))?;
+        f(lua, this, args)
+    })
+}
+
 fn getter<T, M, R>(vm: &mut Vm) -> NativeResult
 where
     T: 'static,
@@ -426,6 +466,15 @@ impl<T: 'static> UserDataMethods<T> for UserDataRegistry<T> {
         R: IntoLuaMulti,
     {
         self.define(Place::Methods, name, |this, name| this.closure(name, method_mut::<T, M, A, R>, method));
+    }
+
+    fn add_method_once<M, A, R>(&mut self, name: impl Into<String>, method: M)
+    where
+        M: Fn(&Lua, T, A) -> Result<R> + 'static,
+        A: FromLuaMulti,
+        R: IntoLuaMulti,
+    {
+        self.define(Place::Methods, name, |this, name| this.closure(name, method_once::<T, M, A, R>, method));
     }
 
     fn add_function<F, A, R>(&mut self, name: impl Into<String>, function: F)

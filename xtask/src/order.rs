@@ -5,9 +5,9 @@
 //! script and for each of the programs in `benches/programs/`, and the list of their sections is committed. The build
 //! script of the command (`crates/cli/build.rs`) has the linker follow it.
 //!
-//! | first | then |
-//! |---|---|
-//! | what an empty script runs | what programs run, by how many of them do |
+//! | first | then | last |
+//! |---|---|---|
+//! | what an empty script runs | what programs run that are only interpreted, by how many of them do | what they run besides with the compiler, by how many of them do |
 //!
 //! The list is to outlive other changes, so it names no hashes: a line is a pattern for the mangled name of a function,
 //! or a member of an archive (`libc.a:malloc.o`).
@@ -51,13 +51,13 @@ pub fn task(mut arguments: lexopt::Parser) -> anyhow::Result<ExitCode> {
         build(&map)?;
     }
     let sections = Sections::read(&std::fs::read_to_string(&map).with_context(|| map.display().to_string())?);
-    let (start, runs) = observe(&program)?;
-    let patterns = sections.patterns(ranked(&start, &runs));
+    let observed = observe(&program)?;
+    let patterns = sections.patterns(ranked(&observed));
     let file = root().join("crates/cli/link/order.txt");
     let text =
         format!("# Written by `cargo xtask order`: what comes first in the command's file.\n{}\n", patterns.join("\n"));
     std::fs::write(&file, text)?;
-    println!("{} patterns from {} programs: {}", patterns.len(), runs.len(), peers::relative(&file));
+    println!("{} patterns: {}", patterns.len(), peers::relative(&file));
     Ok(ExitCode::SUCCESS)
 }
 
@@ -79,14 +79,24 @@ fn build(map: &Path) -> anyhow::Result<()> {
 /// Names of functions, as they are mangled, each once, in the order in which they were met.
 type Functions = Vec<String>;
 
-/// What an empty script runs, and what each program does that is not kept aside.
-fn observe(program: &Path) -> anyhow::Result<(Functions, Vec<Functions>)> {
+/// What scripts run that belong together.
+type Group = Vec<Functions>;
+
+/// What an empty script runs, and then what programs run that are not kept aside: interpreted, and with the compiler.
+fn observe(program: &Path) -> anyhow::Result<[Group; 3]> {
     let folder = tempfile::tempdir()?;
     let empty = folder.path().join("empty.lua");
     std::fs::write(&empty, "")?;
-    let start = functions_run(program, &empty, &folder.path().join("start"))?;
-    let scripts: Vec<PathBuf> =
-        programs::find("*")?.into_iter().filter(|program| !program.held_out).map(|program| program.path).collect();
+    let scripts = programs::find("*")?.into_iter().filter(|program| !program.held_out);
+    let scripts: Vec<PathBuf> = scripts.map(|program| program.path).collect();
+    Ok([
+        observe_group(program, "-jon", &[empty], folder.path())?,
+        observe_group(program, "-joff", &scripts, folder.path())?,
+        observe_group(program, "-jon", &scripts, folder.path())?,
+    ])
+}
+
+fn observe_group(program: &Path, option: &str, scripts: &[PathBuf], folder: &Path) -> anyhow::Result<Group> {
     let next = AtomicUsize::new(0);
     let observed = Mutex::new(Vec::new());
     std::thread::scope(|scope| {
@@ -95,7 +105,7 @@ fn observe(program: &Path) -> anyhow::Result<(Functions, Vec<Functions>)> {
                 loop {
                     let n = next.fetch_add(1, Ordering::Relaxed);
                     let Some(script) = scripts.get(n) else { break };
-                    let run = functions_run(program, script, &folder.path().join(n.to_string()));
+                    let run = functions_run(program, option, script, &folder.join(format!("{n}{option}")));
                     observed.lock().expect("no thread panics").push((n, run));
                 }
             });
@@ -103,17 +113,17 @@ fn observe(program: &Path) -> anyhow::Result<(Functions, Vec<Functions>)> {
     });
     let mut observed = observed.into_inner()?;
     observed.sort_by_key(|(n, _)| *n);
-    let runs = observed.into_iter().map(|(n, run)| run.with_context(|| scripts[n].display().to_string()));
-    Ok((start, runs.collect::<anyhow::Result<_>>()?))
+    observed.into_iter().map(|(n, run)| run.with_context(|| scripts[n].display().to_string())).collect()
 }
 
 /// The functions that run when the program runs a script.
-fn functions_run(program: &Path, script: &Path, file: &Path) -> anyhow::Result<Functions> {
+fn functions_run(program: &Path, option: &str, script: &Path, file: &Path) -> anyhow::Result<Functions> {
     // A program ends at its limit, with a code that says so, or before.
     Command::new("valgrind")
         .args(["--quiet", "--tool=callgrind", "--demangle=no"])
         .arg(format!("--callgrind-out-file={}", file.display()))
         .arg(program)
+        .arg(option)
         .arg(format!("--max-instructions={INSTRUCTIONS}"))
         .arg(script)
         .stdin(Stdio::null())
@@ -141,20 +151,25 @@ fn functions_in(text: &str) -> Functions {
     functions
 }
 
-/// All functions in the order of the [module](self)'s table.
-fn ranked<'a>(start: &'a [String], runs: &'a [Functions]) -> Vec<&'a str> {
-    let at_start: HashSet<&str> = start.iter().map(String::as_str).collect();
-    let mut users: HashMap<&str, usize> = HashMap::new();
-    let mut rest = Vec::new();
-    for function in runs.iter().flatten().map(String::as_str).filter(|name| !at_start.contains(name)) {
-        let count = users.entry(function).or_default();
-        *count += 1;
-        if *count == 1 {
-            rest.push(function);
+/// All functions, by their groups; within one, by how many scripts run them.
+fn ranked(groups: &[Group]) -> Vec<&str> {
+    let mut ranked = Vec::new();
+    let mut seen: HashSet<&str> = HashSet::new();
+    for group in groups {
+        let mut users: HashMap<&str, usize> = HashMap::new();
+        let mut met = Vec::new();
+        for function in group.iter().flatten().map(String::as_str).filter(|function| !seen.contains(function)) {
+            let count = users.entry(function).or_default();
+            *count += 1;
+            if *count == 1 {
+                met.push(function);
+            }
         }
+        met.sort_by_key(|function| std::cmp::Reverse(users[function] * CLASSES / group.len()));
+        seen.extend(&met);
+        ranked.extend(met);
     }
-    rest.sort_by_key(|function| std::cmp::Reverse(users[function] * CLASSES / runs.len()));
-    start.iter().map(String::as_str).chain(rest).collect()
+    ranked
 }
 
 /// Which pattern stands for the section that a function is in.
@@ -282,10 +297,12 @@ VMA  LMA Size Align Out     In      Symbol
     }
 
     #[test]
-    fn what_starts_comes_first_and_then_what_most_run() {
+    fn groups_come_in_their_order_and_what_most_run_comes_first() {
         let names = |text: &str| text.split(' ').map(str::to_owned).collect::<Functions>();
-        let runs = [names("main a b"), names("main b c"), names("main b c")];
-        assert_eq!(ranked(&names("main"), &runs), ["main", "b", "c", "a"]);
+        let start = vec![names("main")];
+        let interpreted = vec![names("main a b"), names("main b"), names("main b")];
+        let compiled = vec![names("main c d b"), names("main d a")];
+        assert_eq!(ranked(&[start, interpreted, compiled]), ["main", "b", "a", "d", "c"]);
     }
 
     #[test]

@@ -228,8 +228,9 @@ pub(crate) const CALL_FRAMES: u32 = 250;
 /// Most of them, once calls have been deep.
 const MAX_CALL_FRAMES: u32 = 4000;
 
-/// Calls inside one another that are many.
-const DEEP: u32 = 16;
+/// For each call inside compiled code when execution left it, there is to be room for so many: they may be deeper the next
+/// time, and their frames larger than [`SLOTS_PER_CALL`].
+const FRAMES_PER_CALL: u32 = 8;
 
 /// Stack slots for each of them.
 const SLOTS_PER_CALL: u32 = 8;
@@ -279,15 +280,15 @@ pub unsafe fn set_written(vm: *mut Vm, unwritten: u32, per_frame: u32) {
     }
 }
 
-/// Execution has left in the middle of `depth` calls. If those are many, there is more room the next time: all of them have
-/// become frames, which is what happens again where the room ends.
+/// Execution has left in the middle of `depth` calls. If those are many for the room, there is more the next time: all of them
+/// have become frames, which is what happens again where the room ends.
 ///
 /// # Safety
 /// `vm` is exclusively the caller's.
 pub unsafe fn left_calls(vm: *mut Vm, depth: u32) {
     // SAFETY: the caller's duty.
     unsafe {
-        if depth >= DEEP {
+        if (*vm).call_frames / FRAMES_PER_CALL < depth {
             (*vm).call_frames = ((*vm).call_frames * 2).min(MAX_CALL_FRAMES);
         }
     }

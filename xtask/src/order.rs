@@ -5,9 +5,12 @@
 //! script and for each of the programs in `benches/programs/`, and the list of their sections is committed. The build
 //! script of the command (`crates/cli/build.rs`) has the linker follow it.
 //!
-//! | first | then | last |
-//! |---|---|---|
-//! | what an empty script runs | what programs run that are only interpreted, by how many of them do | what they run besides with the compiler, by how many of them do |
+//! 1. What an empty script runs.
+//! 2. What programs run that are only interpreted.
+//! 3. What they run besides with the compiler.
+//! 4. What they run besides when all work is put into their code, as it is into code that has run for long.
+//!
+//! Within each, what most scripts run comes first.
 //!
 //! The list is to outlive other changes, so it names no hashes: a line is a pattern for the mangled name of a function,
 //! or a member of an archive (`libc.a:malloc.o`).
@@ -82,8 +85,8 @@ type Functions = Vec<String>;
 /// What scripts run that belong together.
 type Group = Vec<Functions>;
 
-/// What an empty script runs, and then what programs run that are not kept aside: interpreted, and with the compiler.
-fn observe(program: &Path) -> anyhow::Result<[Group; 3]> {
+/// The groups of the [module](self)'s list, of programs that are not kept aside.
+fn observe(program: &Path) -> anyhow::Result<[Group; 4]> {
     let folder = tempfile::tempdir()?;
     let empty = folder.path().join("empty.lua");
     std::fs::write(&empty, "")?;
@@ -93,6 +96,7 @@ fn observe(program: &Path) -> anyhow::Result<[Group; 3]> {
         observe_group(program, "-jon", &[empty], folder.path())?,
         observe_group(program, "-joff", &scripts, folder.path())?,
         observe_group(program, "-jon", &scripts, folder.path())?,
+        observe_group(program, "--code=full", &scripts, folder.path())?,
     ])
 }
 

@@ -121,7 +121,6 @@ impl Vm {
                 line_defined: -1,
                 last_line_defined: -1,
                 current_line: -1,
-                name: Some(("", Vec::new())),
                 ..Info::default()
             };
         }

@@ -69,6 +69,10 @@ pub fn cut(tree: &Tree, segments: Range<u32>, checked: usize) -> Option<Fragment
     if snapshot.top.is_some() || snapshot.frames.iter().any(|frame| frame.func == 0) {
         return None;
     }
+    // What a call out of the tree looks at, and has left in places, is known to a tree as a whole only.
+    if tree.insts.iter().any(|inst| inst.op == Op::CallOut) {
+        return None;
+    }
     let mut cutter = Cutter::new(tree, first, start);
     cutter.begin();
     cutter.check_inputs(checked);

@@ -28,7 +28,7 @@ impl Compiled {
     unsafe fn go_on_inside(&self, vm: *mut Vm, base: *mut Value, n: u32) -> i64 {
         let mut last = Link { code: None, header: HeaderId::ROOT };
         let (mut left, mut is_first) = (n, true);
-        // SAFETY: the caller's duty. Code of functions never calls out, nor looks at the frame, so that it needs none; nothing
+        // SAFETY: the caller's duty. No piece is entered that needs a frame; nothing
         // collects, so that what it holds needs no root.
         unsafe {
             loop {
@@ -37,7 +37,7 @@ impl Compiled {
                 let next = if left < AHEAD { self.onward(code, left) } else { None };
                 let fits = |link: &Link| {
                     let code = link.code.as_deref().unwrap_or(self);
-                    !code.is_replaced && compiled::has_room_inside(vm, base, code.need.slots)
+                    !code.needs_frame && compiled::has_room_inside(vm, base, code.need.slots)
                 };
                 let Some(next) = next.filter(fits) else {
                     if is_first {

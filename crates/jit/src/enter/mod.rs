@@ -19,7 +19,7 @@ use perilune_codegen::{
 };
 use perilune_runtime::value::Value;
 use perilune_trace::fragment::Fragment;
-use perilune_trace::ir::{End, HeaderId, SnapId, Tree};
+use perilune_trace::ir::{End, HeaderId, Helper, Inst, Op, SnapId, Tree};
 use perilune_vm::Vm;
 use perilune_vm::compiled;
 use perilune_vm::tier::VM_OFFSETS;
@@ -52,8 +52,8 @@ pub struct Compiled {
     gate: Option<Rc<Gate>>,
     /// Whether it is the code of a function.
     is_function: bool,
-    /// Whether it may call a function in the place of its own.
-    is_replaced: bool,
+    /// Whether it relies on a frame: it calls out, looks at the frame's arguments, or calls a function in the place of its own.
+    needs_frame: bool,
     /// The fragments that go on where it leaves, and where they leave.
     links: Links,
 }
@@ -115,6 +115,11 @@ pub enum Outcome {
     LeftOver,
 }
 
+fn needs_frame(tree: &Tree) -> bool {
+    let looks = |inst: &Inst| inst.op == Op::CallOut || inst.helper() == Some(Helper::VarArg);
+    tree.insts.iter().any(looks) || tree.segments.iter().any(|segment| matches!(segment.end, End::Tail(..)))
+}
+
 /// What compiled code must know of a VM.
 pub fn environment(exits: &Pin<Box<Exits>>, callable: Option<Callable>, exit_every: u32) -> Environment {
     Environment {
@@ -173,7 +178,7 @@ impl Compiled {
             until_worth_more: Cell::new(until_worth_more),
             gate,
             is_function,
-            is_replaced: tree.segments.iter().any(|segment| matches!(segment.end, End::Tail(..))),
+            needs_frame: needs_frame(tree),
             links: Links::default(),
         }
     }

@@ -242,7 +242,8 @@ impl<'a> Cutter<'a> {
 
     /// An input of the path's header, from a slot that holds at the exit what is so much more: of counters that go down and up again.
     fn counted_back(&mut self, r: Ref) -> Option<Ref> {
-        let (slot, more) = self.start.slots.iter().find_map(|slot| {
+        let mut written = self.start.slots.iter().filter(|slot| !self.start.in_place.contains(&slot.slot));
+        let (slot, more) = written.find_map(|slot| {
             let inst = self.tree.inst(slot.value);
             let more = if inst.op == Op::Add && inst.a() == r { self.tree.const_int(inst.b()) } else { None };
             Some((slot.slot, more?))

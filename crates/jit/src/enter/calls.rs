@@ -28,8 +28,9 @@ impl Compiled {
     unsafe fn go_on_inside(&self, vm: *mut Vm, base: *mut Value, n: u32) -> i64 {
         let mut last = Link { code: None, header: HeaderId::ROOT };
         let (mut left, mut is_first) = (n, true);
-        // SAFETY: the caller's duty. No piece is entered that needs a frame; nothing
-        // collects, so that what it holds needs no root.
+        // SAFETY: `go_on` has the code that has just left, and compiled code, its caller, keeps the registers. A piece is entered with
+        // the types of its entry and room for its slots, both looked at here; none that needs a frame; and compiled code without calls
+        // out collects nothing, so that what the slots hold needs no root.
         unsafe {
             loop {
                 let code = last.code.as_deref().unwrap_or(self);

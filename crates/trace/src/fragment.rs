@@ -69,10 +69,6 @@ pub fn cut(tree: &Tree, segments: Range<u32>, checked: usize) -> Option<Fragment
     if snapshot.top.is_some() || snapshot.frames.iter().any(|frame| frame.func == 0) {
         return None;
     }
-    // What a call out of the tree looks at, and has left in places, is known to a tree as a whole only.
-    if tree.insts.iter().any(|inst| inst.op == Op::CallOut) {
-        return None;
-    }
     let mut cutter = Cutter::new(tree, first, start);
     cutter.begin();
     cutter.check_inputs(checked);
@@ -194,14 +190,13 @@ impl<'a> Cutter<'a> {
         if snapshot.calls_out {
             return slots;
         }
-        // A slot that is not named holds the input of the path's header: again, if it held something else at the exit.
-        for SnapSlot { slot, .. } in &self.start.slots {
-            let is_named = snapshot.slots.iter().any(|named| named.slot == *slot) || snapshot.in_place.contains(slot);
-            if let Some(value) = self.tree.input(self.from, *slot)
-                && !is_named
-                && snapshot.live.binary_search(slot).is_ok()
-            {
-                slots.push(SnapSlot { slot: *slot, value });
+        // A slot that is not named holds the input of the path's header: again, if its place had something else at the exit, or nothing
+        // that counts.
+        for r in &self.tree.header(self.from).inputs {
+            let slot = self.tree.inst(*r).aux;
+            let is_named = snapshot.slots.iter().any(|named| named.slot == slot) || snapshot.in_place.contains(&slot);
+            if !is_named && snapshot.live.binary_search(&slot).is_ok() && !self.has_input_in_place(slot) {
+                slots.push(SnapSlot { slot, value: *r });
             }
         }
         slots
@@ -255,13 +250,17 @@ impl<'a> Cutter<'a> {
 
     /// An input of the path's header whose slot has the same value at the exit.
     fn untouched(&mut self, inst: &Inst) -> Option<Ref> {
-        let is_there = inst.imm == u64::from(self.from.0)
-            && !self.start.calls_out
-            && self.start.live.binary_search(&inst.aux).is_ok()
-            && self.start.slots.iter().all(|slot| slot.slot != inst.aux)
+        let is_of_path = inst.imm == u64::from(self.from.0);
+        (is_of_path && self.has_input_in_place(inst.aux)).then(|| self.input(inst.aux, inst.ty))
+    }
+
+    /// Whether the place of a slot has the input of the path's header at the exit.
+    fn has_input_in_place(&self, slot: u32) -> bool {
+        !self.start.calls_out
+            && self.start.live.binary_search(&slot).is_ok()
+            && self.start.slots.iter().all(|written| written.slot != slot)
             // There the place has what a call has left in it.
-            && !self.start.in_place.contains(&inst.aux);
-        is_there.then(|| self.input(inst.aux, inst.ty))
+            && !self.start.in_place.contains(&slot)
     }
 
     /// An instruction of the path before the exit, done again.
@@ -568,6 +567,18 @@ snap 4 guard, pc 1, fuel 8, live 1 2, slots #1=%5
         assert_eq!(written.slot, 1);
         let value = fragment.tree.inst(written.value);
         assert_eq!((value.op, fragment.tree.const_int(value.b())), (crate::ir::Op::Add, Some(1)));
+    }
+
+    #[test]
+    fn a_slot_that_is_of_no_account_at_the_exit_is_written_when_it_is_again() {
+        // No place need have the table at the exit; behind it, its slot is in use again, with the same table.
+        let revived = LOOP
+            .replace("live 1 2 3, slots #3=%3\nsnap 2", "live 1 3 4, slots #3=%3 #4=%1\nsnap 2")
+            .replace("live 1 2 3, slots #3=%3\nsnap 4", "live 1 2\nsnap 4");
+        let fragment = fragment(&revived).expect("a fragment");
+        let written = fragment.tree.snapshots[1].slots[0];
+        assert_eq!(written.slot, 2);
+        assert_eq!(fragment.tree.inst(written.value).aux, 4, "that place has it at the exit");
     }
 
     #[test]

@@ -83,6 +83,24 @@ fn each_piece_of_work_leaves_nothing_behind() {
 }
 
 #[test]
+fn errors_move_no_stack_unless_it_is_huge() {
+    let count = |depth: u32| {
+        let mut lab = Lab::new();
+        let source = format!(
+            "local function down(n) if n > 0 then return 1 + down(n - 1) end return 0 end
+            down({depth})
+            collectgarbage('stop')
+            local before = collectgarbage('count')
+            pcall(error)
+            return before - collectgarbage('count') > 16"
+        );
+        lab.run(&source).values()
+    };
+    assert_eq!(count(2_000), "false", "it may be needed again");
+    assert_eq!(count(100_000), "true", "a runaway recursion gives back what it has used");
+}
+
+#[test]
 fn an_idle_vm_is_small() {
     let lab = Lab::new();
     let bytes = lab.vm.heap().bytes;

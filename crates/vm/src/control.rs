@@ -14,7 +14,7 @@
 use perilune_base::dialect::table::ResumeText;
 use perilune_bytecode::ops::Op;
 use perilune_runtime::object::{Gc, Thread, ThreadRef, ThreadStatus};
-use perilune_runtime::stack::Frame;
+use perilune_runtime::stack::{Frame, MAX_SLOTS};
 use perilune_runtime::value::Value;
 
 use crate::call::{self, ALL, Step};
@@ -260,6 +260,10 @@ impl Vm {
     }
 }
 
+/// A stack of so many slots stays as it is after an error. What compiled code makes room for is less: it would be made again for each
+/// error.
+const KEPT_SLOTS: usize = MAX_SLOTS / 16;
+
 /// Closes the next variables of a failed protected call, then delivers `false` and the error.
 unsafe fn go_on_closing(vm: *mut Vm, f: *mut Frame) -> Step {
     // SAFETY: `f` is the current frame.
@@ -279,8 +283,10 @@ unsafe fn go_on_closing(vm: *mut Vm, f: *mut Frame) -> Step {
         *first = error;
         (*th).top = first.add(1);
         // What a runaway recursion has used is given back, which also makes room for the handling of the next overflow.
-        (*vm).heap.shrink_frames(th);
-        (*vm).heap.shrink_stack(th);
+        if (*th).stack_limit.offset_from_unsigned((*th).stack) > KEPT_SLOTS {
+            (*vm).heap.shrink_frames(th);
+            (*vm).heap.shrink_stack(th);
+        }
         deliver_outcome(vm, Value::FALSE, (*th).top.sub(1), 1)
     }
 }

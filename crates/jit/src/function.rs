@@ -4,8 +4,9 @@
 //! function's code can be replaced while theirs stays. A cell without code holds the address of code that refuses all calls.
 
 use std::cell::{Cell, RefCell};
-use std::collections::HashMap;
 use std::rc::Rc;
+
+use rustc_hash::FxHashMap;
 
 use crate::enter::{Compiled, Exits};
 use crate::gate::Gate;
@@ -65,7 +66,7 @@ impl Function {
 
 /// All functions with cells, shared by the policy and the recorder.
 #[derive(Clone, Debug, Default)]
-pub struct Functions(Rc<RefCell<HashMap<ProtoAt, Known>>>);
+pub struct Functions(Rc<RefCell<FxHashMap<ProtoAt, Known>>>);
 
 /// What is known of a function.
 #[derive(Clone, Debug)]

@@ -18,12 +18,12 @@
 //!  9 close r5           v is in scope no more, but its upvalue takes what r5 holds
 //! ```
 
-use std::collections::HashMap;
 use std::rc::Rc;
 
 use perilune_bytecode::effects::{Span, effects};
 use perilune_bytecode::ops::{Instr, Op};
 use perilune_bytecode::proto::Proto;
+use rustc_hash::FxHashMap;
 
 /// A set of registers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -223,7 +223,7 @@ fn successors(code: &[Instr], pc: usize) -> [Option<u32>; 2] {
 /// The analyses made so far, by the prototype's address.
 #[derive(Debug, Default)]
 pub struct LivenessCache {
-    known: HashMap<u64, Rc<Liveness>>,
+    known: FxHashMap<u64, Rc<Liveness>>,
 }
 
 impl LivenessCache {

@@ -5,11 +5,11 @@
 //! them, and one that makes its classes anew for each task, a path for each task.
 
 use std::cell::RefCell;
-use std::collections::HashMap;
 use std::rc::Rc;
 
 use perilune_runtime::object::ANY_ELEMENTS;
 use perilune_trace::ir::Ty;
+use rustc_hash::FxHashMap;
 
 use crate::view::ProtoAt;
 
@@ -64,15 +64,15 @@ impl Numbers {
 
 #[derive(Debug, Default)]
 struct Sites {
-    numbers: HashMap<Site, Numbers>,
+    numbers: FxHashMap<Site, Numbers>,
     /// Whether an integer key was one of an element: a bit for yes, and one for no.
-    elements: HashMap<Site, u8>,
+    elements: FxHashMap<Site, u8>,
     /// The element kind of the arrays that are traversed; null once there was another one.
-    walks: HashMap<Site, u64>,
+    walks: FxHashMap<Site, u64>,
     /// The metatable of tables with a shape; null once there was another one.
-    metatables: HashMap<(Site, u64), u64>,
+    metatables: FxHashMap<(Site, u64), u64>,
     /// The closure of a prototype that is called; null once there was another one.
-    closures: HashMap<(Site, ProtoAt), u64>,
+    closures: FxHashMap<(Site, ProtoAt), u64>,
 }
 
 /// What was seen, shared by the policy and the recorder.

@@ -26,8 +26,9 @@
 //!
 //! Where a path needs anything else, there is no fragment of it.
 
-use std::collections::HashMap;
 use std::ops::Range;
+
+use rustc_hash::FxHashMap;
 
 use crate::ir::{
     Effects, End, ExitKind, Field, Format, Header, HeaderId, Inst, Op, Ref, Segment, SegmentId, SnapId, SnapSlot,
@@ -92,9 +93,9 @@ struct Cutter<'a> {
     path: Vec<Ref>,
     out: Tree,
     ways: Vec<Way>,
-    refs: HashMap<Ref, Ref>,
-    snaps: HashMap<SnapId, SnapId>,
-    headers: HashMap<HeaderId, HeaderId>,
+    refs: FxHashMap<Ref, Ref>,
+    snaps: FxHashMap<SnapId, SnapId>,
+    headers: FxHashMap<HeaderId, HeaderId>,
     new_headers: Vec<HeaderId>,
     /// Slots whose places the path itself may write.
     written: WrittenElsewhere,
@@ -119,9 +120,9 @@ impl<'a> Cutter<'a> {
             path,
             out: Tree::default(),
             ways: vec![Way { snap: start, joins: None }],
-            refs: HashMap::new(),
-            snaps: HashMap::new(),
-            headers: HashMap::new(),
+            refs: FxHashMap::default(),
+            snaps: FxHashMap::default(),
+            headers: FxHashMap::default(),
             new_headers: Vec::new(),
             written: WrittenElsewhere::by(tree, tree.segment(first).first),
         }
@@ -357,7 +358,7 @@ impl<'a> Cutter<'a> {
         let new_id = SegmentId(self.out.segments.len() as u32);
         self.out.segments.push(Segment::new(start, first));
         let paid = if is_first { self.start.fuel } else { 0 };
-        let mut places = HashMap::new();
+        let mut places = FxHashMap::default();
         let mut called_out = None;
         for at in segment.first.0..segment.end_at.0 {
             let r = Ref(at);

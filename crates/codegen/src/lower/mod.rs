@@ -48,8 +48,6 @@ mod memory;
 mod meter;
 mod next;
 
-use std::collections::HashMap;
-
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{
     AbiParam, Block, Function, InstBuilder, MemFlagsData, SigRef, Signature, TrapCode, Type, Value, types,
@@ -58,6 +56,7 @@ use cranelift_codegen::isa::{CallConv, TargetFrontendConfig};
 use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext, Variable};
 use perilune_trace::ir::{End, Format, HeaderId, Inputs, Inst, Op, Ref, SegmentId, SnapId, Start, Tree, Ty};
 use perilune_trace::opt::recursion::Recursion;
+use rustc_hash::FxHashMap;
 
 use crate::layout::Environment;
 use crate::machine::Effort;
@@ -146,7 +145,7 @@ struct Lowering<'a, 'b, 'f> {
     /// By instruction: whether a preheader has it.
     is_hoisted: Vec<bool>,
     /// The addresses of elements of tables of any kind, by the load of their tags.
-    elements: HashMap<Ref, Value>,
+    elements: FxHashMap<Ref, Value>,
     /// Exits whose blocks are not filled yet.
     pending: Vec<(Block, SnapId)>,
     /// The longest path.
@@ -219,7 +218,7 @@ impl<'a, 'b, 'f> Lowering<'a, 'b, 'f> {
             leaving,
             holds: None,
             is_hoisted: vec![false; tree.insts.len()],
-            elements: HashMap::new(),
+            elements: FxHashMap::default(),
             pending: Vec::new(),
             most_fuel: i64::from(tree.most_fuel()),
             meters: vec![None; tree.headers.len()],

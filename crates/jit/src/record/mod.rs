@@ -48,7 +48,6 @@ mod state;
 mod unroll;
 mod upvalue;
 
-use std::collections::HashSet;
 use std::rc::Rc;
 
 use perilune_bytecode::ops::{Instr, Op};
@@ -56,6 +55,7 @@ use perilune_runtime::heap::Reached;
 use perilune_runtime::value::Value;
 use perilune_trace::build::Builder;
 use perilune_trace::ir::{End, ExitKind, HeaderId, InlinedFrame, Op as Ir, Ref, SnapId, Tree};
+use rustc_hash::FxHashSet;
 
 use crate::abort::Abort;
 use crate::function::{Function, Functions};
@@ -333,7 +333,7 @@ impl Recorder {
 
     /// The collector has run. `living` are the addresses of prototypes that are alive, besides those of the recording itself:
     /// others may be used again.
-    pub fn forget_dead(&mut self, living: &HashSet<u64>) {
+    pub fn forget_dead(&mut self, living: &FxHashSet<u64>) {
         let own = &self.notes.protos;
         self.liveness.keep(|address| living.contains(&address) || own.contains(&ProtoAt(address)));
     }

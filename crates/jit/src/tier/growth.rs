@@ -5,7 +5,6 @@
 //! it happens when the lack of it has cost as much.
 
 use std::cell::Cell;
-use std::collections::HashMap;
 use std::rc::Rc;
 
 use perilune_bytecode::ops::Instr;
@@ -13,6 +12,7 @@ use perilune_codegen::{Callable, Effort, Environment};
 use perilune_runtime::spare::has_room;
 use perilune_trace::ir::{End, HeaderId, Tree};
 use perilune_trace::opt::PASSES;
+use rustc_hash::FxHashMap;
 
 use super::place::{Door, Place};
 use super::{Begun, FUEL_PER_UPGRADE, Grown, Inner, Jit, MAX_TRIES, Recording};
@@ -123,7 +123,7 @@ impl Jit {
     /// Notes where a tree can be entered.
     fn register(&self, inner: &mut Inner, at: usize) {
         let Some(Some(grown)) = inner.trees.get(at) else { return };
-        let mut doors: HashMap<*const Instr, Vec<HeaderId>> = HashMap::new();
+        let mut doors: FxHashMap<*const Instr, Vec<HeaderId>> = FxHashMap::default();
         for id in grown.tree.header_ids() {
             let header = grown.tree.header(id);
             if header.frames.is_empty() {

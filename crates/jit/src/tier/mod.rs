@@ -27,8 +27,6 @@ mod growth;
 mod place;
 
 use std::cell::{Cell, RefCell};
-use std::collections::{HashMap, HashSet};
-use std::hash::BuildHasherDefault;
 use std::ops::Range;
 use std::rc::Rc;
 
@@ -41,6 +39,7 @@ use perilune_runtime::value::{Tag, Value};
 use perilune_trace::ir::{ExitKind, SnapId, Tree};
 use perilune_vm::Vm;
 use perilune_vm::tier::{self, After, Called, Tier, TierState};
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::abort::Abort;
 use crate::dump::{Dump, Phase, Sink};
@@ -55,7 +54,7 @@ use crate::stats::{Clock, Stats};
 use crate::view::{ProtoAt, View};
 
 use budget::Budget;
-use place::{Door, Place, PlaceHasher, Verdict};
+use place::{Door, Place, Verdict};
 
 /// Settings of the trace compiler.
 #[derive(Clone, Debug)]
@@ -249,7 +248,7 @@ struct Inner {
     machine: Option<Machine>,
     /// The way into functions, once there is one.
     gate: Option<Rc<Gate>>,
-    places: HashMap<*const Instr, Place, BuildHasherDefault<PlaceHasher>>,
+    places: FxHashMap<*const Instr, Place>,
     trees: Vec<Option<Grown>>,
     recording: Option<Recording>,
     liveness: LivenessCache,
@@ -260,7 +259,7 @@ struct Inner {
     fuel_used: u64,
     budget: Budget,
     /// Functions that must be compiled on their own, as recordings have found.
-    wanted: HashSet<ProtoAt>,
+    wanted: FxHashSet<ProtoAt>,
     /// Whether a tree has grown that the budget had no code for: functions wait until it has.
     has_waiting: bool,
 }
@@ -324,7 +323,7 @@ impl Inner {
     }
 
     /// The addresses of the prototypes that the trees run through: they are alive.
-    fn living_protos(&self) -> HashSet<u64> {
+    fn living_protos(&self) -> FxHashSet<u64> {
         let protos = self.trees.iter().flatten().flat_map(|grown| &grown.notes.protos);
         protos.map(|proto| proto.0).collect()
     }
@@ -386,7 +385,7 @@ impl Jit {
         let inner = Inner {
             machine,
             gate: None,
-            places: HashMap::default(),
+            places: FxHashMap::default(),
             trees: Vec::new(),
             recording: None,
             liveness: LivenessCache::default(),
@@ -395,7 +394,7 @@ impl Jit {
             stats: Stats::default(),
             fuel_used: 0,
             budget: Budget::new(options.free_insts),
-            wanted: HashSet::new(),
+            wanted: FxHashSet::default(),
             has_waiting: false,
         };
         Rc::new(Jit {

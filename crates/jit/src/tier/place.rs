@@ -1,7 +1,6 @@
 //! Loop headers as the policy knows them: whether there is code, and whether it is worth entering.
 
 use std::cell::Cell;
-use std::hash::Hasher;
 use std::rc::Rc;
 
 use perilune_trace::ir::HeaderId;
@@ -102,26 +101,5 @@ impl Door {
         let rest =
             if self.nests { poor.min(MAX_REST_OF_NESTED).max(poor.saturating_sub(PATIENCE_WITH_NESTED)) } else { poor };
         1 << rest.min(MAX_REST)
-    }
-}
-
-/// A hash of addresses: instructions are eight bytes apart.
-#[derive(Default)]
-pub(super) struct PlaceHasher(u64);
-
-impl Hasher for PlaceHasher {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.write_usize(usize::from(*byte));
-        }
-    }
-
-    fn write_usize(&mut self, n: usize) {
-        self.0 = (self.0.rotate_left(5) ^ (n as u64 >> 3)).wrapping_mul(0x9E37_79B9_7F4A_7C15);
-        self.0 ^= self.0 >> 32;
     }
 }

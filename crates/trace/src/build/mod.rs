@@ -26,9 +26,9 @@ mod memory;
 mod narrow;
 mod number;
 
-use std::collections::{HashMap, HashSet};
-
 use self::memory::Memory;
+use rustc_hash::{FxHashMap, FxHashSet};
+
 use crate::ir::{
     Arg, Effects, End, ExitKind, Field, Format, Header, HeaderId, Helper, Inst, Op, Ref, ResultType, Segment,
     SegmentId, SnapId, Snapshot, Start, Tree, Ty,
@@ -47,12 +47,12 @@ pub struct Builder {
     tree: Tree,
     segment: Option<SegmentId>,
     header: Option<HeaderId>,
-    consts: HashMap<(Op, Ty, u64), Ref>,
-    inputs: HashMap<u32, Ref>,
-    values: HashMap<Key, Ref>,
-    passed: HashSet<(Op, [Ref; 3])>,
+    consts: FxHashMap<(Op, Ty, u64), Ref>,
+    inputs: FxHashMap<u32, Ref>,
+    values: FxHashMap<Key, Ref>,
+    passed: FxHashSet<(Op, [Ref; 3])>,
     /// Integers that instructions on the path know to be small: see `narrow`.
-    small: HashSet<Ref>,
+    small: FxHashSet<Ref>,
     memory: Memory,
     calls_out: bool,
     effects: u32,

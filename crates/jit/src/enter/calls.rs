@@ -26,18 +26,18 @@ impl Compiled {
     /// # Safety
     /// The code has just left, and its caller waits.
     unsafe fn go_on_inside(&self, vm: *mut Vm, base: *mut Value, n: u32) -> i64 {
-        let mut last = Link { code: None, header: HeaderId::ROOT };
+        let mut last = Link::own(HeaderId::ROOT);
         let (mut left, mut is_first) = (n, true);
         // SAFETY: `go_on` has the code that has just left, and compiled code, its caller, keeps the registers. A piece is entered with
         // the types of its entry and room for its slots, both looked at here; none that needs a frame; and compiled code without calls
-        // out collects nothing, so that what the slots hold needs no root.
+        // out collects nothing, so that what the slots hold needs no root. The links are ours.
         unsafe {
             loop {
-                let code = last.code.as_deref().unwrap_or(self);
+                let code = last.code(self);
                 let exit = code.exits.exit(left);
                 let next = if left < AHEAD { self.onward(code, left) } else { None };
                 let fits = |link: &Link| {
-                    let code = link.code.as_deref().unwrap_or(self);
+                    let code = link.code(self);
                     !code.needs_frame && compiled::has_room_inside(vm, base, code.need.slots)
                 };
                 let Some(next) = next.filter(fits) else {
@@ -48,7 +48,7 @@ impl Compiled {
                     return UNWOUND;
                 };
                 exit.complete(vm, base, exit.fuel);
-                let piece = next.code.as_deref().unwrap_or(self);
+                let piece = next.code(self);
                 let has_tags = compiled::have_tags(base, &piece.entries[next.header.index()]);
                 let status = if has_tags { piece.enter(vm, base, next.header) } else { MISMATCH };
                 if status == MISMATCH {

@@ -191,11 +191,7 @@ impl Compiled {
 
     /// How many inputs of a header of the tree the code, or the fragment that has the header, looks at when it is entered there.
     pub fn checked_inputs(&self, header: HeaderId) -> usize {
-        match (self.entries.get(header.index()), self.links.of_header(header)) {
-            (Some(entry), _) => entry.len(),
-            (None, Some(Link { code: Some(code), header })) => code.entries[header.index()].len(),
-            (None, _) => 0,
-        }
+        self.entries.get(header.index()).map_or_else(|| self.links.checked_inputs(header), |entry| entry.len())
     }
 
     /// How often fragments have gone on since this was asked last.
@@ -265,31 +261,27 @@ impl Compiled {
     /// As [`Compiled::run`], when the state fits and the VM knows of the room. From the second piece on the stack stays as it is: it has
     /// values that no frame tells of.
     unsafe fn run_pieces(&self, vm: *mut Vm, header: HeaderId) -> Outcome {
-        let mut next = Link { code: None, header };
-        let mut left: Option<(Link, u32)> = None;
+        let mut next = Link::own(header);
+        let mut left: Option<(&Compiled, u32)> = None;
         // SAFETY: as `run`.
         unsafe {
             for count in 0.. {
-                let code = next.code.as_deref().unwrap_or(self);
+                let code = next.code(self);
                 let status = code.enter(vm, compiled::registers(vm), next.header);
                 let n = match code.ran(vm, status) {
                     Ran::Ended(outcome) => return outcome,
                     Ran::Refused => break,
                     Ran::Left(n) => n,
                 };
+                left = Some((code, n));
                 // Whoever looks at what going on costs must come to it at times.
                 let onward = if count < MAX_LINKS { self.onward(code, n) } else { None };
-                let onward = onward.filter(|link| self.can_enter(vm, link));
-                left = Some((next, n));
-                match onward {
+                match onward.filter(|link| self.can_enter(vm, *link)) {
                     Some(link) => next = link,
                     None => break,
                 }
             }
-            match left {
-                Some((Link { code, .. }, n)) => code.as_deref().unwrap_or(self).leave(vm, n),
-                None => Outcome::NotEntered,
-            }
+            left.map_or(Outcome::NotEntered, |(code, n)| code.leave(vm, n))
         }
     }
 
@@ -302,7 +294,7 @@ impl Compiled {
         match exit.onward {
             Onward::Nothing => None,
             Onward::Fragment => self.links.at(exit.snap),
-            Onward::Header(header) if header.index() < self.entries.len() => Some(Link { code: None, header }),
+            Onward::Header(header) if header.index() < self.entries.len() => Some(Link::own(header)),
             Onward::Header(header) => self.links.of_header(header),
         }
     }
@@ -339,10 +331,10 @@ impl Compiled {
     }
 
     /// Whether the code that a link leads to can be entered as things stand, and if so, lets the VM know which slots it writes.
-    unsafe fn can_enter(&self, vm: *mut Vm, link: &Link) -> bool {
-        let code = link.code.as_deref().unwrap_or(self);
-        // SAFETY: the root frame is the current one.
+    unsafe fn can_enter(&self, vm: *mut Vm, link: Link) -> bool {
+        // SAFETY: the root frame is the current one, and the link is ours.
         unsafe {
+            let code = link.code(self);
             let fits = compiled::has_room(vm, code.need.slots, code.need.frames)
                 && compiled::have_tags(compiled::registers(vm), &code.entries[link.header.index()]);
             if fits {

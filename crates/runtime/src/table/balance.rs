@@ -173,7 +173,9 @@ pub(super) unsafe fn take_from_hash(
         if !has_key_below(size, last) {
             return Ok(None);
         }
-        if may_have_holes((*t).header.aux) {
+        // Where the array has room already, it was counted when it got that: looking at all elements again for each gap
+        // that a program leaves and fills (`t[i], t[i + 1] = a, b` stores the last first) would take quadratic time.
+        if may_have_holes((*t).header.aux) && size > u64::from((*t).array_cap) {
             in_hash.add_elements(t);
             size = in_hash.best_size();
             last = last_index_key(t, size);

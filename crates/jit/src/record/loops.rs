@@ -4,9 +4,11 @@ use perilune_base::num::{Num, for_loop};
 use perilune_bytecode::ops::{Instr, Op};
 use perilune_runtime::value::{Tag, Value};
 use perilune_trace::ir::{ExitKind, Field, Helper, Op as Ir, Ref, Ty};
+use perilune_vm::meta::Event;
 use perilune_vm::native::Intrinsic;
 
 use super::Recorder;
+use super::field::MAX_CHAIN;
 use super::state::type_of;
 use crate::abort::Abort;
 use crate::view::{TableView, View};
@@ -506,14 +508,11 @@ impl Recorder {
         let one = self.builder.int(1);
         let n = self.builder.value(Ir::Add, &[last, one]);
         let seen = last_seen.wrapping_add(1);
-        let value = self.int_element(object, table, n, seen)?;
+        let mut value = self.int_element(object, table, n, seen)?;
+        if self.ty(value) == Ty::Nil && !view.dialect().raw_lists {
+            value = self.inherited_element(view, (object, table), (n, seen), value)?;
+        }
         if self.ty(value) == Ty::Nil {
-            let meta = self.load(Field::Meta, object);
-            if table.meta().is_some() {
-                return Err(Abort::Metamethod);
-            }
-            let null = self.builder.pointer(0);
-            self.guard(Ir::Eq, &[meta, null])?;
             self.go_round(view, false);
             return Ok(());
         }
@@ -529,6 +528,28 @@ impl Recorder {
         self.set_variables(i, &[n, value]);
         self.go_round(view, true);
         Ok(())
+    }
+
+    /// The element that a table without it has from the tables that its `__index` leads to; `absent`, which is nil, if none
+    /// has it.
+    fn inherited_element(
+        &mut self,
+        view: &View<'_>,
+        object: (Ref, TableView),
+        key: (Ref, i64),
+        absent: Ref,
+    ) -> Result<Ref, Abort> {
+        let (mut object, mut table) = object;
+        for _ in 0..MAX_CHAIN {
+            let Some((handler, found)) = self.handler(view, object, table, Event::Index)? else { return Ok(absent) };
+            object = handler;
+            table = view.table(found).ok_or(Abort::Metamethod)?;
+            let value = self.int_element(object, table, key.0, key.1)?;
+            if self.ty(value) != Ty::Nil {
+                return Ok(value);
+            }
+        }
+        Err(Abort::Metamethod)
     }
 
     pub(super) fn t_for_loop(&mut self, view: &View<'_>, i: Instr) -> Result<(), Abort> {

@@ -3,11 +3,12 @@
 use perilune_base::num::Num;
 use perilune_base::num::convert::float_to_int;
 use perilune_base::num::for_loop::{self, Narrowed};
-use perilune_runtime::object::{Gc, Table};
+use perilune_runtime::object::{Gc, Table, TableRef};
 use perilune_runtime::value::{Tag, Value};
 
 use super::pointer;
 use crate::call::Step;
+use crate::meta::{self, Event};
 use crate::native::Raised;
 use crate::vm::Vm;
 
@@ -181,7 +182,7 @@ pub(crate) unsafe fn next_pair(ra: *mut Value, wanted: u8) -> Advance {
 /// # Safety
 /// As [`next_pair`].
 #[inline]
-pub(crate) unsafe fn next_element(ra: *mut Value, wanted: u8) -> Advance {
+pub(crate) unsafe fn next_element(vm: *mut Vm, ra: *mut Value, wanted: u8) -> Advance {
     // SAFETY: the caller's duty.
     unsafe {
         if (*ra.add(2)).tag != Tag::Int {
@@ -189,14 +190,47 @@ pub(crate) unsafe fn next_element(ra: *mut Value, wanted: u8) -> Advance {
         }
         let t = pointer::<Table>(*ra.add(1));
         let n = (*ra.add(2)).raw_int().wrapping_add(1);
-        let v = Gc::from_ptr(t).get_int(n);
+        let mut v = Gc::from_ptr(t).get_int(n);
         if v.is_nil() {
-            return if (*t).meta.is_null() { Advance::Done } else { Advance::Unknown };
+            if (*t).meta.is_null() {
+                return Advance::Done;
+            }
+            match inherited_element(&*vm, Gc::from_ptr(t), n) {
+                Some(inherited) if inherited.is_nil() => return Advance::Done,
+                Some(inherited) => v = inherited,
+                None => return Advance::Unknown,
+            }
         }
         *ra.add(4) = Value::int(n);
         fill(ra, wanted, v);
         Advance::More
     }
+}
+
+/// The longest chain of tables that [`inherited_element`] follows.
+const MAX_CHAIN: usize = 8;
+
+/// What the metatable of a list that lacks an element makes of it: as a rule there is a class that has none either. `None`
+/// where a function would have to say.
+#[cold]
+#[inline(never)]
+fn inherited_element(vm: &Vm, list: TableRef, n: i64) -> Option<Value> {
+    let mut holder = list;
+    if vm.dialect.raw_lists {
+        return Some(Value::NIL);
+    }
+    for _ in 0..MAX_CHAIN {
+        let handler = holder.metatable().map_or(Value::NIL, |meta| meta::handler(vm, meta, Event::Index));
+        if handler.is_nil() {
+            return Some(Value::NIL);
+        }
+        holder = handler.as_table()?;
+        let value = holder.get_int(n);
+        if !value.is_nil() {
+            return Some(value);
+        }
+    }
+    None
 }
 
 /// As [`next_pair`], where all numbers are floats: so are keys, which tables keep as integers.
@@ -229,13 +263,13 @@ pub(crate) unsafe fn next_pair_float(ra: *mut Value, wanted: u8) -> Advance {
 /// # Safety
 /// As [`next_pair`].
 #[inline(never)]
-pub(crate) unsafe fn next_element_float(ra: *mut Value, wanted: u8) -> Advance {
+pub(crate) unsafe fn next_element_float(vm: *mut Vm, ra: *mut Value, wanted: u8) -> Advance {
     // SAFETY: the caller's duty.
     unsafe {
         let Some(last) = (*ra.add(2)).as_float().and_then(float_to_int) else { return Advance::Unknown };
         let control = *ra.add(2);
         *ra.add(2) = Value::int(last);
-        let advance = next_element(ra, wanted);
+        let advance = next_element(vm, ra, wanted);
         match advance {
             Advance::More => *ra.add(4) = Value::float(last as f64 + 1.0),
             Advance::Done | Advance::Unknown => *ra.add(2) = control,

@@ -236,11 +236,11 @@ handler!(t_for_call(vm, pc, base, consts, frame) {
         let advance = if known == Intrinsic::Next as u32 {
             loops::next_pair(ra, c_of(pc))
         } else if known == Intrinsic::IpairsStep as u32 {
-            loops::next_element(ra, c_of(pc))
+            loops::next_element(vm, ra, c_of(pc))
         } else if known == Intrinsic::NextFloat as u32 {
             loops::next_pair_float(ra, c_of(pc))
         } else if known == Intrinsic::IpairsStepFloat as u32 {
-            loops::next_element_float(ra, c_of(pc))
+            loops::next_element_float(vm, ra, c_of(pc))
         } else {
             loops::Advance::Unknown
         };

@@ -385,12 +385,21 @@ impl Recorder {
                 }
             }
             Tag::LuaFn if is_root => self.tail_from_root(view, function, seen, first, nargs),
-            Tag::LuaFn => {
+            Tag::Table if is_root => Err(Abort::Callee),
+            Tag::LuaFn | Tag::Table => {
                 let mut moved = vec![function];
                 for n in 0..nargs {
                     let seen = self.seen(view, first + 1 + n);
                     moved.push(self.slot(first + 1 + n, seen)?);
                 }
+                let (function, seen, nargs, fuel) = if seen.tag == Tag::Table {
+                    // A table's handler takes its place, and gets it for its first argument.
+                    let (handler, seen) = self.metamethod(view, function, seen, Event::Call)?.ok_or(Abort::Callee)?;
+                    moved.insert(0, handler);
+                    (handler, seen, nargs + 1, meta::fuel_of_call(u64::from(nargs) + 1) as u32)
+                } else {
+                    (function, seen, nargs, 0)
+                };
                 let proto = view.proto_of(seen).ok_or(Abort::Callee)?;
                 let callee = Callee {
                     func: frame.func,
@@ -412,6 +421,7 @@ impl Recorder {
                 allowed?;
                 moved[0] = self.guard_function(view, function, seen, proto)?;
                 self.frames.pop();
+                self.fuel += fuel;
                 for (n, value) in moved.iter().enumerate() {
                     self.put(frame.func + n as u32, *value);
                 }

@@ -9,13 +9,13 @@ use crate::row::{Row, intrinsic};
 
 /// The functions of the library.
 pub const ROWS: &[Row] = &[
-    intrinsic("arshift", arshift, Intrinsic::BitOther),
+    intrinsic("arshift", arshift, Intrinsic::BitArshift),
     intrinsic("band", band, Intrinsic::BitAnd),
     intrinsic("bnot", bnot, Intrinsic::BitNot),
     intrinsic("bor", bor, Intrinsic::BitOr),
-    intrinsic("btest", btest, Intrinsic::BitOther),
+    intrinsic("btest", btest, Intrinsic::BitTest),
     intrinsic("bxor", bxor, Intrinsic::BitXor),
-    intrinsic("extract", extract, Intrinsic::BitOther),
+    intrinsic("extract", extract, Intrinsic::BitExtract),
     intrinsic("lrotate", |vm| rotate(vm, 1), Intrinsic::BitLrotate),
     intrinsic("lshift", |vm| shift(vm, 1), Intrinsic::BitLshift),
     intrinsic("replace", replace, Intrinsic::BitOther),

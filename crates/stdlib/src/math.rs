@@ -15,32 +15,32 @@ use perilune_runtime::value::{Tag, Value};
 use perilune_vm::native::{Intrinsic, NativeResult, Raised};
 use perilune_vm::vm::Vm;
 
-use crate::row::{Life, Row, alias, intrinsic, row};
+use crate::row::{Life, Row, alias, intrinsic, plain, row};
 
 /// The functions of the library.
 pub const ROWS: &[Row] = &[
     intrinsic("abs", abs, Intrinsic::MathAbs).direct(abs_direct).since(Lua53),
     intrinsic("abs", |vm| map(vm, f64::abs), Intrinsic::MathAbs).until(Lua52),
-    row("acos", |vm| map(vm, f64::acos)),
-    row("asin", |vm| map(vm, f64::asin)),
-    row("atan", atan).since(Lua53),
-    row("atan", |vm| map(vm, f64::atan)).until(Lua52),
-    row("atan2", atan2).until(Lua52),
+    plain("acos", |vm| map(vm, f64::acos)),
+    plain("asin", |vm| map(vm, f64::asin)),
+    plain("atan", atan).since(Lua53),
+    plain("atan", |vm| map(vm, f64::atan)).until(Lua52),
+    plain("atan2", atan2).until(Lua52),
     intrinsic("ceil", ceil, Intrinsic::MathCeil).direct(ceil_direct).since(Lua53),
     intrinsic("ceil", |vm| map(vm, f64::ceil), Intrinsic::MathCeil).until(Lua52),
     intrinsic("cos", |vm| map(vm, f64::cos), Intrinsic::MathCos).direct(|_, args, _| map_direct(args, f64::cos)),
-    row("cosh", |vm| map(vm, f64::cosh)).until(Lua54).not_in_manual(&[Lua53, Lua54]),
-    row("deg", |vm| map(vm, |x| x * (180.0 / PI))),
+    plain("cosh", |vm| map(vm, f64::cosh)).until(Lua54).not_in_manual(&[Lua53, Lua54]),
+    plain("deg", |vm| map(vm, |x| x * (180.0 / PI))),
     intrinsic("exp", |vm| map(vm, f64::exp), Intrinsic::MathExp).direct(|_, args, _| map_direct(args, f64::exp)),
     intrinsic("floor", floor, Intrinsic::MathFloor).direct(floor_direct).since(Lua53),
     intrinsic("floor", |vm| map(vm, f64::floor), Intrinsic::MathFloor).until(Lua52),
     intrinsic("fmod", fmod, Intrinsic::MathFmod).direct(fmod_direct),
-    row("frexp", frexp).not_in_manual(&[Lua53, Lua54]),
-    row("ldexp", ldexp).not_in_manual(&[Lua53, Lua54]),
+    plain("frexp", frexp).not_in_manual(&[Lua53, Lua54]),
+    plain("ldexp", ldexp).not_in_manual(&[Lua53, Lua54]),
     intrinsic("log", log, Intrinsic::MathLog).direct(log_direct).since(Lua53),
     intrinsic("log", log_without_binary, Intrinsic::MathLog).since(Lua52).until(Lua52),
     intrinsic("log", |vm| map(vm, f64::ln), Intrinsic::MathLog).until(Lua51),
-    row("log10", |vm| map(vm, f64::log10)).until(Lua54).not_in_manual(&[Lua52, Lua53, Lua54]),
+    plain("log10", |vm| map(vm, f64::log10)).until(Lua54).not_in_manual(&[Lua52, Lua53, Lua54]),
     intrinsic("max", max, Intrinsic::MathMax)
         .direct(|_, args, _| extreme_direct(args, |best, value| best < value, |best, value| best < value))
         .since(Lua53),
@@ -51,15 +51,15 @@ pub const ROWS: &[Row] = &[
     intrinsic("min", |vm| extreme_float(vm, |best, x| x < best), Intrinsic::MathMin).until(Lua52),
     intrinsic("modf", modf, Intrinsic::MathModf).since(Lua53),
     intrinsic("modf", modf_of_floats, Intrinsic::MathModf).until(Lua52),
-    row("pow", pow).until(Lua54).not_in_manual(&[Lua53, Lua54]),
-    row("rad", |vm| map(vm, |x| x * (PI / 180.0))),
+    plain("pow", pow).until(Lua54).not_in_manual(&[Lua53, Lua54]),
+    plain("rad", |vm| map(vm, |x| x * (PI / 180.0))),
     intrinsic("random", random::random, Intrinsic::MathRandom).since(Lua54),
     row("randomseed", random::randomseed).since(Lua54),
     intrinsic("sin", |vm| map(vm, f64::sin), Intrinsic::MathSin).direct(|_, args, _| map_direct(args, f64::sin)),
-    row("sinh", |vm| map(vm, f64::sinh)).until(Lua54).not_in_manual(&[Lua53, Lua54]),
+    plain("sinh", |vm| map(vm, f64::sinh)).until(Lua54).not_in_manual(&[Lua53, Lua54]),
     intrinsic("sqrt", |vm| map(vm, f64::sqrt), Intrinsic::MathSqrt).direct(|_, args, _| map_direct(args, f64::sqrt)),
     intrinsic("tan", |vm| map(vm, f64::tan), Intrinsic::MathTan),
-    row("tanh", |vm| map(vm, f64::tanh)).until(Lua54).not_in_manual(&[Lua53, Lua54]),
+    plain("tanh", |vm| map(vm, f64::tanh)).until(Lua54).not_in_manual(&[Lua53, Lua54]),
     intrinsic("tointeger", tointeger, Intrinsic::MathToInteger).direct(tointeger_direct).since(Lua53),
     intrinsic("type", r#type, Intrinsic::MathType).since(Lua53),
     intrinsic("ult", ult, Intrinsic::MathUlt).since(Lua53),

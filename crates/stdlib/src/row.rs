@@ -67,6 +67,11 @@ pub const fn row(name: &'static str, func: NativeFn) -> Row {
     intrinsic(name, func, Intrinsic::None)
 }
 
+/// A library function without effects that runs no Lua code for arguments that are no objects.
+pub const fn plain(name: &'static str, func: NativeFn) -> Row {
+    intrinsic(name, func, Intrinsic::Plain)
+}
+
 /// A library function that a compiler tier knows.
 pub const fn intrinsic(name: &'static str, func: NativeFn, intrinsic: Intrinsic) -> Row {
     Row { name, life: Life::ALL, func, intrinsic, direct: None }

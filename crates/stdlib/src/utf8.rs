@@ -9,18 +9,18 @@ use perilune_runtime::value::Value;
 use perilune_vm::native::{Intrinsic, NativeResult, Raised};
 use perilune_vm::vm::Vm;
 
-use crate::row::{Row, row};
+use crate::row::{Row, plain, row};
 
 use crate::string::buffer;
 
 /// The functions of the library.
 pub const ROWS: &[Row] = &[
-    row("char", char),
-    row("codepoint", codepoint),
+    plain("char", char),
+    plain("codepoint", codepoint),
     row("codes", codes),
-    row("len", len),
-    row("offset", offset).until(Lua54),
-    row("offset", offset_and_end).since(Lua55),
+    plain("len", len),
+    plain("offset", offset).until(Lua54),
+    plain("offset", offset_and_end).since(Lua55),
 ];
 
 /// The pattern that matches one character of a valid string.

@@ -39,6 +39,8 @@ macro_rules! intrinsics {
         /// The library functions that hot code calls, as a compiler tier and the interpreter's fast paths know them.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         #[repr(u32)]
+        ///
+        /// `Plain` are all others that have no effect, and run no Lua code for numbers, strings, booleans and nil.
         #[expect(missing_docs, reason = "each is the library function of its name")]
         pub enum Intrinsic { None = 0, $($name,)* }
 
@@ -57,8 +59,9 @@ intrinsics! {
     Unpack TableInsert TableRemove TableRemoveOld TableConcat
     MathAbs MathCeil MathFloor MathFmod MathMax MathMin MathSqrt MathSin MathCos MathTan MathExp MathLog MathModf MathToInteger MathType MathRandom MathUlt
     StringByte StringChar StringLen StringSub StringRep StringFind StringMatch StringGsub StringGmatch GmatchStep StringFormat StringUpper StringLower StringReverse
-    BitAnd BitOr BitXor BitNot BitLshift BitRshift BitLrotate BitRrotate BitOther
+    BitAnd BitOr BitXor BitNot BitLshift BitRshift BitLrotate BitRrotate BitArshift BitExtract BitTest BitOther
     Wrapped CoroutineStatus
+    Plain
 }
 
 impl Intrinsic {

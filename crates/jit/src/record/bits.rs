@@ -29,6 +29,21 @@ impl Recorder {
                 let all = self.builder.int(WORD);
                 Ok(Some(self.builder.value(Ir::Xor, &[word, all])))
             }
+            (Intrinsic::BitTest, ..) => {
+                let Some(word) = self.join_words(Ir::And, WORD, refs, seen)? else { return Ok(None) };
+                let zero = self.builder.int(0);
+                let common = seen.iter().filter_map(|x| int_of(*x)).fold(WORD, |all, x| all & x);
+                self.guard(if common == 0 { Ir::Eq } else { Ir::Ne }, &[word, zero])?;
+                Ok(Some(self.boolean(common != 0)))
+            }
+            (Intrinsic::BitExtract, [x, field], [x_seen, field_seen]) => {
+                let one = (self.builder.int(1), Value::int(1));
+                self.extracted((*x, *x_seen), (*field, *field_seen), one)
+            }
+            (Intrinsic::BitExtract, [x, field, width], [x_seen, field_seen, width_seen]) => {
+                self.extracted((*x, *x_seen), (*field, *field_seen), (*width, *width_seen))
+            }
+            (Intrinsic::BitExtract, ..) => Ok(None),
             (_, [x, by], [x_seen, by_seen]) => self.shifted(function, (*x, *x_seen), (*by, *by_seen)),
             _ => Ok(None),
         }
@@ -41,6 +56,24 @@ impl Recorder {
             result = self.builder.value(op, &[result, word]);
         }
         Ok(Some(result))
+    }
+
+    /// A field of a word: how wide it is is relied on.
+    fn extracted(&mut self, x: (Ref, Value), field: (Ref, Value), width: (Ref, Value)) -> Result<Option<Ref>, Abort> {
+        let (Some(from), Some(bits)) = (int_of(field.1), int_of(width.1)) else { return Ok(None) };
+        let is_inside = (1..=BITS).contains(&bits) && (0..=BITS - bits).contains(&from);
+        if !is_inside || ![field.0, width.0].iter().all(|n| matches!(self.ty(*n), Ty::Int | Ty::Float)) {
+            return Ok(None);
+        }
+        let Some(word) = self.word(x.0, x.1)? else { return Ok(None) };
+        let (field, width) = (self.int_of(field.0)?, self.int_of(width.0)?);
+        let expected = self.builder.int(bits);
+        self.guard(Ir::Eq, &[width, expected])?;
+        let end = self.builder.int(BITS - bits + 1);
+        self.guard(Ir::Below, &[field, end])?;
+        let shifted = self.builder.value(Ir::Shr, &[word, field]);
+        let mask = self.builder.int((1 << bits) - 1);
+        Ok(Some(self.builder.value(Ir::And, &[shifted, mask])))
     }
 
     /// A shift or rotation by less than a word.
@@ -64,6 +97,17 @@ impl Recorder {
                 let rest = self.builder.value(Ir::Sub, &[bits, by]);
                 let (high, low) = (self.shifted_left(word, rest), self.builder.value(Ir::Shr, &[word, by]));
                 Some(self.builder.value(Ir::Or, &[high, low]))
+            }
+            Intrinsic::BitArshift => {
+                // The bits that come in are those of the sign.
+                let (all, top) = (self.builder.int(WORD), self.builder.int(BITS - 1));
+                let low = self.builder.value(Ir::Shr, &[word, by]);
+                let kept = self.builder.value(Ir::Shr, &[all, by]);
+                let sign = self.builder.value(Ir::Shr, &[word, top]);
+                let signs = self.builder.value(Ir::Neg, &[sign]);
+                let high = self.builder.value(Ir::Xor, &[all, kept]);
+                let high = self.builder.value(Ir::And, &[signs, high]);
+                Some(self.builder.value(Ir::Or, &[low, high]))
             }
             _ => None,
         })

@@ -15,7 +15,7 @@ use perilune_vm::native::Intrinsic;
 use super::Recorder;
 use super::loops::int_of;
 use crate::abort::Abort;
-use crate::view::View;
+use crate::view::{TableView, View};
 
 /// The results of a function that the recorder has replaced; `None` leaves it to the next way of calling it.
 type Replaced = Result<Option<Vec<Ref>>, Abort>;
@@ -49,6 +49,9 @@ pub(super) struct Pending {
     is_tail: bool,
 }
 
+/// Bytes that `string.byte` is followed for.
+const MAX_BYTES: i64 = 8;
+
 /// Values that `table.unpack` is followed for.
 const MAX_UNPACKED: u64 = 8;
 
@@ -68,8 +71,7 @@ fn count_of(intrinsic: Intrinsic) -> Option<i32> {
 /// Whether argument `n` (from 0) of a function is an integer, even where the language has none.
 fn takes_int(intrinsic: Intrinsic, n: usize) -> bool {
     match intrinsic {
-        Intrinsic::StringByte => n == 1,
-        Intrinsic::StringSub => n == 1 || n == 2,
+        Intrinsic::StringByte | Intrinsic::StringSub => n == 1 || n == 2,
         Intrinsic::StringChar => true,
         Intrinsic::Select => n == 0,
         _ => false,
@@ -187,7 +189,10 @@ impl Recorder {
             | Intrinsic::BitLshift
             | Intrinsic::BitRshift
             | Intrinsic::BitLrotate
-            | Intrinsic::BitRrotate => Ok(self.bits(intrinsic, &args.refs, &args.seen)?.map(|word| vec![word])),
+            | Intrinsic::BitRrotate
+            | Intrinsic::BitArshift
+            | Intrinsic::BitExtract
+            | Intrinsic::BitTest => Ok(self.bits(intrinsic, &args.refs, &args.seen)?.map(|word| vec![word])),
             Intrinsic::Select => self.select(view, args),
             Intrinsic::RawGet if args.len() == 2 => self.raw_get(view, args),
             Intrinsic::RawLen if args.len() == 1 => self.raw_len(args),
@@ -301,11 +306,39 @@ impl Recorder {
 
     // Strings.
 
+    /// `string.byte` of a few positions inside the string: how many they are is relied on.
+    fn bytes(&mut self, view: &View<'_>, args: &Args) -> Replaced {
+        let [s, start, end] = args.refs[..] else { return Ok(None) };
+        if self.ty(s) != Ty::Str || self.ty(start) != Ty::Int || self.ty(end) != Ty::Int {
+            return Ok(None);
+        }
+        let (first, last) = (args.seen[1].raw_int(), args.seen[2].raw_int());
+        if first < 1 || last < first || last > view.string_len(args.seen[0]) as i64 || last - first >= MAX_BYTES {
+            return Ok(None);
+        }
+        let (distance, expected) = (self.builder.value(Ir::Sub, &[end, start]), self.builder.int(last - first));
+        self.guard(Ir::Eq, &[distance, expected])?;
+        let len = self.load(Field::StrLen, s);
+        let one = self.builder.int(1);
+        let low = self.builder.value(Ir::Sub, &[start, one]);
+        self.guard(Ir::Below, &[low, len])?;
+        // The distance does not wrap around between two positions that are both inside.
+        let high = self.builder.value(Ir::Sub, &[end, one]);
+        self.guard(Ir::Below, &[high, len])?;
+        let mut bytes = Vec::new();
+        for n in 0..=last - first {
+            let n = self.builder.int(n);
+            let index = self.builder.value(Ir::Add, &[low, n]);
+            bytes.push(self.builder.value(Ir::LoadByte, &[s, index]));
+        }
+        Ok(Some(bytes))
+    }
+
     /// `string.byte` of one position inside the string.
     fn byte(&mut self, view: &View<'_>, args: &Args) -> Replaced {
         let Some(&s) = args.refs.first() else { return Ok(None) };
         if self.ty(s) != Ty::Str || args.len() > 2 {
-            return Ok(None);
+            return self.bytes(view, args);
         }
         let (position, seen) = match args.refs.get(1) {
             None => (self.builder.int(1), 1),
@@ -472,16 +505,23 @@ impl Recorder {
         Ok(Some(vec![protected.map_or(meta, |(value, _)| value)]))
     }
 
+    /// Whether the functions of `table` find in a table's metatable none of the handlers that they would ask, relied on.
+    fn is_list(&mut self, view: &View<'_>, object: Ref, table: TableView, events: &[Event]) -> Result<bool, Abort> {
+        for event in events {
+            if self.handler(view, object, table, *event)?.is_some() {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
     /// `table.insert(t, v)`.
     fn insert_last(&mut self, view: &View<'_>, args: &Args) -> Replaced {
         let Some(table) = view.table(args.seen[0]) else { return Ok(None) };
         let object = args.refs[0];
-        if table.meta().is_some() || self.ty(args.refs[1]) == Ty::Nil {
+        if self.ty(args.refs[1]) == Ty::Nil || !self.is_list(view, object, table, &[Event::Len, Event::NewIndex])? {
             return Ok(None);
         }
-        let meta = self.load(Field::Meta, object);
-        let null = self.builder.pointer(0);
-        self.guard(Ir::Eq, &[meta, null])?;
         let len = self.load(Field::Len, object);
         let one = self.builder.int(1);
         let key = self.builder.value(Ir::Add, &[len, one]);
@@ -492,13 +532,11 @@ impl Recorder {
     /// `table.remove(t)` of a list that is not empty.
     fn remove_last(&mut self, view: &View<'_>, args: &Args) -> Replaced {
         let Some(table) = view.table(args.seen[0]) else { return Ok(None) };
-        if table.meta().is_some() || table.len() == 0 {
+        let object = args.refs[0];
+        // The element is there, so neither reading nor removing it asks a handler.
+        if table.len() == 0 || !self.is_list(view, object, table, &[Event::Len])? {
             return Ok(None);
         }
-        let object = args.refs[0];
-        let meta = self.load(Field::Meta, object);
-        let null = self.builder.pointer(0);
-        self.guard(Ir::Eq, &[meta, null])?;
         let len = self.load(Field::Len, object);
         let last = self.int_element(object, table, len, table.len() as i64)?;
         if may_have_holes(table.kind()) {
@@ -625,12 +663,23 @@ impl Recorder {
             | Intrinsic::BitRshift
             | Intrinsic::BitLrotate
             | Intrinsic::BitRrotate
+            | Intrinsic::BitArshift
+            | Intrinsic::BitExtract
+            | Intrinsic::BitTest
             | Intrinsic::BitOther
                 if all_plain =>
             {
                 Some(Helper::CallPure)
             }
-            Intrinsic::StringGsub | Intrinsic::StringGmatch if all_plain => Some(Helper::CallPure),
+            Intrinsic::StringGsub | Intrinsic::StringGmatch | Intrinsic::Plain if all_plain => Some(Helper::CallPure),
+            // The replacements are fields of a table.
+            Intrinsic::StringGsub if args.len() == 3 && is_plain(0) && is_plain(1) && is_plain_table(2) => {
+                self.guard_plain(args, 2).then_some(Helper::CallPure)
+            }
+            Intrinsic::ToString if args.len() == 1 && is_plain_table(0) => {
+                self.guard_plain(args, 0).then_some(Helper::CallPure)
+            }
+            Intrinsic::GetMetatable if ty(0).is_some_and(|ty| ty != Ty::Table) => Some(Helper::CallPure),
             Intrinsic::Select => Some(Helper::CallPure),
             Intrinsic::MathRandom if all_plain => Some(Helper::CallPure),
             Intrinsic::Next | Intrinsic::NextFloat if ty(0) == Some(Ty::Table) => Some(Helper::CallPure),

@@ -32,7 +32,7 @@ use perilune_runtime::value::{Tag, Value};
 use perilune_vm::native::{Intrinsic, NativeResult, Raised};
 use perilune_vm::vm::Vm;
 
-use crate::row::{Life, Row, alias, intrinsic, row};
+use crate::row::{Life, Row, alias, intrinsic, plain, row};
 
 use self::buffer::string_with;
 use self::meter::Meter;
@@ -50,12 +50,12 @@ pub const ROWS: &[Row] = &[
     intrinsic("len", len, Intrinsic::StringLen).direct(len_direct),
     intrinsic("lower", lower, Intrinsic::StringLower),
     intrinsic("match", find::r#match, Intrinsic::StringMatch),
-    row("pack", pack::pack).since(Lua53),
-    row("packsize", pack::packsize).since(Lua53),
+    plain("pack", pack::pack).since(Lua53),
+    plain("packsize", pack::packsize).since(Lua53),
     intrinsic("rep", rep, Intrinsic::StringRep),
     intrinsic("reverse", reverse, Intrinsic::StringReverse),
     intrinsic("sub", sub, Intrinsic::StringSub).direct(sub_direct),
-    row("unpack", pack::unpack).since(Lua53),
+    plain("unpack", pack::unpack).since(Lua53),
     intrinsic("upper", upper, Intrinsic::StringUpper),
 ];
 

@@ -111,8 +111,9 @@ impl Recorder {
         }
         if let Some(helper) = self.directly(view, intrinsic, &args, nresults < 0 || self.in_tail) {
             let always = count_of(intrinsic);
-            if self.in_tail && always.is_some() {
-                // The results are looked at when no snapshot can tell that the call has run, but not its return.
+            if self.in_tail && (always.is_some() || self.fuel == 0) {
+                // The results are looked at when no snapshot can tell that the call has run, but not its return: it runs again
+                // if they are others, and what it has cost is taken off what the path has.
                 return Err(Abort::Native);
             }
             self.call_directly(

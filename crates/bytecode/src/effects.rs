@@ -1,8 +1,9 @@
 //! Which registers an instruction reads, writes and destroys.
 //!
 //! A register is *destroyed* if its old value must not be used afterwards, whatever else happens to it: a call uses the
-//! registers from its function up for the frame of the callee, a concatenation may use its operands as scratch space.
-//! Results are written after that.
+//! registers from its function up for the frame of the callee, a concatenation may use its operands as scratch space, and
+//! what builds an object does so on top of everything that lives: the collector clears what is above. Results are written
+//! after that.
 //!
 //! | instruction            | what the description leaves out                                             |
 //! |------------------------|------------------------------------------------------------------------------|
@@ -130,9 +131,8 @@ pub fn effects(op: Op, instr: Instr) -> Effects {
         | Op::LoadFalseSkip
         | Op::GetUpval
         | Op::GetTabUp
-        | Op::NewTable
-        | Op::VarArgTable
-        | Op::Closure => none.write_reg(a),
+        | Op::VarArgTable => none.write_reg(a),
+        Op::NewTable | Op::Closure => none.destroy(Span::above(a, 1)).write_reg(a),
         Op::LoadNil => none.write(Span::from(a, 0, b as u16 + 1)),
         Op::SetUpval | Op::NewGlobal | Op::Test | Op::Return1 | Op::Tbc => none.read_reg(a),
         Op::EqK | Op::EqI | Op::LtK | Op::LeK | Op::GtK | Op::GeK | Op::LtI | Op::LeI | Op::GtI | Op::GeI => {
@@ -173,12 +173,9 @@ pub fn effects(op: Op, instr: Instr) -> Effects {
         Op::SetTable => Effects { also_reads: Some(c), ..none.read_reg(a).read_reg(b) },
         Op::SetInt | Op::SetField => none.read_reg(a).read_reg(c),
         Op::SelfField => none.read_reg(b).write(Span::from(a, 0, 2)),
-        Op::NewRecord => none.read(Span::from(a, 1, instr.bc())).write_reg(a),
-        Op::SetList => none.read(Span::from(a, 0, b as u16 + 1)),
-        Op::Concat => {
-            let operands = Span::from(b, 0, c as u16);
-            none.read(operands).destroy(operands).write_reg(a)
-        }
+        Op::NewRecord => none.read(Span::from(a, 1, instr.bc())).destroy(Span::above(a, 1)).write_reg(a),
+        Op::SetList => none.read(Span::from(a, 0, b as u16 + 1)).destroy(Span::above(a, 1)),
+        Op::Concat => none.read(Span::from(b, 0, c as u16)).destroy(Span::above(b, 0)).write_reg(a),
         Op::Jump | Op::Loop | Op::Return0 | Op::Close => none,
         Op::Eq | Op::Lt | Op::Le => none.read_reg(a).read_reg(b),
         Op::Call => none.read(call_operands(a, b)).destroy(Span::above(a, 0)).write(values(a, c)).need(Span::one(a)),

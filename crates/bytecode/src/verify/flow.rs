@@ -177,7 +177,7 @@ fn step(proto: &Proto, pc: usize, op: Op, instr: Instr, facts: &mut Facts) -> Re
         Op::NewTable | Op::NewRecord => {
             facts.tables = facts.tables.union(RegSet::span(Span::one(a)));
         }
-        Op::Closure => capture(proto, instr, &before, facts)?,
+        Op::Closure => capture(proto, instr, &destroyed, facts)?,
         Op::Close => {
             let closed = RegSet::span(Span::above(a, 0));
             facts.captured = facts.captured.without(closed);
@@ -235,12 +235,12 @@ fn check_leaving(op: Op, instr: Instr, facts: &Facts) -> Result<(), Problem> {
 }
 
 /// A closure captures registers that have a value, or the one that it is put into.
-fn capture(proto: &Proto, instr: Instr, before: &Facts, facts: &mut Facts) -> Result<(), Problem> {
+fn capture(proto: &Proto, instr: Instr, left: &Facts, facts: &mut Facts) -> Result<(), Problem> {
     let own = RegSet::span(Span::one(instr.a()));
     let child = &proto.protos[instr.d() as usize];
     for upval in child.upvals.iter().filter(|upval| upval.in_stack) {
         let captured = RegSet::span(Span::one(upval.index));
-        if !before.assigned.union(own).contains_all(captured) {
+        if !left.assigned.union(own).contains_all(captured) {
             return Err(Problem::Unassigned);
         }
         facts.captured = facts.captured.union(captured);

@@ -294,6 +294,25 @@ fn registers_are_assigned_before_they_are_read() {
     accepts(&[d(Op::Jump, 0, 1), abc(Op::Move, 0, 2, 0)]);
 }
 
+/// The collector clears what is above an object that was just built.
+#[test]
+fn what_builds_an_object_stands_above_all_that_lives() {
+    let (first, read) = (abc(Op::LoadNil, 3, 0, 0), abc(Op::Move, 0, 3, 0));
+    let record = [abc(Op::LoadNil, 3, 2, 0), Instr::with_bc(Op::NewRecord, 2, 2, 0)];
+    for build in [&[d(Op::NewTable, 2, 0)][..], &[d(Op::Closure, 2, 1)], &record, &[abc(Op::Concat, 0, 1, 2)]] {
+        let live = [&[first, abc(Op::LoadNil, 1, 1, 0)], build].concat();
+        accepts(&live);
+        rejects(Problem::Unassigned, &[&live[..], &[read]].concat());
+    }
+    let list = [d(Op::NewTable, 2, 1), first, abc(Op::SetList, 2, 1, 0)];
+    accepts(&list);
+    rejects(Problem::Unassigned, &[&list[..], &[read]].concat());
+    let nested = [d(Op::NewTable, 3, 1), d(Op::NewTable, 2, 1), abc(Op::LoadNil, 4, 0, 0), abc(Op::SetList, 3, 1, 0)];
+    rejects(Problem::Unassigned, &nested);
+    rejects(Problem::LoopState, &numeric(&[d(Op::NewTable, 1, 0)]));
+    rejects(Problem::NotClosed, &[first, abc(Op::Tbc, 3, 0, 0), d(Op::NewTable, 2, 0), abc(Op::Close, 2, 0, 0)]);
+}
+
 #[test]
 fn what_must_be_closed_keeps_its_register() {
     let closure = d(Op::Closure, 6, 0);

@@ -2,6 +2,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use perilune_base::dialect::LuaVersion;
 use perilune_testkit::lab::{self, Lab, Outcome};
 use perilune_vm::limits::Limits;
 use perilune_vm::load::LoadMode;
@@ -294,6 +295,26 @@ fn recursion_without_end_is_an_error() {
         let caught = lab.run(&format!("return (pcall(function() {source} end))"));
         assert_eq!(caught.values(), "false", "{name}");
         lab.assert_usable();
+    }
+}
+
+/// The reference crashes.
+#[test]
+fn what_stands_for_a_table_of_arguments_may_be_anything() {
+    for expansion in ["return ...", "return (...)", "local a, b = ... return a, b", "print(1, ...)"] {
+        for other in ["5", "nil", "'text'", "{}", "{n = -1}", "{n = 1.5}", "{n = 1 << 62}"] {
+            let mut lab = Lab::of_version(LuaVersion::Lua55);
+            let source = format!(
+                "local function f(...t)
+                    local function escape() return t end
+                    debug.setlocal(1, 1, {other})
+                    {expansion}
+                end
+                return f(1, 2)"
+            );
+            assert!(lab.run(&source).error().contains("vararg table has no proper 'n'"), "{source}");
+            lab.assert_usable();
+        }
     }
 }
 

@@ -85,7 +85,8 @@ pub(crate) unsafe fn one(vm: *mut Vm, f: *const Frame, key: Value) -> Value {
     }
 }
 
-/// `VarArgOf`: as [`spread`], from a table of extra arguments, which the program may have changed.
+/// `VarArgOf`: as [`spread`], from a table of extra arguments, which the program may have changed. Through `debug.setlocal`,
+/// and in a binary chunk, it may also have put something else in its place.
 ///
 /// # Safety
 /// As [`spread`].
@@ -94,14 +95,13 @@ pub(crate) unsafe fn spread_table(vm: *mut Vm, i: Instr) -> Step {
     unsafe {
         let th = (*vm).thread;
         let f = (*th).frame;
-        let Some(t) = (*(*f).base.add(i.b() as usize)).as_table() else { return Step::Next };
-        let have = match (*vm).get_field(t, "n").as_int() {
-            Some(n) if (0..=MAX_COUNT).contains(&n) => n as usize,
-            _ => {
-                let _ = (*vm).run_error("vararg table has no proper 'n'");
-                return Step::Raise;
-            }
+        let table = (*(*f).base.add(i.b() as usize)).as_table();
+        let count = table.and_then(|t| (*vm).get_field(t, "n").as_int()).filter(|n| (0..=MAX_COUNT).contains(n));
+        let (Some(t), Some(count)) = (table, count) else {
+            let _ = (*vm).run_error("vararg table has no proper 'n'");
+            return Step::Raise;
         };
+        let have = count as usize;
         let a = i.a() as usize;
         let wanted = if i.c() != 0 { i.c() as usize - 1 } else { have };
         if i.c() == 0 {

@@ -6,8 +6,10 @@
 //! The analysis is the usual one, backwards to a fixed point; what an instruction reads and destroys is said by
 //! [`perilune_bytecode::effects`].
 //!
-//! A variable need not be read by any instruction of the function itself: closures find it in its register, from when it is
-//! created, which may be before its scope begins, until it is closed, which is when the scope has ended:
+//! A variable need not be read by any instruction of the function itself. Closures find it in its register, from when one of
+//! them is made, which may be before its scope begins, until it is closed, which is when the scope has ended; and so does
+//! `__close`. In between the register is *open*, and live whatever the scopes are said to be: those of a binary chunk may be
+//! anything.
 //!
 //! ```text
 //!  0 newtable r1        local t, u = {}, {}: t is in scope from 2 on
@@ -48,12 +50,6 @@ impl Registers {
         }
     }
 
-    /// Those that are not below a register.
-    fn from(mut self, register: u8) -> Registers {
-        self.remove(Span::from(0, 0, u16::from(register)));
-        self
-    }
-
     fn remove(&mut self, span: Span) {
         for register in span.first..span.end().min(256) {
             self.0[register as usize / 64] &= !(1 << (register % 64));
@@ -74,16 +70,9 @@ pub struct Liveness {
 }
 
 impl Liveness {
-    /// The analysis of a prototype, the closures of which find variables in the registers `captured`.
-    pub fn new(proto: &Proto, captured: Registers) -> Liveness {
-        let mut live = flow(proto);
-        for (pc, registers) in live.iter_mut().enumerate() {
-            if let Some(i) = proto.code.get(pc)
-                && i.op() == Some(Op::Close)
-            {
-                *registers = registers.join(captured.from(i.a()));
-            }
-        }
+    /// The analysis of a prototype, the closures of whose n-th child find variables in the registers `captured(n)`.
+    pub fn new(proto: &Proto, captured: impl Fn(usize) -> Registers) -> Liveness {
+        let live = flow(proto, &open(proto, captured));
         let mut headers: Vec<u32> = (0..proto.code.len()).filter_map(|pc| back_edge(proto, pc)).collect();
         headers.sort_unstable();
         headers.dedup();
@@ -119,12 +108,22 @@ fn joins(proto: &Proto) -> Vec<u32> {
     (0..proto.code.len() as u32).filter(|pc| arrivals[*pc as usize] > 1).collect()
 }
 
-/// How many variables are in scope; without debug information, as many as there are registers.
-fn variables(proto: &Proto, pc: u32) -> u16 {
+/// How many variables are in scope at each instruction; without debug information, as many as there are registers.
+fn variables(proto: &Proto) -> Vec<u16> {
     if proto.locals.is_empty() && proto.lines.is_empty() {
-        return u16::from(proto.max_stack);
+        return vec![u16::from(proto.max_stack); proto.code.len()];
     }
-    proto.locals.iter().filter(|local| local.start <= pc && pc < local.end).count() as u16
+    let mut begun = vec![0i32; proto.code.len() + 1];
+    for local in &proto.locals {
+        begun[local.start as usize] += 1;
+        begun[local.end as usize] -= 1;
+    }
+    // No more than there are registers, as the verifier has checked.
+    let counts = begun.iter().scan(0, |count, begun| {
+        *count += begun;
+        Some(*count as u16)
+    });
+    counts.take(proto.code.len()).collect()
 }
 
 fn back_edge(proto: &Proto, pc: usize) -> Option<u32> {
@@ -137,11 +136,11 @@ fn back_edge(proto: &Proto, pc: usize) -> Option<u32> {
 
 /// The registers whose values are read by a later instruction, or are there when a variable comes into scope. That is after
 /// all values of its statement have been computed, and maybe only closures read it then.
-fn flow(proto: &Proto) -> Vec<Registers> {
+fn flow(proto: &Proto, open: &[Registers]) -> Vec<Registers> {
     let code = &proto.code;
-    let mut in_scope = vec![Registers::default(); code.len()];
-    for (pc, registers) in in_scope.iter_mut().enumerate() {
-        registers.add(Span::from(0, 0, variables(proto, pc as u32)));
+    let mut in_scope = open.to_vec();
+    for (registers, count) in in_scope.iter_mut().zip(variables(proto)) {
+        registers.add(Span::from(0, 0, count));
     }
     let mut live = vec![Registers::default(); code.len() + 1];
     loop {
@@ -159,6 +158,37 @@ fn flow(proto: &Proto) -> Vec<Registers> {
         }
         if !changed {
             return live;
+        }
+    }
+}
+
+/// The registers that are open in front of each instruction.
+fn open(proto: &Proto, captured: impl Fn(usize) -> Registers) -> Vec<Registers> {
+    let code = &proto.code;
+    let mut open = vec![Registers::default(); code.len()];
+    loop {
+        let mut changed = false;
+        for pc in 0..code.len() {
+            let i = code[pc];
+            let mut behind = open[pc];
+            match i.op() {
+                Some(Op::Closure) => behind = behind.join(captured(i.d() as usize)),
+                Some(Op::Tbc) => behind.add(Span::one(i.a())),
+                // The fourth value of a generic loop.
+                Some(Op::TForPrep) => behind.add(Span::one(i.a().saturating_add(3))),
+                Some(Op::Close) => behind.remove(Span::above(i.a(), 0)),
+                _ => {}
+            }
+            for next in successors(code, pc).into_iter().flatten() {
+                if let Some(there) = open.get_mut(next as usize) {
+                    let joined = there.join(behind);
+                    changed |= joined != *there;
+                    *there = joined;
+                }
+            }
+        }
+        if !changed {
+            return open;
         }
     }
 }
@@ -228,8 +258,8 @@ pub struct LivenessCache {
 
 impl LivenessCache {
     /// The analysis of the prototype at an address, whose plain form is `proto`; see [`Liveness::new`].
-    pub fn of(&mut self, address: u64, proto: &Proto, captured: impl FnOnce() -> Registers) -> Rc<Liveness> {
-        self.known.entry(address).or_insert_with(|| Rc::new(Liveness::new(proto, captured()))).clone()
+    pub fn of(&mut self, address: u64, proto: &Proto, captured: impl Fn(usize) -> Registers) -> Rc<Liveness> {
+        self.known.entry(address).or_insert_with(|| Rc::new(Liveness::new(proto, captured))).clone()
     }
 
     /// The analysis of the prototype at an address, if it was made.
@@ -245,5 +275,45 @@ impl LivenessCache {
     /// Forgets everything.
     pub fn clear(&mut self) {
         self.known.clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use perilune_bytecode::proto::LocVar;
+
+    use super::*;
+
+    fn local(start: u32, end: u32) -> LocVar {
+        LocVar { name: (*b"x").into(), start, end }
+    }
+
+    /// The debug information of a binary chunk may know nothing of a variable that a closure has.
+    #[test]
+    fn what_a_closure_captured_is_live_until_it_is_closed() {
+        let code = vec![
+            Instr::new(Op::LoadI, 1, 0, 0, 7),
+            Instr::new(Op::Closure, 2, 0, 0, 0),
+            Instr::new(Op::Move, 0, 2, 0, 0),
+            Instr::new(Op::Close, 1, 0, 0, 0),
+            Instr::new(Op::Return1, 0, 0, 0, 0),
+        ];
+        let proto =
+            Proto { max_stack: 4, lines: vec![1; code.len()], code, locals: vec![local(4, 5)], ..Proto::default() };
+        let liveness = Liveness::new(&proto, |_| Registers::of([1].into_iter()));
+        let live: Vec<bool> = (0..5).map(|pc| liveness.at(pc).has(1)).collect();
+        assert_eq!(live, [false, true, true, true, false]);
+    }
+
+    /// Looking through all variables at each instruction would take minutes.
+    #[test]
+    fn many_variables_are_no_burden() {
+        const MANY: u32 = 300_000;
+        let mut code = vec![Instr::new(Op::LoadI, 0, 0, 0, 7); MANY as usize];
+        code.push(Instr::new(Op::Return0, 0, 0, 0, 0));
+        let locals = (0..MANY).map(|pc| local(pc, pc + 1)).collect();
+        let proto = Proto { max_stack: 2, lines: vec![1; code.len()], code, locals, ..Proto::default() };
+        let liveness = Liveness::new(&proto, |_| Registers::default());
+        assert!(liveness.at(MANY - 1).has(0) && !liveness.at(MANY).has(0));
     }
 }

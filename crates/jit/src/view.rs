@@ -241,20 +241,10 @@ impl View<'_> {
             || self.plain(proto).code.iter().any(|i| matches!(i.op(), Some(Op::Tbc | Op::TForPrep)))
     }
 
-    /// The registers that closures and `__close` find variables in.
-    pub fn captured(&self, proto: ProtoAt) -> Registers {
-        let children = 0..Self::info(proto).protos.len();
-        let by_closures = children
-            .flat_map(|n| &self.plain(self.child(proto, n)).upvals)
-            .filter(|upvalue| upvalue.in_stack)
-            .map(|upvalue| upvalue.index);
-        let to_be_closed = self.plain(proto).code.iter().filter_map(|i| match i.op() {
-            Some(Op::Tbc) => Some(i.a()),
-            // The fourth value of a generic loop.
-            Some(Op::TForPrep) => Some(i.a().saturating_add(3)),
-            _ => None,
-        });
-        Registers::of(by_closures.chain(to_be_closed))
+    /// The registers that closures of a child find variables in.
+    pub fn captured(&self, proto: ProtoAt, child: usize) -> Registers {
+        let upvalues = &self.plain(self.child(proto, child)).upvals;
+        Registers::of(upvalues.iter().filter(|upvalue| upvalue.in_stack).map(|upvalue| upvalue.index))
     }
 
     /// A child prototype.

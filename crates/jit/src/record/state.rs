@@ -223,7 +223,7 @@ impl Recorder {
     }
 
     pub(super) fn liveness_of(&mut self, view: &View<'_>, proto: ProtoAt) -> Rc<Liveness> {
-        self.liveness.of(proto.0, view.plain(proto), || view.captured(proto))
+        self.liveness.of(proto.0, view.plain(proto), |child| view.captured(proto, child))
     }
 
     // The shadow stack.

@@ -49,7 +49,7 @@ impl Span {
     /// The register behind the last one.
     #[must_use]
     pub const fn end(self) -> u16 {
-        self.first + self.len
+        self.first.saturating_add(self.len)
     }
 
     /// Whether both have a register in common.

@@ -104,6 +104,20 @@ fn indices_and_kinds_of_constants_fit() {
     rejects(Problem::Flag, &[abc(Op::LoadNil, 5, 1, 0), Instr::with_bc(Op::NewRecord, 4, 1, 0)]);
 }
 
+/// So many values that the number of the last register has no place in its type.
+#[test]
+fn records_of_all_lengths_end_below_the_stack_size() {
+    for values in [7, 8, 250, 65_534, 65_535] {
+        let code = [abc(Op::LoadNil, 3, 6, 0), Instr::with_bc(Op::NewRecord, 2, values, 0), RETURN];
+        let mut proto = proto(&code);
+        let first = proto.consts.len() as u32;
+        proto.templates[0] = (first..first + u32::from(values)).collect();
+        proto.consts.extend((0..values).map(|n| Const::Str(format!("k{n}").into_bytes().into())));
+        let problem = verify(&proto).err().map(|error| error.problem);
+        assert_eq!(problem, (values > 7).then_some(Problem::Register), "{values}");
+    }
+}
+
 #[test]
 fn the_function_as_a_whole_is_sound() {
     let check = |change: fn(&mut Proto)| {

@@ -15,7 +15,7 @@
 //!    or nested. No jump enters a region from outside. No instruction of the region but the `forloop` writes or destroys
 //!    `R[a..=a+2]`, or lets a closure capture one of them. Finally no upvalue is open on them at `p` (point 4). So, by
 //!    induction over the steps of a run: whenever the run is inside the region, the last write to the state registers was
-//!    by this `forprep` or this `forloop`. (`debug.setlocal` is not an instruction: whoever implements it must refuse
+//!    by this `forprep` or this `forloop`. Nothing else reads them either (point 4). (`debug.setlocal` is not an instruction: whoever implements it must refuse
 //!    registers for which [`is_loop_state`] holds.)
 //! 4. **Flow** (`flow`). A data-flow analysis over the reachable code proves that registers are assigned before they are
 //!    read, that an open upvalue or a variable to be closed never loses its register (to a call, or to a return that does
@@ -28,6 +28,7 @@
 
 mod control;
 mod debug_info;
+mod floats;
 mod flow;
 mod operands;
 
@@ -132,6 +133,8 @@ problems! {
     CloseOrder "variables to be closed out of order";
     /// `setlist` on something that may not be a new table.
     NotTable "list without its table";
+    /// An integer is made where the language has none.
+    Integer "integer where all numbers are floats";
 }
 
 impl Problem {
@@ -155,6 +158,16 @@ impl Problem {
 /// The first problem found.
 pub fn verify(proto: &Proto) -> Result<(), VerifyError> {
     verify_function(proto, 0)
+}
+
+/// Whether a verified prototype, and those inside it, make no integers. Compiled code relies on that where the language has none.
+///
+/// # Errors
+///
+/// The first one that is made.
+pub fn verify_floats(proto: &Proto) -> Result<(), VerifyError> {
+    floats::check(proto)?;
+    proto.protos.iter().try_for_each(verify_floats)
 }
 
 fn verify_function(proto: &Proto, depth: usize) -> Result<(), VerifyError> {

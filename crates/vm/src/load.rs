@@ -107,6 +107,7 @@ impl Vm {
         match perilune_compiler::compile_source_at(self.host_depth, source, name, self.dialect) {
             Ok(plain) => {
                 debug_assert!(verify::verify(&plain).is_ok(), "our own code must pass: {:?}", verify::verify(&plain));
+                debug_assert!(self.dialect.integers || verify::verify_floats(&plain).is_ok(), "it has integers");
                 Ok(plain)
             }
             Err(e) => Err(self.string(&e.message)),
@@ -114,7 +115,7 @@ impl Vm {
     }
 
     fn undump(&mut self, source: &[u8], name: &[u8]) -> Result<Plain, Value> {
-        let (version, words) = (self.dialect.version, self.dialect.binary_text);
+        let (version, words, integers) = (self.dialect.version, self.dialect.binary_text, self.dialect.integers);
         let chunk = perilune_base::chunkid::chunkid_of_syntax(name, self.dialect);
         let mut failed = |reason: String| {
             let mut text = chunk.clone();
@@ -123,8 +124,14 @@ impl Vm {
             self.string(&text)
         };
         let plain = dump::undump(source, version).map_err(|e| failed(e.text(words)))?;
-        verify::verify(&plain).map_err(|e| failed(format!("bad binary format ({e})")))?;
-        Ok(plain)
+        let mut verified = verify::verify(&plain);
+        if !integers {
+            verified = verified.and_then(|()| verify::verify_floats(&plain));
+        }
+        match verified {
+            Ok(()) => Ok(plain),
+            Err(e) => Err(failed(format!("bad binary format ({e})"))),
+        }
     }
 
     /// The binary form of a Lua function; `None` for a native one.

@@ -190,12 +190,17 @@ fn step(proto: &Proto, pc: usize, op: Op, instr: Instr, facts: &mut Facts) -> Re
             if !facts.captured.intersection(state).is_empty() {
                 return Err(Problem::LoopState);
             }
-            return Ok(before);
+            facts.assigned = facts.assigned.without(state);
+            return Ok(Facts { assigned: before.assigned.without(state), ..before });
         }
         Op::TestSet | Op::ForLoop | Op::TForLoop => {
             // Written only if they jump.
-            let jumped = *facts;
+            let mut jumped = *facts;
             *facts = destroyed;
+            if op == Op::ForLoop {
+                // Only the loop itself reads its state.
+                jumped.assigned = jumped.assigned.without(RegSet::span(Span::from(a, 0, 3)));
+            }
             // Whatever was known to be a table may have been replaced in either case.
             facts.tables = jumped.tables;
             return Ok(jumped);
@@ -212,7 +217,8 @@ fn check_reads(proto: &Proto, pc: usize, instr: Instr, effects: &Effects, facts:
     let fixed = open_producer(proto, pc)
         .map_or(Span::NONE, |producer| Span { first: u16::from(instr.a()), len: u16::from(producer.a() - instr.a()) });
     let read = [first, second, also, fixed].map(RegSet::span).into_iter().fold(RegSet::default(), RegSet::union);
-    if !facts.assigned.contains_all(read) {
+    // The state of a numeric loop is there: see point 3 of the module's documentation.
+    if op_of(instr) != Op::ForLoop && !facts.assigned.contains_all(read) {
         return Err(Problem::Unassigned);
     }
     let needs_table = op_of(instr) == Op::SetList;

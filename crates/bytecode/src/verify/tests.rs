@@ -235,6 +235,40 @@ fn the_state_of_a_numeric_loop_is_its_own() {
     assert_eq!(verify(&captured), Ok(()));
 }
 
+/// It may count in integers where the language has none.
+#[test]
+fn nothing_but_a_loop_reads_its_state() {
+    accepts(&numeric(&[abc(Op::Move, 0, 5, 0)]));
+    rejects(Problem::Unassigned, &numeric(&[abc(Op::Move, 0, 2, 0)]));
+    rejects(Problem::Unassigned, &[&numeric(&[])[..], &[abc(Op::Move, 0, 3, 0)]].concat());
+    rejects(Problem::Unassigned, &[&[cond(Op::Test, 0, 0, 0)], &numeric(&[])[..], &[abc(Op::Move, 0, 4, 0)]].concat());
+}
+
+#[test]
+fn integers_are_refused_where_there_are_none() {
+    let problem = |code: &[Instr]| {
+        let mut proto = proto(&[code, &[RETURN]].concat());
+        proto.consts[0] = Const::Float(1.0);
+        assert_eq!(verify(&proto), Ok(()));
+        verify_floats(&proto).err().map(|error| error.problem)
+    };
+    for code in [abc(Op::LenF, 0, 1, 0), d(Op::LoadF, 0, 3), abc(Op::Add, 0, 1, 1), abc(Op::ModF, 0, 1, 1)] {
+        assert_eq!(problem(&[code]), None);
+    }
+    for code in [abc(Op::Len, 0, 1, 0), d(Op::LoadI, 0, 3), abc(Op::BAnd, 0, 1, 1), d(Op::AddI, 0, 1)] {
+        assert_eq!(problem(&[code]), Some(Problem::Integer));
+    }
+    let looped = |body: &[Instr]| {
+        let n = body.len() as i32;
+        let prep = [abc(Op::LoadNil, 2, 3, 0), d(Op::ForPrepOld, 2, n + 1)];
+        problem(&[&prep[..], body, &[d(Op::ForLoop, 2, -n - 1)]].concat())
+    };
+    assert_eq!(looped(&[abc(Op::ForFloat, 5, 0, 0)]), None);
+    assert_eq!(looped(&[abc(Op::Move, 0, 5, 0)]), Some(Problem::Integer));
+    assert_eq!(looped(&[]), Some(Problem::Integer));
+    assert_eq!(verify_floats(&proto(&[RETURN])).err().map(|error| error.problem), Some(Problem::Integer));
+}
+
 #[test]
 fn variables_of_loops_become_floats_in_the_first_instruction() {
     let old = |body: &[Instr]| {

@@ -298,6 +298,45 @@ fn recursion_without_end_is_an_error() {
     }
 }
 
+/// In the order in which each round through the table finds one more key.
+#[test]
+fn chains_of_ephemerons_settle_in_any_order() {
+    let source = "
+        local ephemerons, keys = setmetatable({}, {__mode = 'k'}), {}
+        for i = 1, 60000 do keys[i] = {} end
+        for i = #keys, 2, -1 do ephemerons[keys[i - 1]] = keys[i] end
+        local first = keys[1]
+        keys = nil
+        collectgarbage()
+        local n = 0
+        for _ in pairs(ephemerons) do n = n + 1 end
+        first = nil
+        collectgarbage()
+        return n, next(ephemerons)";
+    let mut lab = Lab::new();
+    assert_eq!(lab.run(source).values(), "59999 nil");
+    // Each key brings the table with the next one.
+    let source = "
+        local first, tables = {}, {}
+        local key = first
+        for i = 1, 20000 do
+            local next = {}
+            tables[i] = setmetatable({[key] = {next, i}}, {__mode = 'k'})
+            key = next
+        end
+        for i = 1, #tables // 2 do tables[i], tables[#tables + 1 - i] = tables[#tables + 1 - i], tables[i] end
+        key = nil
+        collectgarbage()
+        local n = 0
+        for _, t in ipairs(tables) do n = n + (next(t) and 1 or 0) end
+        first = nil
+        collectgarbage()
+        for _, t in ipairs(tables) do n = n + (next(t) and 1 or 0) end
+        return n";
+    assert_eq!(lab.run(source).values(), "20000");
+    lab.assert_usable();
+}
+
 /// The reference crashes.
 #[test]
 fn what_stands_for_a_table_of_arguments_may_be_anything() {

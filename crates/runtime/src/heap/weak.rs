@@ -15,10 +15,13 @@
 //! Strings are values, not objects, to a weak table: they are never removed from one. A string that is looked at here is
 //! marked.
 
+use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, DefaultHasher};
+
 use super::pressure::push;
 use super::{Heap, Phase};
 use crate::object::mark::{BLACK, WHITES};
-use crate::object::{Table, TableRef};
+use crate::object::{GcHeader, Table, TableRef};
 use crate::table::trace;
 use crate::value::{Tag, Value};
 
@@ -59,6 +62,42 @@ fn is_white(v: Value) -> bool {
 unsafe fn work(t: *mut Table) -> usize {
     // SAFETY: the caller's duty.
     unsafe { size_of::<Table>() + trace::buffer_bytes(t) }
+}
+
+/// The values of ephemerons that wait for their keys, by the addresses of those.
+#[derive(Default)]
+struct Waiting(HashMap<*mut GcHeader, Vec<Value>, BuildHasherDefault<DefaultHasher>>);
+
+impl Waiting {
+    /// A value that waits for a key, if there is memory for that.
+    fn add(&mut self, key: Value, value: Value) {
+        let Some(h) = key.header() else { return };
+        if self.0.try_reserve(1).is_ok() {
+            let values = self.0.entry(h).or_default();
+            if values.try_reserve(1).is_ok() {
+                values.push(value);
+            }
+        }
+    }
+
+    /// What waits for a key.
+    fn take(&mut self, key: *mut GcHeader) -> Vec<Value> {
+        self.0.remove(&key).unwrap_or_default()
+    }
+
+    /// What waits for keys that are reached.
+    fn take_reached(&mut self) -> Vec<Value> {
+        let mut found = Vec::new();
+        self.0.retain(|&key, values| {
+            // SAFETY: keys of entries that have a value are not freed before the entries are cleared.
+            let is_waiting = unsafe { (*key).mark } & WHITES != 0;
+            if !is_waiting && found.try_reserve(values.len()).is_ok() {
+                found.append(values);
+            }
+            is_waiting
+        });
+        found
+    }
 }
 
 impl Heap {
@@ -154,10 +193,11 @@ impl Heap {
     }
 
     /// Traverses the ephemerons on the list until nothing more is reached. Each round goes the other way, so that chains
-    /// in either direction settle fast.
+    /// in either direction settle fast; those that do not, in any order, are followed link by link.
     pub(super) fn converge_ephemerons(&mut self) -> usize {
+        const ROUNDS: u32 = 8;
         let mut work = 0;
-        loop {
+        for n in 1u32.. {
             let mut reached = false;
             let mut round = std::mem::take(&mut self.ephemerons);
             // The list was filled in the order of the last round.
@@ -170,8 +210,48 @@ impl Heap {
                 }
             }
             if !reached {
+                break;
+            }
+            if n % ROUNDS == 0 {
+                work += self.follow_ephemerons();
+            }
+        }
+        work
+    }
+
+    /// Follows chains of ephemerons in time that is proportional to their length: what waits for a key is reached as soon as
+    /// that is traversed. Without memory for that it ends early, as rounds go on anyway.
+    fn follow_ephemerons(&mut self) -> usize {
+        let mut waiting = Waiting::default();
+        let (mut work, mut listed) = (0, 0);
+        loop {
+            while let Some(&t) = self.ephemerons.get(listed) {
+                listed += 1;
+                // SAFETY: tables on the list were reached; marking leaves tables alone.
+                unsafe {
+                    trace::visit_entries(t, |entry| {
+                        if is_white(entry.key()) && entry.key().tag != Tag::Str {
+                            waiting.add(entry.key(), entry.value());
+                        } else {
+                            self.mark_value(entry.value());
+                        }
+                    });
+                    work += size_of::<Table>() + trace::buffer_bytes(t);
+                }
+            }
+            if let Some(h) = self.gray.pop() {
+                // SAFETY: gray objects are live.
+                work += unsafe { self.traverse(h) };
+                waiting.take(h).into_iter().for_each(|v| self.mark_value(v));
+                continue;
+            }
+            // What refers to nothing is never gray, and what is gray may be lost.
+            let missed = waiting.take_reached();
+            work += self.find_lost();
+            if missed.is_empty() {
                 return work;
             }
+            missed.into_iter().for_each(|v| self.mark_value(v));
         }
     }
 

@@ -17,6 +17,7 @@ use crate::name_argument;
 use crate::row::{Life, Row, alias, row};
 
 use crate::base::{load_file, with_handler};
+use crate::string::search::find_bytes;
 
 /// The functions of the library's table, except for the searchers. The global `require` is made by [`open`].
 pub const ROWS: &[Row] = &[
@@ -315,35 +316,45 @@ fn return_bytes(vm: &mut Vm, bytes: &[u8]) -> NativeResult {
 
 // Paths.
 
+/// A file that was found, or the message that lists all that were looked for.
+type Found = Result<Vec<u8>, Vec<u8>>;
+
 /// Looks for a name in the path that a field of `package`, the upvalue, holds.
-fn find_in_field(vm: &mut Vm, name: &[u8], field: &str) -> Result<Result<Vec<u8>, Vec<u8>>, Raised> {
+fn find_in_field(vm: &mut Vm, name: &[u8], field: &str) -> Result<Found, Raised> {
     let package = vm.upvalue(1);
     let key = vm.string(field.as_bytes());
     let path = vm.index(package, key)?;
     let Some(path) = vm.number_to_str(path) else {
         return Err(vm.error(&format!("'package.{field}' must be a string")));
     };
-    Ok(find(vm, name, path.as_bytes(), b".", b"/"))
+    // A text that was made of a number has no other place.
+    vm.push(Value::str(path));
+    find(vm, name, path.as_bytes(), b".", b"/")
 }
 
 /// The first file of a path that can be opened, else the message that lists all of them.
-fn find(vm: &mut Vm, name: &[u8], path: &[u8], separator: &[u8], replacement: &[u8]) -> Result<Vec<u8>, Vec<u8>> {
-    let name = replace(name, separator, replacement);
-    let path = replace(path, b"?", &name);
-    let host = vm.host();
-    let readable = files_of(&path).find(|file| host.open(file, OpenMode::READ).is_ok());
-    match readable {
-        Some(file) => Ok(file.to_vec()),
-        None if vm.dialect().loader_data => {
-            Err([b"no file '", replace(&path, b";", b"'\n\tno file '").as_slice(), b"'"].concat())
+fn find(vm: &mut Vm, name: &[u8], path: &[u8], separator: &[u8], replacement: &[u8]) -> Result<Found, Raised> {
+    /// Units of fuel for a file that is looked for.
+    const UNITS_PER_FILE: u64 = 16;
+    let name = replace(vm, name, separator, replacement)?;
+    let path = replace(vm, path, b"?", &name)?;
+    for file in files_of(&path) {
+        vm.charge(UNITS_PER_FILE)?;
+        if vm.host().open(file, OpenMode::READ).is_ok() {
+            return Ok(Ok(file.to_vec()));
         }
-        // Each line is begun, and nothing is an empty file name.
-        None => Err(files_of(&path)
-            .filter(|file| !file.is_empty())
-            .flat_map(|file| [b"\n\tno file '", file, b"'"])
-            .collect::<Vec<&[u8]>>()
-            .concat()),
     }
+    if vm.dialect().loader_data {
+        return Ok(Err([b"no file '", replace(vm, &path, b";", b"'\n\tno file '")?.as_slice(), b"'"].concat()));
+    }
+    // Each line is begun, and nothing is an empty file name.
+    let lines = replace(vm, &path, b";", b"'\n\tno file '")?.len();
+    vm.reserve_str(lines)?;
+    Ok(Err(files_of(&path)
+        .filter(|file| !file.is_empty())
+        .flat_map(|file| [b"\n\tno file '", file, b"'"])
+        .collect::<Vec<&[u8]>>()
+        .concat()))
 }
 
 /// The templates of a path. An empty path has none.
@@ -351,18 +362,32 @@ fn files_of(path: &[u8]) -> impl Iterator<Item = &[u8]> {
     path.split(|&b| b == b';').filter(|_| !path.is_empty())
 }
 
-fn replace(text: &[u8], from: &[u8], to: &[u8]) -> Vec<u8> {
-    let mut out = Vec::with_capacity(text.len());
+/// A text with every occurrence of `from` replaced, if there is memory for that.
+fn replace(vm: &mut Vm, text: &[u8], from: &[u8], to: &[u8]) -> Result<Vec<u8>, Raised> {
+    /// Bytes written for a unit of fuel.
+    const BYTES_PER_UNIT: usize = 64;
+    let mut at = Vec::new();
     let mut rest = text;
     while !from.is_empty()
-        && let Some(at) = rest.windows(from.len()).position(|window| window == from)
+        && let Some(found) = find_bytes(vm, rest, from)?
     {
-        out.extend_from_slice(&rest[..at]);
+        at.push(found);
+        rest = &rest[found + from.len()..];
+        vm.charge((found / BYTES_PER_UNIT) as u64)?;
+    }
+    let longer = at.len().checked_mul(to.len()).and_then(|more| more.checked_add(text.len()));
+    let total = longer.map_or(usize::MAX, |longer| longer - at.len() * from.len());
+    vm.reserve_str(total)?;
+    vm.charge((total / BYTES_PER_UNIT) as u64)?;
+    let mut out = Vec::with_capacity(total);
+    let mut rest = text;
+    for found in at {
+        out.extend_from_slice(&rest[..found]);
         out.extend_from_slice(to);
-        rest = &rest[at + from.len()..];
+        rest = &rest[found + from.len()..];
     }
     out.extend_from_slice(rest);
-    out
+    Ok(out)
 }
 
 fn searchpath(vm: &mut Vm) -> NativeResult {
@@ -373,7 +398,7 @@ fn searchpath(vm: &mut Vm) -> NativeResult {
     let name = name_argument(vm, 1)?;
     let separator = separator.as_ref().map_or(&b"."[..], |text| text.as_bytes());
     let replacement = replacement.as_ref().map_or(&b"/"[..], |text| text.as_bytes());
-    match find(vm, name.as_bytes(), path.as_bytes(), separator, replacement) {
+    match find(vm, name.as_bytes(), path.as_bytes(), separator, replacement)? {
         Ok(file) => return_bytes(vm, &file),
         Err(message) => {
             vm.push(Value::NIL);
@@ -405,6 +430,10 @@ fn loadlib(vm: &mut Vm) -> NativeResult {
 
 #[cfg(test)]
 mod tests {
+    use perilune_vm::VmOptions;
+    use perilune_vm::host::SystemHost;
+    use perilune_vm::limits::Limits;
+
     use super::*;
 
     #[test]
@@ -425,9 +454,18 @@ mod tests {
 
     #[test]
     fn names_fill_templates() {
-        assert_eq!(replace(b"./?.lua;/?/?", b"?", b"a/b"), b"./a/b.lua;/a/b/a/b");
-        assert_eq!(replace(b"a.b", b"", b"/"), b"a.b");
-        assert_eq!(replace(b"a::b", b"::", b"."), b"a.b");
+        let mut vm = Vm::new(VmOptions {
+            dialect: Dialect::DEFAULT,
+            host: Box::new(SystemHost::new()),
+            limits: Limits::default(),
+        });
+        let mut check = |text: &[u8], from: &[u8], to: &[u8], expected: &[u8]| {
+            assert!(replace(&mut vm, text, from, to).is_ok_and(|made| made == expected));
+        };
+        check(b"./?.lua;/?/?", b"?", b"a/b", b"./a/b.lua;/a/b/a/b");
+        check(b"a.b", b"", b"/", b"a.b");
+        check(b"a::b", b"::", b".", b"a.b");
+        check(b"aaa", b"aa", b"", b"a");
     }
 
     #[test]

@@ -23,7 +23,7 @@ mod meter;
 mod pack;
 mod pattern;
 mod position;
-mod search;
+pub(crate) mod search;
 
 use perilune_base::dialect::LuaVersion::{Lua51, Lua53, Lua54, Lua55};
 use perilune_runtime::heap::Heap;

@@ -71,6 +71,7 @@ fn date(vm: &mut Vm) -> NativeResult {
         }
         return vm.ret(Value::table(table));
     }
+    vm.charge(format.len() as u64)?;
     let mut text = vm.take_buffer();
     if vm.dialect().c_dates {
         format_date_as_c(&mut text, format, &date, instant);

@@ -187,6 +187,7 @@ fn codepoint(vm: &mut Vm) -> NativeResult {
         return Err(vm.error("stack overflow (string slice too long)"));
     }
     vm.reserve_stack_for(most, "string slice too long")?;
+    vm.charge((most / BYTES_PER_UNIT) as u64)?;
     let (mut at, end) = (first as usize - 1, last as usize);
     let mut count = 0;
     while at < end {

@@ -29,6 +29,7 @@ fn find_or_match(vm: &mut Vm, is_find: bool) -> NativeResult {
     if init > subject.len() {
         return vm.ret(Value::NIL);
     }
+    vm.charge((pattern.len() / BYTES_PER_STEP / 16) as u64)?;
     if is_find && (vm.arg(4).is_truthy() || is_plain(pattern)) {
         return find_plain(vm, subject, pattern, init);
     }

@@ -48,6 +48,7 @@ aborts! {
     Code "the code generator refused the trace";
     Memory "no executable memory";
     Error "an error was raised";
+    LongStrings "a comparison of long strings";
     DeadRegister "a register that holds nothing known";
 }
 

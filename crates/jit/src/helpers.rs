@@ -232,12 +232,24 @@ fn address_of(s: Option<StrRef>) -> *mut Str {
 
 unsafe extern "C" fn str_compare(_: *mut Vm, a: *mut Str, b: *mut Str) -> i64 {
     // SAFETY: see the module.
-    unsafe { bytes(a).cmp(bytes(b)) as i64 }
+    unsafe {
+        match (bytes(a), bytes(b)) {
+            (a, b) if compiled::are_long(a, b) => compiled::NOT_COMPARED,
+            (a, b) => a.cmp(b) as i64,
+        }
+    }
 }
 
 unsafe extern "C" fn str_eq(_: *mut Vm, a: *mut Str, b: *mut Str) -> i64 {
     // SAFETY: see the module.
-    unsafe { i64::from(std::ptr::eq(a, b) || bytes(a) == bytes(b)) }
+    unsafe {
+        match (bytes(a), bytes(b)) {
+            _ if std::ptr::eq(a, b) => 1,
+            (a, b) if a.len() != b.len() => 0,
+            (a, b) if compiled::are_long(a, b) => compiled::NOT_COMPARED,
+            (a, b) => i64::from(a == b),
+        }
+    }
 }
 
 // Functions.

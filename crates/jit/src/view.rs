@@ -420,6 +420,14 @@ impl View<'_> {
         Some(self.interned(v.type_name().as_bytes()))
     }
 
+    /// Whether both are strings, and so long that the interpreter compares them.
+    pub fn are_long_strings(&self, x: Value, y: Value) -> bool {
+        match (x.as_str(), y.as_str()) {
+            (Some(x), Some(y)) => perilune_vm::compiled::are_long(x.as_bytes(), y.as_bytes()),
+            _ => false,
+        }
+    }
+
     /// Negative, zero or positive, as `<` orders strings.
     pub fn compare_strings(&self, x: Value, y: Value) -> i64 {
         match (x.as_str(), y.as_str()) {

@@ -785,6 +785,15 @@ pub unsafe fn var_args(vm: *mut Vm, target: *mut Value, wanted: usize) -> usize 
     }
 }
 
+/// The outcome of a comparison that is left to the interpreter.
+pub const NOT_COMPARED: i64 = i64::MIN;
+
+/// Whether two strings are left to the interpreter, which charges for comparing them.
+#[inline]
+pub fn are_long(a: &[u8], b: &[u8]) -> bool {
+    crate::interp::compare::are_long(a, b)
+}
+
 /// The heap of a VM, for helpers.
 ///
 /// # Safety

@@ -4,6 +4,7 @@ use perilune_base::dialect::table::SharedHandlers;
 use perilune_bytecode::ops::{Instr, Op};
 use perilune_runtime::value::{Tag, Value};
 use perilune_trace::ir::{Helper, Op as Ir, Ref, Ty};
+use perilune_vm::compiled::NOT_COMPARED;
 use perilune_vm::meta::Event;
 
 use super::Recorder;
@@ -130,6 +131,10 @@ impl Recorder {
             // A short string is one object: another object is another string.
             return self.decide(if outcome { Ir::Eq } else { Ir::Ne }, &[x, y]);
         }
+        if view.are_long_strings(seen.0, seen.1) {
+            return Err(Abort::LongStrings);
+        }
+        // Those that are long fail the guard, whatever the outcome.
         let same = self.builder.call(Helper::StrEq, &[x, y], Ty::Int, None);
         let expected = self.builder.int(i64::from(outcome));
         self.decide(Ir::Eq, &[same, expected])
@@ -186,7 +191,12 @@ impl Recorder {
                 self.order_floats(order, x, y, (float_of(seen.0), float_of(seen.1)))?
             }
             (Ty::Str, Ty::Str) => {
+                if view.are_long_strings(seen.0, seen.1) {
+                    return Err(Abort::LongStrings);
+                }
                 let result = self.builder.call(Helper::StrCompare, &[x, y], Ty::Int, None);
+                let not_compared = self.builder.int(NOT_COMPARED);
+                self.guard(Ir::Ne, &[result, not_compared])?;
                 let zero = self.builder.int(0);
                 let compared = view.compare_strings(seen.0, seen.1);
                 self.order_ints(order, result, zero, (compared, 0))?

@@ -118,8 +118,8 @@ macro_rules! for_each_trace_helper {
             StrChar "strchar" (Int) OrNull(Ty::Str) Allocates "the string of one byte";
             StrCat "strcat" (Address, Address) OrNull(Ty::Str) Allocates "both strings joined";
             Concat "concat" (Address, Int) OrNull(Ty::Str) Allocates "the texts in consecutive places joined";
-            StrCompare "strcmp" (Address, Address) Plain(Ty::Int) Pure "negative, zero or positive, as `<` orders strings";
-            StrEq "streq" (Address, Address) Plain(Ty::Int) Pure "1 if two strings are equal, else 0";
+            StrCompare "strcmp" (Address, Address) Plain(Ty::Int) Pure "negative, zero or positive, as `<` orders strings, or the least integer: they are too long";
+            StrEq "streq" (Address, Address) Plain(Ty::Int) Pure "1 if two strings are equal, 0 if not, or the least integer: they are too long";
 
             // Functions.
             NewClosure "newclosure" (Address, Address, Address) OrNull(Ty::LuaFn) Allocates "a function of this prototype";

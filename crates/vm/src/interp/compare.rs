@@ -34,7 +34,34 @@ enum Decision {
     Opposite(Value),
 }
 
-fn decide_eq(vm: &Vm, x: Value, y: Value) -> Decision {
+/// Length from which on strings take long to compare.
+const LONG: usize = 64 << 10;
+
+/// Bytes that are compared for a unit of fuel, of long strings. Short ones come with the instruction.
+const BYTES_PER_UNIT: usize = 64;
+
+/// Whether two strings may take long to compare. Compiled code leaves those to the interpreter.
+#[inline]
+pub(crate) fn are_long(a: &[u8], b: &[u8]) -> bool {
+    a.len().min(b.len()) >= LONG
+}
+
+/// Charges for what comparing long strings takes.
+#[inline]
+fn charge(vm: &mut Vm, a: &[u8], b: &[u8]) -> Result<(), Raised> {
+    if are_long(a, b) { vm.charge((a.len().min(b.len()) / BYTES_PER_UNIT) as u64) } else { Ok(()) }
+}
+
+fn decide_eq(vm: &mut Vm, x: Value, y: Value) -> Result<Decision, Raised> {
+    if let (Some(a), Some(b)) = (x.as_str(), y.as_str())
+        && a.len() == b.len()
+    {
+        charge(vm, a.as_bytes(), b.as_bytes())?;
+    }
+    Ok(decide_raw_eq(vm, x, y))
+}
+
+fn decide_raw_eq(vm: &Vm, x: Value, y: Value) -> Decision {
     if x.raw_equals(y) {
         return Decision::Known(true);
     }
@@ -74,6 +101,7 @@ fn decide_order(vm: &mut Vm, event: Event, x: Value, y: Value) -> Result<Decisio
         return Ok(Decision::Known(r));
     }
     if let (Some(a), Some(b)) = (x.as_str(), y.as_str()) {
+        charge(vm, a.as_bytes(), b.as_bytes())?;
         // Byte order, which is what the reference's collation gives in the C locale.
         let r = if event == Event::Lt { a.as_bytes() < b.as_bytes() } else { a.as_bytes() <= b.as_bytes() };
         return Ok(Decision::Known(r));
@@ -124,8 +152,8 @@ unsafe fn conclude(vm: *mut Vm, i: Instr, decision: Result<Decision, Raised>, x:
 pub(crate) unsafe fn eq(vm: *mut Vm, i: Instr, x: Value, y: Value) -> Step {
     // SAFETY: the caller's duty.
     unsafe {
-        let d = decide_eq(&*vm, x, y);
-        conclude(vm, i, Ok(d), x, y)
+        let d = decide_eq(&mut *vm, x, y);
+        conclude(vm, i, d, x, y)
     }
 }
 
@@ -152,7 +180,7 @@ orders! { lt Lt |x, y| x y le Le |x, y| x y gt Lt |x, y| y x ge Le |x, y| y x }
 impl Vm {
     /// `a == b` with metamethods. **(safepoint)**
     pub fn equals(&mut self, a: Value, b: Value) -> Result<bool, Raised> {
-        match decide_eq(self, a, b) {
+        match decide_eq(self, a, b)? {
             Decision::Known(r) => Ok(r),
             Decision::Handler(h) | Decision::Opposite(h) => Ok(self.call_value(h, &[a, b])?.is_truthy()),
         }

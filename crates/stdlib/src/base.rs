@@ -193,7 +193,15 @@ fn next(vm: &mut Vm) -> NativeResult {
         // Here all numbers are floats, but tables keep integral keys as integers.
         key = Value::int(n);
     }
-    match table.next(key) {
+    /// Places that take long to look at.
+    const MANY: u64 = 10_000;
+    let next = table.next_counted(key).map(|(found, places)| {
+        if places > MANY {
+            vm.hurry();
+        }
+        found
+    });
+    match next {
         Ok(Some((key, value))) => {
             vm.push(vm.key_value(key));
             vm.push(value);

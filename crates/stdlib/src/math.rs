@@ -334,6 +334,7 @@ fn tointeger_direct(_: &mut Heap, args: &[Value], _: i32) -> Direct {
 
 fn tointeger(vm: &mut Vm) -> NativeResult {
     let value = vm.check_any(1)?;
+    vm.before_conversion(value);
     let int = vm.to_integer(value);
     vm.ret(int.map_or(Value::NIL, Value::int))
 }

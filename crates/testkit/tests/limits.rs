@@ -1,8 +1,11 @@
 //! Limits hold everywhere, cannot be caught, and leave a VM that works.
 
-use perilune_base::dialect::LuaVersion;
+use perilune_base::dialect::{Dialect, LuaVersion};
+use perilune_jit::{Jit, JitOptions};
 use perilune_testkit::lab::{self, Lab, Outcome};
+use perilune_vm::host::SystemHost;
 use perilune_vm::limits::{LimitKind, Limits};
+use perilune_vm::{Vm, VmOptions};
 
 /// Programs that end, for counting.
 const PROGRAMS: &[(&str, &str)] = &[
@@ -338,6 +341,46 @@ fn time_ends_an_endless_loop() {
     lab.assert_usable();
 }
 
+/// That of limits a VM was made with counts from its first unit of work on, however long that takes.
+#[test]
+fn time_is_looked_at_soon() {
+    let mut limits = Limits::default();
+    limits.time = Some(std::time::Duration::from_millis(50));
+    let mut vm = Vm::new(VmOptions { dialect: Dialect::DEFAULT, host: Box::new(SystemHost::new()), limits });
+    perilune_stdlib::open_all(&mut vm);
+    let mut lab = Lab { vm };
+    // A few units are some milliseconds here.
+    let source = "local s, t = ('x'):rep(2e7), {} t[s .. 'y'] = 1 local k = s .. 'y' while true do local x = t[k] end";
+    let violation = lab.run(source).violation().clone();
+    assert!(violation.kind == LimitKind::Time && violation.actual < 5000, "{violation:?}");
+    lab.assert_usable();
+}
+
+/// Comparing them is work, which is charged for where code is compiled too.
+#[test]
+fn comparing_long_strings_is_charged() {
+    let source = "
+        local a = ('x'):rep(1e5)
+        local b, c, d, n = a .. 'y', a .. 'z', a .. 'z', 0
+        for i = 1, 200 do
+            if i > 100 then a, b = b, a end
+            if c == d then n = n + 1 end
+            if b < c then n = n + 1 end
+            if a == b then n = n + 1 end
+        end
+        return n";
+    let mut lab = Lab::new();
+    assert_eq!(lab.run(source).values(), "400");
+    let used = lab.vm.fuel_used();
+    assert!(used > 400 * 1500, "{used}");
+    for options in [JitOptions::eager(), JitOptions { hot: 20, ..JitOptions::eager() }] {
+        let mut lab = Lab::new();
+        lab.vm.set_tier(Jit::new(options));
+        assert_eq!(lab.run(source).values(), "400");
+        assert_eq!(lab.vm.fuel_used(), used);
+    }
+}
+
 /// Programs that want more memory than there is; each returns what `pcall` said.
 const HUNGRY: &[(&str, &str)] = &[
     ("string doubling", "local s = 'x' while true do s = s .. s end"),
@@ -365,6 +408,7 @@ const HUNGRY: &[(&str, &str)] = &[
         "local t = {} for i = 1, 1000 do t[i] = ('x'):rep(1000) end
         local s = table.concat(t) for i = 1, 1000 do t[i] = s end return table.concat(t)",
     ),
+    ("package.searchpath", "package.searchpath(('a'):rep(1e5), ('?'):rep(1e5))"),
     ("string.gsub", "return (('x'):rep(10000)):gsub('x', ('y'):rep(10000))"),
     (
         "string.format",

@@ -57,7 +57,23 @@ const PROGRAMS: &[(&str, &str)] = &[
     ("string.upper and reverse", "local s = ('a'):rep(1e6) while true do s:upper() s:reverse() end"),
     ("string.format", "local s = ('a'):rep(1e5) while true do local x = ('%s%q'):format(s, s) end"),
     ("string.byte and char", "local s = ('a'):rep(1e4) while true do string.char(s:byte(1, 1e4)) end"),
-    //("comparison", "local a, b = ('x'):rep(1e7), ('x'):rep(1e7) while true do local x = a == b or a < b end"),
+    (
+        "comparison",
+        "local a = ('x'):rep(2e6) local b, c, d = a .. 'y', a .. 'z', a .. 'z'
+        while true do local x = c == d and b < c and a ~= b end",
+    ),
+    ("numbers in long strings", "local s = (' '):rep(1e5) .. '1' while true do local x = s + 1 x = math.floor(s) end"),
+    ("full collections", "local t = {} for i = 1, 2000 do t[i] = {i} end while true do collectgarbage() end"),
+    (
+        "next behind a gap",
+        "local t = {} for i = 1, 1e5 do t[i] = i end for i = 1, 1e5 - 1 do t[i] = nil end while true do next(t) end",
+    ),
+    ("string.unpack", "local f, s = ('b'):rep(1e4), ('x'):rep(1e4) while true do string.unpack(f, s) end"),
+    ("string.packsize", "local f = (' b'):rep(1e5) while true do string.packsize(f) end"),
+    ("string.find of a long text", "local p = ('a'):rep(1e6) while true do ('b'):find(p) end"),
+    ("utf8.codepoint", "local s = ('x'):rep(1e4) while true do utf8.codepoint(s, 1, 1e4) end"),
+    ("os.date", "local f = ('%c'):rep(1e4) while true do os.date(f) end"),
+    ("package.searchpath", "local p = ('/?;'):rep(1000) while true do package.searchpath('a.b', p) end"),
     (
         "table.sort",
         "local t = {} for i = 1, 1e5 do t[i] = i * 7919 % 100003 end

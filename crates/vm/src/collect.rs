@@ -67,6 +67,7 @@ impl Vm {
         const ROUNDS: u32 = 3;
         let (heap, mut roots) = self.roots();
         let mut fits = heap.safepoint(&mut roots).is_ok();
+        self.hurry();
         for _ in 0..ROUNDS {
             let finalizes = self.heap.has_finalizable();
             self.run_finalizers()?;
@@ -89,6 +90,7 @@ impl Vm {
         }
         let (heap, mut roots) = self.roots();
         heap.full(&mut roots);
+        self.hurry();
         // A finalizer that collects runs others inside it, where it may collect.
         let outer = self.finalizing;
         self.finalizing &= !self.dialect.finalizers_collect;
@@ -104,6 +106,7 @@ impl Vm {
         }
         let (heap, mut roots) = self.roots();
         let done = heap.step_kbytes(&mut roots, kib);
+        self.hurry();
         self.run_finalizers()?;
         Ok(done)
     }
@@ -115,6 +118,7 @@ impl Vm {
         }
         let (heap, mut roots) = self.roots();
         heap.full(&mut roots);
+        self.hurry();
     }
 
     /// [`Vm::emergency_collect`] that keeps values which may be in variables only. **(safepoint)**

@@ -196,6 +196,7 @@ impl Vm {
     #[cold]
     fn check_int_slow(&mut self, i: usize) -> Result<i64, Raised> {
         let v = self.arg(i);
+        self.before_conversion(v);
         match self.to_integer(v) {
             Some(n) => Ok(n),
             None if self.to_number(v).is_some() => Err(self.arg_error(i, "number has no integer representation")),
@@ -210,7 +211,7 @@ impl Vm {
         match v.tag {
             Tag::Float => Ok(v.raw_float()),
             Tag::Int => Ok(v.raw_int() as f64),
-            _ => match self.to_number(v) {
+            _ => match self.convert(v) {
                 Some(n) => Ok(if n.tag == Tag::Int { n.raw_int() as f64 } else { n.raw_float() }),
                 None => Err(self.type_error(i, "number")),
             },
@@ -224,10 +225,17 @@ impl Vm {
         if v.is_number() {
             return Ok(v);
         }
-        match self.to_number(v) {
+        match self.convert(v) {
             Some(n) => Ok(n),
             None => Err(self.type_error(i, "number")),
         }
+    }
+
+    /// The number that an argument is or spells.
+    #[cold]
+    fn convert(&mut self, v: Value) -> Option<Value> {
+        self.before_conversion(v);
+        self.to_number(v)
     }
 
     /// String argument; a number is converted, and the string takes its place among the arguments.

@@ -42,6 +42,27 @@ impl TableRef {
         Ok(self.next_at(cursor).map(|(_, key, value)| (key, value)))
     }
 
+    /// As [`TableRef::next`], with the number of places that were looked at.
+    pub fn next_counted(self, key: Value) -> Result<(Option<(Value, Value)>, u64), InvalidKey> {
+        let cursor = self.cursor_of(key)?;
+        let found = self.next_at(cursor);
+        let end = found.map_or(Cursor(u64::MAX), |(cursor, _, _)| cursor);
+        let places = self.places_before(end) - self.places_before(cursor).min(self.places_before(end));
+        Ok((found.map(|(_, key, value)| (key, value)), places))
+    }
+
+    /// The places of all parts in front of a cursor.
+    fn places_before(self, cursor: Cursor) -> u64 {
+        let t = self.as_ptr();
+        // SAFETY: as in `next_behind_array`.
+        let (elements, slots, used) = unsafe {
+            let hash = (*t).hash;
+            (array::len(t), (*(*t).shape).count, if hash.is_null() { 0 } else { (*hash).used })
+        };
+        let part = |start: u64, count: u64| cursor.0.saturating_sub(start).min(count);
+        part(0, elements.into()) + part(SLOTS, slots.into()) + part(HASH, used.into())
+    }
+
     /// The entry at or after `cursor`, and the cursor behind it; `None` at the end. Any cursor will do, of whatever
     /// table.
     #[inline]

@@ -23,6 +23,8 @@ pub(super) const ROWS: &[Row] = &[
 /// what it has just made of the first.
 fn arith(vm: &mut Vm, event: Event) -> NativeResult {
     let a = vm.arg(1);
+    vm.before_conversion(a);
+    vm.before_conversion(vm.arg(2));
     let b = if vm.nargs() == 1 && vm.to_number(a).is_some() { a } else { vm.arg(2) };
     match (vm.to_number(a), vm.to_number(b)) {
         (Some(a), Some(b)) => {

@@ -57,6 +57,9 @@ fn operator(event: Event) -> Option<num::ArithOp> {
     })
 }
 
+/// Length from which on a string takes long to read as a number.
+const LONG: usize = 4 << 10;
+
 /// Whether the event is a bitwise operator.
 pub(crate) fn is_bitwise(event: Event) -> bool {
     matches!(event, Event::BAnd | Event::BOr | Event::BXor | Event::Shl | Event::Shr | Event::BNot)
@@ -70,10 +73,12 @@ pub(crate) fn raw(vm: &Vm, event: Event, x: Value, y: Value) -> Option<Value> {
 /// The result of an operator where it converts strings itself. Arithmetic on them is done in floats, bitwise operators
 /// need integers.
 #[cold]
-fn coerced(vm: &Vm, event: Event, x: Value, y: Value) -> Option<Value> {
+fn coerced(vm: &mut Vm, event: Event, x: Value, y: Value) -> Option<Value> {
     if vm.dialect.string_metamethods || x.is_number() && y.is_number() {
         return None;
     }
+    vm.before_conversion(x);
+    vm.before_conversion(y);
     let convert = |v: Value| {
         if is_bitwise(event) {
             vm.to_integer(v).map(Num::Int)
@@ -102,7 +107,7 @@ pub(crate) fn handler(vm: &mut Vm, event: Event, x: Value, y: Value) -> Result<V
 unsafe fn operate(vm: *mut Vm, i: Instr, event: Event, x: Value, y: Value) -> Step {
     // SAFETY: the current frame is a Lua frame whose `pc` is stored; `a` is one of its registers.
     unsafe {
-        let raw = raw(&*vm, event, x, y).or_else(|| coerced(&*vm, event, x, y));
+        let raw = raw(&*vm, event, x, y).or_else(|| coerced(&mut *vm, event, x, y));
         if let Some(r) = raw {
             *(*(*(*vm).thread).frame).base.add(i.a() as usize) = r;
             return Step::Next;
@@ -200,6 +205,14 @@ impl Vm {
             Tag::Int | Tag::Float => Some(v),
             Tag::Str => text_to_number(v.as_str()?.as_bytes(), self.dialect).map(from_num),
             _ => None,
+        }
+    }
+
+    /// To be called before a value is converted that a program may have made long.
+    #[inline]
+    pub fn before_conversion(&mut self, v: Value) {
+        if v.as_str().is_some_and(|text| text.len() >= LONG) {
+            self.hurry();
         }
     }
 

@@ -27,6 +27,7 @@ pub(crate) unsafe fn prepare(vm: *mut Vm, ra: *mut Value) -> Result<bool, Raised
             if step.raw_int() == 0 {
                 return Err((*vm).run_error("'for' step is zero"));
             }
+            (*vm).before_conversion(limit);
             // A string that spells a number is accepted as a limit, as in the reference.
             let limit = match (*vm).to_number(limit) {
                 Some(n) if n.tag == Tag::Int => Num::Int(n.raw_int()),
@@ -132,6 +133,7 @@ unsafe fn loop_numbers(vm: *mut Vm, ra: *mut Value) -> Result<[f64; 3], Raised> 
         let mut numbers = [0.0; 3];
         for (at, what) in order {
             let v = *ra.add(at);
+            (*vm).before_conversion(v);
             numbers[at] = match (*vm).to_number(v) {
                 Some(n) => super::arith::as_float(n),
                 None => return Err(crate::errors::for_loop(&mut *vm, what, v)),

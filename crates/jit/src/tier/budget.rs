@@ -13,8 +13,9 @@
 /// work.
 const STEPS_PER_INST: u64 = 1_000;
 
-/// What the making of code takes before the first instruction, in instructions of a trace.
-const INSTS_PER_TREE: u64 = 10;
+/// What the making of code takes before the first instruction, in instructions of a trace: most fragments are small, and a program may have
+/// hundreds of them.
+const INSTS_PER_TREE: u64 = 40;
 
 /// How many times as long it takes as to record an instruction.
 const RECORDED_PER_INST: u64 = 4;
@@ -83,6 +84,15 @@ impl Budget {
         needed <= part + self.saved.max(0) as u64 / SAVED_PER_STEP
     }
 
+    /// The instructions that compiled rounds stand for which have spent this fuel: a unit is one at least, but where recordings have
+    /// seen that units are less. They count all of a loop's body, of which a round may run a small part.
+    pub(super) fn steps_of_rounds(&self, fuel: i64) -> i64 {
+        if self.steps >= self.fuel {
+            return fuel;
+        }
+        (i128::from(fuel) * i128::from(self.steps) / i128::from(self.fuel)) as i64
+    }
+
     /// The instructions that the program has run while it spent this fuel.
     fn steps_of(&self, fuel: u64) -> u64 {
         (u128::from(fuel) * u128::from(self.steps) / u128::from(self.fuel)) as u64
@@ -98,7 +108,7 @@ mod tests {
         let mut budget = Budget::new(500);
         assert!(budget.affords(500, 0) && !budget.affords(501, 0));
         budget.compiles(400);
-        assert!(budget.affords(50, 0) && !budget.affords(100, 0));
+        assert!(budget.affords(50, 0) && !budget.affords(100, 0), "each time costs something by itself");
     }
 
     #[test]
@@ -110,6 +120,15 @@ mod tests {
         let (straight, branchy) = (least(&straight), least(&branchy));
         assert!(straight < Some(200_000), "a unit of fuel stands for many instructions: {straight:?}");
         assert!(branchy > Some(10_000_000), "instructions take many units of fuel: {branchy:?}");
+    }
+
+    #[test]
+    fn a_unit_of_a_compiled_round_is_one_instruction_at_most() {
+        let mut budget = Budget::new(0);
+        budget.recorded(10_000, 5_000);
+        assert_eq!(budget.steps_of_rounds(600), 600);
+        budget.recorded(10_000, 95_000);
+        assert!((100..150).contains(&budget.steps_of_rounds(600)), "a round runs a fifth of the body");
     }
 
     #[test]

@@ -95,7 +95,7 @@ impl Default for JitOptions {
             hot_exit: 12,
             effort: None,
             waits_per_inst: 32,
-            free_insts: 1_000,
+            free_insts: 700,
             max_segments: 160,
             max_code: 32 << 20,
             exit_every: 0,
@@ -347,7 +347,7 @@ impl Inner {
     }
 
     /// The instructions of the interpreter that a run of compiled code stands for: the path that has ended it, and the fuel of
-    /// the rounds before, of which each unit is one at least.
+    /// the rounds before.
     fn steps_of(&self, door: &Door, outcome: Outcome, spent: i64) -> i64 {
         let tree = |at: usize| self.trees.get(at).and_then(Option::as_ref);
         let (steps, fuel) = match outcome {
@@ -359,7 +359,7 @@ impl Inner {
             Outcome::LeftAhead(..) => (0, 0),
             Outcome::NotEntered | Outcome::Replaced | Outcome::LeftOver => (0, 0),
         };
-        i64::from(steps) + (spent - i64::from(fuel)).max(0)
+        i64::from(steps) + self.budget.steps_of_rounds((spent - i64::from(fuel)).max(0))
     }
 
     /// Whether it has run long enough for making the code of a tree anew.

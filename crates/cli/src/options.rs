@@ -203,7 +203,7 @@ const OPTIONS: &[Row] = &[
         id: Id::Deterministic,
         name: Name::Long("deterministic"),
         takes: Takes::Optional("SEED"),
-        help: "same clocks and random numbers on every run",
+        help: "same clocks, random numbers and addresses on every run",
     },
     Row {
         id: Id::Help,

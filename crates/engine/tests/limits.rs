@@ -102,6 +102,30 @@ fn libraries_and_worlds_are_of_choice() -> Result<()> {
 }
 
 #[test]
+fn a_deterministic_host_shows_no_addresses() -> Result<()> {
+    let shown = |jit: bool| -> Result<String> {
+        let host = DeterministicHost::new(Box::new(NullHost::new()), 7);
+        let lua = Lua::builder().host(Box::new(host)).jit(jit).build()?;
+        lua.load(
+            "local t, texts = {}, {tostring(print), ('%p %p'):format('a text', io.stdout), tostring(io.stdout)}
+            for i = 1, 2000 do
+                local s = tostring({i})
+                if i % 500 == 0 then collectgarbage() texts[#texts + 1] = s end
+            end
+            assert(tostring(t) == tostring(t) and tostring(t):match('0x%x+') == ('%p'):format(t))
+            assert(tostring(t) ~= tostring({}))
+            return table.concat(texts, ' ')",
+        )
+        .eval()
+    };
+    let first = shown(false)?;
+    assert_eq!(first, shown(false)?);
+    assert_eq!(first, shown(true)?);
+    assert!(first.contains(": 0x10000000"), "{first}");
+    Ok(())
+}
+
+#[test]
 fn the_collector_obeys() -> Result<()> {
     let lua = Lua::new();
     assert!(lua.gc_is_running());

@@ -242,7 +242,8 @@ fn file_tostring(vm: &mut Vm) -> NativeResult {
     let text = if handle::is_closed(file) {
         vm.string(b"file (closed)")
     } else {
-        vm.string(format!("file ({:p})", file.as_ptr()).as_bytes())
+        let address = vm.shown_address(vm.arg(1))?;
+        vm.string(format!("file (0x{address:x})").as_bytes())
     };
     vm.ret(text)
 }

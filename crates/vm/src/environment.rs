@@ -73,12 +73,18 @@ impl Vm {
         if let Some(others) = self.get_field(registry, OTHERS).as_table() {
             return others;
         }
-        let (others, meta) = (self.table(0, 0), self.table(0, 1));
-        let mode = self.string(b"k");
-        self.set_field(meta, "__mode", mode);
-        others.set_metatable(&mut self.heap, Some(meta));
+        let others = self.weak_table();
         self.set_field(registry, OTHERS, Value::table(others));
         debug_assert_eq!(Value::table(others).tag, Tag::Table);
         others
+    }
+
+    /// A new table that keeps none of its keys alive.
+    pub(crate) fn weak_table(&mut self) -> TableRef {
+        let (table, meta) = (self.table(0, 0), self.table(0, 1));
+        let mode = self.string(b"k");
+        self.set_field(meta, "__mode", mode);
+        table.set_metatable(&mut self.heap, Some(meta));
+        table
     }
 }

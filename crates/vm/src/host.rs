@@ -52,6 +52,12 @@ pub trait Host {
     /// Entropy: hash seeds, and the seed of `math.random`.
     fn random_seed(&self) -> (u64, u64);
 
+    /// Whether programs are shown numbers instead of the addresses of objects (`tostring`, `%p`), so that their output is the same on
+    /// every run.
+    fn hides_addresses(&self) -> bool {
+        false
+    }
+
     /// The value of an environment variable.
     fn variable(&self, name: &[u8]) -> Option<Vec<u8>>;
 

@@ -165,7 +165,7 @@ fn pointer(vm: &mut Vm, out: &mut Vec<u8>, directive: Directive<'_>, arg: usize)
     let start = out.len();
     if (value.is_object() || value.tag == Tag::Light) && value.payload != 0 {
         let alternate = Spec { flags: perilune_base::num::format::Flags { alternate: true, ..spec.flags }, ..spec };
-        format_int(out, &alternate, IntConversion::LowerHex, value.payload as i64);
+        format_int(out, &alternate, IntConversion::LowerHex, vm.shown_address(value)? as i64);
     } else {
         format_bytes(out, &spec, b"(null)");
     }

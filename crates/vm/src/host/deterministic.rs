@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::{Host, HostFile, HostResult, LocalOffset, OpenMode, PipeMode, ProcessEnd, StandardStream, Stream};
 
-/// Another host, except that time is logical and universal, and entropy is a given seed.
+/// Another host, except that time is logical and universal, entropy is a given seed, and objects have numbers instead of addresses.
 ///
 /// The clocks start at [`DeterministicHost::EPOCH`] and move by [`DeterministicHost::TICK`] at every reading: a program that
 /// waits for a time to come ends, and ends after the same number of readings everywhere.
@@ -58,6 +58,10 @@ impl Host for DeterministicHost {
         let reading = self.readings.get();
         self.readings.set(reading.wrapping_add(1));
         (self.seed, u64::from(reading))
+    }
+
+    fn hides_addresses(&self) -> bool {
+        true
     }
 
     fn variable(&self, name: &[u8]) -> Option<Vec<u8>> {

@@ -15,8 +15,8 @@
 //!    or nested. No jump enters a region from outside. No instruction of the region but the `forloop` writes or destroys
 //!    `R[a..=a+2]`, or lets a closure capture one of them. Finally no upvalue is open on them at `p` (point 4). So, by
 //!    induction over the steps of a run: whenever the run is inside the region, the last write to the state registers was
-//!    by this `forprep` or this `forloop`. Nothing else reads them either (point 4). (`debug.setlocal` is not an instruction: whoever implements it must refuse
-//!    registers for which [`is_loop_state`] holds.)
+//!    by this `forprep` or this `forloop`. Nothing else reads them either (point 4). (`debug.setlocal` is not an
+//!    instruction: whoever implements it must refuse registers for which [`is_loop_state`] holds.)
 //! 4. **Flow** (`flow`). A data-flow analysis over the reachable code proves that registers are assigned before they are
 //!    read, that an open upvalue or a variable to be closed never loses its register (to a call, or to a return that does
 //!    not close it), that variables are marked to be closed in increasing order of registers, and that `setlist` works on

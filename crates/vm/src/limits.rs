@@ -139,8 +139,8 @@ impl Vm {
     }
 
     /// Makes the next look at the clock come with the next unit: what was just done took long, and its units do not say so,
-    /// because they must not depend on how long. Collecting is such an operation. Compiled code,
-    /// which may hold the counter itself, calls nothing that does this.
+    /// because they must not depend on how long. Collecting is such an operation. Compiled code, which may hold the counter itself,
+    /// calls nothing that does this.
     #[inline]
     pub fn hurry(&mut self) {
         if self.fuel > 0 && !self.frozen && (self.limits.time.is_some() || self.interrupt.is_some()) {

@@ -37,10 +37,10 @@ pub(crate) const RETURN_CALL: u32 = u32::MAX - 0xff;
 macro_rules! intrinsics {
     ($($name:ident)*) => {
         /// The library functions that hot code calls, as a compiler tier and the interpreter's fast paths know them.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-        #[repr(u32)]
         ///
         /// `Plain` are all others that have no effect, and run no Lua code for numbers, strings, booleans and nil.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        #[repr(u32)]
         #[expect(missing_docs, reason = "each is the library function of its name")]
         pub enum Intrinsic { None = 0, $($name,)* }
 

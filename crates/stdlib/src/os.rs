@@ -71,13 +71,23 @@ fn date(vm: &mut Vm) -> NativeResult {
         }
         return vm.ret(Value::table(table));
     }
-    vm.charge(format.len() as u64)?;
-    let mut text = vm.take_buffer();
     if vm.dialect().c_dates {
+        vm.charge(format.len() as u64)?;
+        let mut text = vm.take_buffer();
         format_date_as_c(&mut text, format, &date, instant);
         return crate::string::buffer::return_buffer(vm, text);
     }
-    let result = match format_date(&mut text, format, &date) {
+    let mut text = vm.take_buffer();
+    let mut done = Ok(());
+    let mut rest = format;
+    while done.is_ok() && !rest.is_empty() {
+        let (piece, others) = rest.split_at(end_of_piece(rest));
+        // The limits are looked at between pieces of a long format.
+        vm.charge(piece.len() as u64)?;
+        done = format_date(&mut text, piece, &date);
+        rest = others;
+    }
+    let result = match done {
         Ok(()) => {
             let text = vm.string(&text);
             vm.ret(text)
@@ -90,6 +100,20 @@ fn date(vm: &mut Vm) -> NativeResult {
     };
     vm.give_buffer(text);
     result
+}
+
+/// Where a piece of a format ends that is not too long, between two conversions.
+fn end_of_piece(format: &[u8]) -> usize {
+    const LENGTH: usize = 1024;
+    let mut at = 0;
+    while at < format.len() && at < LENGTH {
+        at += match &format[at..] {
+            [b'%', b'E' | b'O', ..] => 3,
+            [b'%', ..] => 2,
+            _ => 1,
+        };
+    }
+    at.min(format.len())
 }
 
 const DATE_FIELDS: usize = 9;

@@ -263,7 +263,7 @@ impl Compiled {
     unsafe fn run_pieces(&self, vm: *mut Vm, header: HeaderId) -> Outcome {
         let mut next = Link::own(header);
         let mut left: Option<(&Compiled, u32)> = None;
-        // SAFETY: as `run`.
+        // SAFETY: as `run`; what `onward` gives is a link of ours.
         unsafe {
             for count in 0.. {
                 let code = next.code(self);

@@ -184,7 +184,7 @@ pub(crate) unsafe fn next_pair(ra: *mut Value, wanted: u8) -> Advance {
 /// # Safety
 /// As [`next_pair`].
 #[inline]
-pub(crate) unsafe fn next_element(vm: *mut Vm, ra: *mut Value, wanted: u8) -> Advance {
+pub(crate) unsafe fn next_element(ra: *mut Value, wanted: u8) -> Advance {
     // SAFETY: the caller's duty.
     unsafe {
         if (*ra.add(2)).tag != Tag::Int {
@@ -192,16 +192,9 @@ pub(crate) unsafe fn next_element(vm: *mut Vm, ra: *mut Value, wanted: u8) -> Ad
         }
         let t = pointer::<Table>(*ra.add(1));
         let n = (*ra.add(2)).raw_int().wrapping_add(1);
-        let mut v = Gc::from_ptr(t).get_int(n);
+        let v = Gc::from_ptr(t).get_int(n);
         if v.is_nil() {
-            if (*t).meta.is_null() {
-                return Advance::Done;
-            }
-            match inherited_element(&*vm, Gc::from_ptr(t), n) {
-                Some(inherited) if inherited.is_nil() => return Advance::Done,
-                Some(inherited) => v = inherited,
-                None => return Advance::Unknown,
-            }
+            return if (*t).meta.is_null() { Advance::Done } else { Advance::Unknown };
         }
         *ra.add(4) = Value::int(n);
         fill(ra, wanted, v);
@@ -212,15 +205,38 @@ pub(crate) unsafe fn next_element(vm: *mut Vm, ra: *mut Value, wanted: u8) -> Ad
 /// The longest chain of tables that [`inherited_element`] follows.
 const MAX_CHAIN: usize = 8;
 
-/// What the metatable of a list that lacks an element makes of it: as a rule there is a class that has none either. `None`
-/// where a function would have to say.
+/// One step of `ipairs` over a list that lacks the next element, and has a metatable: as a rule there is a class that has none
+/// either. It is apart from [`next_element`], whose loops it would slow down.
+///
+/// # Safety
+/// As [`next_pair`].
 #[cold]
-#[inline(never)]
+pub(crate) unsafe fn next_inherited(vm: *mut Vm, ra: *mut Value, wanted: u8) -> Advance {
+    // SAFETY: the caller's duty.
+    unsafe {
+        let control = *ra.add(2);
+        let last = if (*vm).dialect.integers { control.as_int() } else { control.as_float().and_then(float_to_int) };
+        let Some(n) = last.map(|last| last.wrapping_add(1)) else { return Advance::Unknown };
+        let list = Gc::from_ptr(pointer::<Table>(*ra.add(1)));
+        let inherited = if list.get_int(n).is_nil() { inherited_element(&*vm, list, n) } else { None };
+        match inherited {
+            None => Advance::Unknown,
+            Some(v) if v.is_nil() => Advance::Done,
+            Some(v) => {
+                *ra.add(4) = (*vm).int_value(n);
+                fill(ra, wanted, v);
+                Advance::More
+            }
+        }
+    }
+}
+
+/// What the metatable of a list that lacks an element makes of it. `None` where a function would have to say.
 fn inherited_element(vm: &Vm, list: TableRef, n: i64) -> Option<Value> {
-    let mut holder = list;
     if vm.dialect.raw_lists {
         return Some(Value::NIL);
     }
+    let mut holder = list;
     for _ in 0..MAX_CHAIN {
         let handler = holder.metatable().map_or(Value::NIL, |meta| meta::handler(vm, meta, Event::Index));
         if handler.is_nil() {
@@ -265,13 +281,13 @@ pub(crate) unsafe fn next_pair_float(ra: *mut Value, wanted: u8) -> Advance {
 /// # Safety
 /// As [`next_pair`].
 #[inline(never)]
-pub(crate) unsafe fn next_element_float(vm: *mut Vm, ra: *mut Value, wanted: u8) -> Advance {
+pub(crate) unsafe fn next_element_float(ra: *mut Value, wanted: u8) -> Advance {
     // SAFETY: the caller's duty.
     unsafe {
         let Some(last) = (*ra.add(2)).as_float().and_then(float_to_int) else { return Advance::Unknown };
         let control = *ra.add(2);
         *ra.add(2) = Value::int(last);
-        let advance = next_element(vm, ra, wanted);
+        let advance = next_element(ra, wanted);
         match advance {
             Advance::More => *ra.add(4) = Value::float(last as f64 + 1.0),
             Advance::Done | Advance::Unknown => *ra.add(2) = control,

@@ -236,11 +236,11 @@ handler!(t_for_call(vm, pc, base, consts, frame) {
         let advance = if known == Intrinsic::Next as u32 {
             loops::next_pair(ra, c_of(pc))
         } else if known == Intrinsic::IpairsStep as u32 {
-            loops::next_element(vm, ra, c_of(pc))
+            loops::next_element(ra, c_of(pc))
         } else if known == Intrinsic::NextFloat as u32 {
             loops::next_pair_float(ra, c_of(pc))
         } else if known == Intrinsic::IpairsStepFloat as u32 {
-            loops::next_element_float(vm, ra, c_of(pc))
+            loops::next_element_float(ra, c_of(pc))
         } else {
             loops::Advance::Unknown
         };
@@ -257,9 +257,33 @@ handler!(t_for_call(vm, pc, base, consts, frame) {
     t_for_call_cold::<M>(vm, pc, base, consts, frame)
 });
 
+/// Whether an iterator is that of `ipairs`, over a table.
+///
+/// # Safety
+/// `ra` is the first of the loop's registers.
+unsafe fn is_step_of_list(ra: *const Value) -> bool {
+    // SAFETY: the caller's duty; a native function's payload is its closure.
+    unsafe {
+        (*ra).tag == Tag::NativeFn && (*ra.add(1)).tag == Tag::Table && {
+            let known = (*pointer::<NativeClosure>(*ra)).intrinsic;
+            known == Intrinsic::IpairsStep as u32 || known == Intrinsic::IpairsStepFloat as u32
+        }
+    }
+}
+
 handler!(#[inline(never)] t_for_call_cold(vm, pc, base, consts, frame) {
     (*frame).pc = pc;
     let ra = reg(base, a_of(pc));
+    if !M::HOOKS && is_step_of_list(ra) {
+        match loops::next_inherited(vm, ra, c_of(pc)) {
+            loops::Advance::More => {
+                *ra.add(2) = *ra.add(4);
+                return back_edge::<M>(vm, pc.add(1), base, consts, frame, (*pc).d());
+            }
+            loops::Advance::Done => return next::<M>(vm, pc.add(1), base, consts, frame),
+            loops::Advance::Unknown => {}
+        }
+    }
     for n in 0..3 {
         *ra.add(4 + n) = *ra.add(n);
     }

@@ -66,8 +66,8 @@ pub fn cut(tree: &Tree, segments: Range<u32>, checked: usize) -> Option<Fragment
     let first = SegmentId(segments.start);
     let Start::Snapshot(start) = tree.segments.get(first.index())?.start else { return None };
     let snapshot = tree.snapshot(start);
-    // An open list of values has no header, nor has a function that was called in the place of the root frame's.
-    if snapshot.top.is_some() || snapshot.frames.iter().any(|frame| frame.func == 0) {
+    // An open list of values has no header.
+    if snapshot.top.is_some() {
         return None;
     }
     let mut cutter = Cutter::new(tree, first, start);

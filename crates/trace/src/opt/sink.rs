@@ -221,6 +221,17 @@ fn snapshots(tree: &Tree) -> Vec<Vec<SnapId>> {
     of
 }
 
+/// By snapshot: whether a segment begins there. What is sunk elsewhere needs not be kept.
+fn starts(tree: &Tree) -> Vec<bool> {
+    let mut starts = vec![false; tree.snapshots.len()];
+    for segment in &tree.segments {
+        if let Start::Snapshot(snap) = segment.start {
+            starts[snap.index()] = true;
+        }
+    }
+    starts
+}
+
 /// The instructions of a segment as they were recorded.
 fn recorded(tree: &Tree, id: SegmentId) -> Vec<Ref> {
     let segment = tree.segment(id);
@@ -230,7 +241,7 @@ fn recorded(tree: &Tree, id: SegmentId) -> Vec<Ref> {
 
 fn find_needed(tree: &Tree) -> Needed {
     let mut needed = Needed::new();
-    let snapshots = snapshots(tree);
+    let (snapshots, starts) = (snapshots(tree), starts(tree));
     loop {
         let known = needed.len();
         let mut at_snaps: BTreeMap<SnapId, Sunk> = BTreeMap::new();
@@ -250,7 +261,9 @@ fn find_needed(tree: &Tree) -> Needed {
                     let is_whole = |table: &Ref| sunk.tables.get(table).is_none_or(|made| made.is_whole(tree));
                     let incomplete = sunk.seen_by(tree, *snap).into_iter().filter(|table| !is_whole(table));
                     needed.extend(incomplete.map(|table| (id, table)));
-                    at_snaps.insert(*snap, sunk.clone());
+                    if starts[snap.index()] {
+                        at_snaps.insert(*snap, sunk.clone());
+                    }
                 }
                 if r == tree.segment(id).end_at {
                     break;
@@ -299,7 +312,7 @@ struct Sink<'a> {
 
 impl Sink<'_> {
     fn run(mut self) {
-        let snapshots = snapshots(self.tree);
+        let (snapshots, starts) = (snapshots(self.tree), starts(self.tree));
         let mut at_snaps: BTreeMap<SnapId, Sunk> = BTreeMap::new();
         for id in self.tree.segment_ids() {
             let mut sunk = match self.tree.segment(id).start {
@@ -316,7 +329,9 @@ impl Sink<'_> {
             for r in recorded(self.tree, id).into_iter().chain([self.tree.segment(id).end_at]) {
                 while let Some(snap) = snaps.next_if(|snap| self.tree.snapshot(**snap).at <= r) {
                     self.state(&sunk, *snap);
-                    at_snaps.insert(*snap, sunk.clone());
+                    if starts[snap.index()] {
+                        at_snaps.insert(*snap, sunk.clone());
+                    }
                 }
                 if r < self.tree.segment(id).end_at {
                     self.inst(&mut sunk, id, r, &mut is_collector_fed);

@@ -1,7 +1,7 @@
-//! Machine code of trace trees: Perilune's trace IR through Cranelift's.
+//! Machine code of trace trees.
 //!
-//! A tree becomes one function (module `lower`), translated quickly (module `quick`) or by Cranelift ([`Effort`]), that the owner places into executable memory and calls with the VM, the root
-//! frame's registers and the number of a header. What it returns says how it ended:
+//! A tree becomes one function of a machine IR (modules `lower` and `mir`), which is translated quickly (module `quick`) or by
+//! Cranelift ([`Effort`]). The owner places it into executable memory and calls it with the VM, the root frame's registers and the number of a header. What it returns says how it ended:
 //!
 //! ```text
 //! fn(vm, base, header) -> n      n < snapshots     it left through snapshot n; the rest is the caller's, see [`exit_writes`]
@@ -27,6 +27,7 @@ mod handover;
 mod layout;
 mod lower;
 mod machine;
+mod mir;
 mod quick;
 
 pub use handover::{SlotWrite, TableImage, entry_types, exit_tables, exit_writes, spare_slots};

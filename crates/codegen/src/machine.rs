@@ -5,7 +5,6 @@ use std::fmt;
 use cranelift_codegen::Context;
 use cranelift_codegen::binemit::Reloc;
 use cranelift_codegen::control::ControlPlane;
-use cranelift_codegen::ir::Block;
 use cranelift_codegen::isa::{self, CallConv, OwnedTargetIsa};
 use cranelift_codegen::settings::{self, Configurable};
 use cranelift_frontend::FunctionBuilderContext;
@@ -14,6 +13,7 @@ use target_lexicon::{Architecture, Triple};
 
 use crate::layout::Environment;
 use crate::lower::{self, convention};
+use crate::mir::{self, Block};
 use crate::quick;
 
 /// Why there is no code.
@@ -77,6 +77,7 @@ pub struct Gate {
 /// A machine to make code for.
 pub struct Machine {
     isa: OwnedTargetIsa,
+    builder: mir::Builder,
     context: Context,
     frontend: FunctionBuilderContext,
     /// Whether listings are wanted.
@@ -139,7 +140,13 @@ impl Machine {
         let mut builder = isa::lookup(triple).map_err(|e| refuse(&e))?;
         features(&mut builder)?;
         let isa = builder.finish(settings::Flags::new(flags)).map_err(|e| refuse(&e))?;
-        Ok(Machine { isa, context: Context::new(), frontend: FunctionBuilderContext::new(), explain: false })
+        Ok(Machine {
+            isa,
+            builder: mir::Builder::default(),
+            context: Context::new(),
+            frontend: FunctionBuilderContext::new(),
+            explain: false,
+        })
     }
 
     /// Makes the code of a tree.
@@ -147,12 +154,12 @@ impl Machine {
     /// # Errors
     /// [`CodegenError::Function`] is a bug here or there; the tree can still be interpreted.
     pub fn compile(&mut self, tree: &Tree, env: &Environment, effort: Effort) -> Result<Code, CodegenError> {
-        self.context.clear();
-        self.context.func.signature = lower::signature(env, self.call_conv());
-        let target = self.isa.frontend_config();
-        let headers = lower::lower(tree, env, effort, &mut self.context.func, &mut self.frontend, target);
-        let clif = self.explain.then(|| self.context.func.display().to_string());
+        let headers = lower::lower(tree, env, &mut self.builder);
         let (bytes, effort, listing) = self.translate(&headers, effort)?;
+        let clif = self.explain.then(|| {
+            self.fill_context();
+            self.context.func.display().to_string()
+        });
         Ok(Code { bytes, align: ALIGN, effort, clif, listing })
     }
 
@@ -161,21 +168,24 @@ impl Machine {
     /// # Errors
     /// As [`Machine::compile`].
     pub fn compile_gate(&mut self, fuel: i32) -> Result<Gate, CodegenError> {
-        self.context.clear();
-        self.context.func.signature.call_conv = self.call_conv();
-        convention::gate(fuel, &mut self.context.func, &mut self.frontend, self.isa.frontend_config());
+        convention::gate(fuel, &mut self.builder);
         let (mut bytes, ..) = self.translate(&[], Effort::Quick)?;
         bytes.resize(bytes.len().next_multiple_of(ALIGN), 0);
         let refusal = bytes.len();
-        self.context.clear();
-        self.context.func.signature.call_conv = self.call_conv();
-        convention::refusal(fuel, &mut self.context.func, &mut self.frontend, self.isa.frontend_config());
+        convention::refusal(fuel, &mut self.builder);
         let (rest, ..) = self.translate(&[], Effort::Quick)?;
         bytes.extend(rest);
         Ok(Gate { bytes, refusal })
     }
 
-    /// Translates the function in the context: the bytes, the work that was put into them, and the listing.
+    /// Gives Cranelift the function that was built.
+    fn fill_context(&mut self) {
+        self.context.clear();
+        let (call_conv, target) = (self.call_conv(), self.isa.frontend_config());
+        mir::translate(self.builder.finish(), &mut self.context.func, &mut self.frontend, call_conv, target);
+    }
+
+    /// Translates the function that was built: the bytes, the work that was put into them, and the listing.
     fn translate(
         &mut self,
         headers: &[Block],
@@ -183,11 +193,12 @@ impl Machine {
     ) -> Result<(Vec<u8>, Effort, Option<String>), CodegenError> {
         let is_known = self.isa.triple().architecture == Architecture::X86_64 && self.call_conv() == CallConv::SystemV;
         if effort == Effort::Quick && is_known {
-            match quick::compile(&mut self.context.func, headers, self.explain) {
+            match quick::compile(self.builder.finish(), headers, self.explain) {
                 Ok((bytes, listing)) => return Ok((bytes, effort, listing)),
                 Err(unknown) => debug_assert!(false, "{unknown:?}"),
             }
         }
+        self.fill_context();
         self.context.set_disasm(self.explain);
         let compiled = self
             .context

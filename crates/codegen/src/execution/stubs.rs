@@ -13,6 +13,7 @@ use super::elf::Arch;
 use super::image::{FUEL, LOG_END, LOG_ENTRY, SCRATCH, reply_of};
 use crate::layout::{self, VALUE};
 use crate::lower::convention;
+use crate::mir;
 
 /// Bytes in front of the stubs, for the start of the program.
 pub(super) const ROOM: usize = 512;
@@ -66,31 +67,27 @@ fn begin<'a>(context: &'a mut Context, frontend: &'a mut FunctionBuilderContext)
 /// them from their places, in which nothing is then.
 pub(super) fn caller(arch: Arch, params: usize) -> Vec<u8> {
     let isa = isa_of(arch);
-    let mut signature = Signature::new(isa.default_call_conv());
-    signature.params.extend([AbiParam::new(types::I64); 4]);
-    signature.returns.push(AbiParam::new(types::I64));
-    let mut context = Context::for_function(Function::with_name_signature(Default::default(), signature));
-    let mut frontend = FunctionBuilderContext::new();
-    let (mut b, given) = begin(&mut context, &mut frontend);
-    let [vm, base, number, code] = [0, 1, 2, 3].map(|n| given[n]);
-    let flags = MemFlagsData::trusted();
-    let fuel = b.ins().load(types::I64, flags, vm, FUEL);
+    let mut b = mir::Builder::default();
+    let entry = b.begin(mir::Signature { params: vec![types::I64; 4], returns: vec![types::I64] });
+    let [vm, base, number, code] = [0, 1, 2, 3].map(|n| b.block_params(entry)[n]);
+    let fuel = b.load(types::I64, vm, FUEL);
     let mut args = vec![vm, base, number, fuel];
     let offsets = (0..params as i32).chain([-1]).map(|place| place * VALUE as i32);
     for (n, offset) in offsets.clone().enumerate() {
-        args.push(b.ins().load(convention::register(n), flags, base, offset));
+        args.push(b.load(convention::register(n), base, offset));
     }
-    let zero = b.ins().iconst(types::I64, 0);
+    let zero = b.iconst(types::I64, 0);
     for offset in offsets {
-        b.ins().store(flags, zero, base, offset);
-        b.ins().store(flags, zero, base, offset + layout::TAG);
+        b.store(zero, base, offset);
+        b.store(zero, base, offset + layout::TAG);
     }
-    let callee = b.import_signature(convention::signature(isa.default_call_conv(), params + 1));
-    let call = b.ins().call_indirect(callee, code, &args);
-    let results = [0, 1, 2].map(|n| b.inst_results(call)[n]);
+    let callee = b.import_signature(convention::signature(params + 1));
+    let call = b.call_indirect(callee, code, &args);
+    let results = [0, 1, 2].map(|n| b.result(call, n).expect("three results"));
     convention::return_to_vm(&mut b, FUEL, (vm, base), results);
-    b.seal_all_blocks();
-    b.finalize(isa.frontend_config());
+    let (mut context, mut frontend) = (Context::new(), FunctionBuilderContext::new());
+    let (call_conv, target) = (isa.default_call_conv(), isa.frontend_config());
+    mir::translate(b.finish(), &mut context.func, &mut frontend, call_conv, target);
     let compiled = context.compile(&*isa, &mut ControlPlane::default()).expect("a caller");
     compiled.code_buffer().to_vec()
 }

@@ -6,7 +6,7 @@
 
 use std::mem::{offset_of, size_of};
 
-use cranelift_codegen::ir::{InstBuilder, Value, types};
+use cranelift_codegen::ir::types;
 use perilune_runtime::heap::{MAX_INLINE_SLOTS, class_bytes, class_of};
 use perilune_runtime::object::{GcHeader, Kind, Table};
 use perilune_runtime::table::EMPTY_ELEMENTS;
@@ -14,6 +14,7 @@ use perilune_trace::ir::{Helper, Inst, Ref};
 
 use super::Lowering;
 use crate::layout::VALUE;
+use crate::mir::Value;
 
 /// The next free cell of its class stands behind the header of one.
 const NEXT_FREE: i32 = size_of::<GcHeader>() as i32;
@@ -33,7 +34,7 @@ const fn caps(n: i64) -> i64 {
     n << (8 * (offset_of!(Table, slot_cap) - CAPS)) | n << (8 * (offset_of!(Table, inline_cap) - CAPS))
 }
 
-impl Lowering<'_, '_, '_> {
+impl Lowering<'_, '_> {
     /// A table with a shape, and with room for a constant number of properties in its cell.
     pub(super) fn new_record(&mut self, r: Ref, inst: &Inst) {
         let room = self.tree.const_int(inst.b()).filter(|n| (0..=i64::from(MAX_INLINE_SLOTS)).contains(n));
@@ -44,19 +45,19 @@ impl Lowering<'_, '_, '_> {
         self.b.append_block_param(done, types::I64);
         let vm = self.vm;
         let cell = self.load(types::I64, vm, free);
-        self.b.ins().brif(cell, quick, &[], slow, &[]);
+        self.b.brif(cell, quick, &[], slow, &[]);
         self.go_on_in(quick);
         let next = self.load(types::I64, cell, NEXT_FREE);
         self.store(next, vm, free);
         let bytes = self.load(types::I64, vm, self.env.heap_bytes);
-        let bytes = self.ins().iadd_imm_s(bytes, class_bytes(class) as i64);
+        let bytes = self.b.iadd_imm(bytes, class_bytes(class) as i64);
         self.store(bytes, vm, self.env.heap_bytes);
         self.init_table(cell, inst.a(), room);
-        self.b.ins().jump(done, &[cell.into()]);
+        self.b.jump(done, &[cell]);
         self.go_on_in(slow);
         if let Some(made) = self.call_helper(inst, Helper::NewRecord) {
             self.leave_unless(made, Self::snap(inst));
-            self.b.ins().jump(done, &[made.into()]);
+            self.b.jump(done, &[made]);
         }
         self.go_on_in(done);
         let made = self.b.block_params(done)[0];
@@ -66,13 +67,13 @@ impl Lowering<'_, '_, '_> {
     fn init_table(&mut self, cell: Value, shape: Ref, room: i64) {
         let vm = self.vm;
         let at = self.env.heap_white;
-        let white = self.ins().uload8(types::I64, Self::flags(), vm, at);
-        let colour = self.ins().ishl_imm_u(white, COLOUR_SHIFT);
-        let header = self.ins().iadd_imm_s(colour, HEADER);
+        let white = self.b.uload8(types::I64, vm, at);
+        let colour = self.b.ishl_imm(white, COLOUR_SHIFT);
+        let header = self.b.iadd_imm(colour, HEADER);
         self.store(header, cell, 0);
         let shape = self.value(shape);
         self.store(shape, cell, offset_of!(Table, shape) as i32);
-        let slots = self.ins().iadd_imm_s(cell, size_of::<Table>() as i64);
+        let slots = self.b.iadd_imm(cell, size_of::<Table>() as i64);
         self.store(slots, cell, offset_of!(Table, slots) as i32);
         let null = self.int(0);
         for field in [offset_of!(Table, meta), offset_of!(Table, array), offset_of!(Table, hash)] {

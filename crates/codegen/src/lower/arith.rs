@@ -1,12 +1,13 @@
 //! Numbers: Lua's arithmetic on 64-bit integers and floats.
 
 use cranelift_codegen::ir::condcodes::{FloatCC, IntCC};
-use cranelift_codegen::ir::{InstBuilder, MemFlagsData, Value, types};
+use cranelift_codegen::ir::types;
 use perilune_trace::ir::{Inst, Op, Ref, Ty};
 
 use super::Lowering;
+use crate::mir::Value;
 
-impl Lowering<'_, '_, '_> {
+impl Lowering<'_, '_> {
     pub(super) fn arith(&mut self, r: Ref, inst: &Inst) {
         let a = self.value(inst.a());
         if !inst.b().is_some() {
@@ -15,8 +16,8 @@ impl Lowering<'_, '_, '_> {
             return;
         }
         let v = match (inst.op, self.tree.const_int(inst.b())) {
-            (Op::Add, Some(n)) => self.ins().iadd_imm_s(a, n),
-            (Op::Sub, Some(n)) => self.ins().iadd_imm_s(a, n.wrapping_neg()),
+            (Op::Add, Some(n)) => self.b.iadd_imm(a, n),
+            (Op::Sub, Some(n)) => self.b.iadd_imm(a, n.wrapping_neg()),
             (Op::Shl, Some(n)) => self.shift_constant(a, n),
             (Op::Shr, Some(n)) => self.shift_constant(a, n.wrapping_neg()),
             (Op::IDiv, Some(n)) => self.idiv_constant(a, n),
@@ -32,24 +33,24 @@ impl Lowering<'_, '_, '_> {
     /// The payload of a number by its tag.
     pub(super) fn select_payload(&mut self, r: Ref, inst: &Inst) {
         let (tag, of_int, of_float) = (self.value(inst.a()), self.value(inst.b()), self.value(inst.c()));
-        let is_int = self.ins().icmp_imm_s(IntCC::Equal, tag, Ty::Int as i64);
-        let of_float = self.ins().bitcast(types::I64, MemFlagsData::new(), of_float);
-        let v = self.ins().select(is_int, of_int, of_float);
+        let is_int = self.b.icmp_imm(IntCC::Equal, tag, Ty::Int as i64);
+        let of_float = self.b.bitcast(types::I64, of_float);
+        let v = self.b.select(is_int, of_int, of_float);
         self.define(r, v);
     }
 
     fn unary(&mut self, op: Op, a: Value) -> Value {
         match op {
-            Op::Neg => self.ins().ineg(a),
-            Op::Not => self.ins().bnot(a),
-            Op::FNeg => self.ins().fneg(a),
-            Op::FAbs => self.ins().fabs(a),
-            Op::FSqrt => self.ins().sqrt(a),
-            Op::FFloor => self.ins().floor(a),
-            Op::FCeil => self.ins().ceil(a),
-            Op::IToF | Op::SmallToF => self.ins().fcvt_from_sint(types::F64, a),
+            Op::Neg => self.b.ineg(a),
+            Op::Not => self.b.bnot(a),
+            Op::FNeg => self.b.fneg(a),
+            Op::FAbs => self.b.fabs(a),
+            Op::FSqrt => self.b.sqrt(a),
+            Op::FFloor => self.b.floor(a),
+            Op::FCeil => self.b.ceil(a),
+            Op::IToF | Op::SmallToF => self.b.fcvt_from_sint(types::F64, a),
             Op::AsTable => a,
-            Op::AsFloat => self.ins().bitcast(types::F64, MemFlagsData::new(), a),
+            Op::AsFloat => self.b.bitcast(types::F64, a),
             other => {
                 debug_assert!(false, "{other:?} has more operands");
                 a
@@ -59,40 +60,40 @@ impl Lowering<'_, '_, '_> {
 
     fn binary(&mut self, op: Op, a: Value, b: Value) -> Value {
         match op {
-            Op::Add => self.ins().iadd(a, b),
-            Op::Sub => self.ins().isub(a, b),
-            Op::Mul => self.ins().imul(a, b),
+            Op::Add => self.b.iadd(a, b),
+            Op::Sub => self.b.isub(a, b),
+            Op::Mul => self.b.imul(a, b),
             Op::IDiv => self.idiv(a, b),
             Op::Mod => self.modulo(a, b),
-            Op::And => self.ins().band(a, b),
-            Op::Or => self.ins().bor(a, b),
-            Op::Xor => self.ins().bxor(a, b),
+            Op::And => self.b.band(a, b),
+            Op::Or => self.b.bor(a, b),
+            Op::Xor => self.b.bxor(a, b),
             Op::Shl => self.shift(a, b),
             Op::Shr => {
-                let left = self.ins().ineg(b);
+                let left = self.b.ineg(b);
                 self.shift(a, left)
             }
-            Op::Sar => self.ins().sshr(a, b),
-            Op::IMax => self.ins().smax(a, b),
-            Op::IMin => self.ins().smin(a, b),
+            Op::Sar => self.b.sshr(a, b),
+            Op::IMax => self.b.smax(a, b),
+            Op::IMin => self.b.smin(a, b),
             Op::NToF => {
-                let is_int = self.ins().icmp_imm_s(IntCC::Equal, b, Ty::Int as i64);
-                let of_int = self.ins().fcvt_from_sint(types::F64, a);
-                let of_float = self.ins().bitcast(types::F64, MemFlagsData::new(), a);
-                self.ins().select(is_int, of_int, of_float)
+                let is_int = self.b.icmp_imm(IntCC::Equal, b, Ty::Int as i64);
+                let of_int = self.b.fcvt_from_sint(types::F64, a);
+                let of_float = self.b.bitcast(types::F64, a);
+                self.b.select(is_int, of_int, of_float)
             }
-            Op::FAdd => self.ins().fadd(a, b),
-            Op::FSub => self.ins().fsub(a, b),
-            Op::FMul => self.ins().fmul(a, b),
-            Op::FDiv => self.ins().fdiv(a, b),
+            Op::FAdd => self.b.fadd(a, b),
+            Op::FSub => self.b.fsub(a, b),
+            Op::FMul => self.b.fmul(a, b),
+            Op::FDiv => self.b.fdiv(a, b),
             // Not the machine's maximum: the order of operands decides for NaN and for zeros.
             Op::FMax => {
-                let less = self.ins().fcmp(FloatCC::LessThan, a, b);
-                self.ins().select(less, b, a)
+                let less = self.b.fcmp(FloatCC::LessThan, a, b);
+                self.b.select(less, b, a)
             }
             Op::FMin => {
-                let less = self.ins().fcmp(FloatCC::LessThan, b, a);
-                self.ins().select(less, b, a)
+                let less = self.b.fcmp(FloatCC::LessThan, b, a);
+                self.b.select(less, b, a)
             }
             other => {
                 debug_assert!(false, "{other:?} is no arithmetic");
@@ -105,8 +106,8 @@ impl Lowering<'_, '_, '_> {
     fn shift_constant(&mut self, a: Value, n: i64) -> Value {
         match n {
             0 => a,
-            1..=63 => self.ins().ishl_imm_u(a, n),
-            -63..=-1 => self.ins().ushr_imm_u(a, -n),
+            1..=63 => self.b.ishl_imm(a, n),
+            -63..=-1 => self.b.ushr_imm(a, -n),
             _ => self.int(0),
         }
     }
@@ -114,55 +115,55 @@ impl Lowering<'_, '_, '_> {
     /// As [`Self::shift_constant`] with any amount. The machine looks at six bits of it only.
     fn shift(&mut self, a: Value, n: Value) -> Value {
         let zero = self.int(0);
-        let left = self.ins().ishl(a, n);
-        let is_left = self.ins().icmp_imm_u(IntCC::UnsignedLessThan, n, 64);
-        let left = self.ins().select(is_left, left, zero);
-        let right_by = self.ins().ineg(n);
-        let right = self.ins().ushr(a, right_by);
-        let is_right = self.ins().icmp_imm_u(IntCC::UnsignedLessThan, right_by, 64);
-        self.ins().select(is_right, right, left)
+        let left = self.b.ishl(a, n);
+        let is_left = self.b.icmp_imm(IntCC::UnsignedLessThan, n, 64);
+        let left = self.b.select(is_left, left, zero);
+        let right_by = self.b.ineg(n);
+        let right = self.b.ushr(a, right_by);
+        let is_right = self.b.icmp_imm(IntCC::UnsignedLessThan, right_by, 64);
+        self.b.select(is_right, right, left)
     }
 
     /// `a // b`, rounded down. `b` is not 0; -1 would trap for the smallest integer.
     fn idiv(&mut self, a: Value, b: Value) -> Value {
         let one = self.int(1);
-        let is_minus_one = self.ins().icmp_imm_s(IntCC::Equal, b, -1);
-        let divisor = self.ins().select(is_minus_one, one, b);
-        let quotient = self.ins().sdiv(a, divisor);
-        let back = self.ins().imul(quotient, divisor);
-        let rest = self.ins().isub(a, back);
+        let is_minus_one = self.b.icmp_imm(IntCC::Equal, b, -1);
+        let divisor = self.b.select(is_minus_one, one, b);
+        let quotient = self.b.sdiv(a, divisor);
+        let back = self.b.imul(quotient, divisor);
+        let rest = self.b.isub(a, back);
         let lower = self.rounds_down(rest, divisor);
-        let quotient = self.ins().isub(quotient, lower);
-        let negated = self.ins().ineg(a);
-        self.ins().select(is_minus_one, negated, quotient)
+        let quotient = self.b.isub(quotient, lower);
+        let negated = self.b.ineg(a);
+        self.b.select(is_minus_one, negated, quotient)
     }
 
     /// 1 if a division that truncates must go one further down: the remainder is not 0 and its sign is not the divisor's.
     fn rounds_down(&mut self, rest: Value, divisor: Value) -> Value {
-        let differs = self.ins().bxor(rest, divisor);
-        let differs = self.ins().icmp_imm_s(IntCC::SignedLessThan, differs, 0);
-        let inexact = self.ins().icmp_imm_s(IntCC::NotEqual, rest, 0);
-        let both = self.ins().band(differs, inexact);
-        self.ins().uextend(types::I64, both)
+        let differs = self.b.bxor(rest, divisor);
+        let differs = self.b.icmp_imm(IntCC::SignedLessThan, differs, 0);
+        let inexact = self.b.icmp_imm(IntCC::NotEqual, rest, 0);
+        let both = self.b.band(differs, inexact);
+        self.b.uextend(types::I64, both)
     }
 
     /// `a % b` with the sign of `b`, which is not 0.
     fn modulo(&mut self, a: Value, b: Value) -> Value {
         let one = self.int(1);
-        let is_minus_one = self.ins().icmp_imm_s(IntCC::Equal, b, -1);
-        let divisor = self.ins().select(is_minus_one, one, b);
-        let rest = self.ins().srem(a, divisor);
-        let differs = self.ins().bxor(rest, divisor);
-        let differs = self.ins().icmp_imm_s(IntCC::SignedLessThan, differs, 0);
-        let inexact = self.ins().icmp_imm_s(IntCC::NotEqual, rest, 0);
-        let both = self.ins().band(differs, inexact);
-        let up = self.ins().iadd(rest, divisor);
-        self.ins().select(both, up, rest)
+        let is_minus_one = self.b.icmp_imm(IntCC::Equal, b, -1);
+        let divisor = self.b.select(is_minus_one, one, b);
+        let rest = self.b.srem(a, divisor);
+        let differs = self.b.bxor(rest, divisor);
+        let differs = self.b.icmp_imm(IntCC::SignedLessThan, differs, 0);
+        let inexact = self.b.icmp_imm(IntCC::NotEqual, rest, 0);
+        let both = self.b.band(differs, inexact);
+        let up = self.b.iadd(rest, divisor);
+        self.b.select(both, up, rest)
     }
 
     fn idiv_constant(&mut self, a: Value, n: i64) -> Value {
         if n > 0 && n.count_ones() == 1 {
-            return self.ins().sshr_imm_u(a, i64::from(n.trailing_zeros()));
+            return self.b.sshr_imm(a, i64::from(n.trailing_zeros()));
         }
         if n > 1 {
             let shifted = self.floor_divide(a, n as u64);
@@ -175,13 +176,13 @@ impl Lowering<'_, '_, '_> {
     fn mod_constant(&mut self, a: Value, n: i64) -> Value {
         if n > 0 && n.count_ones() == 1 {
             let mask = self.int(n - 1);
-            return self.ins().band(a, mask);
+            return self.b.band(a, mask);
         }
         if n > 1 {
             let quotient = self.floor_divide(a, n as u64);
             let divisor = self.int(n);
-            let back = self.ins().imul(quotient, divisor);
-            return self.ins().isub(a, back);
+            let back = self.b.imul(quotient, divisor);
+            return self.b.isub(a, back);
         }
         let b = self.int(n);
         self.modulo(a, b)
@@ -193,20 +194,20 @@ impl Lowering<'_, '_, '_> {
     fn floor_divide(&mut self, a: Value, d: u64) -> Value {
         let (magic, shift) = magic(d);
         let m = self.int(magic);
-        let mut q = self.ins().smulhi(a, m);
+        let mut q = self.b.smulhi(a, m);
         if magic < 0 {
-            q = self.ins().iadd(q, a);
+            q = self.b.iadd(q, a);
         }
         if shift > 0 {
-            q = self.ins().sshr_imm_u(q, i64::from(shift));
+            q = self.b.sshr_imm(q, i64::from(shift));
         }
-        let sign = self.ins().ushr_imm_u(a, 63);
-        let truncated = self.ins().iadd(q, sign);
+        let sign = self.b.ushr_imm(a, 63);
+        let truncated = self.b.iadd(q, sign);
         let divisor = self.int(d as i64);
-        let back = self.ins().imul(truncated, divisor);
-        let above = self.ins().icmp(IntCC::SignedGreaterThan, back, a);
-        let above = self.ins().uextend(types::I64, above);
-        self.ins().isub(truncated, above)
+        let back = self.b.imul(truncated, divisor);
+        let above = self.b.icmp(IntCC::SignedGreaterThan, back, a);
+        let above = self.b.uextend(types::I64, above);
+        self.b.isub(truncated, above)
     }
 
     /// The float as an integer, which it must be exactly.
@@ -215,11 +216,11 @@ impl Lowering<'_, '_, '_> {
         let a = self.value(inst.a());
         // Saturates, and gives 0 for NaN: the way back tells. The largest integer is no float, but what saturates to it
         // comes back as 2^63, which is equal to 2^63: that one must be refused.
-        let n = self.ins().fcvt_to_sint_sat(types::I64, a);
-        let back = self.ins().fcvt_from_sint(types::F64, n);
-        let same = self.ins().fcmp(FloatCC::Equal, back, a);
+        let n = self.b.fcvt_to_sint_sat(types::I64, a);
+        let back = self.b.fcvt_from_sint(types::F64, n);
+        let same = self.b.fcmp(FloatCC::Equal, back, a);
         self.leave_unless(same, snap);
-        let fits = self.ins().icmp_imm_s(IntCC::NotEqual, n, i64::MAX);
+        let fits = self.b.icmp_imm(IntCC::NotEqual, n, i64::MAX);
         self.leave_unless(fits, snap);
         self.define(r, n);
     }

@@ -4,31 +4,21 @@
 //! Its address is a constant of the code, which therefore has no relocations.
 
 use cranelift_codegen::ir::condcodes::IntCC;
-use cranelift_codegen::ir::{AbiParam, InstBuilder, SigRef, Signature, Type, Value, types};
+use cranelift_codegen::ir::{Type, types};
 use perilune_trace::ir::{Arg, Helper, Inst, Op, Ref, Returns, Ty};
 
 use super::Lowering;
 use crate::CALLED;
+use crate::mir::{Signature, Value};
 
-impl Lowering<'_, '_, '_> {
-    pub(super) fn import(&mut self, signature: Signature) -> SigRef {
-        if let Some((_, known)) = self.signatures.iter().find(|(known, _)| *known == signature) {
-            return *known;
-        }
-        let made = self.b.import_signature(signature.clone());
-        self.signatures.push((signature, made));
-        made
-    }
-
+impl Lowering<'_, '_> {
     /// Calls the function at an address.
     pub(super) fn call_address(&mut self, address: u64, args: &[Value], result: Option<Type>) -> Option<Value> {
-        let mut signature = Signature::new(self.call_conv);
-        signature.params.extend(args.iter().map(|v| AbiParam::new(self.b.func.dfg.value_type(*v))));
-        signature.returns.extend(result.map(AbiParam::new));
-        let signature = self.import(signature);
+        let params = args.iter().map(|v| self.b.value_type(*v)).collect();
+        let signature = self.b.import_signature(Signature { params, returns: result.into_iter().collect() });
         let callee = self.int(address as i64);
-        let call = self.b.ins().call_indirect(signature, callee, args);
-        self.b.inst_results(call).first().copied()
+        let call = self.b.call_indirect(signature, callee, args);
+        self.b.result(call, 0)
     }
 
     /// Calls a helper with an instruction's operands.
@@ -49,7 +39,7 @@ impl Lowering<'_, '_, '_> {
                     if let Some(payload) = args.last_mut()
                         && self.tree.ty(operand) == Ty::Float
                     {
-                        *payload = self.ins().bitcast(types::I64, super::MemFlagsData::new(), v);
+                        *payload = self.b.bitcast(types::I64, v);
                     }
                     let tag = self.int(self.tree.ty(operand) as i64);
                     args.push(tag);
@@ -95,7 +85,7 @@ impl Lowering<'_, '_, '_> {
             }
             Returns::Success => self.leave_unless(v, Self::snap(inst)),
             Returns::Value => {
-                let fits = self.ins().icmp_imm_s(IntCC::Equal, v, inst.ty as i64);
+                let fits = self.b.icmp_imm(IntCC::Equal, v, inst.ty as i64);
                 self.leave_unless(fits, Self::snap(inst));
                 if !inst.ty.is_primitive() {
                     let vm = self.vm;
@@ -123,7 +113,7 @@ impl Lowering<'_, '_, '_> {
         let Some(base) = self.call_address(self.env.call_out, &args, Some(types::I64)) else { return };
         let (on, gone) = (self.b.create_block(), self.b.create_block());
         self.b.set_cold_block(gone);
-        self.b.ins().brif(base, on, &[], gone, &[]);
+        self.b.brif(base, on, &[], gone, &[]);
         self.go_on_in(gone);
         let n = self.int(CALLED);
         self.give_back(n);

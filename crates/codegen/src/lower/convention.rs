@@ -21,18 +21,12 @@
 //! fuel from the counter and puts it there, and the result into its place.
 
 use cranelift_codegen::ir::condcodes::IntCC;
-use cranelift_codegen::ir::{
-    AbiParam, Function, InstBuilder, MemFlagsData, Signature, Type, UserExternalName, Value, types,
-};
-use cranelift_codegen::isa::{CallConv, TargetFrontendConfig};
-use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext};
+use cranelift_codegen::ir::{Type, types};
 use perilune_trace::ir::Ty;
 
 use crate::layout::{TAG, VALUE};
+use crate::mir::{Builder, Signature, Value};
 use crate::{MISMATCH, RETURNED};
-
-/// What a function that calls itself is named in its calls.
-pub(crate) const OWN: UserExternalName = UserExternalName { namespace: 0, index: 0 };
 
 /// What a call says for the entry's header 0, if it passes by the preheader. Numbers of types are negative, headers small.
 pub(crate) const PASSES_BY: i64 = 0x4000_0000;
@@ -52,13 +46,11 @@ const IN_INTEGERS: usize = 2;
 /// Bits for the type of one parameter.
 const TYPE_BITS: usize = 4;
 
-/// The signature of compiled functions, as called with `values` values, where the machine's own convention is `call_conv`.
-pub(crate) fn signature(call_conv: CallConv, values: usize) -> Signature {
-    let mut signature = Signature::new(call_conv);
-    signature.params.extend([AbiParam::new(types::I64); FIRST_VALUE]);
-    signature.params.extend((0..values).map(|n| AbiParam::new(register(n))));
-    signature.returns.extend([AbiParam::new(types::I64); 3]);
-    signature
+/// The signature of compiled functions, as called with `values` values.
+pub(crate) fn signature(values: usize) -> Signature {
+    let mut params = vec![types::I64; FIRST_VALUE];
+    params.extend((0..values).map(register));
+    Signature { params, returns: vec![types::I64; 3] }
 }
 
 /// The kind of register that a value is in.
@@ -79,123 +71,98 @@ pub(crate) fn mask_of(n: usize) -> i64 {
 }
 
 /// What a number of types says in some of its bits.
-fn bits_of(b: &mut FunctionBuilder<'_>, header: Value, first: usize, mask: i64) -> Value {
-    let bits = b.ins().bnot(header);
-    let bits = b.ins().ushr_imm_u(bits, first as i64);
-    b.ins().band_imm_s(bits, mask)
+fn bits_of(b: &mut Builder, header: Value, first: usize, mask: i64) -> Value {
+    let bits = b.bnot(header);
+    let bits = b.ushr_imm(bits, first as i64);
+    b.band_imm(bits, mask)
 }
 
 /// Puts argument `n` into its place, with the tag that the number of types says.
-pub(crate) fn store_argument(b: &mut FunctionBuilder<'_>, header: Value, base: Value, n: usize, value: Value) {
+pub(crate) fn store_argument(b: &mut Builder, header: Value, base: Value, n: usize, value: Value) {
     let offset = n as i32 * VALUE as i32;
     let tag = bits_of(b, header, TYPE_BITS * n, mask_of(0));
-    let tag = b.ins().ireduce(types::I8, tag);
-    b.ins().store(MemFlagsData::trusted(), value, base, offset);
-    b.ins().store(MemFlagsData::trusted(), tag, base, offset + TAG);
+    let tag = b.ireduce(types::I8, tag);
+    b.store(value, base, offset);
+    b.store(tag, base, offset + TAG);
 }
 
 /// Puts the function into its place.
-pub(crate) fn store_function(b: &mut FunctionBuilder<'_>, base: Value, value: Value) {
-    let tag = b.ins().iconst(types::I8, Ty::LuaFn as i64);
-    b.ins().store(MemFlagsData::trusted(), value, base, -VALUE as i32);
-    b.ins().store(MemFlagsData::trusted(), tag, base, -VALUE as i32 + TAG);
+pub(crate) fn store_function(b: &mut Builder, base: Value, value: Value) {
+    let tag = b.iconst(types::I8, Ty::LuaFn as i64);
+    b.store(value, base, -VALUE as i32);
+    b.store(tag, base, -VALUE as i32 + TAG);
 }
 
-/// Fills `func` with the gate: `fn(vm, base, header, code) -> status`, where `code` is that of a compiled function, and the
+/// Fills a function with the gate: `fn(vm, base, header, code) -> status`, where `code` is that of a compiled function, and the
 /// status what trees return.
-pub(crate) fn gate(
-    fuel_at: i32,
-    func: &mut Function,
-    context: &mut FunctionBuilderContext,
-    target: TargetFrontendConfig,
-) {
-    let call_conv = func.signature.call_conv;
-    func.signature.params.extend([AbiParam::new(types::I64); 4]);
-    func.signature.returns.push(AbiParam::new(types::I64));
-    let mut b = FunctionBuilder::new(func, context);
-    let enter = b.create_block();
-    b.append_block_params_for_function_params(enter);
-    b.switch_to_block(enter);
+pub(crate) fn gate(fuel_at: i32, b: &mut Builder) {
+    let enter = b.begin(Signature { params: vec![types::I64; 4], returns: vec![types::I64] });
     let [vm, base, header, code] = [0, 1, 2, 3].map(|n| b.block_params(enter)[n]);
-    let fuel = b.ins().load(types::I64, MemFlagsData::trusted(), vm, fuel_at);
-    let callee = b.import_signature(signature(call_conv, 0));
-    let call = b.ins().call_indirect(callee, code, &[vm, base, header, fuel]);
-    let results = [0, 1, 2].map(|n| b.inst_results(call)[n]);
-    return_to_vm(&mut b, fuel_at, (vm, base), results);
-    b.seal_all_blocks();
-    b.finalize(target);
+    let fuel = b.load(types::I64, vm, fuel_at);
+    let callee = b.import_signature(signature(0));
+    let call = b.call_indirect(callee, code, &[vm, base, header, fuel]);
+    let results = [0, 1, 2].map(|n| b.result(call, n).unwrap_or(vm));
+    return_to_vm(b, fuel_at, (vm, base), results);
 }
 
 /// Returns what the VM understands: puts fuel and result of a function that has returned into their places.
 pub(crate) fn return_to_vm(
-    b: &mut FunctionBuilder<'_>,
+    b: &mut Builder,
     fuel_at: i32,
     (vm, base): (Value, Value),
     [status, fuel, result]: [Value; 3],
 ) {
-    let flags = MemFlagsData::trusted();
     let [gone, returned, typed] = [(); 3].map(|()| b.create_block());
-    let has_returned = b.ins().icmp_imm_s(IntCC::SignedLessThanOrEqual, status, RETURNED);
-    b.ins().brif(has_returned, returned, &[], gone, &[]);
+    let has_returned = b.icmp_imm(IntCC::SignedLessThanOrEqual, status, RETURNED);
+    b.brif(has_returned, returned, &[], gone, &[]);
     b.switch_to_block(returned);
-    b.ins().store(flags, fuel, vm, fuel_at);
-    let has_result = b.ins().icmp_imm_s(IntCC::SignedLessThanOrEqual, status, RESULT);
-    b.ins().brif(has_result, typed, &[], gone, &[]);
+    b.store(fuel, vm, fuel_at);
+    let has_result = b.icmp_imm(IntCC::SignedLessThanOrEqual, status, RESULT);
+    b.brif(has_result, typed, &[], gone, &[]);
     b.switch_to_block(typed);
     store_result(b, status, result, base, -VALUE as i32);
-    let one = b.ins().iconst(types::I64, RETURNED - 1);
-    b.ins().return_(&[one]);
+    let one = b.iconst(types::I64, RETURNED - 1);
+    b.return_(&[one]);
     b.switch_to_block(gone);
-    b.ins().return_(&[status]);
+    b.return_(&[status]);
 }
 
 /// Puts a result that has come in a register into its place.
-pub(crate) fn store_result(b: &mut FunctionBuilder<'_>, status: Value, result: Value, base: Value, offset: i32) {
-    let flags = MemFlagsData::trusted();
-    b.ins().store(flags, result, base, offset);
-    let nil = b.ins().iconst(types::I64, RESULT);
-    let tag = b.ins().isub(nil, status);
-    let tag = b.ins().ireduce(types::I8, tag);
-    b.ins().store(flags, tag, base, offset + TAG);
+pub(crate) fn store_result(b: &mut Builder, status: Value, result: Value, base: Value, offset: i32) {
+    b.store(result, base, offset);
+    let nil = b.iconst(types::I64, RESULT);
+    let tag = b.isub(nil, status);
+    let tag = b.ireduce(types::I8, tag);
+    b.store(tag, base, offset + TAG);
 }
 
-/// Fills `func` with what stands for the code of a function that has none: nothing runs, and the interpreter makes the call.
-pub(crate) fn refusal(
-    fuel_at: i32,
-    func: &mut Function,
-    context: &mut FunctionBuilderContext,
-    target: TargetFrontendConfig,
-) {
-    func.signature = signature(func.signature.call_conv, 1 + MOST_PARAMS);
-    let mut b = FunctionBuilder::new(func, context);
-    let [enter, called, done] = [(); 3].map(|()| b.create_block());
-    b.append_block_params_for_function_params(enter);
-    b.switch_to_block(enter);
+/// Fills a function with what stands for the code of a function that has none: nothing runs, and the interpreter makes the call.
+pub(crate) fn refusal(fuel_at: i32, b: &mut Builder) {
+    let enter = b.begin(signature(1 + MOST_PARAMS));
+    let [called, done] = [(); 2].map(|()| b.create_block());
     let params = b.block_params(enter).to_vec();
     let [vm, base, header, fuel] = [0, 1, 2, 3].map(|n| params[n]);
-    b.ins().store(MemFlagsData::trusted(), fuel, vm, fuel_at);
-    let is_placed = b.ins().icmp_imm_s(IntCC::SignedGreaterThanOrEqual, header, 0);
-    b.ins().brif(is_placed, done, &[], called, &[]);
+    b.store(fuel, vm, fuel_at);
+    let is_placed = b.icmp_imm(IntCC::SignedGreaterThanOrEqual, header, 0);
+    b.brif(is_placed, done, &[], called, &[]);
     b.switch_to_block(called);
-    let count = bits_of(&mut b, header, TYPE_BITS * MOST_PARAMS, MOST_PARAMS as i64);
+    let count = bits_of(b, header, TYPE_BITS * MOST_PARAMS, MOST_PARAMS as i64);
     for (n, value) in params[FIRST_VALUE..].iter().enumerate() {
         let [function, argument] = [(); 2].map(|()| b.create_block());
-        let is_function = b.ins().icmp_imm_s(IntCC::Equal, count, n as i64);
-        b.ins().brif(is_function, function, &[], argument, &[]);
+        let is_function = b.icmp_imm(IntCC::Equal, count, n as i64);
+        b.brif(is_function, function, &[], argument, &[]);
         b.switch_to_block(function);
-        store_function(&mut b, base, *value);
-        b.ins().jump(done, &[]);
+        store_function(b, base, *value);
+        b.jump(done, &[]);
         b.switch_to_block(argument);
         if n < MOST_PARAMS {
-            store_argument(&mut b, header, base, n, *value);
+            store_argument(b, header, base, n, *value);
         }
     }
-    b.ins().jump(done, &[]);
+    b.jump(done, &[]);
     b.switch_to_block(done);
-    let status = b.ins().iconst(types::I64, MISMATCH);
-    b.ins().return_(&[status, status, status]);
-    b.seal_all_blocks();
-    b.finalize(target);
+    let status = b.iconst(types::I64, MISMATCH);
+    b.return_(&[status, status, status]);
 }
 
 #[cfg(test)]

@@ -11,11 +11,12 @@
 //!
 //! Stores are ordered by their values, the oldest next to the root: younger values differ more from exit to exit.
 
-use cranelift_codegen::ir::{Block, BlockArg, InstBuilder, Value, types};
+use cranelift_codegen::ir::types;
 use perilune_trace::ir::{HeaderId, Ref, SnapId, Ty};
 
 use super::{HeaderBlocks, Lowering};
 use crate::handover;
+use crate::mir::{Block, Value};
 
 /// The store of a value's payload to the place of a slot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -35,7 +36,7 @@ struct Leaving {
 /// Stores that a block of their own must save; it costs a jump, and a register for the number of the exit.
 const LEAST_SAVED: usize = 3;
 
-impl Lowering<'_, '_, '_> {
+impl Lowering<'_, '_> {
     /// The block that execution leaves through a snapshot by.
     pub(super) fn exit_of(&mut self, snap: SnapId) -> Block {
         if let Some((_, block)) = self.prologue.filter(|(start, _)| *start == snap) {
@@ -85,7 +86,7 @@ impl Lowering<'_, '_, '_> {
                 let shared = self.shared_block();
                 self.store_all(&first.payloads[done..common]);
                 let n = self.b.block_params(shared)[0];
-                self.b.ins().jump(to, &[BlockArg::Value(n)]);
+                self.b.jump(to, &[n]);
                 self.leave_through(group, common, shared);
                 continue;
             }
@@ -94,7 +95,7 @@ impl Lowering<'_, '_, '_> {
                 self.read_meter(exit.snap);
                 self.store_all(&exit.payloads[done..]);
                 let n = self.int(i64::from(exit.snap.0));
-                self.b.ins().jump(to, &[BlockArg::Value(n)]);
+                self.b.jump(to, &[n]);
             }
         }
     }

@@ -1,15 +1,15 @@
 //! Headers, edges, guards: how control goes.
 
 use cranelift_codegen::ir::condcodes::{FloatCC, IntCC};
-use cranelift_codegen::ir::{Block, BlockArg, InstBuilder, Value, types};
-use cranelift_frontend::Switch;
+use cranelift_codegen::ir::types;
 use perilune_trace::ir::{ExitKind, HeaderId, Helper, Inst, Op, Range, Ref, SegmentId, SnapId, SnapSlot, Start, Ty};
 
 use super::{HeaderBlocks, Lowering, Place};
 use crate::layout::Callable;
+use crate::mir::{Block, Value};
 use crate::{AHEAD, ANY_VERSION, handover, layout};
 
-impl Lowering<'_, '_, '_> {
+impl Lowering<'_, '_> {
     pub(super) fn declare_headers(&mut self) {
         for id in self.tree.header_ids() {
             let header = self.tree.header(id);
@@ -50,7 +50,7 @@ impl Lowering<'_, '_, '_> {
 
     /// The function's first block: which header is asked for.
     pub(super) fn entry(&mut self) {
-        let params = self.constants.params(self.b);
+        let params = self.params.clone();
         let vm = self.vm;
         let fuel = match self.env.callable {
             Some(_) => params[3],
@@ -68,14 +68,15 @@ impl Lowering<'_, '_, '_> {
         let doors: Vec<(HeaderId, Block)> = self.tree.header_ids().map(|id| (id, self.b.create_block())).collect();
         // Nobody asks for what is no header: the last one needs no test.
         if let Some(((_, last), others)) = doors.split_last() {
-            let mut switch = Switch::new();
-            for (id, door) in others {
-                switch.set_entry(u128::from(id.0), *door);
+            let doors = others.iter().map(|(id, door)| (i64::from(id.0), *door));
+            let called = function.map(|(_, called, _)| (i64::from(ANY_VERSION), called));
+            for (number, to) in doors.chain(called) {
+                let is_it = self.b.icmp_imm(IntCC::Equal, params[2], number);
+                let next = self.b.create_block();
+                self.b.brif(is_it, to, &[], next, &[]);
+                self.go_on_in(next);
             }
-            if let Some((_, called, _)) = function {
-                switch.set_entry(u128::from(ANY_VERSION), called);
-            }
-            switch.emit(self.b, params[2], *last);
+            self.b.jump(*last, &[]);
         }
         if let Some((callable, called, mismatch)) = function {
             self.b.switch_to_block(called);
@@ -100,13 +101,13 @@ impl Lowering<'_, '_, '_> {
                 let tag = self.load_tag(base, Self::slot_offset(slot));
                 let fits = self.is_tag(tag, ty);
                 let on = self.b.create_block();
-                self.b.ins().brif(fits, on, &[], next, &[]);
+                self.b.brif(fits, on, &[], next, &[]);
                 self.go_on_in(on);
             }
-            self.b.ins().jump(*door, &[]);
+            self.b.jump(*door, &[]);
             self.b.switch_to_block(next);
         }
-        self.b.ins().jump(mismatch, &[]);
+        self.b.jump(mismatch, &[]);
         self.b.switch_to_block(mismatch);
         self.refuse_call();
     }
@@ -120,7 +121,7 @@ impl Lowering<'_, '_, '_> {
             let hoisted = self.tree.header(id).hoisted.clone();
             for r in hoisted {
                 if let Place::Variable(variable) = self.places[r.index()] {
-                    let absent = if self.tree.ty(r) == Ty::Float { self.ins().f64const(0.0) } else { self.int(0) };
+                    let absent = if self.tree.ty(r) == Ty::Float { self.b.f64const(0.0) } else { self.int(0) };
                     self.b.def_var(variable, absent);
                 }
             }
@@ -153,13 +154,12 @@ impl Lowering<'_, '_, '_> {
             self.b.def_var(self.fuel, left);
         }
         let HeaderBlocks { preheader, body, ready, .. } = self.headers[to.index()];
-        let args: Vec<BlockArg> = args.iter().map(|v| BlockArg::Value(*v)).collect();
         match (around, ready) {
-            (false, _) => self.b.ins().jump(preheader, &args),
-            (true, None) => self.b.ins().jump(body, &args),
+            (false, _) => self.b.jump(preheader, args),
+            (true, None) => self.b.jump(body, args),
             (true, Some(ready)) => {
                 let is_ready = self.b.use_var(ready);
-                self.b.ins().brif(is_ready, body, &args, preheader, &args)
+                self.b.brif(is_ready, body, args, preheader, args)
             }
         };
     }
@@ -202,8 +202,8 @@ impl Lowering<'_, '_, '_> {
             self.b.def_var(ready, one);
         }
         self.meters[id.index()] = header.counted.map(|counted| self.meter(counted, short));
-        let args: Vec<BlockArg> = self.inputs_of(id, preheader).into_iter().map(BlockArg::Value).collect();
-        self.b.ins().jump(body, &args);
+        let args = self.inputs_of(id, preheader);
+        self.b.jump(body, &args);
         self.b.switch_to_block(body);
         self.take_inputs(id, body);
         for (copy, of) in &header.copies {
@@ -215,7 +215,7 @@ impl Lowering<'_, '_, '_> {
         let fuel = self.fuel();
         let enough = self.has_fuel(fuel);
         let on = self.b.create_block();
-        self.b.ins().brif(enough, on, &[], exit, &[]);
+        self.b.brif(enough, on, &[], exit, &[]);
         self.go_on_in(on);
     }
 
@@ -228,22 +228,22 @@ impl Lowering<'_, '_, '_> {
         }
         let variable = self.value(range.variable);
         let (count, len) = (self.value(range.count), self.value(range.len));
-        let few = self.ins().icmp(IntCC::UnsignedLessThan, count, len);
+        let few = self.b.icmp(IntCC::UnsignedLessThan, count, len);
         self.leave_unless(few, snap);
         let distance = self.distance_of_rounds(range, (count, len));
-        let first = self.ins().iadd_imm_s(variable, range.offsets.0);
-        let holds = self.ins().icmp(IntCC::UnsignedLessThan, first, len);
+        let first = self.b.iadd_imm(variable, range.offsets.0);
+        let holds = self.b.icmp(IntCC::UnsignedLessThan, first, len);
         self.leave_unless(holds, snap);
-        let last = self.ins().iadd(variable, distance);
-        let last = self.ins().iadd_imm_s(last, range.offsets.1);
-        let holds = self.ins().icmp(IntCC::UnsignedLessThan, last, len);
+        let last = self.b.iadd(variable, distance);
+        let last = self.b.iadd_imm(last, range.offsets.1);
+        let holds = self.b.icmp(IntCC::UnsignedLessThan, last, len);
         self.leave_unless(holds, snap);
     }
 
     /// Leaves unless two inputs are equal.
     fn check_copy(&mut self, copy: Ref, of: Ref) {
         let (a, b) = (self.value(copy), self.value(of));
-        let are_equal = self.ins().icmp(IntCC::Equal, a, b);
+        let are_equal = self.b.icmp(IntCC::Equal, a, b);
         self.leave_unless(are_equal, SnapId(0));
     }
 
@@ -254,11 +254,11 @@ impl Lowering<'_, '_, '_> {
         }
         let snap = SnapId(0);
         let step = self.value(range.step);
-        let less = self.ins().iadd_imm_s(step, -1);
-        let is_bounded = self.ins().icmp(IntCC::UnsignedLessThan, less, len);
+        let less = self.b.iadd_imm(step, -1);
+        let is_bounded = self.b.icmp(IntCC::UnsignedLessThan, less, len);
         self.leave_unless(is_bounded, snap);
-        let distance = self.ins().imul(count, step);
-        let is_bounded = self.ins().icmp(IntCC::UnsignedLessThan, distance, len);
+        let distance = self.b.imul(count, step);
+        let is_bounded = self.b.icmp(IntCC::UnsignedLessThan, distance, len);
         self.leave_unless(is_bounded, snap);
         distance
     }
@@ -310,7 +310,7 @@ impl Lowering<'_, '_, '_> {
                     let fits = self.is_tag(tag, inst.ty);
                     let on = self.b.create_block();
                     let other = *refused.get_or_insert_with(|| self.b.create_block());
-                    self.b.ins().brif(fits, on, &[], other, &[]);
+                    self.b.brif(fits, on, &[], other, &[]);
                     self.go_on_in(on);
                     args.push(self.load_slot(input));
                 }
@@ -342,7 +342,7 @@ impl Lowering<'_, '_, '_> {
             if !ty.is_primitive() {
                 self.store(*param, base, offset);
             }
-            let tag = self.ins().iconst(types::I8, ty as i64);
+            let tag = self.b.iconst(types::I8, ty as i64);
             self.store(tag, base, offset + crate::layout::TAG);
         }
     }
@@ -361,7 +361,7 @@ impl Lowering<'_, '_, '_> {
                 // The header has learnt of another type since: this path leaves in front of it.
                 Some(_) => {
                     let block = self.exit_of(snap);
-                    self.b.ins().jump(block, &[]);
+                    self.b.jump(block, &[]);
                     return;
                 }
                 None => {
@@ -398,10 +398,10 @@ impl Lowering<'_, '_, '_> {
     pub(super) fn leave_unless(&mut self, holds: Value, snap: SnapId) {
         let on = self.b.create_block();
         match self.preheader_of {
-            Some(failed) => self.b.ins().brif(holds, on, &[], failed, &[]),
+            Some(failed) => self.b.brif(holds, on, &[], failed, &[]),
             None => {
                 let exit = self.exit_of(snap);
-                self.b.ins().brif(holds, on, &[], exit, &[])
+                self.b.brif(holds, on, &[], exit, &[])
             }
         };
         self.go_on_in(on);
@@ -450,7 +450,7 @@ impl Lowering<'_, '_, '_> {
                 let vm = self.vm;
                 let bytes = self.load(types::I64, vm, self.env.heap_bytes);
                 let threshold = self.load(types::I64, vm, self.env.heap_threshold);
-                self.ins().icmp(IntCC::UnsignedLessThan, bytes, threshold)
+                self.b.icmp(IntCC::UnsignedLessThan, bytes, threshold)
             }
             Op::OffStack => self.off_stack(inst, layout::ROOM_HELD),
             Op::OffWritten => self.off_stack(inst, layout::ROOM_WRITTEN),
@@ -486,21 +486,21 @@ impl Lowering<'_, '_, '_> {
             return holds;
         }
         self.guards += 1;
-        if self.guards.is_multiple_of(self.env.exit_every) { self.ins().iconst(types::I8, 0) } else { holds }
+        if self.guards.is_multiple_of(self.env.exit_every) { self.b.iconst(types::I8, 0) } else { holds }
     }
 
     fn compare(&mut self, condition: IntCC, inst: &Inst) -> Value {
         let a = self.value(inst.a());
         if let Some(n) = self.tree.const_int(inst.b()) {
-            return self.ins().icmp_imm_s(condition, a, n);
+            return self.b.icmp_imm(condition, a, n);
         }
         let b = self.value(inst.b());
-        self.ins().icmp(condition, a, b)
+        self.b.icmp(condition, a, b)
     }
 
     fn compare_floats(&mut self, condition: FloatCC, inst: &Inst) -> Value {
         let (a, b) = (self.value(inst.a()), self.value(inst.b()));
-        self.ins().fcmp(condition, a, b)
+        self.b.fcmp(condition, a, b)
     }
 
     /// Whether an address is outside of the slots that the tree holds in registers, or of those of which only registers know
@@ -510,10 +510,10 @@ impl Lowering<'_, '_, '_> {
         let (base, vm) = (self.base(), self.vm);
         // The callers inside compiled code hold theirs too.
         let first = self.load(types::I64, vm, self.env.room + first);
-        let distance = self.ins().isub(a, first);
+        let distance = self.b.isub(a, first);
         let end = i64::from(Self::slot_offset(self.slots_end));
-        let end = self.ins().iadd_imm_s(base, end);
-        let bytes = self.ins().isub(end, first);
-        self.ins().icmp(IntCC::UnsignedGreaterThanOrEqual, distance, bytes)
+        let end = self.b.iadd_imm(base, end);
+        let bytes = self.b.isub(end, first);
+        self.b.icmp(IntCC::UnsignedGreaterThanOrEqual, distance, bytes)
     }
 }

@@ -13,14 +13,13 @@
 //! only if the function refuses the call, and the load only if the result is of another type.
 
 use cranelift_codegen::ir::condcodes::IntCC;
-use cranelift_codegen::ir::{
-    Block, BlockArg, ExtFuncData, ExternalName, FuncRef, InstBuilder, SigRef, Type, Value, types,
-};
+use cranelift_codegen::ir::{Type, types};
 use perilune_trace::ir::{End, HeaderId, Inst, Op, Ref, SnapId, Ty};
 
 use super::Lowering;
 use super::convention::{self, FIRST_VALUE, MOST_PARAMS, RESULT};
 use crate::layout::{Callable, ROOM_HOST, ROOM_SLOTS, ROOM_TAIL};
+use crate::mir::{Block, Value};
 use crate::{ANY_VERSION, MISMATCH, RETURNED, TAIL, layout};
 
 /// A call of a compiled function.
@@ -45,7 +44,7 @@ struct Answer {
     result: Value,
 }
 
-impl Lowering<'_, '_, '_> {
+impl Lowering<'_, '_> {
     // Calls.
 
     /// The call of a compiled function that these instructions begin with.
@@ -80,20 +79,19 @@ impl Lowering<'_, '_, '_> {
         let left = self.fuel_less(cost);
         let cell = self.value(inst.a());
         let base = self.base();
-        let registers = self.b.ins().iadd_imm_s(base, i64::from(Self::slot_offset(inst.aux + 1)));
+        let registers = self.b.iadd_imm(base, i64::from(Self::slot_offset(inst.aux + 1)));
         let entry = self.int(self.entry_of(inst.a(), &calling.values));
         let mut args = vec![self.vm, registers, entry, left];
         args.extend(self.in_registers(&calling.values));
-        let signature = self.import(convention::signature(self.call_conv, calling.values.len()));
+        let signature = self.b.import_signature(convention::signature(calling.values.len()));
         let call = if self.is_own(inst.a()) {
-            let own = self.own_code(signature);
-            self.b.ins().call(own, &args)
+            self.b.call_own(signature, &args)
         } else {
             let code = self.load(types::I64, cell, 0);
-            self.b.ins().call_indirect(signature, code, &args)
+            self.b.call_indirect(signature, code, &args)
         };
-        let [status, fuel, result] = [0, 1, 2].map(|n| self.b.inst_results(call)[n]);
-        let fuel = if cost == 0 { fuel } else { self.b.ins().iadd_imm_s(fuel, cost) };
+        let [status, fuel, result] = [0, 1, 2].map(|n| self.b.result(call, n).unwrap_or(left));
+        let fuel = if cost == 0 { fuel } else { self.b.iadd_imm(fuel, cost) };
         let answer = Answer { status, fuel, result };
         let gone = self.b.create_block();
         self.b.set_cold_block(gone);
@@ -112,13 +110,6 @@ impl Lowering<'_, '_, '_> {
     /// Whether a cell is that of the function whose code this is. Nobody gives it other code while this runs.
     fn is_own(&self, cell: Ref) -> bool {
         self.env.callable.is_some_and(|callable| callable.cell == self.tree.inst(cell).imm)
-    }
-
-    /// The code that is made here, as something to call.
-    fn own_code(&mut self, signature: SigRef) -> FuncRef {
-        let name = self.b.func.declare_imported_user_function(convention::OWN);
-        let own = ExtFuncData { name: ExternalName::user(name), signature, colocated: true, patchable: false };
-        self.b.func.import_function(own)
     }
 
     /// The number that says the types of arguments.
@@ -178,7 +169,7 @@ impl Lowering<'_, '_, '_> {
 
     /// The same bits in another kind of register.
     fn as_type(&mut self, v: Value, ty: Type) -> Value {
-        if self.b.func.dfg.value_type(v) == ty { v } else { self.b.ins().bitcast(ty, super::MemFlagsData::new(), v) }
+        if self.b.value_type(v) == ty { v } else { self.b.bitcast(ty, v) }
     }
 
     /// Looks at what a call has come back with: if it has not returned, goes to `gone`, if the result has the type that it
@@ -195,21 +186,21 @@ impl Lowering<'_, '_, '_> {
                 self.b.set_cold_block(block);
             }
             self.b.append_block_param(on, machine_type);
-            let is_expected = self.b.ins().icmp_imm_s(IntCC::Equal, status, RESULT - ty as i64);
-            self.b.ins().brif(is_expected, expected, &[], other, &[]);
+            let is_expected = self.b.icmp_imm(IntCC::Equal, status, RESULT - ty as i64);
+            self.b.brif(is_expected, expected, &[], other, &[]);
             self.b.switch_to_block(expected);
             self.b.def_var(self.fuel, fuel);
             let result_here = self.as_type(result, machine_type);
-            self.b.ins().jump(on, &[result_here.into()]);
+            self.b.jump(on, &[result_here]);
             self.b.switch_to_block(other);
         }
-        let has_returned = self.b.ins().icmp_imm_s(IntCC::SignedLessThanOrEqual, status, RETURNED);
-        self.b.ins().brif(has_returned, returned, &[], gone, &[]);
+        let has_returned = self.b.icmp_imm(IntCC::SignedLessThanOrEqual, status, RETURNED);
+        self.b.brif(has_returned, returned, &[], gone, &[]);
         self.b.switch_to_block(returned);
         self.b.def_var(self.fuel, fuel);
         if call.imm == 0 {
             // Nobody looks at the results.
-            self.b.ins().jump(placed, &[status.into()]);
+            self.b.jump(placed, &[status]);
         } else {
             self.place_result(&call, status, result, placed);
         }
@@ -230,7 +221,7 @@ impl Lowering<'_, '_, '_> {
         let fits = self.is_tag(tag, inst.ty);
         self.leave_unless(fits, Self::snap(&inst));
         let loaded = self.load(Self::machine_type(inst.ty), base, offset);
-        self.b.ins().jump(on, &[loaded.into()]);
+        self.b.jump(on, &[loaded]);
         self.b.switch_to_block(on);
         let value = self.b.block_params(on)[0];
         self.define(load, value);
@@ -251,7 +242,7 @@ impl Lowering<'_, '_, '_> {
     fn count_results(&mut self, call: Ref, placed: Block) -> Value {
         let status = self.b.block_params(placed)[0];
         let none = self.int(RETURNED);
-        let count = self.b.ins().isub(none, status);
+        let count = self.b.isub(none, status);
         self.define(call, count);
         count
     }
@@ -260,13 +251,13 @@ impl Lowering<'_, '_, '_> {
     fn place_result(&mut self, call: &Inst, status: Value, result: Value, placed: Block) {
         let typed = self.b.create_block();
         self.b.set_cold_block(typed);
-        let has_result = self.b.ins().icmp_imm_s(IntCC::SignedLessThanOrEqual, status, RESULT);
-        self.b.ins().brif(has_result, typed, &[], placed, &[status.into()]);
+        let has_result = self.b.icmp_imm(IntCC::SignedLessThanOrEqual, status, RESULT);
+        self.b.brif(has_result, typed, &[], placed, &[status]);
         self.b.switch_to_block(typed);
         let base = self.base();
         convention::store_result(self.b, status, result, base, Self::slot_offset(call.aux));
         let one = self.int(RETURNED - 1);
-        self.b.ins().jump(placed, &[one.into()]);
+        self.b.jump(placed, &[one]);
     }
 
     /// A call that has not returned: makes the calls that it has asked for in its place, lets fragments go on, and is at
@@ -275,7 +266,7 @@ impl Lowering<'_, '_, '_> {
         let (vm, snap) = (self.vm, Self::snap(call));
         // Made again rather than kept in registers over the call.
         let (cell, base) = (self.value(call.a()), self.base());
-        let registers = self.b.ins().iadd_imm_s(base, i64::from(Self::slot_offset(call.aux + 1)));
+        let registers = self.b.iadd_imm(base, i64::from(Self::slot_offset(call.aux + 1)));
         let [replaced, returned, left, gone] = [(); 4].map(|()| self.b.create_block());
         for block in [replaced, returned, left, gone] {
             self.b.set_cold_block(block);
@@ -283,23 +274,23 @@ impl Lowering<'_, '_, '_> {
         self.b.append_block_param(returned, types::I64);
         self.b.append_block_param(left, types::I64);
         self.b.append_block_param(left, types::I64);
-        let is_tail = self.b.ins().icmp_imm_s(IntCC::Equal, status, TAIL);
-        self.b.ins().brif(is_tail, replaced, &[], left, &[cell.into(), status.into()]);
+        let is_tail = self.b.icmp_imm(IntCC::Equal, status, TAIL);
+        self.b.brif(is_tail, replaced, &[], left, &[cell, status]);
         self.b.switch_to_block(replaced);
         let answer = self.call_address(self.env.calls.tail, &[vm, registers], Some(types::I64)).unwrap_or(status);
-        let has_returned = self.b.ins().icmp_imm_s(IntCC::SignedLessThanOrEqual, answer, RETURNED);
+        let has_returned = self.b.icmp_imm(IntCC::SignedLessThanOrEqual, answer, RETURNED);
         let none = self.int(0);
-        self.b.ins().brif(has_returned, returned, &[answer.into()], left, &[none.into(), answer.into()]);
+        self.b.brif(has_returned, returned, &[answer], left, &[none, answer]);
         self.b.switch_to_block(left);
         let (cell, status) = (self.b.block_params(left)[0], self.b.block_params(left)[1]);
         let args = [vm, registers, cell, status];
         let status = self.call_address(self.env.calls.go_on, &args, Some(types::I64)).unwrap_or(status);
-        let has_returned = self.b.ins().icmp_imm_s(IntCC::SignedLessThanOrEqual, status, RETURNED);
-        self.b.ins().brif(has_returned, returned, &[status.into()], gone, &[]);
+        let has_returned = self.b.icmp_imm(IntCC::SignedLessThanOrEqual, status, RETURNED);
+        self.b.brif(has_returned, returned, &[status], gone, &[]);
         self.b.switch_to_block(returned);
         let answer = self.b.block_params(returned)[0];
         self.read_fuel(i64::from(self.tree.snapshot(snap).fuel));
-        self.b.ins().jump(placed, &[answer.into()]);
+        self.b.jump(placed, &[answer]);
         // Only now: a payload goes with the tag that is written when the frames are made, and with no other.
         self.b.switch_to_block(gone);
         self.store_payloads(snap);
@@ -310,16 +301,16 @@ impl Lowering<'_, '_, '_> {
 
     /// Fills up the results of a call with nils.
     fn settle(&mut self, func: u32, count: Value, wanted: i64) {
-        let is_enough = self.b.ins().icmp_imm_s(IntCC::SignedGreaterThanOrEqual, count, wanted);
+        let is_enough = self.b.icmp_imm(IntCC::SignedGreaterThanOrEqual, count, wanted);
         let (on, short) = (self.b.create_block(), self.b.create_block());
         self.b.set_cold_block(short);
-        self.b.ins().brif(is_enough, on, &[], short, &[]);
+        self.b.brif(is_enough, on, &[], short, &[]);
         self.b.switch_to_block(short);
         let base = self.base();
-        let place = self.b.ins().iadd_imm_s(base, i64::from(Self::slot_offset(func)));
+        let place = self.b.iadd_imm(base, i64::from(Self::slot_offset(func)));
         let wanted = self.int(wanted);
         self.call_address(self.env.calls.settle, &[place, count, wanted], None);
-        self.b.ins().jump(on, &[]);
+        self.b.jump(on, &[]);
         self.b.switch_to_block(on);
     }
 
@@ -327,15 +318,15 @@ impl Lowering<'_, '_, '_> {
     pub(super) fn returned(&mut self, inst: &Inst) {
         let snap = Self::snap(inst);
         let count = self.value(inst.a());
-        let fits = self.b.ins().icmp_imm_s(IntCC::Equal, count, inst.imm as i64);
+        let fits = self.b.icmp_imm(IntCC::Equal, count, inst.imm as i64);
         let fits = self.or_forced(fits, snap);
         let (on, other) = (self.b.create_block(), self.b.create_block());
         self.b.set_cold_block(other);
-        self.b.ins().brif(fits, on, &[], other, &[]);
+        self.b.brif(fits, on, &[], other, &[]);
         self.b.switch_to_block(other);
         self.materialize(snap);
         let (exits, n) = (self.int(self.env.exits as i64), self.int(i64::from(snap.0)));
-        let top = self.b.ins().iadd_imm_s(count, i64::from(inst.aux));
+        let top = self.b.iadd_imm(count, i64::from(inst.aux));
         let vm = self.vm;
         let answer = self.call_address(self.env.calls.left_open, &[vm, exits, n, top], Some(types::I64));
         self.give_back(answer.unwrap_or(count));
@@ -359,21 +350,21 @@ impl Lowering<'_, '_, '_> {
         for id in passed_by {
             let next = self.go_on_if(header, convention::PASSES_BY + i64::from(id.0));
             let types = self.int(self.version(id, callable).0);
-            self.check_room(callable, refused, &[types.into()]);
+            self.check_room(callable, refused, &[types]);
             self.take_arguments((id, true), types, params, callable);
             self.b.switch_to_block(next);
         }
         for id in roots {
             let (expected, known) = self.version(id, callable);
-            let looked_at = if known == -1 { header } else { self.b.ins().band_imm_s(header, known) };
+            let looked_at = if known == -1 { header } else { self.b.band_imm(header, known) };
             let next = self.go_on_if(looked_at, expected);
-            self.check_room(callable, refused, &[header.into()]);
+            self.check_room(callable, refused, &[header]);
             self.take_arguments((id, false), header, params, callable);
             self.b.switch_to_block(next);
         }
         let other = self.b.create_block();
-        let is_call = self.b.ins().icmp_imm_s(IntCC::SignedLessThan, header, 0);
-        self.b.ins().brif(is_call, refused, &[header.into()], other, &[]);
+        let is_call = self.b.icmp_imm(IntCC::SignedLessThan, header, 0);
+        self.b.brif(is_call, refused, &[header], other, &[]);
         self.b.switch_to_block(refused);
         let header = self.b.block_params(refused)[0];
         let base = self.base();
@@ -387,9 +378,9 @@ impl Lowering<'_, '_, '_> {
 
     /// Goes on if a number is the expected one, and otherwise at the block that is returned.
     fn go_on_if(&mut self, number: Value, expected: i64) -> Block {
-        let fits = self.b.ins().icmp_imm_s(IntCC::Equal, number, expected);
+        let fits = self.b.icmp_imm(IntCC::Equal, number, expected);
         let [here, next] = [(); 2].map(|()| self.b.create_block());
-        self.b.ins().brif(fits, here, &[], next, &[]);
+        self.b.brif(fits, here, &[], next, &[]);
         self.b.switch_to_block(here);
         next
     }
@@ -432,18 +423,18 @@ impl Lowering<'_, '_, '_> {
     }
 
     /// In front of a function that compiled code may call: leaves if the stack, or the host's, is used up.
-    pub(super) fn check_room(&mut self, callable: Callable, mismatch: Block, args: &[BlockArg]) {
+    pub(super) fn check_room(&mut self, callable: Callable, mismatch: Block, args: &[Value]) {
         let (base, vm) = (self.base(), self.vm);
-        let top = self.b.ins().iadd_imm_s(base, i64::from(callable.slots) * layout::VALUE);
+        let top = self.b.iadd_imm(base, i64::from(callable.slots) * layout::VALUE);
         let end = self.load(types::I64, vm, self.env.room + ROOM_SLOTS);
-        let fits = self.b.ins().icmp(IntCC::UnsignedLessThanOrEqual, top, end);
+        let fits = self.b.icmp(IntCC::UnsignedLessThanOrEqual, top, end);
         let (some, on) = (self.b.create_block(), self.b.create_block());
-        self.b.ins().brif(fits, some, &[], mismatch, args);
+        self.b.brif(fits, some, &[], mismatch, args);
         self.b.switch_to_block(some);
-        let here = self.b.ins().get_stack_pointer(types::I64);
+        let here = self.b.stack_pointer();
         let end = self.load(types::I64, vm, self.env.room + ROOM_HOST);
-        let fits = self.b.ins().icmp(IntCC::UnsignedGreaterThanOrEqual, here, end);
-        self.b.ins().brif(fits, on, &[], mismatch, args);
+        let fits = self.b.icmp(IntCC::UnsignedGreaterThanOrEqual, here, end);
+        self.b.brif(fits, on, &[], mismatch, args);
         self.b.switch_to_block(on);
     }
 
@@ -479,7 +470,7 @@ impl Lowering<'_, '_, '_> {
             None => (RETURNED - i64::from(count), left),
         };
         let status = self.int(status);
-        self.b.ins().return_(&[status, left, value]);
+        self.b.return_(&[status, left, value]);
     }
 
     /// The root frame's function calls another in its place: whoever has called it does so.
@@ -495,8 +486,8 @@ impl Lowering<'_, '_, '_> {
     pub(super) fn give_back(&mut self, status: Value) {
         match self.env.callable {
             // Nobody looks at the rest.
-            Some(_) => self.b.ins().return_(&[status, status, status]),
-            None => self.b.ins().return_(&[status]),
+            Some(_) => self.b.return_(&[status, status, status]),
+            None => self.b.return_(&[status]),
         };
     }
 }

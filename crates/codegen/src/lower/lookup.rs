@@ -18,13 +18,14 @@
 use std::mem::{offset_of, size_of};
 
 use cranelift_codegen::ir::condcodes::IntCC;
-use cranelift_codegen::ir::{Block, InstBuilder, Value, types};
+use cranelift_codegen::ir::types;
 use perilune_runtime::object::{ANY_ELEMENTS, BOOL_ELEMENTS, Str, Table};
 use perilune_runtime::table::{HashEntry, HashPart, NO_ENTRY, SPREAD, Shape, shape_offsets as index};
 use perilune_trace::ir::{Field, Helper, Inst, KeyUse, Op, Ref, Ty};
 
 use super::Lowering;
 use crate::layout::{self, FLAGS};
+use crate::mir::{Block, Value};
 
 const HASH: i32 = offset_of!(Table, hash) as i32;
 const SHAPE: i32 = offset_of!(Table, shape) as i32;
@@ -57,7 +58,7 @@ struct ExactKey {
     ty: Ty,
 }
 
-impl Lowering<'_, '_, '_> {
+impl Lowering<'_, '_> {
     /// Makes code for a helper that looks for a key, with the call in a cold block. False if it is none, or if the key may be
     /// in an entry in another form.
     pub(super) fn look_up(&mut self, r: Ref, inst: &Inst, helper: Helper) -> bool {
@@ -94,15 +95,15 @@ impl Lowering<'_, '_, '_> {
         }
         let bare = if key.ty == Ty::Str { self.b.create_block() } else { slow };
         let entry = self.find_entry(table, key, bare, absent);
-        let tag = self.ins().uload8(types::I64, Self::flags(), entry, VALUE_TAG);
+        let tag = self.b.uload8(types::I64, entry, VALUE_TAG);
         self.give(done, inst.ty, tag, entry, VALUE);
         if key.ty == Ty::Str {
             // Without a hash part, and without properties, a table has no string key.
             self.go_on_in(bare);
             let shape = self.load(types::I64, table, SHAPE);
-            let count = self.ins().uload32(Self::flags(), shape, COUNT);
+            let count = self.b.uload32(shape, COUNT);
             let empty = self.b.create_block();
-            self.b.ins().brif(count, slow, &[], empty, &[]);
+            self.b.brif(count, slow, &[], empty, &[]);
             self.go_on_in(empty);
             self.give_nil(done, inst.ty);
         }
@@ -116,11 +117,11 @@ impl Lowering<'_, '_, '_> {
     /// Whether an integer key is that of an element: its index then. Code goes on where it is none.
     fn index_of_element(&mut self, table: Value, key: ExactKey) -> (Value, Value, Block) {
         let (inside, outside) = (self.b.create_block(), self.b.create_block());
-        let n = self.ins().iadd_imm_s(key.payload, -1);
+        let n = self.b.iadd_imm(key.payload, -1);
         let (len_at, _) = layout::field(Field::Len, 0);
-        let len = self.ins().uload32(Self::flags(), table, len_at);
-        let is_element = self.ins().icmp(IntCC::UnsignedLessThan, n, len);
-        self.b.ins().brif(is_element, inside, &[], outside, &[]);
+        let len = self.b.uload32(table, len_at);
+        let is_element = self.b.icmp(IntCC::UnsignedLessThan, n, len);
+        self.b.brif(is_element, inside, &[], outside, &[]);
         self.go_on_in(inside);
         (n, len, outside)
     }
@@ -130,8 +131,8 @@ impl Lowering<'_, '_, '_> {
         let [whole, packed] = [(); 2].map(|()| self.b.create_block());
         let array = self.load(types::I64, table, ARRAY);
         let kind = self.element_kind(table);
-        let is_whole = self.ins().icmp_imm_s(IntCC::Equal, kind, i64::from(ANY_ELEMENTS));
-        self.b.ins().brif(is_whole, whole, &[], packed, &[]);
+        let is_whole = self.b.icmp_imm(IntCC::Equal, kind, i64::from(ANY_ELEMENTS));
+        self.b.brif(is_whole, whole, &[], packed, &[]);
         self.go_on_in(whole);
         (array, kind, packed)
     }
@@ -140,21 +141,21 @@ impl Lowering<'_, '_, '_> {
     fn read_element(&mut self, table: Value, key: ExactKey, ty: Ty, done: Block) {
         let (n, _, outside) = self.index_of_element(table, key);
         let (array, kind, packed) = self.elements(table);
-        let distance = self.ins().ishl_imm_u(n, 4);
-        let place = self.ins().iadd(array, distance);
-        let tag = self.ins().uload8(types::I64, Self::flags(), place, layout::TAG);
+        let distance = self.b.ishl_imm(n, 4);
+        let place = self.b.iadd(array, distance);
+        let tag = self.b.uload8(types::I64, place, layout::TAG);
         self.give(done, ty, tag, place, 0);
         self.go_on_in(packed);
         let [flags, payloads] = [(); 2].map(|()| self.b.create_block());
-        let are_flags = self.ins().icmp_imm_s(IntCC::Equal, kind, i64::from(BOOL_ELEMENTS));
-        self.b.ins().brif(are_flags, flags, &[], payloads, &[]);
+        let are_flags = self.b.icmp_imm(IntCC::Equal, kind, i64::from(BOOL_ELEMENTS));
+        self.b.brif(are_flags, flags, &[], payloads, &[]);
         self.go_on_in(flags);
-        let place = self.ins().iadd(array, n);
-        let tag = self.ins().uload8(types::I64, Self::flags(), place, 0);
+        let place = self.b.iadd(array, n);
+        let tag = self.b.uload8(types::I64, place, 0);
         self.give_flag(done, ty, tag);
         self.go_on_in(payloads);
-        let distance = self.ins().ishl_imm_u(n, 3);
-        let place = self.ins().iadd(array, distance);
+        let distance = self.b.ishl_imm(n, 3);
+        let place = self.b.iadd(array, distance);
         // The kind is the tag of all elements.
         self.give(done, ty, kind, place, 0);
         self.go_on_in(outside);
@@ -167,23 +168,23 @@ impl Lowering<'_, '_, '_> {
         let (n, len, outside) = self.index_of_element(table, key);
         let store = self.b.create_block();
         let elsewhere = if ty == Ty::Nil {
-            let is_last = self.ins().icmp(IntCC::Equal, key.payload, len);
-            self.b.ins().brif(is_last, slow, &[], store, &[]);
+            let is_last = self.b.icmp(IntCC::Equal, key.payload, len);
+            self.b.brif(is_last, slow, &[], store, &[]);
             outside
         } else {
-            self.b.ins().jump(store, &[]);
+            self.b.jump(store, &[]);
             self.go_on_in(outside);
             self.append_element(ty, table, (n, len), store, slow)
         };
         self.go_on_in(store);
         let (array, kind, other) = self.elements(table);
-        let distance = self.ins().ishl_imm_u(n, 4);
-        let place = self.ins().iadd(array, distance);
+        let distance = self.b.ishl_imm(n, 4);
+        let place = self.b.iadd(array, distance);
         self.store_value(value, place, 0);
         self.finish_element(ty, table, done);
         self.go_on_in(other);
         if ty == Ty::Num {
-            self.b.ins().jump(slow, &[]);
+            self.b.jump(slow, &[]);
         } else {
             self.store_small_element(value, kind, (array, n), slow);
             self.finish_element(ty, table, done);
@@ -195,38 +196,38 @@ impl Lowering<'_, '_, '_> {
         if ty.is_object() {
             self.barrier(table);
         }
-        self.b.ins().jump(done, &[]);
+        self.b.jump(done, &[]);
     }
 
     /// Goes to `store` with an array that is longer by one, if the key is the one behind its last element. Gives the block of
     /// keys that are elsewhere.
     fn append_element(&mut self, ty: Ty, table: Value, (n, len): (Value, Value), store: Block, slow: Block) -> Block {
         let [end, room, hashed, alone, fits, elsewhere] = [(); 6].map(|()| self.b.create_block());
-        let is_end = self.ins().icmp(IntCC::Equal, n, len);
-        self.b.ins().brif(is_end, end, &[], elsewhere, &[]);
+        let is_end = self.b.icmp(IntCC::Equal, n, len);
+        self.b.brif(is_end, end, &[], elsewhere, &[]);
         self.go_on_in(end);
         let (cap_at, _) = layout::field(Field::Cap, 0);
-        let cap = self.ins().uload32(Self::flags(), table, cap_at);
-        let has_room = self.ins().icmp(IntCC::UnsignedLessThan, n, cap);
-        self.b.ins().brif(has_room, room, &[], slow, &[]);
+        let cap = self.b.uload32(table, cap_at);
+        let has_room = self.b.icmp(IntCC::UnsignedLessThan, n, cap);
+        self.b.brif(has_room, room, &[], slow, &[]);
         self.go_on_in(room);
         let hash = self.load(types::I64, table, HASH);
-        self.b.ins().brif(hash, hashed, &[], alone, &[]);
+        self.b.brif(hash, hashed, &[], alone, &[]);
         self.go_on_in(hashed);
         // Those that follow the new element would have to move to the array.
-        let index_keys = self.ins().uload32(Self::flags(), hash, INDEX_KEYS);
-        self.b.ins().brif(index_keys, slow, &[], alone, &[]);
+        let index_keys = self.b.uload32(hash, INDEX_KEYS);
+        self.b.brif(index_keys, slow, &[], alone, &[]);
         self.go_on_in(alone);
         let kind = self.element_kind(table);
-        let is_whole = self.ins().icmp_imm_s(IntCC::Equal, kind, i64::from(ANY_ELEMENTS));
-        let is_same = self.ins().icmp_imm_s(IntCC::Equal, kind, Self::packed_kind(ty));
-        let takes_it = self.ins().bor(is_whole, is_same);
-        self.b.ins().brif(takes_it, fits, &[], slow, &[]);
+        let is_whole = self.b.icmp_imm(IntCC::Equal, kind, i64::from(ANY_ELEMENTS));
+        let is_same = self.b.icmp_imm(IntCC::Equal, kind, Self::packed_kind(ty));
+        let takes_it = self.b.bor(is_whole, is_same);
+        self.b.brif(takes_it, fits, &[], slow, &[]);
         self.go_on_in(fits);
-        let longer = self.ins().iadd_imm_s(len, 1);
+        let longer = self.b.iadd_imm(len, 1);
         let (len_at, _) = layout::field(Field::Len, 0);
-        self.ins().istore32(Self::flags(), longer, table, len_at);
-        self.b.ins().jump(store, &[]);
+        self.b.istore32(longer, table, len_at);
+        self.b.jump(store, &[]);
         elsewhere
     }
 
@@ -239,23 +240,23 @@ impl Lowering<'_, '_, '_> {
     fn store_small_element(&mut self, value: Ref, kind: Value, (array, n): (Value, Value), slow: Block) {
         let same = self.b.create_block();
         let ty = self.tree.ty(value);
-        let is_same = self.ins().icmp_imm_s(IntCC::Equal, kind, Self::packed_kind(ty));
-        self.b.ins().brif(is_same, same, &[], slow, &[]);
+        let is_same = self.b.icmp_imm(IntCC::Equal, kind, Self::packed_kind(ty));
+        self.b.brif(is_same, same, &[], slow, &[]);
         self.go_on_in(same);
         if ty.is_primitive() {
-            let place = self.ins().iadd(array, n);
-            let tag = self.ins().iconst(types::I8, ty as i64);
+            let place = self.b.iadd(array, n);
+            let tag = self.b.iconst(types::I8, ty as i64);
             return self.store(tag, place, 0);
         }
-        let distance = self.ins().ishl_imm_u(n, 3);
-        let place = self.ins().iadd(array, distance);
+        let distance = self.b.ishl_imm(n, 3);
+        let place = self.b.iadd(array, distance);
         let payload = self.value(value);
         self.store(payload, place, 0);
     }
 
     pub(super) fn element_kind(&mut self, table: Value) -> Value {
         let (kind_at, _) = layout::field(Field::Kind, 0);
-        self.ins().uload8(types::I64, Self::flags(), table, kind_at)
+        self.b.uload8(types::I64, table, kind_at)
     }
 
     /// Reads the value of a key from the entry where it was when the instruction was recorded: tables that are filled in the same
@@ -268,18 +269,18 @@ impl Lowering<'_, '_, '_> {
         let (slow, done) = (self.cold_block(), self.block_for_value(inst.ty));
         let [some, first, same] = [(); 3].map(|()| self.b.create_block());
         let hash = self.load(types::I64, table, HASH);
-        self.b.ins().brif(hash, some, &[], slow, &[]);
+        self.b.brif(hash, some, &[], slow, &[]);
         self.go_on_in(some);
-        let used = self.ins().uload32(Self::flags(), hash, USED);
-        let is_inside = self.ins().icmp_imm_u(IntCC::UnsignedGreaterThan, used, i64::from(n) / ENTRY);
-        self.b.ins().brif(is_inside, first, &[], slow, &[]);
+        let used = self.b.uload32(hash, USED);
+        let is_inside = self.b.icmp_imm(IntCC::UnsignedGreaterThan, used, i64::from(n) / ENTRY);
+        self.b.brif(is_inside, first, &[], slow, &[]);
         self.go_on_in(first);
         let payload = self.load(types::I64, hash, n + KEY);
-        let is_same = self.ins().icmp(IntCC::Equal, payload, key.payload);
-        self.b.ins().brif(is_same, same, &[], slow, &[]);
+        let is_same = self.b.icmp(IntCC::Equal, payload, key.payload);
+        self.b.brif(is_same, same, &[], slow, &[]);
         self.go_on_in(same);
         self.check_key_tag(key, hash, n, slow);
-        let tag = self.ins().uload8(types::I64, Self::flags(), hash, n + VALUE_TAG);
+        let tag = self.b.uload8(types::I64, hash, n + VALUE_TAG);
         self.give(done, inst.ty, tag, hash, n + VALUE);
         self.ask(inst, helper, slow, done);
         self.take(r, inst, done);
@@ -291,22 +292,22 @@ impl Lowering<'_, '_, '_> {
         let (slow, absent, done) = (self.cold_block(), self.b.create_block(), self.block_for_value(inst.ty));
         let shape = self.load(types::I64, table, SHAPE);
         let entry = self.index_entry(shape, key, absent);
-        let slot = self.ins().uload32(Self::flags(), entry, (index::INDEX + index::SLOT) as i32);
-        let count = self.ins().uload32(Self::flags(), shape, COUNT);
+        let slot = self.b.uload32(entry, (index::INDEX + index::SLOT) as i32);
+        let count = self.b.uload32(shape, COUNT);
         // Keys of larger shapes of the lineage are in the index, too.
-        let is_here = self.ins().icmp(IntCC::UnsignedLessThan, slot, count);
+        let is_here = self.b.icmp(IntCC::UnsignedLessThan, slot, count);
         let here = self.b.create_block();
-        self.b.ins().brif(is_here, here, &[], absent, &[]);
+        self.b.brif(is_here, here, &[], absent, &[]);
         self.go_on_in(here);
         let slots = self.load(types::I64, table, SLOTS);
-        let distance = self.ins().ishl_imm_u(slot, 4);
-        let place = self.ins().iadd(slots, distance);
-        let tag = self.ins().uload8(types::I64, Self::flags(), place, layout::TAG);
+        let distance = self.b.ishl_imm(slot, 4);
+        let place = self.b.iadd(slots, distance);
+        let tag = self.b.uload8(types::I64, place, layout::TAG);
         self.give(done, inst.ty, tag, place, 0);
         self.go_on_in(absent);
-        let is_dict = self.ins().uload8(types::I32, Self::flags(), shape, IS_DICT);
+        let is_dict = self.b.uload8(types::I32, shape, IS_DICT);
         let nowhere = self.b.create_block();
-        self.b.ins().brif(is_dict, slow, &[], nowhere, &[]);
+        self.b.brif(is_dict, slow, &[], nowhere, &[]);
         self.go_on_in(nowhere);
         self.give_nil(done, inst.ty);
         self.ask(inst, helper, slow, done);
@@ -321,20 +322,20 @@ impl Lowering<'_, '_, '_> {
             self.replace_element(inst.c(), table, key, slow, done);
         }
         let entry = self.find_entry(table, key, slow, slow);
-        let tag = self.ins().uload8(types::I32, Self::flags(), entry, VALUE_TAG);
-        let has_value = self.ins().icmp_imm_s(IntCC::NotEqual, tag, Ty::Nil as i64);
-        self.b.ins().brif(has_value, present, &[], slow, &[]);
+        let tag = self.b.uload8(types::I32, entry, VALUE_TAG);
+        let has_value = self.b.icmp_imm(IntCC::NotEqual, tag, Ty::Nil as i64);
+        self.b.brif(has_value, present, &[], slow, &[]);
         self.go_on_in(present);
         self.store_parts(inst.c(), entry, VALUE, VALUE_TAG);
         if self.tree.ty(inst.c()).is_object() {
             self.barrier(table);
         }
-        self.b.ins().jump(done, &[]);
+        self.b.jump(done, &[]);
         self.go_on_in(slow);
         if let Some(success) = self.call_helper(inst, helper) {
             self.leave_unless(success, Self::snap(inst));
         }
-        self.b.ins().jump(done, &[]);
+        self.b.jump(done, &[]);
         self.go_on_in(done);
     }
 
@@ -350,7 +351,7 @@ impl Lowering<'_, '_, '_> {
             return self.int(constant.wrapping_mul(SPREAD) as i64);
         }
         let factor = self.int(SPREAD as i64);
-        self.ins().imul(key.payload, factor)
+        self.b.imul(key.payload, factor)
     }
 
     /// The entry of a key, less the offset of the first one. Code goes on where it is found, and at `bare` where there is no
@@ -358,30 +359,30 @@ impl Lowering<'_, '_, '_> {
     fn find_entry(&mut self, table: Value, key: ExactKey, bare: Block, absent: Block) -> Value {
         let [first, look, some, next, found] = [(); 5].map(|()| self.b.create_block());
         let hash = self.load(types::I64, table, HASH);
-        self.b.ins().brif(hash, first, &[], bare, &[]);
+        self.b.brif(hash, first, &[], bare, &[]);
         self.go_on_in(first);
         let spread = self.spread(key);
-        let shift = self.ins().uload32(Self::flags(), hash, SHIFT);
-        let bucket = self.ins().ushr(spread, shift);
+        let shift = self.b.uload32(hash, SHIFT);
+        let bucket = self.b.ushr(spread, shift);
         let heads = self.load(types::I64, hash, HEADS);
-        let distance = self.ins().ishl_imm_u(bucket, 2);
-        let head = self.ins().iadd(heads, distance);
-        let at = self.ins().uload32(Self::flags(), head, 0);
+        let distance = self.b.ishl_imm(bucket, 2);
+        let head = self.b.iadd(heads, distance);
+        let at = self.b.uload32(head, 0);
         self.b.append_block_param(look, types::I64);
-        self.b.ins().jump(look, &[at.into()]);
+        self.b.jump(look, &[at]);
         self.b.switch_to_block(look);
         let at = self.b.block_params(look)[0];
         // `NO_ENTRY` is above all numbers of entries, and this constant fits into an instruction.
-        let is_none = self.ins().icmp_imm_s(IntCC::UnsignedGreaterThan, at, i64::from(NO_ENTRY >> 1));
-        self.b.ins().brif(is_none, absent, &[], some, &[]);
+        let is_none = self.b.icmp_imm(IntCC::UnsignedGreaterThan, at, i64::from(NO_ENTRY >> 1));
+        self.b.brif(is_none, absent, &[], some, &[]);
         self.go_on_in(some);
         let entry = self.entry_at(hash, at);
         let payload = self.load(types::I64, entry, KEY);
-        let is_same = self.ins().icmp(IntCC::Equal, payload, key.payload);
-        self.b.ins().brif(is_same, found, &[], next, &[]);
+        let is_same = self.b.icmp(IntCC::Equal, payload, key.payload);
+        self.b.brif(is_same, found, &[], next, &[]);
         self.b.switch_to_block(next);
-        let at = self.ins().uload32(Self::flags(), entry, NEXT);
-        self.b.ins().jump(look, &[at.into()]);
+        let at = self.b.uload32(entry, NEXT);
+        self.b.jump(look, &[at]);
         self.go_on_in(found);
         self.check_key_tag(key, entry, 0, next);
         self.b.seal_block(next);
@@ -391,19 +392,19 @@ impl Lowering<'_, '_, '_> {
 
     /// Goes to another block unless an entry has a key of this type.
     fn check_key_tag(&mut self, key: ExactKey, entry: Value, offset: i32, other: Block) {
-        let tag = self.ins().uload8(types::I32, Self::flags(), entry, offset + KEY_TAG);
+        let tag = self.b.uload8(types::I32, entry, offset + KEY_TAG);
         let fits = self.is_tag(tag, key.ty);
         let on = self.b.create_block();
-        self.b.ins().brif(fits, on, &[], other, &[]);
+        self.b.brif(fits, on, &[], other, &[]);
         self.go_on_in(on);
     }
 
     /// The hash part plus the distance of an entry from the first one.
     pub(super) fn entry_at(&mut self, hash: Value, at: Value) -> Value {
-        let twice = self.ins().ishl_imm_u(at, 1);
-        let thrice = self.ins().iadd(at, twice);
-        let distance = self.ins().ishl_imm_u(thrice, 3);
-        self.ins().iadd(hash, distance)
+        let twice = self.b.ishl_imm(at, 1);
+        let thrice = self.b.iadd(at, twice);
+        let distance = self.b.ishl_imm(thrice, 3);
+        self.b.iadd(hash, distance)
     }
 
     /// The index entry of a key, less the offset of the first one. Code goes on where it is found.
@@ -411,26 +412,26 @@ impl Lowering<'_, '_, '_> {
         let [look, other, next, found] = [(); 4].map(|()| self.b.create_block());
         let keys = self.load(types::I64, shape, index::KEYS as i32);
         let spread = self.spread(key);
-        let shift = self.ins().uload32(Self::flags(), keys, index::SHIFT as i32);
-        let at = self.ins().ushr(spread, shift);
+        let shift = self.b.uload32(keys, index::SHIFT as i32);
+        let at = self.b.ushr(spread, shift);
         self.b.append_block_param(look, types::I64);
-        self.b.ins().jump(look, &[at.into()]);
+        self.b.jump(look, &[at]);
         self.b.switch_to_block(look);
         let at = self.b.block_params(look)[0];
-        let distance = self.ins().ishl_imm_u(at, 4);
-        let entry = self.ins().iadd(keys, distance);
+        let distance = self.b.ishl_imm(at, 4);
+        let entry = self.b.iadd(keys, distance);
         let here = self.load(types::I64, entry, (index::INDEX + index::KEY) as i32);
-        let is_same = self.ins().icmp(IntCC::Equal, here, key.payload);
-        self.b.ins().brif(is_same, found, &[], other, &[]);
+        let is_same = self.b.icmp(IntCC::Equal, here, key.payload);
+        self.b.brif(is_same, found, &[], other, &[]);
         self.go_on_in(other);
-        self.b.ins().brif(here, next, &[], absent, &[]);
+        self.b.brif(here, next, &[], absent, &[]);
         self.go_on_in(next);
-        let cap = self.ins().uload32(Self::flags(), keys, index::CAP as i32);
-        let size = self.ins().ishl_imm_u(cap, 1);
-        let mask = self.ins().iadd_imm_s(size, -1);
-        let behind = self.ins().iadd_imm_s(at, 1);
-        let at = self.ins().band(behind, mask);
-        self.b.ins().jump(look, &[at.into()]);
+        let cap = self.b.uload32(keys, index::CAP as i32);
+        let size = self.b.ishl_imm(cap, 1);
+        let mask = self.b.iadd_imm(size, -1);
+        let behind = self.b.iadd_imm(at, 1);
+        let at = self.b.band(behind, mask);
+        self.b.jump(look, &[at]);
         self.b.seal_block(look);
         self.go_on_in(found);
         entry
@@ -442,13 +443,13 @@ impl Lowering<'_, '_, '_> {
         match key.ty {
             Ty::Str => {
                 let shape = self.load(types::I64, table, SHAPE);
-                let is_dict = self.ins().uload8(types::I32, Self::flags(), shape, IS_DICT);
+                let is_dict = self.b.uload8(types::I32, shape, IS_DICT);
                 let dict = self.b.create_block();
-                self.b.ins().brif(is_dict, dict, &[], slow, &[]);
+                self.b.brif(is_dict, dict, &[], slow, &[]);
                 self.go_on_in(dict);
-                let flags = self.ins().uload8(types::I32, Self::flags(), key.payload, FLAGS);
-                let is_short = self.ins().band_imm_s(flags, i64::from(Str::SHORT));
-                self.b.ins().brif(is_short, sure, &[], slow, &[]);
+                let flags = self.b.uload8(types::I32, key.payload, FLAGS);
+                let is_short = self.b.band_imm(flags, i64::from(Str::SHORT));
+                self.b.brif(is_short, sure, &[], slow, &[]);
             }
             Ty::Nil
             | Ty::False
@@ -464,7 +465,7 @@ impl Lowering<'_, '_, '_> {
             | Ty::Ptr
             | Ty::Void
             | Ty::Num => {
-                self.b.ins().jump(sure, &[]);
+                self.b.jump(sure, &[]);
             }
         }
         self.go_on_in(sure);
@@ -484,11 +485,11 @@ impl Lowering<'_, '_, '_> {
     /// Goes to `done` with a tag, and the payload at an address.
     fn give(&mut self, done: Block, ty: Ty, tag: Value, address: Value, offset: i32) {
         if ty.is_primitive() {
-            self.b.ins().jump(done, &[tag.into()]);
+            self.b.jump(done, &[tag]);
             return;
         }
         let payload = self.load(Self::machine_type(ty), address, offset);
-        self.b.ins().jump(done, &[tag.into(), payload.into()]);
+        self.b.jump(done, &[tag, payload]);
     }
 
     fn give_nil(&mut self, done: Block, ty: Ty) {
@@ -499,11 +500,11 @@ impl Lowering<'_, '_, '_> {
     /// Goes to `done` with the tag of a boolean or of nil, and whatever for a payload.
     fn give_flag(&mut self, done: Block, ty: Ty, tag: Value) {
         if ty.is_primitive() {
-            self.b.ins().jump(done, &[tag.into()]);
+            self.b.jump(done, &[tag]);
             return;
         }
-        let payload = if ty == Ty::Float { self.ins().f64const(0.0) } else { tag };
-        self.b.ins().jump(done, &[tag.into(), payload.into()]);
+        let payload = if ty == Ty::Float { self.b.f64const(0.0) } else { tag };
+        self.b.jump(done, &[tag, payload]);
     }
 
     /// The cold block: what the helper says.
@@ -518,7 +519,7 @@ impl Lowering<'_, '_, '_> {
     fn take(&mut self, r: Ref, inst: &Inst, done: Block) {
         self.go_on_in(done);
         let tag = self.b.block_params(done)[0];
-        let fits = self.ins().icmp_imm_s(IntCC::Equal, tag, inst.ty as i64);
+        let fits = self.b.icmp_imm(IntCC::Equal, tag, inst.ty as i64);
         self.leave_unless(fits, Self::snap(inst));
         if let Some(payload) = self.b.block_params(done).get(1).copied() {
             self.define(r, payload);

@@ -1,14 +1,15 @@
 //! Loads, stores and barriers.
 
 use cranelift_codegen::ir::condcodes::IntCC;
-use cranelift_codegen::ir::{InstBuilder, Value, types};
+use cranelift_codegen::ir::types;
 use perilune_runtime::object::ANY_ELEMENTS;
 use perilune_trace::ir::{Field, Inst, Op, Ref, Ty};
 
 use super::Lowering;
 use crate::layout::{self, Width};
+use crate::mir::Value;
 
-impl Lowering<'_, '_, '_> {
+impl Lowering<'_, '_> {
     pub(super) fn memory(&mut self, r: Ref, inst: &Inst) {
         match inst.op {
             Op::Load => self.load_field(r, inst),
@@ -45,7 +46,7 @@ impl Lowering<'_, '_, '_> {
             }
             Op::LoadFlag => {
                 let (address, offset) = self.element(inst.a(), inst.b(), 1);
-                let tag = self.ins().uload8(types::I32, Self::flags(), address, offset);
+                let tag = self.b.uload8(types::I32, address, offset);
                 let fits = self.is_tag(tag, inst.ty);
                 self.leave_unless(fits, Self::snap(inst));
             }
@@ -77,13 +78,13 @@ impl Lowering<'_, '_, '_> {
             Op::StoreFlag => {
                 let (address, offset) = self.element(inst.a(), inst.b(), 1);
                 let tag = self.tree.ty(inst.c()) as i64;
-                let tag = self.ins().iconst(types::I8, tag);
+                let tag = self.b.iconst(types::I8, tag);
                 self.store(tag, address, offset);
             }
             Op::LoadByte => {
                 let (s, n) = (self.value(inst.a()), self.value(inst.b()));
-                let address = self.ins().iadd(s, n);
-                let v = self.ins().uload8(types::I64, Self::flags(), address, layout::BYTES);
+                let address = self.b.iadd(s, n);
+                let v = self.b.uload8(types::I64, address, layout::BYTES);
                 self.define(r, v);
             }
             Op::Barrier => {
@@ -93,7 +94,7 @@ impl Lowering<'_, '_, '_> {
             Op::BarrierUp => self.barrier_up(inst),
             Op::PlaceAddr => {
                 let base = self.base();
-                let v = self.ins().iadd_imm_s(base, i64::from(Self::slot_offset(inst.aux)));
+                let v = self.b.iadd_imm(base, i64::from(Self::slot_offset(inst.aux)));
                 self.define(r, v);
             }
             Op::UpIsPlace => self.up_is_place(inst),
@@ -111,8 +112,8 @@ impl Lowering<'_, '_, '_> {
         let a = self.value(inst.a());
         let (offset, width) = layout::field(field, inst.aux);
         let v = match width {
-            Width::Byte => self.ins().uload8(types::I64, Self::flags(), a, offset),
-            Width::Half => self.ins().uload32(Self::flags(), a, offset),
+            Width::Byte => self.b.uload8(types::I64, a, offset),
+            Width::Half => self.b.uload32(a, offset),
             Width::Word => self.load(types::I64, a, offset),
         };
         self.define(r, v);
@@ -124,16 +125,16 @@ impl Lowering<'_, '_, '_> {
         let (offset, width) = layout::field(field, inst.aux);
         match width {
             Width::Byte => {
-                self.ins().istore8(Self::flags(), v, a, offset);
+                self.b.istore8(v, a, offset);
             }
             Width::Half => {
-                self.ins().istore32(Self::flags(), v, a, offset);
+                self.b.istore32(v, a, offset);
             }
             Width::Word => self.store(v, a, offset),
         }
         if field == Field::Shape {
             // What was known of absent metamethods may be true no more.
-            let zero = self.ins().iconst(types::I8, 0);
+            let zero = self.b.iconst(types::I8, 0);
             self.store(zero, a, layout::FLAGS);
         }
     }
@@ -147,11 +148,11 @@ impl Lowering<'_, '_, '_> {
             (None, Some(offset)) => (buffer, offset),
             (Some(index), Some(offset)) => {
                 let distance = self.distance(index, size);
-                (self.ins().iadd(buffer, distance), offset)
+                (self.b.iadd(buffer, distance), offset)
             }
             (_, None) => {
                 let distance = self.distance(n, size);
-                (self.ins().iadd(buffer, distance), 0)
+                (self.b.iadd(buffer, distance), 0)
             }
         }
     }
@@ -159,7 +160,7 @@ impl Lowering<'_, '_, '_> {
     /// So many elements in bytes.
     fn distance(&mut self, n: Ref, size: i64) -> Value {
         let n = self.value(n);
-        if size == 1 { n } else { self.ins().ishl_imm_u(n, i64::from(size.trailing_zeros())) }
+        if size == 1 { n } else { self.b.ishl_imm(n, i64::from(size.trailing_zeros())) }
     }
 
     /// An index as a variable and a constant part.
@@ -198,14 +199,14 @@ impl Lowering<'_, '_, '_> {
             let v = self.load(types::I64, address, offset);
             return self.define(r, v);
         }
-        let tag = self.ins().uload8(types::I64, Self::flags(), address, offset + layout::TAG);
+        let tag = self.b.uload8(types::I64, address, offset + layout::TAG);
         self.define_tag(r, inst, tag);
     }
 
     /// The tag of a number: leaves if it is that of anything else.
     fn define_tag(&mut self, r: Ref, inst: &Inst, tag: Value) {
-        let beyond_int = self.ins().iadd_imm_s(tag, -(Ty::Int as i64));
-        let is_number = self.ins().icmp_imm_u(IntCC::UnsignedLessThan, beyond_int, 2);
+        let beyond_int = self.b.iadd_imm(tag, -(Ty::Int as i64));
+        let is_number = self.b.icmp_imm(IntCC::UnsignedLessThan, beyond_int, 2);
         self.leave_unless(is_number, Self::snap(inst));
         self.define(r, tag);
     }
@@ -215,27 +216,27 @@ impl Lowering<'_, '_, '_> {
     fn load_mixed(&mut self, r: Ref, inst: &Inst) {
         let (array, n, table) = (self.value(inst.a()), self.value(inst.b()), self.value(inst.c()));
         let (kind_at, _) = layout::field(Field::Kind, 0);
-        let kind = self.ins().uload8(types::I64, Self::flags(), table, kind_at);
-        let is_whole = self.ins().icmp_imm_s(IntCC::Equal, kind, i64::from(ANY_ELEMENTS));
-        let beyond_int = self.ins().iadd_imm_s(kind, -(Ty::Int as i64));
-        let is_packed = self.ins().icmp_imm_u(IntCC::UnsignedLessThan, beyond_int, 2);
-        let fits = self.ins().bor(is_whole, is_packed);
+        let kind = self.b.uload8(types::I64, table, kind_at);
+        let is_whole = self.b.icmp_imm(IntCC::Equal, kind, i64::from(ANY_ELEMENTS));
+        let beyond_int = self.b.iadd_imm(kind, -(Ty::Int as i64));
+        let is_packed = self.b.icmp_imm(IntCC::UnsignedLessThan, beyond_int, 2);
+        let fits = self.b.bor(is_whole, is_packed);
         self.leave_unless(fits, Self::snap(inst));
-        let wide = self.ins().uextend(types::I64, is_whole);
-        let shift = self.ins().iadd_imm_s(wide, 3);
-        let distance = self.ins().ishl(n, shift);
-        let element = self.ins().iadd(array, distance);
-        let behind = self.ins().iadd_imm_s(element, i64::from(layout::TAG));
-        let kind_place = self.ins().iadd_imm_s(table, i64::from(kind_at));
-        let place = self.ins().select(is_whole, behind, kind_place);
-        let tag = self.ins().uload8(types::I64, Self::flags(), place, 0);
+        let wide = self.b.uextend(types::I64, is_whole);
+        let shift = self.b.iadd_imm(wide, 3);
+        let distance = self.b.ishl(n, shift);
+        let element = self.b.iadd(array, distance);
+        let behind = self.b.iadd_imm(element, i64::from(layout::TAG));
+        let kind_place = self.b.iadd_imm(table, i64::from(kind_at));
+        let place = self.b.select(is_whole, behind, kind_place);
+        let tag = self.b.uload8(types::I64, place, 0);
         self.elements.insert(r, element);
         self.define_tag(r, inst, tag);
     }
 
     fn not_nil(&mut self, inst: &Inst, address: Value, offset: i32) {
         let tag = self.load_tag(address, offset);
-        let present = self.ins().icmp_imm_s(IntCC::NotEqual, tag, Ty::Nil as i64);
+        let present = self.b.icmp_imm(IntCC::NotEqual, tag, Ty::Nil as i64);
         self.leave_unless(present, Self::snap(inst));
     }
 
@@ -255,21 +256,21 @@ impl Lowering<'_, '_, '_> {
         let (offset, _) = layout::field(Field::UpSlot, 0);
         let at = self.load(types::I64, up, offset);
         let base = self.base();
-        let place = self.ins().iadd_imm_s(base, i64::from(Self::slot_offset(inst.aux)));
-        let same = self.ins().icmp(IntCC::Equal, at, place);
+        let place = self.b.iadd_imm(base, i64::from(Self::slot_offset(inst.aux)));
+        let same = self.b.icmp(IntCC::Equal, at, place);
         self.leave_unless(same, Self::snap(inst));
     }
 
     /// Whether an object is black, in the cold block that follows.
     fn if_black(&mut self, object: Value, then: impl FnOnce(&mut Self)) {
-        let mark = self.ins().uload8(types::I32, Self::flags(), object, layout::MARK);
-        let black = self.ins().band_imm_s(mark, i64::from(perilune_runtime::object::mark::BLACK));
+        let mark = self.b.uload8(types::I32, object, layout::MARK);
+        let black = self.b.band_imm(mark, i64::from(perilune_runtime::object::mark::BLACK));
         let (slow, on) = (self.b.create_block(), self.b.create_block());
         self.b.set_cold_block(slow);
-        self.b.ins().brif(black, slow, &[], on, &[]);
+        self.b.brif(black, slow, &[], on, &[]);
         self.go_on_in(slow);
         then(self);
-        self.b.ins().jump(on, &[]);
+        self.b.jump(on, &[]);
         self.go_on_in(on);
     }
 

@@ -12,11 +12,12 @@
 //! ```
 
 use cranelift_codegen::ir::condcodes::IntCC;
-use cranelift_codegen::ir::{Block, BlockArg, InstBuilder, Value, types};
+use cranelift_codegen::ir::types;
 use perilune_trace::ir::{Counted, End, Ref, SegmentId, SnapId};
 use perilune_trace::opt::count;
 
 use super::Lowering;
+use crate::mir::{Block, Value};
 
 /// From what the fuel in a loop follows.
 #[derive(Clone, Copy, Debug)]
@@ -31,10 +32,10 @@ pub(super) struct Meter {
 /// Counters from which on no product is relied on.
 const MANY: i64 = i32::MAX as i64;
 
-impl Lowering<'_, '_, '_> {
+impl Lowering<'_, '_> {
     pub(super) fn has_fuel(&mut self, left: Value) -> Value {
         let most = self.most_fuel;
-        self.ins().icmp_imm_s(IntCC::SignedGreaterThanOrEqual, left, most)
+        self.b.icmp_imm(IntCC::SignedGreaterThanOrEqual, left, most)
     }
 
     /// The fuel that is left at the start of the round.
@@ -42,14 +43,14 @@ impl Lowering<'_, '_, '_> {
         let meter = self.metered.and_then(|header| self.meters[header.index()]);
         let Some(Meter { counted, at_end, .. }) = meter else { return self.b.use_var(self.fuel) };
         let count = self.value(counted.count);
-        let to_come = self.ins().imul_imm_s(count, i64::from(counted.cost));
-        self.ins().iadd(at_end, to_come)
+        let to_come = self.b.imul_imm(count, i64::from(counted.cost));
+        self.b.iadd(at_end, to_come)
     }
 
     /// The fuel that is left when the path so far is paid.
     pub(super) fn fuel_less(&mut self, cost: i64) -> Value {
         let fuel = self.fuel();
-        if cost == 0 { fuel } else { self.ins().iadd_imm_s(fuel, -cost) }
+        if cost == 0 { fuel } else { self.b.iadd_imm(fuel, -cost) }
     }
 
     /// The VM gets the fuel that is left when the path so far is paid.
@@ -64,7 +65,7 @@ impl Lowering<'_, '_, '_> {
         debug_assert!(self.metered.is_none(), "loops that count call nothing that spends fuel");
         let vm = self.vm;
         let left = self.load(types::I64, vm, self.env.fuel);
-        let fuel = self.ins().iadd_imm_s(left, cost);
+        let fuel = self.b.iadd_imm(left, cost);
         self.b.def_var(self.fuel, fuel);
     }
 
@@ -83,34 +84,34 @@ impl Lowering<'_, '_, '_> {
     pub(super) fn meter(&mut self, counted: Counted, short: Block) -> Meter {
         let fuel = self.b.use_var(self.fuel);
         let most = self.most_fuel;
-        let spare = self.ins().iadd_imm_s(fuel, -most);
+        let spare = self.b.iadd_imm(fuel, -most);
         let (on, seldom, paid) = (self.b.create_block(), self.cold_block(), self.b.create_block());
-        let enough = self.ins().icmp_imm_s(IntCC::SignedGreaterThanOrEqual, spare, 0);
-        self.b.ins().brif(enough, on, &[], short, &[]);
+        let enough = self.b.icmp_imm(IntCC::SignedGreaterThanOrEqual, spare, 0);
+        self.b.brif(enough, on, &[], short, &[]);
         self.go_on_in(on);
 
         let count = self.value(counted.count);
-        let to_come = self.ins().imul_imm_s(count, i64::from(counted.cost));
+        let to_come = self.b.imul_imm(count, i64::from(counted.cost));
         let last = self.b.append_block_param(paid, types::I64);
-        let few = self.ins().icmp_imm_s(IntCC::UnsignedLessThan, count, MANY);
+        let few = self.b.icmp_imm(IntCC::UnsignedLessThan, count, MANY);
         let on = self.b.create_block();
-        self.b.ins().brif(few, on, &[], seldom, &[]);
+        self.b.brif(few, on, &[], seldom, &[]);
         self.go_on_in(on);
-        let enough = self.ins().icmp(IntCC::SignedLessThanOrEqual, to_come, spare);
+        let enough = self.b.icmp(IntCC::SignedLessThanOrEqual, to_come, spare);
         let zero = self.int(0);
-        self.b.ins().brif(enough, paid, &[BlockArg::Value(zero)], seldom, &[]);
+        self.b.brif(enough, paid, &[zero], seldom, &[]);
 
         self.b.switch_to_block(seldom);
         let cost = self.int(i64::from(counted.cost));
-        let rounds = self.ins().sdiv(spare, cost);
-        let short_of = self.ins().isub(count, rounds);
-        let is_short = self.ins().icmp(IntCC::UnsignedLessThan, rounds, count);
+        let rounds = self.b.sdiv(spare, cost);
+        let short_of = self.b.isub(count, rounds);
+        let is_short = self.b.icmp(IntCC::UnsignedLessThan, rounds, count);
         let zero = self.int(0);
-        let counter = self.ins().select(is_short, short_of, zero);
-        self.b.ins().jump(paid, &[BlockArg::Value(counter)]);
+        let counter = self.b.select(is_short, short_of, zero);
+        self.b.jump(paid, &[counter]);
 
         self.b.switch_to_block(paid);
-        let at_end = self.ins().isub(fuel, to_come);
+        let at_end = self.b.isub(fuel, to_come);
         Meter { counted, at_end, last }
     }
 
@@ -128,15 +129,15 @@ impl Lowering<'_, '_, '_> {
         let (Some(meter), Some(end)) = (meter, self.tree.segment(id).end_snap) else { return };
         let (on, last, short) = (self.b.create_block(), self.cold_block(), self.cold_block());
         let count = self.value(meter.counted.count);
-        let goes_on = self.ins().icmp(IntCC::NotEqual, count, meter.last);
+        let goes_on = self.b.icmp(IntCC::NotEqual, count, meter.last);
         let snap = Self::snap(self.tree.inst(test));
         let goes_on = self.or_forced(goes_on, snap);
-        self.b.ins().brif(goes_on, on, &[], last, &[]);
+        self.b.brif(goes_on, on, &[], last, &[]);
 
         self.b.switch_to_block(last);
-        let is_paid = self.ins().icmp_imm_s(IntCC::NotEqual, count, 0);
+        let is_paid = self.b.icmp_imm(IntCC::NotEqual, count, 0);
         let exit = self.exit_of(snap);
-        self.b.ins().brif(is_paid, short, &[], exit, &[]);
+        self.b.brif(is_paid, short, &[], exit, &[]);
 
         self.b.switch_to_block(short);
         rest.iter().for_each(|r| self.inst(*r));

@@ -1,4 +1,4 @@
-//! From a trace tree to a Cranelift function.
+//! From a trace tree to a function of the machine IR (module `mir`).
 //!
 //! ```text
 //! entry: which header? ──> load the inputs of h0 ──┐
@@ -11,18 +11,17 @@
 //!        └──> back to loop h0 (around), preheader h1 (enter), ...  │
 //! ```
 //!
-//! * A value of the IR is one Cranelift value; for constants see `constants`.
+//! * A value of the IR is one of the machine IR.
 //! * A snapshot is one block: that of the segment that continues there, or a cold one that puts payloads into their
 //!   places and returns the snapshot's number. All guards of the snapshot share it.
 //! * Fuel is carried in a register and paid when a path ends. The start of each round leaves if there is not enough for
 //!   the longest path of the tree, so that in between nothing has to be checked. Loops that count need neither: see `meter`.
 //! * What is constant about entries and exits is done by the caller: see [`crate::handover`].
-//! * Hoisted values of a loop with an inner loop in the tree are Cranelift *variables*: the inner loop may be entered
+//! * Hoisted values of a loop with an inner loop in the tree are *variables*: the inner loop may be entered
 //!   without passing through the outer one's preheader. A flag says whether they are there.
 //!
 //! | module | operations |
 //! |---|---|
-//! | `constants` | none: where constants are |
 //! | `flow` | headers, edges, guards |
 //! | `meter` | fuel |
 //! | `exits` | what is stored at the ways out |
@@ -38,7 +37,6 @@
 mod alloc;
 mod arith;
 mod calls;
-mod constants;
 pub(crate) mod convention;
 mod exits;
 mod flow;
@@ -49,48 +47,29 @@ mod meter;
 mod next;
 
 use cranelift_codegen::ir::condcodes::IntCC;
-use cranelift_codegen::ir::{
-    AbiParam, Block, Function, InstBuilder, MemFlagsData, SigRef, Signature, TrapCode, Type, Value, types,
-};
-use cranelift_codegen::isa::{CallConv, TargetFrontendConfig};
-use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext, Variable};
+use cranelift_codegen::ir::{Type, types};
 use perilune_trace::ir::{End, Format, HeaderId, Inputs, Inst, Op, Ref, SegmentId, SnapId, Start, Tree, Ty};
 use perilune_trace::opt::recursion::Recursion;
 use rustc_hash::FxHashMap;
 
 use crate::layout::Environment;
-use crate::machine::Effort;
-use constants::{Constants, Ins};
+use crate::mir::{Block, Builder, Signature, Value, Variable};
 use meter::Meter;
 
-/// The signature of a tree's function, where the machine's own calling convention is `call_conv`.
-pub(crate) fn signature(env: &Environment, call_conv: CallConv) -> Signature {
+/// The signature of a tree's function.
+fn signature(env: &Environment) -> Signature {
     if env.callable.is_some() {
-        return convention::signature(call_conv, 1 + convention::MOST_PARAMS);
+        return convention::signature(1 + convention::MOST_PARAMS);
     }
-    let mut signature = Signature::new(call_conv);
-    signature.params.extend([AbiParam::new(types::I64); 3]);
-    signature.returns.push(AbiParam::new(types::I64));
-    signature
+    Signature { params: vec![types::I64; 3], returns: vec![types::I64] }
 }
 
-/// Fills `func`, which has the signature of [`signature`], to be translated with so much work. Gives the blocks of the headers.
-pub(crate) fn lower(
-    tree: &Tree,
-    env: &Environment,
-    effort: Effort,
-    func: &mut Function,
-    context: &mut FunctionBuilderContext,
-    target: TargetFrontendConfig,
-) -> Vec<Block> {
-    let call_conv = func.signature.call_conv;
-    let mut builder = FunctionBuilder::new(func, context);
-    let mut lowering = Lowering::new(tree, env, effort, &mut builder, call_conv);
+/// The function of a tree, to be translated by `b`'s owner. Gives the blocks of the headers.
+pub(crate) fn lower(tree: &Tree, env: &Environment, b: &mut Builder) -> Vec<Block> {
+    let entry = b.begin(signature(env));
+    let mut lowering = Lowering::new(tree, env, b, entry);
     lowering.run();
-    let headers = lowering.headers.iter().flat_map(|blocks| [blocks.preheader, blocks.body]).collect();
-    builder.seal_all_blocks();
-    builder.finalize(target);
-    headers
+    lowering.headers.iter().flat_map(|blocks| [blocks.preheader, blocks.body]).collect()
 }
 
 /// The blocks of a header.
@@ -119,13 +98,13 @@ enum Place {
     Variable(Variable),
 }
 
-struct Lowering<'a, 'b, 'f> {
+struct Lowering<'a, 'b> {
     tree: &'a Tree,
     inputs: Inputs,
     env: &'a Environment,
-    b: &'b mut FunctionBuilder<'f>,
-    call_conv: CallConv,
-    constants: Constants,
+    b: &'b mut Builder,
+    /// What the function gets.
+    params: Vec<Value>,
     vm: Value,
     /// The root frame's registers, as the function gets them.
     registers: Value,
@@ -166,22 +145,13 @@ struct Lowering<'a, 'b, 'f> {
     prologue: Option<(SnapId, Block)>,
     /// Guards so far, for [`Environment::exit_every`].
     guards: u32,
-    signatures: Vec<(Signature, SigRef)>,
 }
 
-impl<'a, 'b, 'f> Lowering<'a, 'b, 'f> {
-    fn new(
-        tree: &'a Tree,
-        env: &'a Environment,
-        effort: Effort,
-        b: &'b mut FunctionBuilder<'f>,
-        call_conv: CallConv,
-    ) -> Self {
+impl<'a, 'b> Lowering<'a, 'b> {
+    fn new(tree: &'a Tree, env: &'a Environment, b: &'b mut Builder, entry: Block) -> Self {
         let fuel = b.declare_var(types::I64);
-        let entry = b.create_block();
-        b.append_block_params_for_function_params(entry);
-        let constants = Constants::new(b, entry, effort);
-        let (vm, registers) = (b.block_params(entry)[0], b.block_params(entry)[1]);
+        let params = b.block_params(entry).to_vec();
+        let (vm, registers) = (params[0], params[1]);
         let moved = tree.insts.iter().any(|inst| inst.op == Op::CallOut).then(|| b.declare_var(types::I64));
         if let Some(moved) = moved {
             b.def_var(moved, registers);
@@ -205,8 +175,7 @@ impl<'a, 'b, 'f> Lowering<'a, 'b, 'f> {
             inputs: Inputs::of(tree),
             env,
             b,
-            call_conv,
-            constants,
+            params,
             vm,
             registers,
             moved,
@@ -229,7 +198,6 @@ impl<'a, 'b, 'f> Lowering<'a, 'b, 'f> {
             recursion: Recursion::of(tree),
             prologue: None,
             guards: 0,
-            signatures: Vec::new(),
         }
     }
 
@@ -244,12 +212,6 @@ impl<'a, 'b, 'f> Lowering<'a, 'b, 'f> {
         for id in self.tree.header_ids() {
             self.failed(id);
         }
-        self.constants.finish(self.b);
-    }
-
-    /// Appends an instruction that is no jump.
-    fn ins(&mut self) -> Ins<'_, 'f> {
-        Ins { b: self.b, constants: &mut self.constants }
     }
 
     fn segment(&mut self, id: SegmentId) {
@@ -295,12 +257,12 @@ impl<'a, 'b, 'f> Lowering<'a, 'b, 'f> {
             End::Enter(to) => self.edge(id, to, false),
             End::Exit(snap) => {
                 let block = self.exit_of(snap);
-                self.b.ins().jump(block, &[]);
+                self.b.jump(block, &[]);
             }
             End::Return(snap, count) => self.return_to_caller(snap, count, result),
             End::Tail(snap, cell) => self.tail_call(snap, cell),
             End::Open => {
-                self.b.ins().trap(TrapCode::unwrap_user(1));
+                self.b.trap();
             }
         }
     }
@@ -326,7 +288,7 @@ impl<'a, 'b, 'f> Lowering<'a, 'b, 'f> {
     }
 
     fn int(&mut self, n: i64) -> Value {
-        self.ins().iconst(types::I64, n)
+        self.b.iconst(types::I64, n)
     }
 
     /// The machine value of a reference.
@@ -335,7 +297,7 @@ impl<'a, 'b, 'f> Lowering<'a, 'b, 'f> {
         match inst.op {
             Op::KInt | Op::KObj | Op::KPtr => return self.int(inst.imm as i64),
             Op::KPrim => return self.int(0),
-            Op::KFloat => return self.ins().f64const(f64::from_bits(inst.imm)),
+            Op::KFloat => return self.b.f64const(f64::from_bits(inst.imm)),
             _ => {}
         }
         match self.places[r.index()] {
@@ -376,25 +338,20 @@ impl<'a, 'b, 'f> Lowering<'a, 'b, 'f> {
         (i64::from(slot) - 1) as i32 * crate::layout::VALUE as i32
     }
 
-    /// Memory of ours: mapped, aligned, and not changed behind our back.
-    fn flags() -> MemFlagsData {
-        MemFlagsData::trusted()
-    }
-
     fn load(&mut self, ty: Type, address: Value, offset: i32) -> Value {
-        self.ins().load(ty, Self::flags(), address, offset)
+        self.b.load(ty, address, offset)
     }
 
     fn store(&mut self, value: Value, address: Value, offset: i32) {
-        self.ins().store(Self::flags(), value, address, offset);
+        self.b.store(value, address, offset);
     }
 
     fn load_tag(&mut self, address: Value, offset: i32) -> Value {
-        self.ins().uload8(types::I32, Self::flags(), address, offset + crate::layout::TAG)
+        self.b.uload8(types::I32, address, offset + crate::layout::TAG)
     }
 
     fn is_tag(&mut self, tag: Value, ty: Ty) -> Value {
-        self.ins().icmp_imm_s(IntCC::Equal, tag, ty as i64)
+        self.b.icmp_imm(IntCC::Equal, tag, ty as i64)
     }
 
     /// Stores a value with its tag.
@@ -408,14 +365,14 @@ impl<'a, 'b, 'f> Lowering<'a, 'b, 'f> {
         if ty == Ty::Num {
             let (payload, tag) = self.parts(r);
             self.store(payload, address, payload_at);
-            let tag = self.ins().ireduce(types::I8, tag);
+            let tag = self.b.ireduce(types::I8, tag);
             return self.store(tag, address, tag_at);
         }
         if !ty.is_primitive() {
             let v = self.value(r);
             self.store(v, address, payload_at);
         }
-        let tag = self.ins().iconst(types::I8, ty as i64);
+        let tag = self.b.iconst(types::I8, ty as i64);
         self.store(tag, address, tag_at);
     }
 

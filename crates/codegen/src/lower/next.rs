@@ -16,7 +16,7 @@
 use std::mem::{offset_of, size_of};
 
 use cranelift_codegen::ir::condcodes::IntCC;
-use cranelift_codegen::ir::{Block, InstBuilder, Value, types};
+use cranelift_codegen::ir::types;
 use perilune_runtime::object::{ANY_ELEMENTS, BOOL_ELEMENTS, Table};
 use perilune_runtime::table::{Cursor, HashEntry, HashPart, Shape};
 use perilune_trace::ir::{Field, Helper, Inst, Ref, Ty};
@@ -24,6 +24,7 @@ use perilune_trace::ir::{Field, Helper, Inst, Ref, Ty};
 use super::Lowering;
 use super::lookup::{KEY, KEY_TAG, VALUE as ENTRY_VALUE, VALUE_TAG};
 use crate::layout::{self, TAG, VALUE};
+use crate::mir::{Block, Value};
 
 const HASH: i32 = offset_of!(Table, hash) as i32;
 const SHAPE: i32 = offset_of!(Table, shape) as i32;
@@ -59,7 +60,7 @@ struct Step {
     done: Block,
 }
 
-impl Lowering<'_, '_, '_> {
+impl Lowering<'_, '_> {
     pub(super) fn next_pair(&mut self, r: Ref, inst: &Inst) {
         let Some(wanted) = self.tree.const_int(inst.c()).filter(|wanted| (0..=MAX_WANTED).contains(wanted)) else {
             // More variables, or keys that must become floats.
@@ -73,8 +74,8 @@ impl Lowering<'_, '_, '_> {
         let has_cursor = self.is_tag(tag, Ty::Nil);
         self.or_slow(has_cursor, slow);
         let cursor = self.load(types::I64, registers, CURSOR);
-        let is_in_array = self.ins().icmp_imm_u(IntCC::UnsignedLessThan, cursor, Cursor::BEHIND_ARRAY.0 as i64);
-        self.b.ins().brif(is_in_array, in_array, &[], in_hash, &[]);
+        let is_in_array = self.b.icmp_imm(IntCC::UnsignedLessThan, cursor, Cursor::BEHIND_ARRAY.0 as i64);
+        self.b.brif(is_in_array, in_array, &[], in_hash, &[]);
         let step = Step { table, registers, cursor, wanted, slow, done };
         self.go_on_in(in_array);
         self.step_in_array(&step);
@@ -88,7 +89,7 @@ impl Lowering<'_, '_, '_> {
             Some(answer) => answer,
             None => self.int(MORE),
         };
-        self.b.ins().jump(done, &[answer.into()]);
+        self.b.jump(done, &[answer]);
         self.go_on_in(done);
         let answer = self.b.block_params(done)[0];
         self.define(r, answer);
@@ -97,16 +98,16 @@ impl Lowering<'_, '_, '_> {
     /// Goes to `slow` unless a condition holds.
     fn or_slow(&mut self, holds: Value, slow: Block) {
         let on = self.b.create_block();
-        self.b.ins().brif(holds, on, &[], slow, &[]);
+        self.b.brif(holds, on, &[], slow, &[]);
         self.go_on_in(on);
     }
 
     /// The variables are set: the cursor moves by one.
     fn go_on(&mut self, step: &Step) {
-        let next = self.ins().iadd_imm_s(step.cursor, 1);
+        let next = self.b.iadd_imm(step.cursor, 1);
         self.store(next, step.registers, CURSOR);
         let more = self.int(MORE);
-        self.b.ins().jump(step.done, &[more.into()]);
+        self.b.jump(step.done, &[more]);
     }
 
     /// A step whose cursor, in the array part, is the key in front of it, or 0.
@@ -115,14 +116,14 @@ impl Lowering<'_, '_, '_> {
         let &Step { table, registers, cursor, .. } = step;
         self.check_last_index(step);
         let (len_at, _) = layout::field(Field::Len, 0);
-        let len = self.ins().uload32(Self::flags(), table, len_at);
-        let is_inside = self.ins().icmp(IntCC::UnsignedLessThan, cursor, len);
-        self.b.ins().brif(is_inside, inside, &[], end, &[]);
+        let len = self.b.uload32(table, len_at);
+        let is_inside = self.b.icmp(IntCC::UnsignedLessThan, cursor, len);
+        self.b.brif(is_inside, inside, &[], end, &[]);
         self.go_on_in(inside);
         self.take_element(step, step.wanted == MAX_WANTED);
-        let key = self.ins().iadd_imm_s(cursor, 1);
+        let key = self.b.iadd_imm(cursor, 1);
         self.store(key, registers, FIRST);
-        let tag = self.ins().iconst(types::I8, Ty::Int as i64);
+        let tag = self.b.iconst(types::I8, Ty::Int as i64);
         self.store(tag, registers, FIRST + TAG);
         self.go_on(step);
         self.go_on_in(end);
@@ -134,16 +135,16 @@ impl Lowering<'_, '_, '_> {
         let [later, same] = [(); 2].map(|()| self.b.create_block());
         let tag = self.load_tag(step.registers, CONTROL);
         let first = self.b.create_block();
-        self.b.ins().brif(step.cursor, later, &[], first, &[]);
+        self.b.brif(step.cursor, later, &[], first, &[]);
         self.go_on_in(first);
         let is_nil = self.is_tag(tag, Ty::Nil);
-        self.b.ins().brif(is_nil, same, &[], step.slow, &[]);
+        self.b.brif(is_nil, same, &[], step.slow, &[]);
         self.go_on_in(later);
         let is_int = self.is_tag(tag, Ty::Int);
         self.or_slow(is_int, step.slow);
         let last = self.load(types::I64, step.registers, CONTROL);
-        let is_last = self.ins().icmp(IntCC::Equal, last, step.cursor);
-        self.b.ins().brif(is_last, same, &[], step.slow, &[]);
+        let is_last = self.b.icmp(IntCC::Equal, last, step.cursor);
+        self.b.brif(is_last, same, &[], step.slow, &[]);
         self.go_on_in(same);
     }
 
@@ -154,25 +155,25 @@ impl Lowering<'_, '_, '_> {
         let (array_at, _) = layout::field(Field::Array, 0);
         let array = self.load(types::I64, table, array_at);
         let kind = self.element_kind(table);
-        let is_whole = self.ins().icmp_imm_s(IntCC::Equal, kind, i64::from(ANY_ELEMENTS));
-        self.b.ins().brif(is_whole, whole, &[], small, &[]);
+        let is_whole = self.b.icmp_imm(IntCC::Equal, kind, i64::from(ANY_ELEMENTS));
+        self.b.brif(is_whole, whole, &[], small, &[]);
         self.go_on_in(whole);
-        let distance = self.ins().ishl_imm_u(cursor, 4);
-        let place = self.ins().iadd(array, distance);
-        let tag = self.ins().uload8(types::I64, Self::flags(), place, TAG);
+        let distance = self.b.ishl_imm(cursor, 4);
+        let place = self.b.iadd(array, distance);
+        let tag = self.b.uload8(types::I64, place, TAG);
         self.or_slow(tag, slow);
         self.set_second(registers, is_wanted.then_some((tag, Some(place))), taken);
         self.go_on_in(small);
-        let are_flags = self.ins().icmp_imm_s(IntCC::Equal, kind, i64::from(BOOL_ELEMENTS));
-        self.b.ins().brif(are_flags, flags, &[], payloads, &[]);
+        let are_flags = self.b.icmp_imm(IntCC::Equal, kind, i64::from(BOOL_ELEMENTS));
+        self.b.brif(are_flags, flags, &[], payloads, &[]);
         self.go_on_in(flags);
-        let place = self.ins().iadd(array, cursor);
-        let tag = self.ins().uload8(types::I64, Self::flags(), place, 0);
+        let place = self.b.iadd(array, cursor);
+        let tag = self.b.uload8(types::I64, place, 0);
         self.or_slow(tag, slow);
         self.set_second(registers, is_wanted.then_some((tag, None)), taken);
         self.go_on_in(payloads);
-        let distance = self.ins().ishl_imm_u(cursor, 3);
-        let place = self.ins().iadd(array, distance);
+        let distance = self.b.ishl_imm(cursor, 3);
+        let place = self.b.iadd(array, distance);
         // The kind is the tag of all elements.
         self.set_second(registers, is_wanted.then_some((kind, Some(place))), taken);
         self.go_on_in(taken);
@@ -185,36 +186,36 @@ impl Lowering<'_, '_, '_> {
                 let payload = self.load(types::I64, place, 0);
                 self.store(payload, registers, SECOND);
             }
-            self.ins().istore8(Self::flags(), tag, registers, SECOND + TAG);
+            self.b.istore8(tag, registers, SECOND + TAG);
         }
-        self.b.ins().jump(then, &[]);
+        self.b.jump(then, &[]);
     }
 
     /// The end of the traversal, if the cursor is behind the last element of a table that has nothing but its array part.
     fn end_behind_array(&mut self, step: &Step, len: Value) {
-        let is_end = self.ins().icmp(IntCC::Equal, step.cursor, len);
+        let is_end = self.b.icmp(IntCC::Equal, step.cursor, len);
         self.or_slow(is_end, step.slow);
         let hash = self.load(types::I64, step.table, HASH);
         let (bare, empty) = (self.b.create_block(), self.b.create_block());
-        self.b.ins().brif(hash, step.slow, &[], bare, &[]);
+        self.b.brif(hash, step.slow, &[], bare, &[]);
         self.go_on_in(bare);
         let shape = self.load(types::I64, step.table, SHAPE);
-        let count = self.ins().uload32(Self::flags(), shape, COUNT);
-        self.b.ins().brif(count, step.slow, &[], empty, &[]);
+        let count = self.b.uload32(shape, COUNT);
+        self.b.brif(count, step.slow, &[], empty, &[]);
         self.go_on_in(empty);
         let done = self.int(DONE);
-        self.b.ins().jump(step.done, &[done.into()]);
+        self.b.jump(step.done, &[done]);
     }
 
     /// The entry behind the cursor, which is neither the first one nor the end.
     fn entry_at_cursor(&mut self, step: &Step) -> Value {
         let &Step { table, cursor, slow, .. } = step;
         let start = self.int(Cursor::HASH.0 as i64);
-        let at = self.ins().isub(cursor, start);
+        let at = self.b.isub(cursor, start);
         let hash = self.load(types::I64, table, HASH);
         self.or_slow(hash, slow);
-        let used = self.ins().uload32(Self::flags(), hash, USED);
-        let is_inside = self.ins().icmp(IntCC::UnsignedLessThan, at, used);
+        let used = self.b.uload32(hash, USED);
+        let is_inside = self.b.icmp(IntCC::UnsignedLessThan, at, used);
         self.or_slow(is_inside, slow);
         self.or_slow(at, slow);
         self.entry_at(hash, at)
@@ -223,28 +224,28 @@ impl Lowering<'_, '_, '_> {
     /// Goes on only if the entry in front has the key of the last step.
     fn check_last_key(&mut self, entry: Value, registers: Value, slow: Block) {
         let (last, key) = (self.load(types::I64, registers, CONTROL), self.load(types::I64, entry, BEFORE + KEY));
-        let is_same = self.ins().icmp(IntCC::Equal, last, key);
+        let is_same = self.b.icmp(IntCC::Equal, last, key);
         self.or_slow(is_same, slow);
         let tag = self.load_tag(registers, CONTROL);
-        let key_tag = self.ins().uload8(types::I32, Self::flags(), entry, BEFORE + KEY_TAG);
-        let is_same = self.ins().icmp(IntCC::Equal, tag, key_tag);
+        let key_tag = self.b.uload8(types::I32, entry, BEFORE + KEY_TAG);
+        let is_same = self.b.icmp(IntCC::Equal, tag, key_tag);
         self.or_slow(is_same, slow);
     }
 
     /// Sets the loop's variables, if the entry has a value, and a key that is held as it is.
     fn take_entry(&mut self, entry: Value, registers: Value, wanted: i64, slow: Block) {
-        let value_tag = self.ins().uload8(types::I64, Self::flags(), entry, VALUE_TAG);
+        let value_tag = self.b.uload8(types::I64, entry, VALUE_TAG);
         self.or_slow(value_tag, slow);
-        let key_tag = self.ins().uload8(types::I64, Self::flags(), entry, KEY_TAG);
-        let is_exact = self.ins().icmp_imm_s(IntCC::UnsignedLessThan, key_tag, Ty::Ptr as i64);
+        let key_tag = self.b.uload8(types::I64, entry, KEY_TAG);
+        let is_exact = self.b.icmp_imm(IntCC::UnsignedLessThan, key_tag, Ty::Ptr as i64);
         self.or_slow(is_exact, slow);
         let key = self.load(types::I64, entry, KEY);
         self.store(key, registers, FIRST);
-        self.ins().istore8(Self::flags(), key_tag, registers, FIRST + TAG);
+        self.b.istore8(key_tag, registers, FIRST + TAG);
         if wanted == MAX_WANTED {
             let value = self.load(types::I64, entry, ENTRY_VALUE);
             self.store(value, registers, SECOND);
-            self.ins().istore8(Self::flags(), value_tag, registers, SECOND + TAG);
+            self.b.istore8(value_tag, registers, SECOND + TAG);
         }
     }
 }

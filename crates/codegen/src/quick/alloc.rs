@@ -11,11 +11,13 @@
 
 use std::ops::Range;
 
-use cranelift_codegen::ir::{Function, Value, types};
+use cranelift_codegen::ir::types;
 
 use super::live::Span;
 use super::moves::Place;
 use super::plan::{Calls, Kind, Plan, index};
+use super::webs::dearest_first;
+use crate::mir::{Func, Value};
 
 pub(super) const RAX: u8 = 0;
 pub(super) const RCX: u8 = 1;
@@ -116,17 +118,17 @@ struct Allocator<'a> {
 }
 
 /// Gives a place to each web, and to each value of its own, that needs one.
-pub(super) fn allocate(func: &Function, plan: &Plan) -> Places {
+pub(super) fn allocate(func: &Func, plan: &Plan) -> Places {
     let needs_place = |v: &Value| plan.kind(*v) == Kind::Placed && plan.webs.leader(*v) == *v;
-    let mut order: Vec<(f32, Value)> = func.dfg.values().filter(needs_place).map(|v| (worth(plan, v), v)).collect();
-    order.sort_by(|(a, v), (b, w)| b.total_cmp(a).then(v.cmp(w)));
+    let leaders: Vec<Value> = (0..func.values() as u32).map(Value::from_u32).filter(needs_place).collect();
+    let order: Vec<Value> = dearest_first(leaders.iter().map(|v| worth(plan, *v))).map(|n| leaders[n]).collect();
     let registers = || std::array::from_fn(|_| Register::of(plan.end));
-    let places = vec![None; func.dfg.num_values()];
+    let places = vec![None; func.values()];
     let mut allocator = Allocator { plan, gprs: registers(), xmms: registers(), places };
-    for (_, v) in &order {
-        allocator.place(*v, func.dfg.value_type(*v) == types::F64);
+    for v in &order {
+        allocator.place(*v, func.ty(*v) == types::F64);
     }
-    allocator.finish(order.iter().map(|(_, v)| *v))
+    allocator.finish(order.iter().copied())
 }
 
 /// What a value in a register is worth for each number that it has it for. Nobody else wants those of exits.

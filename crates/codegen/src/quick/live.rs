@@ -4,7 +4,9 @@
 //! passing where it is made. Spans are in order, and do not touch. An exit is numbered behind all that is hot, so that
 //! what it stores is alive there, and in between at nobody's cost.
 
-use cranelift_codegen::ir::Value;
+use std::ops::Range;
+
+use crate::mir::Value;
 
 use super::order::Blocks;
 use super::plan::index;
@@ -108,7 +110,7 @@ pub(super) fn find(blocks: &Blocks, bounds: &[Span], homes: &[Home], uses: &[Use
     let runs = Runs::of(blocks, bounds);
     let alive = vec![Alive::default(); runs.starts.len()];
     let found = vec![0; alive.len() / 64 + 1];
-    let mut finder = Finder { runs: &runs, alive, found, todo: Vec::new() };
+    let mut finder = Finder { runs: &runs, alive, found, words: 0..0, todo: Vec::new() };
     let mut rest = &by_value[..];
     for (n, home) in (0..).zip(homes) {
         spans.first.push(spans.all.len() as u32);
@@ -162,6 +164,8 @@ struct Finder<'a> {
     alive: Vec<Alive>,
     /// The runs where the value is alive, a bit for each.
     found: Vec<u64>,
+    /// The words of these that have any.
+    words: Range<usize>,
     /// Runs in which it is alive up to a number.
     todo: Vec<(u32, u32)>,
 }
@@ -176,7 +180,7 @@ impl Finder<'_> {
             self.reach(home, run, number);
         }
         let first = spans.len();
-        for n in 0..self.found.len() {
+        for n in std::mem::take(&mut self.words) {
             let mut bits = std::mem::take(&mut self.found[n]);
             while bits != 0 {
                 let run = n * 64 + bits.trailing_zeros() as usize;
@@ -194,7 +198,13 @@ impl Finder<'_> {
     /// The value is alive in a run up to a number: from where it is made there, or from where control comes.
     fn reach(&mut self, home: u32, run: u32, end: u32) {
         let alive = &mut self.alive[run as usize];
-        self.found[run as usize / 64] |= 1 << (run % 64);
+        let word = run as usize / 64;
+        self.found[word] |= 1 << (run % 64);
+        self.words = if self.words.is_empty() {
+            word..word + 1
+        } else {
+            self.words.start.min(word)..self.words.end.max(word + 1)
+        };
         alive.end = alive.end.max(end);
         if run != home && !std::mem::replace(&mut alive.comes_in, true) {
             self.todo.extend_from_slice(self.runs.predecessors(run));
@@ -202,8 +212,19 @@ impl Finder<'_> {
     }
 }
 
+/// How many times as long one list of spans must be for the spans of the other to be looked for in it one by one.
+pub(super) const MUCH_LONGER: usize = 8;
+
 /// Whether two lists of spans have a number in common.
 pub(super) fn meet(a: &[Span], b: &[Span]) -> bool {
+    let (short, long) = if a.len() <= b.len() { (a, b) } else { (b, a) };
+    if long.len() > short.len() * MUCH_LONGER {
+        let meets = |(start, end): &Span| {
+            let n = long.partition_point(|other| other.1 < *start);
+            long.get(n).is_some_and(|other| other.0 <= *end)
+        };
+        return short.iter().any(meets);
+    }
     let (mut n, mut m) = (0, 0);
     while let (Some(x), Some(y)) = (a.get(n), b.get(m)) {
         if x.1 < y.0 {

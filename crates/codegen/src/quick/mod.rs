@@ -1,12 +1,12 @@
-//! Machine code in a fourth of the time: what a tree gets before it has shown that it is worth Cranelift's work.
+//! Machine code in a tenth of the time: what a tree gets before it has shown that it is worth Cranelift's work.
 //!
 //! Trees of branchy programs grow by dozens of side segments, and each growth makes the code of the whole tree anew.
 //! Cranelift takes about two microseconds for each of its instructions, most of them for register allocation over the many
 //! small blocks that guards make. So the same function that [`crate::lower`] has filled is translated here as it stands:
 //!
 //! ```text
-//! lower ──> Cranelift's IR ──┬──> Cranelift: legalize, select, regalloc2, emit       Effort::Full
-//!                            └──> plan ──> alloc ──> emit                            Effort::Quick
+//! lower ──> mir ──┬──> Cranelift: its own IR, legalize, select, regalloc2, emit      Effort::Full
+//!                 └──> plan ──> alloc ──> emit                                       Effort::Quick
 //! ```
 //!
 //! | module | question it answers |
@@ -35,7 +35,7 @@ mod order;
 mod plan;
 mod webs;
 
-use cranelift_codegen::ir::{Block, Function};
+use crate::mir::{Block, Func};
 
 /// An operation, type or convention that is not known here.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,18 +51,13 @@ impl Unknown {
 ///
 /// # Errors
 /// [`Unknown`] if the function has something that only Cranelift knows.
-pub(crate) fn compile(
-    func: &mut Function,
-    headers: &[Block],
-    explain: bool,
-) -> Result<(Vec<u8>, Option<String>), Unknown> {
-    for signature in func.dfg.signatures.values().chain([&func.signature]) {
+pub(crate) fn compile(func: &Func, headers: &[Block], explain: bool) -> Result<(Vec<u8>, Option<String>), Unknown> {
+    for signature in func.signatures.iter().chain([&func.signature]) {
         emit::knows(signature)?;
     }
     if emit::on_stack(&func.signature) > 0 {
         return Err(Unknown::new(&func.signature));
     }
-    func.dfg.resolve_all_aliases();
     let plan = plan::Plan::of(func, headers)?;
     let places = alloc::allocate(func, &plan);
     emit::emit(func, &plan, &places, explain)

@@ -2,7 +2,7 @@
 //!
 //! Blocks of a header stand together, and cold blocks behind all others.
 
-use cranelift_codegen::ir::{Block, BlockCall, Function, Inst, InstructionData};
+use crate::mir::{Block, Func};
 
 /// The blocks that can be reached.
 pub(super) struct Blocks {
@@ -18,25 +18,14 @@ pub(super) struct Blocks {
     pub(super) depths: Vec<i32>,
 }
 
-/// The ways that an instruction may go on, if it is a jump.
-#[inline]
-pub(super) fn ways(func: &Function, inst: Inst) -> &[BlockCall] {
-    match &func.dfg.insts[inst] {
-        InstructionData::Jump { destination, .. } => std::slice::from_ref(destination),
-        InstructionData::Brif { blocks, .. } => blocks,
-        InstructionData::BranchTable { table, .. } => func.dfg.jump_tables[*table].all_branches(),
-        _ => &[],
-    }
-}
-
-fn successors(func: &Function, block: Block) -> impl Iterator<Item = Block> + '_ {
-    let ways = func.layout.last_inst(block).map_or(&[][..], |last| ways(func, last));
-    ways.iter().map(|call| call.block(&func.dfg.value_lists))
+fn successors(func: &Func, block: Block) -> impl Iterator<Item = Block> + '_ {
+    let ways = func.last(block).map_or(&[][..], |last| func.ways(last));
+    ways.iter().map(|edge| func.target(*edge))
 }
 
 impl Blocks {
-    pub(super) fn of(func: &Function, firsts: &[Block]) -> Blocks {
-        let count = func.dfg.num_blocks();
+    pub(super) fn of(func: &Func, firsts: &[Block]) -> Blocks {
+        let count = func.blocks();
         let mut blocks = Blocks {
             order: Vec::new(),
             ranks: vec![None; count],
@@ -52,17 +41,17 @@ impl Blocks {
 
     /// Finds what control can come to, and notes from where. Gives the blocks in an order in which a block comes behind all that
     /// jump to it, but for jumps back.
-    fn reach(&mut self, func: &Function) -> Vec<Block> {
+    fn reach(&mut self, func: &Func) -> Vec<Block> {
         let mut reached = vec![false; self.ranks.len()];
         let mut order = Vec::new();
         let mut jumps = Vec::new();
-        let mut todo: Vec<(Block, bool)> = func.layout.entry_block().map(|entry| (entry, false)).into_iter().collect();
+        let mut todo: Vec<(Block, bool)> = func.layout().first().map(|entry| (*entry, false)).into_iter().collect();
         while let Some((block, is_done)) = todo.pop() {
             if is_done {
                 order.push(block);
                 continue;
             }
-            if std::mem::replace(&mut reached[block.as_u32() as usize], true) {
+            if std::mem::replace(&mut reached[block.index()], true) {
                 continue;
             }
             todo.push((block, true));
@@ -72,21 +61,31 @@ impl Blocks {
             }
         }
         order.reverse();
-        jumps.sort_unstable_by_key(|(to, _)| *to);
-        for (to, _) in &jumps {
-            self.rows[to.as_u32() as usize + 1] += 1;
+        self.note_jumps(&jumps);
+        order
+    }
+
+    /// Sorts the jumps by where they go.
+    fn note_jumps(&mut self, jumps: &[(Block, Block)]) {
+        for (to, _) in jumps {
+            self.rows[to.index() + 1] += 1;
         }
         let mut begin = 0;
         for row in &mut self.rows {
             begin += *row;
             *row = begin;
         }
-        self.predecessors = jumps.into_iter().map(|(_, from)| from).collect();
-        order
+        let mut next = self.rows.clone();
+        self.predecessors = jumps.iter().map(|(_, from)| *from).collect();
+        for (to, from) in jumps {
+            let place = &mut next[to.index()];
+            self.predecessors[*place as usize] = *from;
+            *place += 1;
+        }
     }
 
     pub(super) fn predecessors(&self, block: Block) -> &[Block] {
-        let n = block.as_u32() as usize;
+        let n = block.index();
         &self.predecessors[self.rows[n] as usize..self.rows[n + 1] as usize]
     }
 
@@ -96,47 +95,50 @@ impl Blocks {
     fn regions(&self, reached: &[Block], firsts: &[Block]) -> Vec<Option<Block>> {
         let mut regions = vec![None; self.ranks.len()];
         for first in firsts {
-            regions[first.as_u32() as usize] = Some(*first);
+            regions[first.index()] = Some(*first);
         }
         for block in reached {
-            if regions[block.as_u32() as usize].is_some() {
+            if regions[block.index()].is_some() {
                 continue;
             }
-            let mut from = self.predecessors(*block).iter().map(|from| regions[from.as_u32() as usize]);
+            let mut from = self.predecessors(*block).iter().map(|from| regions[from.index()]);
             let first = from.next().flatten().filter(|first| from.all(|other| other == Some(*first)));
-            regions[block.as_u32() as usize] = Some(first.unwrap_or(*block));
+            regions[block.index()] = Some(first.unwrap_or(*block));
         }
         regions
     }
 
     /// Cold blocks behind the others.
-    fn put_in_order(&mut self, func: &Function, reached: &[Block], firsts: &[Block]) {
+    fn put_in_order(&mut self, func: &Func, reached: &[Block], firsts: &[Block]) {
         let regions = self.regions(reached, firsts);
         let mut is_reached = vec![false; self.ranks.len()];
         for block in reached {
-            is_reached[block.as_u32() as usize] = true;
+            is_reached[block.index()] = true;
         }
-        let is_reached = |block: &Block| is_reached[block.as_u32() as usize];
+        let is_reached = |block: &Block| is_reached[block.index()];
         let (cold, mut hot): (Vec<Block>, Vec<Block>) =
-            func.layout.blocks().filter(is_reached).partition(|block| func.layout.is_cold(*block));
+            func.layout().iter().copied().filter(is_reached).partition(|block| func.is_cold(*block));
         // Blocks of a region side by side, in the order in which the regions begin.
         let mut begins = vec![0u32; self.ranks.len()];
         for (n, block) in hot.iter().enumerate() {
-            begins[block.as_u32() as usize] = n as u32;
+            begins[block.index()] = n as u32;
         }
-        hot.sort_by_key(|block| regions[block.as_u32() as usize].map(|first| begins[first.as_u32() as usize]));
+        let begin_of = |block: &Block| regions[block.index()].map(|first| begins[first.index()]);
+        if !hot.is_sorted_by_key(begin_of) {
+            hot.sort_by_key(begin_of);
+        }
         self.order = hot;
         self.order.extend(cold);
         for (rank, block) in self.order.iter().enumerate() {
-            self.ranks[block.as_u32() as usize] = Some(rank as u32);
+            self.ranks[block.index()] = Some(rank as u32);
         }
     }
 
     /// A jump back makes a loop of all blocks between.
-    fn find_loops(&mut self, func: &Function) {
+    fn find_loops(&mut self, func: &Func) {
         let mut change = vec![0i32; self.order.len() + 1];
         for (rank, block) in self.order.iter().enumerate() {
-            let last = self.predecessors(*block).iter().filter(|from| !func.layout.is_cold(**from));
+            let last = self.predecessors(*block).iter().filter(|from| !func.is_cold(**from));
             let last = last.filter_map(|from| self.rank(*from)).max();
             if let Some(last) = last.filter(|last| *last >= rank) {
                 change[rank] += 1;
@@ -154,6 +156,6 @@ impl Blocks {
     }
 
     pub(super) fn rank(&self, block: Block) -> Option<usize> {
-        self.ranks[block.as_u32() as usize].map(|rank| rank as usize)
+        self.ranks[block.index()].map(|rank| rank as usize)
     }
 }

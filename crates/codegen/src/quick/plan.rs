@@ -15,11 +15,12 @@
 //! Constants are made wherever they are used.
 
 use cranelift_codegen::ir::condcodes::{FloatCC, IntCC};
-use cranelift_codegen::ir::{Block, Function, Inst, InstructionData, Opcode, Type, Value, ValueDef, types};
+use cranelift_codegen::ir::{Opcode, Type, types};
 
 use super::live::{self, Home, Span, Use};
-use super::order::{Blocks, ways};
+use super::order::Blocks;
 use super::{Unknown, webs};
+use crate::mir::{Block, Def, Edge, Func, Inst, InstData, Value};
 
 /// What becomes of a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -85,7 +86,7 @@ pub(super) struct Plan {
 }
 
 impl Plan {
-    pub(super) fn of(func: &Function, headers: &[Block]) -> Result<Plan, Unknown> {
+    pub(super) fn of(func: &Func, headers: &[Block]) -> Result<Plan, Unknown> {
         let blocks = Blocks::of(func, headers);
         let mut planner = Planner::new(func, &blocks);
         planner.number();
@@ -94,8 +95,8 @@ impl Plan {
         planner.pairs.retain(|pair| needs_place(pair.param) && needs_place(pair.arg));
         let spans = live::find(&blocks, &planner.bounds, &planner.homes, &planner.uses_at);
         let Planner { kinds, mut traits, pairs, calls, numbers, bounds, .. } = planner;
-        let webs = webs::join(spans, &mut traits, pairs);
-        let is_cold = |block: &&Block| func.layout.is_cold(**block);
+        let webs = webs::join(spans, &mut traits, &pairs);
+        let is_cold = |block: &&Block| func.is_cold(**block);
         let cold = blocks.order.iter().zip(&bounds).find(|(block, _)| is_cold(block)).map(|(_, bounds)| bounds.0);
         let (cold, end) = (cold.unwrap_or(u32::MAX), bounds.last().map_or(0, |(_, last)| last + 1));
         Ok(Plan { code_order: blocks.order, kinds, traits, webs, cold, end, calls, numbers })
@@ -115,16 +116,17 @@ impl Plan {
     }
 
     pub(super) fn number(&self, inst: Inst) -> u32 {
-        self.numbers[inst.as_u32() as usize]
+        self.numbers[inst.index()]
     }
 }
 
+#[inline]
 pub(super) fn index(v: Value) -> usize {
-    v.as_u32() as usize
+    v.index()
 }
 
 struct Planner<'a> {
-    func: &'a Function,
+    func: &'a Func,
     blocks: &'a Blocks,
     numbers: Vec<u32>,
     /// By place in the order: the numbers of a block's beginning and of its end.
@@ -142,12 +144,12 @@ struct Planner<'a> {
 }
 
 impl<'a> Planner<'a> {
-    fn new(func: &'a Function, blocks: &'a Blocks) -> Planner<'a> {
-        let values = func.dfg.num_values();
+    fn new(func: &'a Func, blocks: &'a Blocks) -> Planner<'a> {
+        let values = func.values();
         Planner {
             func,
             blocks,
-            numbers: vec![0; func.dfg.num_insts()],
+            numbers: vec![0; func.insts()],
             bounds: Vec::with_capacity(blocks.order.len()),
             kinds: vec![Kind::Unused; values],
             uses: vec![0; values],
@@ -164,17 +166,17 @@ impl<'a> Planner<'a> {
         let mut n = 0;
         for (rank, block) in (0..).zip(&self.blocks.order) {
             let start = n;
-            for param in self.func.dfg.block_params(*block) {
+            for param in self.func.params(*block) {
                 self.homes[index(*param)] = Home { rank, number: start };
             }
             n += 2;
-            for inst in self.func.layout.block_insts(*block) {
-                self.numbers[inst.as_u32() as usize] = n;
+            for inst in self.func.body(*block) {
+                self.numbers[inst.index()] = n;
                 self.count_uses(inst);
-                for result in self.func.dfg.inst_results(inst) {
-                    self.homes[index(*result)] = Home { rank, number: n + 1 };
+                for result in self.func.results(inst) {
+                    self.homes[index(result)] = Home { rank, number: n + 1 };
                 }
-                if self.func.dfg.insts[inst].opcode().is_call() {
+                if matches!(self.func.data(inst), InstData::Call { .. }) {
                     self.calls.push((n, self.calls_of(inst, *block)));
                 }
                 n += 2;
@@ -184,22 +186,19 @@ impl<'a> Planner<'a> {
     }
 
     fn calls_of(&self, inst: Inst, block: Block) -> Calls {
-        match self.func.dfg.insts[inst].opcode() {
-            Opcode::Call => Calls::Recursion,
-            _ if self.func.layout.is_cold(block) => Calls::Seldom,
+        match self.func.data(inst) {
+            InstData::Call { is_own: true, .. } => Calls::Recursion,
+            _ if self.func.is_cold(block) => Calls::Seldom,
             _ => Calls::Usual,
         }
     }
 
     fn count_uses(&mut self, inst: Inst) {
-        let dfg = &self.func.dfg;
-        for v in dfg.inst_args(inst) {
+        for v in self.func.args(inst) {
             self.uses[index(*v)] += 1;
         }
-        for v in
-            ways(self.func, inst).iter().flat_map(|call| call.args(&dfg.value_lists)).filter_map(|arg| arg.as_value())
-        {
-            self.uses[index(v)] += 1;
+        for v in self.func.ways(inst).iter().flat_map(|edge| self.func.edge_args(*edge)) {
+            self.uses[index(*v)] += 1;
         }
     }
 
@@ -207,12 +206,10 @@ impl<'a> Planner<'a> {
     fn scan(&mut self) -> Result<(), Unknown> {
         for n in (0..self.blocks.order.len()).rev() {
             let block = self.blocks.order[n];
-            let is_cold = self.func.layout.is_cold(block);
+            let is_cold = self.func.is_cold(block);
             let depth = self.blocks.depths[n].min(MAX_DEPTH);
             let weight = if is_cold { COLD_WEIGHT } else { LOOP_WEIGHT.powi(depth) };
-            let mut next = self.func.layout.last_inst(block);
-            while let Some(inst) = next {
-                next = self.func.layout.prev_inst(inst);
+            for inst in self.func.body(block).rev() {
                 self.look_at(inst, n as u32, weight)?;
             }
         }
@@ -220,66 +217,67 @@ impl<'a> Planner<'a> {
     }
 
     fn look_at(&mut self, inst: Inst, block: u32, weight: f32) -> Result<(), Unknown> {
-        let dfg = &self.func.dfg;
-        let results = dfg.inst_results(inst);
-        if let Some(ty) = results.iter().map(|result| dfg.value_type(*result)).find(|ty| !is_known(*ty)) {
+        let func = self.func;
+        let results = func.results(inst);
+        if let Some(ty) = results.clone().map(|result| func.ty(result)).find(|ty| !is_known(*ty)) {
             return Err(Unknown::new(ty));
         }
-        let is_deferred = results.iter().any(|result| self.kinds[index(*result)] == Kind::Deferred);
-        let has_effect = {
-            let opcode = dfg.insts[inst].opcode();
-            opcode.can_store() || opcode.is_call() || opcode.is_terminator()
-        };
-        let is_needed = has_effect || results.iter().any(|result| self.uses[index(*result)] > 0);
+        let data = func.data(inst);
+        let is_deferred = results.clone().any(|result| self.kinds[index(result)] == Kind::Deferred);
+        let is_needed = data.has_effect() || results.clone().any(|result| self.uses[index(result)] > 0);
         if is_deferred || !is_needed {
             // A deferred operation's operands are used where it is: see `use_of`.
             return Ok(());
         }
-        let number = self.numbers[inst.as_u32() as usize];
-        if let Some(flag) = flag_of(&dfg.insts[inst])
+        let number = self.numbers[inst.index()];
+        if let Some(flag) = flag_of(data)
             && self.is_deferrable(flag, inst, block)
         {
             self.kinds[index(flag)] = Kind::Deferred;
         }
-        if let Some((address, offset)) = address_of(&dfg.insts[inst]) {
+        if let Some((address, offset)) = address_of(data) {
             self.defer_address(address, offset, block);
         }
-        for v in dfg.inst_args(inst) {
+        for v in func.args(inst) {
             self.use_of(*v, number, block, weight);
         }
-        if let Some((operand, result)) = dfg.inst_args(inst).first().zip(results.first()) {
-            self.traits[index(*result)].friend = Some(*operand);
+        if let Some((operand, result)) = func.args(inst).first().zip(results.clone().next()) {
+            self.traits[index(result)].friend = Some(*operand);
         }
-        for call in ways(self.func, inst) {
-            let params = dfg.block_params(call.block(&dfg.value_lists));
-            for (param, arg) in params.iter().zip(call.args(&dfg.value_lists)) {
-                let arg = arg.as_value().ok_or_else(|| Unknown::new(arg))?;
-                self.use_of(arg, number, block, weight);
-                self.pairs.push(webs::Pair { param: *param, arg, weight });
-            }
+        for edge in func.ways(inst) {
+            self.go_by(*edge, number, block, weight);
         }
         for result in results {
-            self.traits[index(*result)].weight += weight;
+            self.traits[index(result)].weight += weight;
         }
         Ok(())
+    }
+
+    /// An edge gives the parameters of its target their values.
+    fn go_by(&mut self, edge: Edge, number: u32, block: u32, weight: f32) {
+        let params = self.func.params(self.func.target(edge));
+        for (param, arg) in params.iter().zip(self.func.edge_args(edge)) {
+            self.use_of(*arg, number, block, weight);
+            self.pairs.push(webs::Pair { param: *param, arg: *arg, weight });
+        }
     }
 
     /// Whether the flag that `user` looks at, which is the next instruction with an effect, can be made there.
     fn is_deferrable(&mut self, flag: Value, user: Inst, block: u32) -> bool {
         let Some(compare) = self.single(flag, block) else { return false };
-        match self.func.dfg.insts[compare] {
-            InstructionData::IntCompare { args, .. } => {
+        match *self.func.data(compare) {
+            InstData::IntCompare { args, .. } => {
                 if let Some(load) = self.deferrable_load(compare, args, user, block) {
                     self.kinds[index(args[0])] = Kind::Deferred;
-                    if let Some((address, offset)) = address_of(&self.func.dfg.insts[load]) {
+                    if let Some((address, offset)) = address_of(self.func.data(load)) {
                         self.defer_address(address, offset, block);
                     }
                 }
                 true
             }
             // Equality of floats takes two flags, which only a branch can look at one after the other.
-            InstructionData::FloatCompare { cond, .. } => {
-                let is_branch = self.func.dfg.insts[user].opcode() == Opcode::Brif;
+            InstData::FloatCompare { cond, .. } => {
+                let is_branch = matches!(self.func.data(user), InstData::Branch { .. });
                 is_branch || !matches!(cond, FloatCC::Equal | FloatCC::NotEqual)
             }
             _ => false,
@@ -288,19 +286,17 @@ impl<'a> Planner<'a> {
 
     /// Whether a value is used once, in the block where it is made: the instruction that makes it.
     fn single(&self, v: Value, block: u32) -> Option<Inst> {
-        match self.func.dfg.value_def(v) {
-            ValueDef::Result(inst, _) if self.uses[index(v)] == 1 && self.homes[index(v)].rank == block => Some(inst),
-            ValueDef::Result(..) | ValueDef::Param(..) | ValueDef::Union(..) => None,
-        }
+        let inst = self.func.maker(v)?;
+        (self.uses[index(v)] == 1 && self.homes[index(v)].rank == block).then_some(inst)
     }
 
     /// A sum that only one access to memory has for an address is made by that: `base + index`, or `base + (index << scale)`.
     fn defer_address(&mut self, address: Value, offset: i32, block: u32) {
         let Some(sum) = self.single(address, block) else { return };
-        let InstructionData::Binary { opcode: Opcode::Iadd, args: [_, index_of] } = self.func.dfg.insts[sum] else {
+        let InstData::Binary { opcode: Opcode::Iadd, args: [_, index_of] } = *self.func.data(sum) else {
             return;
         };
-        if let Some(n) = constant(self.func, index_of) {
+        if let Some(n) = self.func.constant(index_of) {
             if i32::try_from(n).is_ok_and(|n| n.checked_add(offset).is_some()) {
                 self.kinds[index(address)] = Kind::Deferred;
             }
@@ -314,51 +310,41 @@ impl<'a> Planner<'a> {
 
     /// The load that is the first operand of a comparison, if only it looks at that, with no store in between.
     fn deferrable_load(&self, compare: Inst, args: [Value; 2], user: Inst, block: u32) -> Option<Inst> {
-        let dfg = &self.func.dfg;
         let load = self.single(args[0], block).filter(|_| args[0] != args[1])?;
-        let fits = match (&dfg.insts[load], &dfg.insts[compare]) {
+        let fits = match (self.func.data(load), self.func.data(compare)) {
             // A byte is compared with a constant alone, and as it is unsigned for equality alone.
-            (InstructionData::Load { opcode: Opcode::Uload8, .. }, InstructionData::IntCompare { cond, .. }) => {
-                let is_byte = constant(self.func, args[1]).is_some_and(|n| (0..128).contains(&n));
+            (InstData::Load { opcode: Opcode::Uload8, .. }, InstData::IntCompare { cond, .. }) => {
+                let is_byte = self.func.constant(args[1]).is_some_and(|n| (0..128).contains(&n));
                 is_byte && matches!(cond, IntCC::Equal | IntCC::NotEqual)
             }
-            (InstructionData::Load { opcode: Opcode::Load, .. }, _) => dfg.value_type(args[0]) == types::I64,
+            (InstData::Load { opcode: Opcode::Load, .. }, _) => self.func.ty(args[0]) == types::I64,
             _ => false,
         };
-        let mut next = Some(load);
-        while fits && let Some(inst) = next.filter(|inst| *inst != user) {
-            let opcode = dfg.insts[inst].opcode();
-            if opcode.can_store() || opcode.is_call() {
-                return None;
-            }
-            next = self.func.layout.next_inst(inst);
+        if fits && load.until(user).any(|inst| self.func.data(inst).changes_memory()) {
+            return None;
         }
         fits.then_some(load)
     }
 
     /// A value is used by the instruction with a number.
     fn use_of(&mut self, v: Value, number: u32, block: u32, weight: f32) {
-        if self.kinds[index(v)] == Kind::Deferred {
-            let ValueDef::Result(inst, _) = self.func.dfg.value_def(v) else { return };
-            let func = self.func;
-            for operand in func.dfg.inst_args(inst) {
-                self.use_of(*operand, number, block, weight);
+        let func = self.func;
+        match func.def(v) {
+            Def::Int(n) => {
+                self.kinds[index(v)] = Kind::Int(n);
+                return;
             }
-            return;
-        }
-        match self.func.dfg.value_def(v) {
-            ValueDef::Result(inst, _) => match self.func.dfg.insts[inst] {
-                InstructionData::UnaryImm { imm, .. } => {
-                    self.kinds[index(v)] = Kind::Int(imm.bits());
-                    return;
+            Def::Float(bits) => {
+                self.kinds[index(v)] = Kind::Float(bits);
+                return;
+            }
+            Def::Result(inst) if self.kinds[index(v)] == Kind::Deferred => {
+                for operand in func.args(inst) {
+                    self.use_of(*operand, number, block, weight);
                 }
-                InstructionData::UnaryIeee64 { imm, .. } => {
-                    self.kinds[index(v)] = Kind::Float(imm.bits());
-                    return;
-                }
-                _ => {}
-            },
-            ValueDef::Param(..) | ValueDef::Union(..) => {}
+                return;
+            }
+            Def::Result(_) | Def::Param => {}
         }
         self.kinds[index(v)] = Kind::Placed;
         self.traits[index(v)].weight += weight;
@@ -371,36 +357,27 @@ fn is_known(ty: Type) -> bool {
     matches!(ty, types::I64 | types::I32 | types::I8 | types::F64)
 }
 
-/// The constant behind a value.
-pub(super) fn constant(func: &Function, v: Value) -> Option<i64> {
-    let ValueDef::Result(inst, _) = func.dfg.value_def(v) else { return None };
-    match func.dfg.insts[inst] {
-        InstructionData::UnaryImm { imm, .. } => Some(imm.bits()),
-        _ => None,
-    }
-}
-
 /// The address of an access to memory, and the offset that is added to it.
-fn address_of(inst: &InstructionData) -> Option<(Value, i32)> {
+fn address_of(inst: &InstData) -> Option<(Value, i32)> {
     match inst {
-        InstructionData::Load { arg, offset, .. } => Some((*arg, i32::from(*offset))),
-        InstructionData::Store { args, offset, .. } => Some((args[1], i32::from(*offset))),
+        InstData::Load { arg, offset, .. } => Some((*arg, *offset)),
+        InstData::Store { args, offset, .. } => Some((args[1], *offset)),
         _ => None,
     }
 }
 
 /// What an instruction shifts to the left, and by how much, if addresses can do that.
-pub(super) fn scaled(func: &Function, inst: Inst) -> Option<(Value, u8)> {
-    let InstructionData::Binary { opcode: Opcode::Ishl, args } = func.dfg.insts[inst] else { return None };
-    let by = constant(func, args[1]).filter(|by| (0..=MAX_SCALE).contains(by))?;
+pub(super) fn scaled(func: &Func, inst: Inst) -> Option<(Value, u8)> {
+    let InstData::Binary { opcode: Opcode::Ishl, args } = *func.data(inst) else { return None };
+    let by = func.constant(args[1]).filter(|by| (0..=MAX_SCALE).contains(by))?;
     Some((args[0], by as u8))
 }
 
 /// The flag that an instruction can take from a comparison right in front of it.
-fn flag_of(inst: &InstructionData) -> Option<Value> {
+fn flag_of(inst: &InstData) -> Option<Value> {
     match inst {
-        InstructionData::Brif { arg, .. } => Some(*arg),
-        InstructionData::Ternary { opcode: Opcode::Select, args } => Some(args[0]),
+        InstData::Branch { flag, .. } => Some(*flag),
+        InstData::Select { args } => Some(args[0]),
         _ => None,
     }
 }

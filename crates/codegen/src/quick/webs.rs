@@ -1,8 +1,8 @@
 //! Webs: block parameters and their arguments that have one place.
 
-use cranelift_codegen::ir::Value;
+use crate::mir::Value;
 
-use super::live::{Span, Spans, meet};
+use super::live::{MUCH_LONGER, Span, Spans, meet};
 use super::plan::{Traits, index};
 
 /// A parameter, and what it becomes on one edge.
@@ -52,7 +52,19 @@ impl Webs {
 
     /// The second of two leaders has the place of the first.
     fn unite(&mut self, a: Value, b: Value) {
-        let spans = both(self.spans(a), self.spans(b));
+        self.leaders[index(b)] = a;
+        let others = self.spans(b);
+        if let Some(entry) = self.entries[index(a)]
+            && self.spans[entry as usize].len() > others.len() * MUCH_LONGER
+        {
+            let others = others.to_vec();
+            let spans = &mut self.spans[entry as usize];
+            for span in others {
+                spans.insert(spans.partition_point(|other| *other < span), span);
+            }
+            return;
+        }
+        let spans = both(self.spans(a), others);
         match self.entries[index(a)] {
             Some(entry) => self.spans[entry as usize] = spans,
             None => {
@@ -60,7 +72,6 @@ impl Webs {
                 self.spans.push(spans);
             }
         }
-        self.leaders[index(b)] = a;
     }
 }
 
@@ -81,7 +92,7 @@ fn both(a: &[Span], b: &[Span]) -> Vec<Span> {
 
 /// Joins the two of each pair of values that need places, the dearest first, where those of the one web are never alive together
 /// with those of the other. A leader gets the weight of all.
-pub(super) fn join(single: Spans, traits: &mut [Traits], mut pairs: Vec<Pair>) -> Webs {
+pub(super) fn join(single: Spans, traits: &mut [Traits], pairs: &[Pair]) -> Webs {
     let values = traits.len() as u32;
     let mut webs = Webs {
         leaders: (0..values).map(Value::from_u32).collect(),
@@ -89,8 +100,8 @@ pub(super) fn join(single: Spans, traits: &mut [Traits], mut pairs: Vec<Pair>) -
         entries: vec![None; traits.len()],
         spans: Vec::new(),
     };
-    pairs.sort_by(|a, b| b.weight.total_cmp(&a.weight));
-    for Pair { param, arg, .. } in pairs {
+    for n in dearest_first(pairs.iter().map(|pair| pair.weight)) {
+        let Pair { param, arg, .. } = pairs[n];
         let (a, b) = (webs.find(param), webs.find(arg));
         if a != b && !meet(webs.spans(a), webs.spans(b)) {
             webs.unite(a, b);
@@ -101,9 +112,18 @@ pub(super) fn join(single: Spans, traits: &mut [Traits], mut pairs: Vec<Pair>) -
     webs
 }
 
+/// The places of numbers that are not negative, the largest first. Equal ones stay in order.
+pub(super) fn dearest_first(numbers: impl Iterator<Item = f32>) -> impl Iterator<Item = usize> {
+    // The bits of such numbers are in the order of the numbers.
+    let key = |(n, number): (u64, f32)| u64::from(!number.to_bits()) << 32 | n;
+    let mut keys: Vec<u64> = (0..).zip(numbers).map(key).collect();
+    keys.sort_unstable();
+    keys.into_iter().map(|key| (key & u64::from(u32::MAX)) as usize)
+}
+
 #[cfg(test)]
 mod tests {
-    use cranelift_codegen::ir::Value;
+    use crate::mir::Value;
 
     use super::super::live::{Span, Spans};
     use super::super::plan::Traits;
@@ -114,7 +134,7 @@ mod tests {
     }
 
     fn joined(spans: &[&[Span]], pairs: Vec<Pair>) -> (Webs, Vec<Value>) {
-        let webs = join(Spans::from(spans), &mut vec![Traits::default(); spans.len()], pairs);
+        let webs = join(Spans::from(spans), &mut vec![Traits::default(); spans.len()], &pairs);
         let leaders = (0..spans.len() as u32).map(|v| webs.leader(Value::from_u32(v))).collect();
         (webs, leaders)
     }

@@ -1,13 +1,14 @@
 //! Numbers, and whatever else makes a value of others.
 
 use cranelift_assembler_x64::{Fixed, TrapCode, inst};
-use cranelift_codegen::ir::{Opcode, Value, types};
+use cranelift_codegen::ir::{Opcode, types};
 
 use super::super::Unknown;
 use super::super::alloc::{RAX, RCX, RDX, XMM_A, XMM_B};
 use super::super::asm::{Condition, GprOrMemory, Regs, XmmOrMemory, at, sum};
 use super::values::Operand;
 use super::{Emitter, put};
+use crate::mir::Value;
 
 /// How `roundsd` rounds, without raising that a result is inexact.
 const DOWN: u8 = 9;

@@ -1,14 +1,14 @@
 //! Calls, by System V's convention.
 
 use cranelift_assembler_x64::inst;
-use cranelift_codegen::ir::{AbiParam, Inst, Signature, Value, types};
-use cranelift_codegen::isa::CallConv;
+use cranelift_codegen::ir::types;
 
 use super::super::Unknown;
 use super::super::alloc::{RAX, RBP, RCX, RDI, RDX, RSI};
 use super::super::asm::{Regs, at};
 use super::super::moves::{Move, Place};
 use super::{Emitter, put};
+use crate::mir::{Inst, Signature, Value};
 
 /// The registers of arguments, in order.
 const ARGUMENTS: [u8; 6] = [RDI, RSI, RDX, RCX, 8, 9];
@@ -21,15 +21,15 @@ pub(super) const RESULTS: [u8; 3] = [RAX, RDX, RCX];
 /// Whether calls of functions with a signature can be made.
 pub(in super::super) fn knows(signature: &Signature) -> Result<(), Unknown> {
     let returns = &signature.returns;
-    let fits = returns.len() <= RESULTS.len() && returns.iter().all(|result| result.value_type != types::F64);
-    let is_float = matches!(returns[..], [AbiParam { value_type: types::F64, .. }]);
+    let fits = returns.len() <= RESULTS.len() && returns.iter().all(|result| *result != types::F64);
+    let is_float = matches!(returns[..], [types::F64]);
     let floats = signature.params.len() - ints(signature);
     let is_known = (fits || is_float) && floats <= FLOAT_ARGUMENTS as usize;
-    if is_known && signature.call_conv == CallConv::SystemV { Ok(()) } else { Err(Unknown::new(signature)) }
+    if is_known { Ok(()) } else { Err(Unknown::new(signature)) }
 }
 
 fn ints(signature: &Signature) -> usize {
-    signature.params.iter().filter(|param| param.value_type != types::F64).count()
+    signature.params.iter().filter(|param| **param != types::F64).count()
 }
 
 /// How many arguments travel on the stack.
@@ -48,7 +48,7 @@ impl Emitter<'_> {
                 Place::Slot(_) | Place::Out(_) => {}
             }
         }
-        match self.func.dfg.inst_args(inst) {
+        match self.func.args(inst) {
             args if is_own => {
                 let moves = self.arguments(args);
                 self.moves(moves);
@@ -63,17 +63,17 @@ impl Emitter<'_> {
             }
             [] => debug_assert!(false, "there is nothing to call"),
         }
-        let results = self.func.dfg.inst_results(inst);
-        for (result, register) in results.iter().zip(RESULTS) {
-            if self.ty(*result) == types::F64 {
+        let results = self.func.results(inst);
+        for (result, register) in results.clone().zip(RESULTS) {
+            if self.ty(result) == types::F64 {
                 debug_assert!(results.len() == 1, "floats are returned alone");
-                self.give_float(*result, 0);
+                self.give_float(result, 0);
             } else {
-                self.give(*result, register);
+                self.give(result, register);
             }
         }
         // A result may be one of a web that has the place on both sides of the call.
-        let is_result = |place| results.iter().any(|result| self.places.of(*result) == Some(place));
+        let is_result = |place| results.clone().any(|result| self.places.of(result) == Some(place));
         let saved: Vec<(Place, i32)> = self.places.saved(number).filter(|(place, _)| !is_result(*place)).collect();
         for (place, slot) in saved {
             match place {

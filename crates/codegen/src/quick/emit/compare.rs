@@ -2,7 +2,7 @@
 
 use cranelift_assembler_x64::inst;
 use cranelift_codegen::ir::condcodes::{FloatCC, IntCC};
-use cranelift_codegen::ir::{Inst, InstructionData, Opcode, Value, ValueDef, types};
+use cranelift_codegen::ir::{Opcode, types};
 
 use super::super::Unknown;
 use super::super::alloc::{RAX, RCX, RDX, XMM_A};
@@ -10,6 +10,7 @@ use super::super::asm::{Condition, GprOrMemory, Regs};
 use super::super::moves::Place;
 use super::super::plan::Kind;
 use super::{Emitter, put};
+use crate::mir::{Inst, InstData, Value};
 
 /// What a comparison leaves in the flags.
 pub(super) enum Test {
@@ -25,10 +26,7 @@ impl Emitter<'_> {
     pub(super) fn test(&mut self, flag: Value) -> Test {
         let deferred = match self.plan.kind(flag) {
             Kind::Int(n) => return Test::Always(n & 0xff != 0),
-            Kind::Deferred => match self.func.dfg.value_def(flag) {
-                ValueDef::Result(inst, _) => Some(inst),
-                ValueDef::Param(..) | ValueDef::Union(..) => None,
-            },
+            Kind::Deferred => self.func.maker(flag),
             Kind::Unused | Kind::Float(_) | Kind::Placed => None,
         };
         if let Some(inst) = deferred {
@@ -45,17 +43,17 @@ impl Emitter<'_> {
     }
 
     pub(super) fn compare(&mut self, inst: Inst) -> Test {
-        match self.func.dfg.insts[inst] {
-            InstructionData::IntCompare { cond: IntCC::NotEqual, args: [a, b], .. } if self.is_certain(a, b) => {
+        match *self.func.data(inst) {
+            InstData::IntCompare { cond: IntCC::NotEqual, args: [a, b], .. } if self.is_certain(a, b) => {
                 Test::Always(true)
             }
-            InstructionData::IntCompare { cond, args: [a, b], .. } => {
+            InstData::IntCompare { cond, args: [a, b], .. } => {
                 self.compare_ints(a, b);
                 Test::If(condition(cond))
             }
-            InstructionData::FloatCompare { cond, args: [a, b], .. } => self.compare_floats(cond, a, b),
+            InstData::FloatCompare { cond, args: [a, b], .. } => self.compare_floats(cond, a, b),
             _ => {
-                debug_assert!(false, "{inst} is no comparison");
+                debug_assert!(false, "{inst:?} is no comparison");
                 Test::Always(false)
             }
         }
@@ -63,10 +61,9 @@ impl Emitter<'_> {
 
     /// Whether an integer that was a float is compared with the largest one, which no float is.
     fn is_certain(&self, a: Value, b: Value) -> bool {
-        let is_converted = match self.func.dfg.value_def(a) {
-            ValueDef::Result(inst, _) => self.func.dfg.insts[inst].opcode() == Opcode::FcvtToSintSat,
-            ValueDef::Param(..) | ValueDef::Union(..) => false,
-        };
+        let is_conversion =
+            |inst| matches!(self.func.data(inst), InstData::Unary { opcode: Opcode::FcvtToSintSat, .. });
+        let is_converted = self.func.maker(a).is_some_and(is_conversion);
         is_converted && self.plan.kind(b) == Kind::Int(i64::MAX)
     }
 
@@ -107,9 +104,9 @@ impl Emitter<'_> {
 
     /// Compares what a deferred load would load.
     pub(super) fn compare_loaded(&mut self, a: Value, b: Value) {
-        let ValueDef::Result(load, _) = self.func.dfg.value_def(a) else { return };
-        let InstructionData::Load { opcode, arg, offset, .. } = self.func.dfg.insts[load] else { return };
-        let from = self.address(arg, i32::from(offset));
+        let Some(load) = self.func.maker(a) else { return };
+        let InstData::Load { opcode, arg, offset } = *self.func.data(load) else { return };
+        let from = self.address(arg, offset);
         let constant = if let Kind::Int(n) = self.plan.kind(b) { i32::try_from(n).ok() } else { None };
         match constant {
             Some(n) if opcode == Opcode::Uload8 => put!(self, cmpb_mi, from, n as u8),

@@ -1,25 +1,24 @@
 //! Ways through the code: jumps, and the moves of block parameters on them.
 
 use cranelift_assembler_x64::inst;
-use cranelift_codegen::ir::{Block, BlockCall, Inst, JumpTable, Value};
 
-use super::super::alloc::{RAX, XMM_A, XMM_B};
+use super::super::alloc::{XMM_A, XMM_B};
 use super::super::asm::{Condition, Label, Regs};
 use super::super::moves::{self, Aside, Move, Place, Source};
 use super::super::plan::Kind;
 use super::calls::RESULTS;
 use super::compare::Test;
 use super::{Edge, Emitter, put};
+use crate::mir::{Block, Edge as Way, Inst, Value};
 
 impl Emitter<'_> {
     /// The moves of block parameters on the way to a block.
-    pub(super) fn moves_to(&self, call: BlockCall) -> Vec<Move> {
-        let dfg = &self.func.dfg;
-        let params = dfg.block_params(call.block(&dfg.value_lists));
-        let pairs = params.iter().zip(call.args(&dfg.value_lists));
+    pub(super) fn moves_to(&self, way: Way) -> Vec<Move> {
+        let params = self.func.params(self.func.target(way));
+        let pairs = params.iter().zip(self.func.edge_args(way));
         let moves = pairs.filter_map(|(param, arg)| {
             let to = self.places.of(*param)?;
-            let from = self.source(arg.as_value()?);
+            let from = self.source(*arg);
             (Source::Place(to) != from).then_some(Move { to, from })
         });
         moves.collect()
@@ -31,16 +30,16 @@ impl Emitter<'_> {
             (Kind::Float(bits), _) => Source::Float(bits),
             (_, Some(place)) => Source::Place(place),
             (kind, None) => {
-                debug_assert!(false, "{v} has no place: {kind:?}");
+                debug_assert!(false, "{v:?} has no place: {kind:?}");
                 Source::Int(0)
             }
         }
     }
 
-    pub(super) fn jump(&mut self, call: BlockCall, next: Option<Block>) {
-        let moves = self.moves_to(call);
+    pub(super) fn jump(&mut self, way: Way, next: Option<Block>) {
+        let moves = self.moves_to(way);
         self.moves(moves);
-        self.go_to(call.block(&self.func.dfg.value_lists), next);
+        self.go_to(self.func.target(way), next);
     }
 
     pub(super) fn go_to(&mut self, to: Block, next: Option<Block>) {
@@ -51,8 +50,8 @@ impl Emitter<'_> {
     }
 
     /// Where a conditional jump to a block goes: to the block, or to the moves in front of it.
-    pub(super) fn way_to(&mut self, call: BlockCall) -> Label {
-        let (moves, to) = (self.moves_to(call), call.block(&self.func.dfg.value_lists));
+    pub(super) fn way_to(&mut self, way: Way) -> Label {
+        let (moves, to) = (self.moves_to(way), self.func.target(way));
         if moves.is_empty() {
             return self.label(to);
         }
@@ -61,9 +60,8 @@ impl Emitter<'_> {
         label
     }
 
-    pub(super) fn branch(&mut self, flag: Value, [then, other]: [BlockCall; 2], next: Option<Block>) {
-        let lists = &self.func.dfg.value_lists;
-        let then_is_next = next == Some(then.block(lists));
+    pub(super) fn branch(&mut self, flag: Value, [then, other]: [Way; 2], next: Option<Block>) {
+        let then_is_next = next == Some(self.func.target(then));
         match self.test(flag) {
             Test::Always(is) => self.jump(if is { then } else { other }, next),
             Test::If(condition) if then_is_next => {
@@ -82,28 +80,15 @@ impl Emitter<'_> {
     }
 
     /// The flags say whether two floats are equal.
-    pub(super) fn branch_unless_equal(&mut self, unequal: BlockCall, equal: BlockCall, next: Option<Block>) {
+    pub(super) fn branch_unless_equal(&mut self, unequal: Way, equal: Way, next: Option<Block>) {
         let way = self.way_to(unequal);
         self.code.jump_if(Condition::NotEqual, way);
         self.code.jump_if(Condition::Parity, way);
         self.jump(equal, next);
     }
 
-    /// A tree has few headers: they are compared one after the other.
-    pub(super) fn branch_table(&mut self, arg: Value, table: JumpTable) {
-        let func = self.func;
-        let table = &func.dfg.jump_tables[table];
-        let register = self.gpr(arg, RAX);
-        for (n, call) in table.as_slice().iter().enumerate() {
-            let way = self.way_to(*call);
-            put!(self, cmpq_mi, register, n as i32);
-            self.code.jump_if(Condition::Equal, way);
-        }
-        self.jump(table.default_block(), None);
-    }
-
     pub(super) fn return_(&mut self, inst: Inst) {
-        for (v, register) in self.func.dfg.inst_args(inst).iter().zip(RESULTS) {
+        for (v, register) in self.func.args(inst).iter().zip(RESULTS) {
             self.take(register, *v);
         }
         self.code.jump(self.epilogue);

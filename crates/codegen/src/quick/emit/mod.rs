@@ -1,4 +1,4 @@
-//! Instructions: one operation of Cranelift's IR after the other, in the places that its values have been given.
+//! Instructions: one operation of the machine IR after the other, in the places that its values have been given.
 //!
 //! An operation reads its operands where they are, memory included, and writes its result last, so that a result may have
 //! the register of an operand. The registers that are kept back stand in for what is in memory.
@@ -18,7 +18,9 @@ mod flow;
 mod values;
 
 use cranelift_assembler_x64::{TrapCode, inst};
-use cranelift_codegen::ir::{Block, Function, Inst, InstructionData, Opcode, Value, types};
+use cranelift_codegen::ir::{Opcode, types};
+
+use crate::mir::{Block, Func, Inst, InstData, Value};
 
 use super::Unknown;
 use super::alloc::{Places, RBP, RDX, RSP, XMM_A};
@@ -39,13 +41,13 @@ macro_rules! put {
 use put;
 
 pub(super) fn emit(
-    func: &Function,
+    func: &Func,
     plan: &Plan,
     places: &Places,
     explain: bool,
 ) -> Result<(Vec<u8>, Option<String>), Unknown> {
     let mut code = Buffer::new(explain);
-    let labels = (0..func.dfg.num_blocks()).map(|_| code.label()).collect();
+    let labels = (0..func.blocks()).map(|_| code.label()).collect();
     let epilogue = code.label();
     let own = code.label();
     let mut emitter = Emitter { func, plan, places, code, labels, own, epilogue, edges: Vec::new(), out: 0 };
@@ -62,7 +64,7 @@ struct Edge {
 }
 
 struct Emitter<'a> {
-    func: &'a Function,
+    func: &'a Func,
     plan: &'a Plan,
     places: &'a Places,
     code: Buffer,
@@ -85,7 +87,7 @@ impl Emitter<'_> {
             let label = self.label(*block);
             self.code.bind(label);
             let next = plan.code_order.get(n + 1).copied();
-            for inst in self.func.layout.block_insts(*block) {
+            for inst in self.func.body(*block) {
                 self.inst(inst, next)?;
             }
         }
@@ -101,12 +103,12 @@ impl Emitter<'_> {
     }
 
     fn label(&self, block: Block) -> Label {
-        self.labels[block.as_u32() as usize]
+        self.labels[block.index()]
     }
 
     /// The most bytes that arguments of a call take on the stack.
     fn bytes_of_arguments(&self) -> i32 {
-        8 * self.func.dfg.signatures.values().map(on_stack).max().unwrap_or(0) as i32
+        8 * self.func.signatures.iter().map(on_stack).max().unwrap_or(0) as i32
     }
 
     /// In front of a function that calls itself: keeps the registers for its callers that it does not keep for itself.
@@ -149,7 +151,7 @@ impl Emitter<'_> {
         for (n, register) in self.places.preserved.iter().enumerate() {
             put!(self, movq_mr, at(RBP, -8 * (n as i32 + 1)), *register);
         }
-        let params = self.func.layout.entry_block().map_or(&[][..], |entry| self.func.dfg.block_params(entry));
+        let params = self.func.layout().first().map_or(&[][..], |entry| self.func.params(*entry));
         let places = self.places_of_arguments(params);
         let arrivals = params.iter().zip(places);
         let arrivals = arrivals.filter_map(|(param, from)| {
@@ -172,23 +174,19 @@ impl Emitter<'_> {
     }
 
     fn inst(&mut self, inst: Inst, next: Option<Block>) -> Result<(), Unknown> {
-        let dfg = &self.func.dfg;
-        let result = dfg.inst_results(inst).first().copied();
-        match &dfg.insts[inst] {
-            InstructionData::Brif { arg, blocks, .. } => self.branch(*arg, *blocks, next),
-            InstructionData::Jump { destination, .. } => self.jump(*destination, next),
-            InstructionData::BranchTable { arg, table, .. } => self.branch_table(*arg, *table),
-            InstructionData::CallIndirect { .. } => self.call(inst, false),
-            InstructionData::Call { .. } => self.call(inst, true),
-            InstructionData::MultiAry { opcode: Opcode::Return, .. } => self.return_(inst),
-            InstructionData::Trap { .. } => {
+        match *self.func.data(inst) {
+            InstData::Branch { flag, edges } => self.branch(flag, edges, next),
+            InstData::Jump { edge } => self.jump(edge, next),
+            InstData::Call { is_own, .. } => self.call(inst, is_own),
+            InstData::Return { .. } => self.return_(inst),
+            InstData::Trap => {
                 let instruction = inst::ud2_zo::new(TrapCode(std::num::NonZeroU8::MIN));
                 self.code.note(instruction);
                 instruction.encode(&mut self.code);
             }
-            InstructionData::Store { opcode, args, offset, .. } => self.store(*opcode, *args, i32::from(*offset))?,
-            _ => {
-                let Some(result) = result else { return Err(Unknown::new(dfg.insts[inst])) };
+            InstData::Store { opcode, args, offset } => self.store(opcode, args, offset)?,
+            data => {
+                let Some(result) = self.func.first_result(inst) else { return Err(Unknown::new(data)) };
                 if self.plan.kind(result) == Kind::Placed {
                     self.compute(inst, result)?;
                 }
@@ -199,20 +197,20 @@ impl Emitter<'_> {
 
     /// An operation that does nothing but make a value.
     fn compute(&mut self, inst: Inst, result: Value) -> Result<(), Unknown> {
-        match self.func.dfg.insts[inst] {
-            InstructionData::Load { opcode, arg, offset, .. } => self.load(opcode, arg, i32::from(offset), result),
-            InstructionData::Binary { opcode, args: [a, b] } => self.binary(opcode, a, b, result),
-            InstructionData::Unary { opcode, arg } => self.unary(opcode, arg, result),
-            InstructionData::LoadNoOffset { opcode: Opcode::Bitcast, arg, .. } => {
+        match *self.func.data(inst) {
+            InstData::Load { opcode, arg, offset } => self.load(opcode, arg, offset, result),
+            InstData::Binary { opcode, args: [a, b] } => self.binary(opcode, a, b, result),
+            InstData::Unary { opcode: Opcode::Bitcast, arg } => {
                 self.bitcast(arg, result);
                 Ok(())
             }
-            InstructionData::IntCompare { .. } | InstructionData::FloatCompare { .. } => {
+            InstData::Unary { opcode, arg } => self.unary(opcode, arg, result),
+            InstData::IntCompare { .. } | InstData::FloatCompare { .. } => {
                 self.flag(inst, result);
                 Ok(())
             }
-            InstructionData::Ternary { opcode: Opcode::Select, args: [flag, a, b] } => self.select(flag, a, b, result),
-            InstructionData::NullAry { opcode: Opcode::GetStackPointer } => {
+            InstData::Select { args: [flag, a, b] } => self.select(flag, a, b, result),
+            InstData::StackPointer => {
                 self.give(result, RSP);
                 Ok(())
             }

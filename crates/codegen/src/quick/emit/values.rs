@@ -1,13 +1,14 @@
 //! Operands and results: from where they are into registers, and back.
 
 use cranelift_assembler_x64::inst;
-use cranelift_codegen::ir::{Type, Value, ValueDef};
+use cranelift_codegen::ir::Type;
 
 use super::super::alloc::{RAX, RBP, RCX, RSP, XMM_A};
 use super::super::asm::{Address, GprOrMemory, Regs, XmmOrMemory, at, sum};
 use super::super::moves::Place;
 use super::super::plan::{Kind, scaled};
 use super::{Emitter, put};
+use crate::mir::Value;
 
 /// An integer to read.
 pub(super) enum Operand {
@@ -17,7 +18,7 @@ pub(super) enum Operand {
 
 impl Emitter<'_> {
     pub(super) fn ty(&self, v: Value) -> Type {
-        self.func.dfg.value_type(v)
+        self.func.ty(v)
     }
 
     pub(super) fn memory(place: Place) -> Address {
@@ -37,7 +38,7 @@ impl Emitter<'_> {
             (_, Some(Place::Gpr(register))) => Operand::Gpr(register.into()),
             (_, Some(place)) => Operand::Gpr(Self::memory(place).into()),
             (kind, None) => {
-                debug_assert!(false, "{v} has no place: {kind:?}");
+                debug_assert!(false, "{v:?} has no place: {kind:?}");
                 Operand::Int(0)
             }
         }
@@ -89,7 +90,7 @@ impl Emitter<'_> {
             (_, Some(Place::Xmm(register))) => register.into(),
             (_, Some(place)) => Self::memory(place).into(),
             (kind, None) => {
-                debug_assert!(false, "{v} has no place: {kind:?}");
+                debug_assert!(false, "{v:?} has no place: {kind:?}");
                 XMM_A.into()
             }
         }
@@ -145,8 +146,8 @@ impl Emitter<'_> {
 
     /// The memory at an address. Two registers that are kept back may be in it: `RAX` and `RCX`.
     pub(super) fn address(&mut self, address: Value, offset: i32) -> Address {
-        let sum_of = match (self.plan.kind(address), self.func.dfg.value_def(address)) {
-            (Kind::Deferred, ValueDef::Result(inst, _)) => Some(self.func.dfg.inst_args(inst)),
+        let sum_of = match (self.plan.kind(address), self.func.maker(address)) {
+            (Kind::Deferred, Some(inst)) => Some(self.func.args(inst)),
             _ => None,
         };
         let Some([base, index]) = sum_of else { return at(self.gpr(address, RAX), offset) };
@@ -154,8 +155,8 @@ impl Emitter<'_> {
         if let Kind::Int(n) = self.plan.kind(*index) {
             return at(base, offset + n as i32);
         }
-        let shifted = match (self.plan.kind(*index), self.func.dfg.value_def(*index)) {
-            (Kind::Deferred, ValueDef::Result(inst, _)) => scaled(self.func, inst),
+        let shifted = match (self.plan.kind(*index), self.func.maker(*index)) {
+            (Kind::Deferred, Some(inst)) => scaled(self.func, inst),
             _ => None,
         };
         let (index, shift) = shifted.unwrap_or((*index, 0));

@@ -1,0 +1,223 @@
+//! Variables: values that change while code runs, as values that do not (Braun et al., Simple and Efficient Construction of
+//! Static Single Assignment Form, 2013).
+//!
+//! Where a variable is read, its value is that of the block, or of the only block in front, and so on. Where several ways lead to a
+//! block, or may lead there later, the block gets a parameter. What that is on each edge is found when the function is complete;
+//! parameters that have turned out to be always the same are gone then.
+
+use cranelift_codegen::ir::{Type, types};
+
+use super::build::Builder;
+use super::{Block, Def, Edge, Inst, InstData, Value};
+
+/// What can be given a value more than once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Variable(u32);
+
+/// A parameter that a block may need for a variable.
+#[derive(Debug)]
+struct Phi {
+    block: Block,
+    variable: Variable,
+    param: Value,
+    /// What it is on the edges, the last of them first.
+    args: Vec<Value>,
+    is_needed: bool,
+}
+
+/// The variables of a function.
+#[derive(Debug, Default)]
+pub(super) struct Variables {
+    types: Vec<Type>,
+    /// By variable and block: its value at the block's end so far.
+    values: Vec<Vec<Option<Value>>>,
+    phis: Vec<Phi>,
+}
+
+impl Variables {
+    pub(super) fn clear(&mut self) {
+        self.types.clear();
+        self.values.clear();
+        self.phis.clear();
+    }
+
+    fn get(&self, variable: Variable, block: Block) -> Option<Value> {
+        self.values[variable.0 as usize].get(block.index()).copied().flatten()
+    }
+
+    fn set(&mut self, variable: Variable, block: Block, v: Value) {
+        let values = &mut self.values[variable.0 as usize];
+        if values.len() <= block.index() {
+            values.resize(block.index() + 1, None);
+        }
+        values[block.index()] = Some(v);
+    }
+}
+
+impl Builder {
+    pub(crate) fn declare_var(&mut self, ty: Type) -> Variable {
+        self.variables.types.push(ty);
+        self.variables.values.push(Vec::new());
+        Variable(self.variables.types.len() as u32 - 1)
+    }
+
+    pub(crate) fn def_var(&mut self, variable: Variable, v: Value) {
+        if let Some(block) = self.current {
+            self.variables.set(variable, block, v);
+        }
+    }
+
+    pub(crate) fn use_var(&mut self, variable: Variable) -> Value {
+        let block = self.current.unwrap_or(Block(0));
+        self.read(variable, block, false)
+    }
+
+    /// The value of a variable at the end of a block so far.
+    fn read(&mut self, variable: Variable, block: Block, is_complete: bool) -> Value {
+        let mut at = block;
+        // A circle that nothing leads into has no beginning.
+        let mut steps = self.func.blocks();
+        let v = loop {
+            if let Some(v) = self.variables.get(variable, at) {
+                break v;
+            }
+            if steps == 0 {
+                return self.nothing(variable);
+            }
+            steps -= 1;
+            let data = &self.func.blocks[at.index()];
+            let last = data.last_edge.map(|edge| &self.func.edges[edge.index()]);
+            match last {
+                Some(edge) if edge.before.is_none() && (is_complete || data.is_sealed) => at = edge.from,
+                // Nobody reads what was never set, where control comes to.
+                None if is_complete || data.is_sealed => break self.nothing(variable),
+                Some(_) | None => {
+                    let param = self.new_value(self.variables.types[variable.0 as usize], Def::Param);
+                    self.variables.phis.push(Phi { block: at, variable, param, args: Vec::new(), is_needed: true });
+                    break param;
+                }
+            }
+        };
+        // The next time, it is found at once.
+        let mut from = block;
+        while self.variables.get(variable, from).is_none() {
+            self.variables.set(variable, from, v);
+            if from == at {
+                break;
+            }
+            let edge = self.func.blocks[from.index()].last_edge;
+            from = edge.map_or(at, |edge| self.func.edges[edge.index()].from);
+        }
+        v
+    }
+
+    fn nothing(&mut self, variable: Variable) -> Value {
+        match self.variables.types[variable.0 as usize] {
+            types::F64 => self.f64const(0.0),
+            ty => self.iconst(ty, 0),
+        }
+    }
+
+    /// Gives blocks the parameters that they need for variables.
+    pub(super) fn resolve_variables(&mut self) {
+        let mut n = 0;
+        // There come more of them meanwhile.
+        while n < self.variables.phis.len() {
+            let Phi { block, variable, .. } = self.variables.phis[n];
+            let mut args = Vec::new();
+            let mut next = self.func.blocks[block.index()].last_edge;
+            while let Some(edge) = next {
+                let from = self.func.edges[edge.index()].from;
+                args.push(self.read(variable, from, true));
+                next = self.func.edges[edge.index()].before;
+            }
+            self.variables.phis[n].args = args;
+            n += 1;
+        }
+        let same = self.same_values();
+        for phi in self.variables.phis.iter().filter(|phi| phi.is_needed) {
+            let block = &mut self.func.blocks[phi.block.index()];
+            block.params.push(phi.param);
+            let mut next: Option<Edge> = block.last_edge;
+            for arg in &phi.args {
+                let Some(edge) = next else { break };
+                let edge = &mut self.func.edges[edge.index()];
+                edge.args.push(*arg);
+                next = edge.before;
+            }
+        }
+        if let Some(same) = same {
+            self.replace_all(&same);
+        }
+        self.variables.phis.clear();
+    }
+
+    /// Finds the parameters that are one other value on all edges: by value, what stands for it. `None` if there are none.
+    fn same_values(&mut self) -> Option<Vec<Value>> {
+        if self.variables.phis.is_empty() {
+            return None;
+        }
+        let mut same: Vec<Value> = (0..self.func.values() as u32).map(Value).collect();
+        let mut has_changed = true;
+        while has_changed {
+            has_changed = false;
+            for n in 0..self.variables.phis.len() {
+                let phi = &self.variables.phis[n];
+                if !phi.is_needed {
+                    continue;
+                }
+                let mut others = phi.args.iter().map(|arg| last_of(&same, *arg)).filter(|arg| *arg != phi.param);
+                let first = others.next();
+                if others.any(|other| Some(other) != first) {
+                    continue;
+                }
+                let variable = phi.variable;
+                let stands = first.unwrap_or_else(|| self.nothing(variable));
+                if same.len() < self.func.values() {
+                    same.push(stands);
+                }
+                let phi = &mut self.variables.phis[n];
+                phi.is_needed = false;
+                same[phi.param.index()] = stands;
+                has_changed = true;
+            }
+        }
+        for n in 0..same.len() {
+            same[n] = last_of(&same, same[n]);
+        }
+        Some(same)
+    }
+
+    /// Puts other values in the place of some, wherever they are used.
+    fn replace_all(&mut self, same: &[Value]) {
+        let replace = |v: &mut Value| *v = same[v.index()];
+        for n in 0..self.func.insts.len() {
+            match &mut self.func.insts[Inst(n as u32).index()] {
+                InstData::Unary { arg, .. } | InstData::Load { arg, .. } => replace(arg),
+                InstData::Binary { args, .. }
+                | InstData::IntCompare { args, .. }
+                | InstData::FloatCompare { args, .. }
+                | InstData::Store { args, .. } => args.iter_mut().for_each(replace),
+                InstData::Select { args } => args.iter_mut().for_each(replace),
+                InstData::Branch { flag, .. } => replace(flag),
+                // Their values are in lists.
+                InstData::Call { .. }
+                | InstData::Return { .. }
+                | InstData::StackPointer
+                | InstData::Jump { .. }
+                | InstData::Trap => {}
+            }
+        }
+        self.func.lists.iter_mut().for_each(replace);
+        self.func.edges.iter_mut().flat_map(|edge| &mut edge.args).for_each(replace);
+    }
+}
+
+/// What a value stands for, over several steps.
+fn last_of(same: &[Value], v: Value) -> Value {
+    let mut at = v;
+    while same[at.index()] != at {
+        at = same[at.index()];
+    }
+    at
+}

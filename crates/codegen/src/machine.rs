@@ -42,7 +42,7 @@ impl std::error::Error for CodegenError {}
 /// How much work is put into code.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Effort {
-    /// Little: the code is there in about a fourth of the time, passes and all. Where that is not known how to do, as with [`Effort::Full`].
+    /// Little: the code is there in about a seventh of the time, passes and all. Where that is not known how to do, as with [`Effort::Full`].
     Quick,
     /// All of Cranelift's.
     #[default]

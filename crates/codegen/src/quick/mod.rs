@@ -1,4 +1,4 @@
-//! Machine code in a tenth of the time: what a tree gets before it has shown that it is worth Cranelift's work.
+//! Machine code in a seventh of the time: what a tree gets before it has shown that it is worth Cranelift's work.
 //!
 //! Trees of branchy programs grow by dozens of side segments, and each growth makes the code of the whole tree anew.
 //! Cranelift takes about two microseconds for each of its instructions, most of them for register allocation over the many

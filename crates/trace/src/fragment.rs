@@ -27,6 +27,7 @@
 //! Where a path needs anything else, there is no fragment of it.
 
 use std::ops::Range;
+use std::rc::Rc;
 
 use rustc_hash::FxHashMap;
 
@@ -131,11 +132,11 @@ impl<'a> Cutter<'a> {
     /// The header that stands for the exit.
     fn begin(&mut self) {
         let (pc, frames, live) = (self.start.pc, self.start.frames.clone(), self.start.live.clone());
-        self.out.snapshots.push(Snapshot {
+        self.out.snapshots.push(Rc::new(Snapshot {
             frames: frames.clone(),
             live: live.clone(),
             ..Snapshot::new(ExitKind::Guard, pc)
-        });
+        }));
         self.out.headers.push(Header::new(pc, frames, live, ENTRY.1));
     }
 
@@ -351,7 +352,7 @@ impl<'a> Cutter<'a> {
             self.snaps.entry(*snap).or_insert_with(|| {
                 self.ways.push(Way { snap: *snap, joins: None });
                 let new = SnapId(self.out.snapshots.len() as u32);
-                self.out.snapshots.push(Snapshot::new(ExitKind::Guard, 0));
+                self.out.snapshots.push(Rc::new(Snapshot::new(ExitKind::Guard, 0)));
                 new
             });
         }
@@ -384,14 +385,14 @@ impl<'a> Cutter<'a> {
             let slots = self.slots(old, is_first)?;
             let calls_out = if is_first { called_out.is_some_and(|call| call < old.at) } else { old.calls_out };
             let new = self.snaps[&snap];
-            self.out.snapshots[new.index()] = Snapshot {
+            self.out.snapshots[new.index()] = Rc::new(Snapshot {
                 segment: new_id,
                 at: *places.get(&old.at)?,
                 slots,
                 fuel: old.fuel.checked_sub(paid)?,
                 calls_out,
                 ..old.clone()
-            };
+            });
         }
         let (end, end_snap) = self.end(segment)?;
         let out = &mut self.out.segments[new_id.index()];
@@ -433,7 +434,7 @@ impl<'a> Cutter<'a> {
         let old = self.tree.header(id);
         let new = self.next_header(id);
         let snap = SnapId(self.out.snapshots.len() as u32);
-        self.out.snapshots.push(Snapshot::new(ExitKind::Guard, 0));
+        self.out.snapshots.push(Rc::new(Snapshot::new(ExitKind::Guard, 0)));
         self.ways.push(Way { snap: old.snap, joins: None });
         self.snaps.insert(old.snap, snap);
         self.out.headers.push(Header::new(old.pc, old.frames.clone(), old.live.clone(), snap));

@@ -26,6 +26,8 @@ mod memory;
 mod narrow;
 mod number;
 
+use std::rc::Rc;
+
 use self::memory::Memory;
 use rustc_hash::{FxHashMap, FxHashSet};
 
@@ -82,13 +84,13 @@ impl Builder {
         let id = HeaderId(self.tree.headers.len() as u32);
         let snap = SnapId(self.tree.snapshots.len() as u32);
         let segment = SegmentId(self.tree.segments.len() as u32);
-        self.tree.snapshots.push(Snapshot {
+        self.tree.snapshots.push(Rc::new(Snapshot {
             segment,
             at: Ref(self.tree.insts.len() as u32),
             frames: frames.clone(),
             live: live.clone(),
             ..Snapshot::new(ExitKind::Guard, pc)
-        });
+        }));
         self.tree.headers.push(Header::new(pc, frames, live, snap));
         self.begin(Start::Header(id));
         for (slot, ty) in inputs {
@@ -619,19 +621,19 @@ impl Builder {
     /// Adds a snapshot of the state before the next instruction. Where on the path that is, the builder knows.
     pub fn snapshot(&mut self, state: Snapshot) -> SnapId {
         let id = SnapId(self.tree.snapshots.len() as u32);
-        self.tree.snapshots.push(Snapshot {
+        self.tree.snapshots.push(Rc::new(Snapshot {
             // Without an open segment there is no path to be the state of.
             segment: self.segment.unwrap_or(SegmentId(0)),
             at: Ref(self.tree.insts.len() as u32),
             calls_out: self.calls_out,
             ..state
-        });
+        }));
         id
     }
 
     /// States that slots are in their places when execution leaves through a snapshot.
     pub fn keep_in_place(&mut self, snap: SnapId, slots: impl Iterator<Item = u32>) {
-        self.tree.snapshots[snap.index()].in_place.extend(slots);
+        self.tree.snapshot_mut(snap).in_place.extend(slots);
     }
 
     /// As [`Builder::call`], of a helper that pays fuel after the path has cost `fuel`.

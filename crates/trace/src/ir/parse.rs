@@ -22,6 +22,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
+use std::rc::Rc;
 
 use super::helper::Helper;
 use super::inst::{Field, Format, Inst, Op, Ref, ResultType, Ty};
@@ -507,7 +508,8 @@ impl Parser {
             }
         }
         self.headers.iter_mut().flat_map(|header| &mut header.ranges).for_each(|range| move_to(&mut range.step));
-        let mut tree = Tree { insts, snapshots: self.snapshots, headers: self.headers, segments: self.segments };
+        let snapshots = self.snapshots.into_iter().map(Rc::new).collect();
+        let mut tree = Tree { insts, snapshots, headers: self.headers, segments: self.segments };
         complete(&mut tree, &self.told);
         Ok(tree)
     }
@@ -549,7 +551,7 @@ fn complete(tree: &mut Tree, told: &[(bool, bool)]) {
         // The first user decides.
         for (snap, at) in users.into_iter().rev() {
             if told.get(snap.index()).is_some_and(|told| !told.0) {
-                let snapshot = &mut tree.snapshots[snap.index()];
+                let snapshot = tree.snapshot_mut(snap);
                 (snapshot.segment, snapshot.at) = (id, at);
             }
         }
@@ -564,7 +566,7 @@ fn complete(tree: &mut Tree, told: &[(bool, bool)]) {
         live.extend(tree.snapshots[n].slots.iter().map(|slot| slot.slot));
         live.sort_unstable();
         live.dedup();
-        tree.snapshots[n].live = live;
+        tree.snapshot_mut(SnapId(n as u32)).live = live;
     }
 }
 

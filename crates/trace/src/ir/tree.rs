@@ -1,5 +1,7 @@
 //! Trees of segments, and the snapshots through which execution leaves them.
 
+use std::rc::Rc;
+
 use super::helper::{Effects, Helper};
 use super::inst::{Class, Field, Format, Inst, Op, Ref, Ty};
 
@@ -316,8 +318,9 @@ impl Segment {
 pub struct Tree {
     /// All instructions. Those of a segment are consecutive but for its prologue; constants and inputs may stand among them.
     pub insts: Vec<Inst>,
-    /// The ways out.
-    pub snapshots: Vec<Snapshot>,
+    /// The ways out. Trees are copied, for each recording and for the passes, and most of that would be copying these, few of which
+    /// change.
+    pub snapshots: Vec<Rc<Snapshot>>,
     /// Where paths meet.
     pub headers: Vec<Header>,
     /// The paths; parents before children.
@@ -341,6 +344,11 @@ impl Tree {
     #[must_use]
     pub fn snapshot(&self, id: SnapId) -> &Snapshot {
         &self.snapshots[id.index()]
+    }
+
+    /// A snapshot, for a change that other copies of the tree do not see.
+    pub fn snapshot_mut(&mut self, id: SnapId) -> &mut Snapshot {
+        Rc::make_mut(&mut self.snapshots[id.index()])
     }
 
     /// A segment.

@@ -27,7 +27,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::ir::{End, Field, Format, Helper, Inst, Op, Recipe, Ref, SegmentId, SnapId, Start, Tree, Ty};
+use crate::ir::{End, Field, Format, Helper, Inst, Op, Recipe, Ref, SegmentId, SnapId, SnapSlot, Start, Tree, Ty};
 
 /// Most properties of a sunk table: whoever makes it must have room for them in its cell, where nothing can fail.
 pub const MAX_FIELDS: usize = 32;
@@ -442,8 +442,12 @@ impl Sink<'_> {
             let [fields, elements] = [&made.fields, &made.elements].map(|parts| parts.iter().map(known).collect());
             Recipe { object, shape: made.shape, meta: made.meta.unwrap_or(self.null), fields, elements }
         });
-        let recipes = recipes.collect();
-        let snapshot = &mut self.tree.snapshots[snap.index()];
+        let recipes: Vec<Recipe> = recipes.collect();
+        let is_same = |slot: &SnapSlot| sunk.now(slot.value) == slot.value;
+        if recipes.is_empty() && self.tree.snapshot(snap).slots.iter().all(is_same) {
+            return;
+        }
+        let snapshot = self.tree.snapshot_mut(snap);
         snapshot.sunk = recipes;
         for slot in &mut snapshot.slots {
             slot.value = sunk.now(slot.value);

@@ -32,9 +32,17 @@ use rustc_hash::FxHashMap;
 pub struct Registers([u64; 4]);
 
 impl Registers {
-    /// Whether a register is in the set.
-    pub fn has(self, register: u32) -> bool {
-        self.0.get(register as usize / 64).is_some_and(|word| word >> (register % 64) & 1 != 0)
+    /// Those below `end`, in ascending order.
+    pub fn below(self, end: u32) -> impl Iterator<Item = u32> {
+        let words = (0..).step_by(64).zip(self.0);
+        let all = words.flat_map(|(first, mut word)| {
+            std::iter::from_fn(move || {
+                let lowest = (word != 0).then(|| first + word.trailing_zeros());
+                word &= word.wrapping_sub(1);
+                lowest
+            })
+        });
+        all.take_while(move |register| *register < end)
     }
 
     /// The registers of a list.
@@ -284,6 +292,18 @@ mod tests {
 
     use super::*;
 
+    fn has(registers: Registers, register: u32) -> bool {
+        registers.below(256).any(|other| other == register)
+    }
+
+    #[test]
+    fn registers_are_given_in_order() {
+        let registers = Registers::of([200, 0, 63, 64, 5, 255].into_iter());
+        assert_eq!(registers.below(256).collect::<Vec<_>>(), [0, 5, 63, 64, 200, 255]);
+        assert_eq!(registers.below(64).collect::<Vec<_>>(), [0, 5, 63]);
+        assert_eq!(registers.below(0).next(), None);
+    }
+
     fn local(start: u32, end: u32) -> LocVar {
         LocVar { name: (*b"x").into(), start, end }
     }
@@ -301,7 +321,7 @@ mod tests {
         let proto =
             Proto { max_stack: 4, lines: vec![1; code.len()], code, locals: vec![local(4, 5)], ..Proto::default() };
         let liveness = Liveness::new(&proto, |_| Registers::of([1].into_iter()));
-        let live: Vec<bool> = (0..5).map(|pc| liveness.at(pc).has(1)).collect();
+        let live: Vec<bool> = (0..5).map(|pc| has(liveness.at(pc), 1)).collect();
         assert_eq!(live, [false, true, true, true, false]);
     }
 
@@ -314,6 +334,6 @@ mod tests {
         let locals = (0..MANY).map(|pc| local(pc, pc + 1)).collect();
         let proto = Proto { max_stack: 2, lines: vec![1; code.len()], code, locals, ..Proto::default() };
         let liveness = Liveness::new(&proto, |_| Registers::default());
-        assert!(liveness.at(MANY - 1).has(0) && !liveness.at(MANY).has(0));
+        assert!(has(liveness.at(MANY - 1), 0) && !has(liveness.at(MANY), 0));
     }
 }

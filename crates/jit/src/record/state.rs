@@ -411,9 +411,9 @@ impl Recorder {
     }
 
     /// The slots that hold something when the innermost frame stands in front of instruction `pc`.
-    pub(super) fn live_slots(&mut self, pc: u32) -> Vec<u32> {
+    pub(super) fn live_slots(&self, pc: u32) -> Vec<u32> {
         let mut live = Vec::new();
-        let frames = self.frames.clone();
+        let frames = &self.frames;
         for (n, frame) in frames.iter().enumerate() {
             let Some(liveness) = self.liveness.known(frame.proto.0) else { continue };
             let above = frames.get(n + 1);
@@ -425,7 +425,7 @@ impl Recorder {
             } else if frame.always.is_none() {
                 live.push(0);
             }
-            live.extend((0..end).filter(|r| registers.has(*r)).map(|r| frame.base + r));
+            live.extend(registers.below(end).map(|r| frame.base + r));
         }
         if let Some(top) = self.open {
             // What reads the list is said to read all registers from its first value on.

@@ -13,6 +13,7 @@
 
 use perilune_runtime::heap::{MAX_INLINE_SLOTS, MAX_SMALL_BUFFER};
 use perilune_trace::ir::{HeaderId, Inputs, Op, Recipe, Ref, SnapId, Tree, Ty};
+use perilune_trace::opt::places::WrittenElsewhere;
 use perilune_trace::opt::sink::{MAX_ELEMENTS, MAX_FIELDS};
 
 use crate::layout::VALUE;
@@ -106,6 +107,85 @@ pub fn exit_writes(tree: &Tree, inputs: &Inputs, snap: SnapId, spare: u32) -> Ve
         .collect()
 }
 
+/// The tags that stay in their places when code leaves.
+#[derive(Debug)]
+pub struct Tags<'a> {
+    tree: &'a Tree,
+    inputs: &'a Inputs,
+    written: WrittenElsewhere,
+    headers: Vec<HeaderTags>,
+}
+
+/// The inputs of a header, a bit for each of the first 64.
+#[derive(Debug, Default)]
+struct HeaderTags {
+    /// Those whose tags are in their places on all paths from the header.
+    tagged: u64,
+    /// By slot, the bit of the input.
+    bits: Vec<u64>,
+}
+
+impl Tags<'_> {
+    /// Those of a tree.
+    #[must_use]
+    pub fn of<'a>(tree: &'a Tree, inputs: &'a Inputs) -> Tags<'a> {
+        let tags_at = |id: HeaderId| {
+            let mut tags = HeaderTags::default();
+            for (n, input) in tree.header(id).inputs.iter().take(64).enumerate() {
+                let (slot, bit) = (tree.inst(*input).aux, 1 << n);
+                if has_tag(tree, inputs, id, slot, tree.ty(*input)) {
+                    tags.tagged |= bit;
+                }
+                tags.bits.resize(tags.bits.len().max(slot as usize + 1), 0);
+                tags.bits[slot as usize] = bit;
+            }
+            tags
+        };
+        let headers = tree.header_ids().map(tags_at).collect();
+        Tags { tree, inputs, written: WrittenElsewhere::by(tree, Ref(0)), headers }
+    }
+
+    /// Which inputs of the path's header still have their tags in their places when the code has left through a snapshot and the caller
+    /// has put there what [`exit_writes`] says: a bit for each of the first 64.
+    #[must_use]
+    pub fn kept(&self, snap: SnapId) -> u64 {
+        let snapshot = self.tree.snapshot(snap);
+        let header = self.inputs.header_of(snapshot.segment);
+        let tags = &self.headers[header.index()];
+        if snapshot.calls_out || tags.tagged == 0 {
+            return 0;
+        }
+        let bit = |slot: u32| tags.bits.get(slot as usize).copied().unwrap_or(0);
+        // A slot that is not named has the input, if it is live. One that is has another value, whose tag is in its place or is written.
+        let live = snapshot.live.iter().fold(0, |live, slot| live | bit(*slot));
+        let mut kept = tags.tagged & live;
+        for named in &snapshot.slots {
+            let (ty, input) = (self.tree.ty(named.value), self.inputs.input(header, named.slot));
+            let has_type = input.is_some_and(|input| self.tree.ty(input) == ty) && !is_sunk(self.tree, named.value);
+            kept = if has_type { kept | bit(named.slot) & tags.tagged } else { kept & !bit(named.slot) };
+        }
+        snapshot.in_place.iter().fold(kept, |kept, slot| kept & !bit(*slot))
+    }
+
+    /// Which of some tags, each in a slot, are still there, where the path comes from a header at which they were. Where the header has an
+    /// input for the slot, that is the business of [`Tags::kept`]. A bit for each of the first 64.
+    #[must_use]
+    pub fn passed(&self, snap: SnapId, slots: impl Iterator<Item = u32> + Clone) -> u64 {
+        let snapshot = self.tree.snapshot(snap);
+        if snapshot.calls_out {
+            return 0;
+        }
+        let header = self.inputs.header_of(snapshot.segment);
+        // Those of other values are written.
+        let numbers =
+            snapshot.slots.iter().filter(|named| self.tree.ty(named.value) == Ty::Num).map(|named| named.slot);
+        let lost: Vec<u32> = numbers.chain(snapshot.in_place.iter().copied()).collect();
+        let is_passed =
+            |slot| self.inputs.input(header, slot).is_none() && !self.written.has(slot) && !lost.contains(&slot);
+        slots.take(64).enumerate().fold(0, |passed, (n, slot)| passed | u64::from(is_passed(slot)) << n)
+    }
+}
+
 /// The payload of a constant.
 pub(crate) fn constant(tree: &Tree, value: Ref) -> Option<u64> {
     let inst = tree.inst(value);
@@ -135,7 +215,7 @@ mod tests {
     use perilune_trace::ir::{HeaderId, Inputs, SnapId, Tree, Ty};
     use perilune_trace::opt;
 
-    use super::{SlotWrite, entry_types, exit_writes};
+    use super::{SlotWrite, Tags, entry_types, exit_writes};
 
     fn tree() -> Tree {
         let mut tree: Tree = "\
@@ -165,5 +245,44 @@ snap 2 guard, pc 1, slots #1=%2
         let expected =
             [SlotWrite { slot: 3, ty: Ty::Float, payload: None }, SlotWrite { slot: 4, ty: Ty::Int, payload: Some(7) }];
         assert_eq!(exit_writes(&tree(), &Inputs::of(&tree()), SnapId(1), 9), expected);
+    }
+    #[test]
+    fn tags_of_inputs_stay_where_the_slot_has_the_same_type() {
+        let tree: Tree = "\
+header 0 pc 1, snap 0, inputs %0=#1:int %1=#2:int %2=#3:int %3=#4:int
+segment 0 from header 0
+  %4 = itof %1 flt
+  %5 = add %0 1 int
+  %6 lt %5 100 -> snap 1
+  around header 0, snap 2
+snap 0 guard, pc 1
+snap 1 guard, pc 9, slots #1=%5 #2=%4, live 1 2 3
+snap 2 guard, pc 1, slots #1=%5, live 1 2 3 4
+"
+        .parse()
+        .unwrap_or_else(|why| panic!("{why}"));
+        let inputs = Inputs::of(&tree);
+        let tags = Tags::of(&tree, &inputs);
+        assert_eq!(tags.kept(SnapId(1)), 0b0101, "the second is a float, the fourth is dead");
+        assert_eq!(tags.kept(SnapId(2)), 0b1111);
+        assert_eq!(tags.passed(SnapId(1), [1, 6, 7].into_iter()), 0b110, "the first is an input");
+    }
+
+    #[test]
+    fn tags_of_what_only_the_code_knows_are_not_known() {
+        let tree: Tree = "\
+header 0 pc 1, snap 0, inputs %0=#1:int %1=#2:int %2=#3:flt
+segment 0 from header 0
+  %3 = num %0 %1 num
+  exit snap 1
+snap 0 guard, pc 1
+snap 1 guard, pc 9, slots #2=%3 #5=%3, in place 3, live 1 2 3 5
+"
+        .parse()
+        .unwrap_or_else(|why| panic!("{why}"));
+        let inputs = Inputs::of(&tree);
+        let tags = Tags::of(&tree, &inputs);
+        assert_eq!(tags.kept(SnapId(1)), 0b001);
+        assert_eq!(tags.passed(SnapId(1), [4, 5].into_iter()), 0b01);
     }
 }

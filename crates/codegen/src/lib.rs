@@ -30,7 +30,7 @@ mod machine;
 mod mir;
 mod quick;
 
-pub use handover::{SlotWrite, TableImage, entry_types, exit_tables, exit_writes, spare_slots};
+pub use handover::{SlotWrite, TableImage, Tags, entry_types, exit_tables, exit_writes, spare_slots};
 pub use layout::{Callable, Calls, Environment};
 pub use machine::{Code, CodegenError, Effort, Gate, Machine};
 

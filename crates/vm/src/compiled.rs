@@ -47,15 +47,24 @@ pub struct FrameImage {
     pub flags: u16,
 }
 
-/// What compiled code leaves to be put into a slot when it stops. Slots are counted from the root frame's function.
+/// The tag of the value in a slot. Slots are counted from the root frame's function.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SlotTag {
+    /// The slot.
+    pub slot: u32,
+    /// The number of the tag.
+    pub tag: u8,
+}
+
+/// The value of a slot. Slots are counted from the root frame's function.
 #[derive(Clone, Copy, Debug)]
 pub struct SlotImage {
     /// The slot.
     pub slot: u32,
     /// The value's tag.
     pub tag: u8,
-    /// The payload, unless it is there already.
-    pub payload: Option<u64>,
+    /// The payload.
+    pub payload: u64,
 }
 
 /// A table that compiled code has not made, for an exit that needs it. Slots are counted from the root frame's function.
@@ -79,9 +88,10 @@ pub struct TableImage {
 ///
 /// # Safety
 /// The slots are on the stack.
-pub unsafe fn have_tags(base: *const Value, expected: &[(u32, u8)]) -> bool {
+#[inline]
+pub unsafe fn have_tags(base: *const Value, expected: &[SlotTag]) -> bool {
     // SAFETY: the caller's duty.
-    expected.iter().all(|(slot, tag)| unsafe { (*base.add(*slot as usize).sub(1)).tag as u8 == *tag })
+    expected.iter().all(|SlotTag { slot, tag }| unsafe { (*base.add(*slot as usize).sub(1)).tag as u8 == *tag })
 }
 
 /// The registers of the current frame.
@@ -94,22 +104,25 @@ pub unsafe fn registers(vm: *const Vm) -> *mut Value {
     unsafe { (*(*(*vm).thread).frame).base }
 }
 
-/// Completes the state that compiled code has left: slots get what the code did not store, and the path is paid for.
+/// Completes the state that compiled code has left: slots get what the code did not store, some of them a tag alone, and the path is
+/// paid for.
 ///
 /// # Safety
 /// The code's registers begin at `base`; the tags are numbers of tags, and go with what is in the slots.
-pub unsafe fn complete(vm: *mut Vm, base: *mut Value, writes: &[SlotImage], fuel: u32) {
+#[inline]
+pub unsafe fn complete(vm: *mut Vm, base: *mut Value, tags: &[SlotTag], values: &[SlotImage], fuel: u32) {
     // SAFETY: the caller's duty: `make_room` has made room for the slots, and the tags are the numbers of types of Lua values,
     // which the trace IR numbers as tags are.
     unsafe {
         (*vm).fuel -= i64::from(fuel);
         let root = base.sub(1);
-        for write in writes {
-            let place = root.add(write.slot as usize);
-            (*place).tag = std::mem::transmute::<u8, Tag>(write.tag);
-            if let Some(payload) = write.payload {
-                (*place).payload = payload;
-            }
+        for SlotTag { slot, tag } in tags {
+            (*root.add(*slot as usize)).tag = std::mem::transmute::<u8, Tag>(*tag);
+        }
+        for SlotImage { slot, tag, payload } in values {
+            let place = root.add(*slot as usize);
+            (*place).tag = std::mem::transmute::<u8, Tag>(*tag);
+            (*place).payload = *payload;
         }
     }
 }
@@ -244,13 +257,14 @@ const HOST_ROOM: u64 = 512 << 10;
 ///
 /// # Safety
 /// The current frame is a Lua frame, and [`make_room`] has made room for the code itself.
+#[inline]
 pub unsafe fn enter_room(vm: *mut Vm, calls: bool, unwritten: u32, per_frame: u32) -> Room {
     // SAFETY: the caller's duty.
     unsafe {
         if calls {
             // If there cannot be so much, what there is must do.
-            let frames = (*vm).call_frames;
-            let _ = make_room(vm, frames * SLOTS_PER_CALL, frames);
+            let (slots, frames) = ((*vm).call_frames * SLOTS_PER_CALL, (*vm).call_frames);
+            let _ = has_room(vm, slots, frames) || make_room(vm, slots, frames);
         }
         let before = (*vm).room;
         if before.host_end == 0 {
@@ -268,15 +282,18 @@ pub unsafe fn enter_room(vm: *mut Vm, calls: bool, unwritten: u32, per_frame: u3
 /// other as [`enter_room`] says, or as `per_frame` does, if that is less.
 ///
 /// # Safety
-/// [`enter_room`] was called for the frame.
+/// [`enter_room`] was called for the frame, or since the stack has moved, [`measure_room`].
 #[inline]
 pub unsafe fn set_written(vm: *mut Vm, unwritten: u32, per_frame: u32) {
     // SAFETY: the caller's duty.
     unsafe {
         let room = &mut (*vm).room;
         room.unwritten = u64::from(unwritten);
-        room.per_frame = room.per_frame.min(u64::from(per_frame));
-        measure_room(vm);
+        room.written = room.held + u64::from(unwritten) * size_of::<Value>() as u64;
+        if u64::from(per_frame) < room.per_frame {
+            room.per_frame = u64::from(per_frame);
+            measure_room(vm);
+        }
     }
 }
 
@@ -438,6 +455,7 @@ pub(crate) unsafe fn has_host_room(vm: *const Vm) -> bool {
 ///
 /// # Safety
 /// `vm` is exclusively the caller's.
+#[inline]
 pub unsafe fn leave_room(vm: *mut Vm, before: Room) {
     // SAFETY: the caller's duty.
     unsafe { (*vm).room = before }
@@ -507,7 +525,26 @@ pub unsafe fn watch_resumer(vm: *mut Vm, thread: u64) -> bool {
 ///
 /// # Safety
 /// The current frame is the code's root frame; the slots hold what they must; [`make_room`] has made room.
+#[inline]
 pub unsafe fn push_frames(vm: *mut Vm, images: &[FrameImage], pc: u32, top: Option<u32>) {
+    // SAFETY: the caller's duty.
+    unsafe {
+        let th = (*vm).thread;
+        let root = (*(*th).frame).base.sub(1);
+        if !images.is_empty() {
+            push_images(vm, images);
+        }
+        let f = (*th).frame;
+        set_pc(f, pc);
+        (*th).top = top.map_or((*f).top, |top| root.add(top as usize));
+    }
+}
+
+/// Pushes the frames of [`push_frames`].
+///
+/// # Safety
+/// As there.
+unsafe fn push_images(vm: *mut Vm, images: &[FrameImage]) {
     // SAFETY: the caller's duty: each function is in its slot, and `frames` more frames fit.
     unsafe {
         let th = (*vm).thread;
@@ -544,9 +581,7 @@ pub unsafe fn push_frames(vm: *mut Vm, images: &[FrameImage], pc: u32, top: Opti
             (*f).extra = u64::from(image.extra);
             frame::set_lost_calls(f, image.lost);
         }
-        set_pc(f, pc);
         (*th).frame = f;
-        (*th).top = top.map_or((*f).top, |top| root.add(top as usize));
     }
 }
 

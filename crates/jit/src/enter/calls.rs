@@ -11,9 +11,8 @@
 
 use perilune_codegen::{AHEAD, ANY_VERSION, MISMATCH, TAIL, UNWOUND};
 use perilune_runtime::value::Value;
-use perilune_trace::ir::HeaderId;
 use perilune_vm::Vm;
-use perilune_vm::compiled::{self, SlotImage, Unwound};
+use perilune_vm::compiled::{self, SlotImage, SlotTag, Unwound};
 use perilune_vm::frame;
 
 use super::{Compiled, Exits, Link, Outcome, enter_function};
@@ -26,21 +25,18 @@ impl Compiled {
     /// # Safety
     /// The code has just left, and its caller waits.
     unsafe fn go_on_inside(&self, vm: *mut Vm, base: *mut Value, n: u32) -> i64 {
-        let mut last = Link::own(HeaderId::ROOT);
-        let (mut left, mut is_first) = (n, true);
+        let (mut code, mut left, mut is_first) = (self, n, true);
         // SAFETY: `go_on` has the code that has just left, and compiled code, its caller, keeps the registers. A piece is entered with
         // the types of its entry and room for its slots, both looked at here; none that needs a frame; and compiled code without calls
         // out collects nothing, so that what the slots hold needs no root. The links are ours.
         unsafe {
             loop {
-                let code = last.code(self);
                 let exit = code.exits.exit(left);
-                let next = if left < AHEAD { self.onward(code, left) } else { None };
-                let fits = |link: &Link| {
-                    let code = link.code(self);
+                let fits = |link: &&Link| {
+                    let code = link.code();
                     !code.needs_frame && compiled::has_room_inside(vm, base, code.need.slots)
                 };
-                let Some(next) = next.filter(fits) else {
+                let Some(next) = self.onward(exit, left).filter(fits) else {
                     if is_first {
                         return i64::from(n);
                     }
@@ -48,8 +44,9 @@ impl Compiled {
                     return UNWOUND;
                 };
                 exit.complete(vm, base, exit.fuel);
-                let piece = next.code(self);
-                let has_tags = compiled::have_tags(base, &piece.entries[next.header.index()]);
+                let piece = next.code();
+                let has_tags = compiled::have_tags(base, &next.unknown);
+                debug_assert!(!has_tags || piece.finds_tags(base, next.header));
                 let status = if has_tags { piece.enter(vm, base, next.header) } else { MISMATCH };
                 if status == MISMATCH {
                     code.note_left(vm, left, true);
@@ -58,7 +55,7 @@ impl Compiled {
                 if status < 0 {
                     return status;
                 }
-                (left, last, is_first) = (status as u32, next, false);
+                (left, code, is_first) = (status as u32, piece, false);
             }
         }
     }
@@ -93,11 +90,10 @@ pub(super) unsafe fn make_unwound(vm: *mut Vm) -> Outcome {
             if let (Some(callee), Some((exits, snap))) = (exit.frames.last(), (*vm).last_unwound()) {
                 // Its frame needs the function, which may have been in a register.
                 let exits = &*std::ptr::with_exposed_provenance::<Exits>(exits as usize);
-                let writes = &exits.exit(snap).writes;
-                if let Some(function) = writes.iter().find(|write| write.slot == 0) {
-                    let function = SlotImage { slot: callee.func, ..*function };
-                    compiled::complete(vm, compiled::registers(vm), &[function], 0);
-                }
+                let (tag, value) = exits.exit(snap).write(0);
+                let tag = tag.map(|tag| SlotTag { slot: callee.func, ..tag });
+                let value = value.map(|value| SlotImage { slot: callee.func, ..value });
+                compiled::complete(vm, compiled::registers(vm), tag.as_slice(), value.as_slice(), 0);
             }
             compiled::push_frames(vm, &exit.frames, exit.pc, top.or(exit.top));
             compiled::add_flags(vm, flags);

@@ -18,10 +18,10 @@ use perilune_codegen::{
     AHEAD, ANY_VERSION, CALLED, Callable, Calls, Environment, MISMATCH, RETURNED, TAIL, UNWOUND, entry_types,
 };
 use perilune_runtime::value::Value;
-use perilune_trace::fragment::Fragment;
+use perilune_trace::fragment::{self, Fragment};
 use perilune_trace::ir::{End, HeaderId, Helper, Inst, Op, SnapId, Tree};
 use perilune_vm::Vm;
-use perilune_vm::compiled;
+use perilune_vm::compiled::{self, SlotTag};
 use perilune_vm::tier::VM_OFFSETS;
 
 use crate::code::CodeBlock;
@@ -29,7 +29,7 @@ use crate::gate::Gate;
 use crate::helpers;
 use crate::record::Notes;
 
-use exits::Onward;
+use exits::Exit;
 use link::{Link, Links};
 
 pub use exits::Exits;
@@ -79,16 +79,6 @@ impl Need {
     }
 }
 
-/// How a run of one piece of code has ended.
-enum Ran {
-    /// There was no room for it, or the values had other types.
-    Refused,
-    /// It has left by this exit, whose state is complete but for the frames.
-    Left(u32),
-    /// Otherwise.
-    Ended(Outcome),
-}
-
 /// Most pieces of code that are run one after the other. Who looks at what they cost comes to it then.
 const MAX_LINKS: u32 = 500;
 
@@ -96,7 +86,7 @@ const MAX_LINKS: u32 = 500;
 const RETRY: i64 = 1_000_000;
 
 /// What a header expects.
-type Entry = Box<[(u32, u8)]>;
+type Entry = Box<[SlotTag]>;
 
 /// How a run of compiled code ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -163,7 +153,7 @@ impl Compiled {
         if let Some(gate) = &gate {
             gate.lower_per_frame(exits.per_frame());
         }
-        let types = |id| entry_types(tree, id).into_iter().map(|(slot, ty)| (slot, ty as u8)).collect();
+        let types = |id| entry_types(tree, id).into_iter().map(|(slot, ty)| SlotTag { slot, tag: ty as u8 }).collect();
         let entries = tree.header_ids().map(types).collect();
         let need = Need { slots: exits.slots(), frames: notes.frames + 1, calls: !notes.functions.is_empty() };
         Compiled {
@@ -184,14 +174,25 @@ impl Compiled {
     }
 
     /// Lets a fragment of the tree go on where this code, or another fragment, leaves.
-    pub fn link(&self, fragment: &Fragment, code: Rc<Compiled>) {
+    pub fn link(self: &Rc<Compiled>, fragment: &Fragment, code: Rc<Compiled>) {
         self.need_of_all.set(self.need_of_all.get().and(code.need));
-        self.links.add(fragment, code);
+        self.links.add(self, fragment, code);
     }
 
     /// How many inputs of a header of the tree the code, or the fragment that has the header, looks at when it is entered there.
     pub fn checked_inputs(&self, header: HeaderId) -> usize {
         self.entries.get(header.index()).map_or_else(|| self.links.checked_inputs(header), |entry| entry.len())
+    }
+
+    /// The tags that are known to be in places where a fragment of the tree would begin.
+    pub fn found_at(&self, start: SnapId) -> Box<[SlotTag]> {
+        self.links.found_at(self, start)
+    }
+
+    /// What code that enters this at a header must see to.
+    fn expected(&self, header: HeaderId) -> impl Iterator<Item = SlotTag> {
+        let found = if header == fragment::ENTRY.0 { &*self.exits.found } else { &[] };
+        self.entries[header.index()].iter().chain(found).copied()
     }
 
     /// How often fragments have gone on since this was asked last.
@@ -201,6 +202,7 @@ impl Compiled {
 
     /// Notes that it has spent fuel: whether it has spent so much by now that more work is worth being put into it. If that
     /// cannot be done, the same is asked after some more.
+    #[inline]
     pub fn has_proved_itself(&self, spent: i64) -> bool {
         let Some(left) = self.until_worth_more.get() else { return false };
         // The counter may have been filled up meanwhile, by a call.
@@ -244,7 +246,9 @@ impl Compiled {
         // snapshot says: so they do at the fragment's entry, or the header that comes next.
         unsafe {
             let need = self.need_of_all.get();
-            if !compiled::make_room(vm, need.slots, need.frames) {
+            let has_room =
+                compiled::has_room(vm, need.slots, need.frames) || compiled::make_room(vm, need.slots, need.frames);
+            if !has_room {
                 return Outcome::NotEntered;
             }
             if !compiled::have_tags(compiled::registers(vm), &self.entries[header.index()]) {
@@ -261,42 +265,41 @@ impl Compiled {
     /// As [`Compiled::run`], when the state fits and the VM knows of the room. From the second piece on the stack stays as it is: it has
     /// values that no frame tells of.
     unsafe fn run_pieces(&self, vm: *mut Vm, header: HeaderId) -> Outcome {
-        let mut next = Link::own(header);
-        let mut left: Option<(&Compiled, u32)> = None;
-        // SAFETY: as `run`; what `onward` gives is a link of ours.
+        let (mut code, mut header) = (self, header);
+        let mut left: Option<(&Compiled, &Exit, u32)> = None;
+        // SAFETY: as `run`; what `onward` gives is a link of ours. Code that calls out may move the stack, nothing else does.
         unsafe {
+            let mut base = compiled::registers(vm);
             for count in 0.. {
-                let code = next.code(self);
-                let status = code.enter(vm, compiled::registers(vm), next.header);
-                let n = match code.ran(vm, status) {
-                    Ran::Ended(outcome) => return outcome,
-                    Ran::Refused => break,
-                    Ran::Left(n) => n,
-                };
-                left = Some((code, n));
-                // Whoever looks at what going on costs must come to it at times.
-                let onward = if count < MAX_LINKS { self.onward(code, n) } else { None };
-                match onward.filter(|link| self.can_enter(vm, *link)) {
-                    Some(link) => next = link,
-                    None => break,
+                let status = code.enter(vm, base, header);
+                if status < 0 {
+                    match left {
+                        Some((code, exit, n)) if status == MISMATCH => return code.leave(vm, exit, n),
+                        _ => return code.ended(vm, status),
+                    }
                 }
+                let n = status as u32;
+                let exit = code.exits.exit(n);
+                base = compiled::registers(vm);
+                exit.complete(vm, base, exit.fuel);
+                // Whoever looks at what going on costs must come to it at times.
+                let onward = if count < MAX_LINKS { self.onward(exit, n) } else { None };
+                let Some(link) = onward.filter(|link| Self::can_enter(vm, base, link)) else {
+                    return code.leave(vm, exit, n);
+                };
+                left = Some((code, exit, n));
+                (code, header) = (link.code(), link.header);
             }
-            left.map_or(Outcome::NotEntered, |(code, n)| code.leave(vm, n))
+            Outcome::NotEntered
         }
     }
 
-    /// The code that goes on where `code`, which is this or one of its fragments, has left by exit `n`.
-    fn onward(&self, code: &Compiled, n: u32) -> Option<Link> {
-        if n >= AHEAD {
-            return None;
-        }
-        let exit = code.exits.exit(n);
-        match exit.onward {
-            Onward::Nothing => None,
-            Onward::Fragment => self.links.at(exit.snap),
-            Onward::Header(header) if header.index() < self.entries.len() => Some(Link::own(header)),
-            Onward::Header(header) => self.links.of_header(header),
-        }
+    /// What goes on where this code, or one of its fragments, has left by exit `n`.
+    #[inline]
+    fn onward<'a>(&self, exit: &'a Exit, n: u32) -> Option<&'a Link> {
+        let link = exit.next.get().filter(|_| n < AHEAD)?;
+        self.links.follow(link);
+        Some(link)
     }
 
     /// Enters the code at a header: a status.
@@ -319,30 +322,44 @@ impl Compiled {
         }
     }
 
-    /// Makes the frames of the state that the code has left in by exit `n`.
+    /// Makes the frames of the state that the code has left in by exit `n`, which is complete.
     ///
     /// # Safety
     /// It has just left, and nothing has run since.
-    unsafe fn leave(&self, vm: *mut Vm, n: u32) -> Outcome {
-        let exit = self.exits.exit(n);
+    unsafe fn leave(&self, vm: *mut Vm, exit: &Exit, n: u32) -> Outcome {
         // SAFETY: the state is as the snapshot tells.
         unsafe { compiled::push_frames(vm, &exit.frames, exit.pc, exit.top) };
         self.exits.outcome(n)
     }
 
     /// Whether the code that a link leads to can be entered as things stand, and if so, lets the VM know which slots it writes.
-    unsafe fn can_enter(&self, vm: *mut Vm, link: Link) -> bool {
-        // SAFETY: the root frame is the current one, and the link is ours.
+    ///
+    /// # Safety
+    /// The root frame, whose registers begin at `base`, is the current one, and the link is of the exit that was just left by, whose
+    /// state is complete.
+    #[inline]
+    unsafe fn can_enter(vm: *mut Vm, base: *const Value, link: &Link) -> bool {
+        // SAFETY: the caller's duty.
         unsafe {
-            let code = link.code(self);
-            let fits = compiled::has_room(vm, code.need.slots, code.need.frames)
-                && compiled::have_tags(compiled::registers(vm), &code.entries[link.header.index()]);
+            let code = link.code();
+            let fits =
+                compiled::has_room(vm, code.need.slots, code.need.frames) && compiled::have_tags(base, &link.unknown);
             if fits {
+                debug_assert!(code.finds_tags(base, link.header));
                 let per_frame = code.gate.as_ref().map_or(u32::MAX, |gate| gate.per_frame());
                 compiled::set_written(vm, code.first_written, per_frame);
             }
             fits
         }
+    }
+
+    /// Whether all is as the code expects at a header.
+    ///
+    /// # Safety
+    /// Its registers begin at `base`.
+    unsafe fn finds_tags(&self, base: *const Value, header: HeaderId) -> bool {
+        // SAFETY: the caller's duty.
+        self.expected(header).all(|tag| unsafe { compiled::have_tags(base, &[tag]) })
     }
 
     /// Runs the code as that of the function in slot `func`, which host code calls. It gets a frame only when it leaves.
@@ -365,11 +382,7 @@ impl Compiled {
                 }
                 status => {
                     compiled::push_called(vm, func, nresults);
-                    match self.ran(vm, status) {
-                        Ran::Refused => Outcome::NotEntered,
-                        Ran::Left(n) => self.leave(vm, n),
-                        Ran::Ended(outcome) => outcome,
-                    }
+                    self.left(vm, status)
                 }
             };
             compiled::leave_room(vm, before);
@@ -377,27 +390,36 @@ impl Compiled {
         }
     }
 
-    /// What a status of the code means. Where it has left, the state gets to be as the snapshot tells, but for frames.
+    /// How a run of the code has ended that has returned a status.
     ///
     /// # Safety
     /// The code has just returned the status.
-    unsafe fn ran(&self, vm: *mut Vm, status: i64) -> Ran {
+    unsafe fn left(&self, vm: *mut Vm, status: i64) -> Outcome {
         // SAFETY: the state is as the snapshot tells, whose number the code has returned.
         unsafe {
+            let Ok(n) = u32::try_from(status) else { return self.ended(vm, status) };
+            let exit = self.exits.exit(n);
+            exit.complete(vm, compiled::registers(vm), exit.fuel);
+            self.leave(vm, exit, n)
+        }
+    }
+
+    /// The same for a status that is not the number of an exit.
+    ///
+    /// # Safety
+    /// As [`Compiled::left`].
+    unsafe fn ended(&self, vm: *mut Vm, status: i64) -> Outcome {
+        // SAFETY: the caller's duty.
+        unsafe {
             match status {
-                MISMATCH => Ran::Refused,
-                CALLED => Ran::Ended(Outcome::LeftOver),
-                UNWOUND => Ran::Ended(calls::make_unwound(vm)),
+                MISMATCH => Outcome::NotEntered,
+                CALLED => Outcome::LeftOver,
+                UNWOUND => calls::make_unwound(vm),
                 TAIL => {
                     compiled::replace_function(vm);
-                    Ran::Ended(Outcome::Replaced)
+                    Outcome::Replaced
                 }
-                n if n <= RETURNED => Ran::Ended(Outcome::Returned((RETURNED - n) as u32)),
-                n => {
-                    let exit = self.exits.exit(n as u32);
-                    exit.complete(vm, compiled::registers(vm), exit.fuel);
-                    Ran::Left(n as u32)
-                }
+                n => Outcome::Returned((RETURNED - n) as u32),
             }
         }
     }

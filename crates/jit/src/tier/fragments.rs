@@ -83,7 +83,8 @@ impl Jit {
         let tree = self.optimize(at, &fragment.tree);
         let Some(Some(grown)) = inner.trees.get(at) else { return Err(Abort::Code) };
         let notes = grown.notes.clone();
-        let exits = Exits::of_fragment(at, fragment, &tree, notes.slots);
+        let found = grown.code.found_at(fragment.start);
+        let exits = Exits::of_fragment(at, fragment, &tree, notes.slots, found);
         let environment = environment(&exits, None, self.options.exit_every);
         let (block, _) = self.emit(inner, at, &tree, &environment, effort)?;
         Ok(Rc::new(Compiled::new(block, exits, &tree, &notes, None, None)))

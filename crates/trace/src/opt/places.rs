@@ -113,7 +113,8 @@ fn writes(tree: &Tree, id: SegmentId, slot: u32) -> bool {
 }
 
 /// The slots whose places are written by anything but exits.
-pub(crate) struct WrittenElsewhere {
+#[derive(Debug)]
+pub struct WrittenElsewhere {
     /// All from this one on.
     from: u32,
     /// Some others.
@@ -122,7 +123,8 @@ pub(crate) struct WrittenElsewhere {
 
 impl WrittenElsewhere {
     /// Those that the instructions from one on write.
-    pub(crate) fn by(tree: &Tree, first: Ref) -> WrittenElsewhere {
+    #[must_use]
+    pub fn by(tree: &Tree, first: Ref) -> WrittenElsewhere {
         let mut written = WrittenElsewhere { from: u32::MAX, slots: Vec::new() };
         for inst in &tree.insts[first.index()..] {
             match inst.op {
@@ -141,7 +143,8 @@ impl WrittenElsewhere {
     }
 
     /// Whether a slot is among them.
-    pub(crate) fn has(&self, slot: u32) -> bool {
+    #[must_use]
+    pub fn has(&self, slot: u32) -> bool {
         slot >= self.from || self.slots.contains(&slot)
     }
 }

@@ -150,6 +150,7 @@ impl Vm {
     }
 
     /// Units charged so far.
+    #[inline]
     pub fn fuel_used(&self) -> u64 {
         let s = &self.limits.state;
         s.units + (s.slice - self.fuel) as u64

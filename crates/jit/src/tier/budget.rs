@@ -78,10 +78,13 @@ impl Budget {
 
     /// Whether a program that has spent this fuel has run long enough, or has saved enough, for so much more work.
     pub(super) fn affords(&self, work: u64, fuel_used: u64) -> bool {
-        let clock = self.steps_of(fuel_used);
-        let part = (clock / 100 * PERCENT).min(clock.isqrt() * PER_ROOT);
         let needed = (self.work + work).saturating_sub(self.free_insts) * STEPS_PER_INST;
-        needed <= part + self.saved.max(0) as u64 / SAVED_PER_STEP
+        let needed = needed.saturating_sub(self.saved.max(0) as u64 / SAVED_PER_STEP);
+        if needed == 0 {
+            return true;
+        }
+        let clock = self.steps_of(fuel_used);
+        needed <= clock / 100 * PERCENT && needed <= clock.isqrt() * PER_ROOT
     }
 
     /// The instructions that compiled rounds stand for which have spent this fuel: a unit is one at least, but where recordings have
@@ -90,12 +93,15 @@ impl Budget {
         if self.steps >= self.fuel {
             return fuel;
         }
-        (i128::from(fuel) * i128::from(self.steps) / i128::from(self.fuel)) as i64
+        self.steps_of(fuel.max(0) as u64) as i64
     }
 
     /// The instructions that the program has run while it spent this fuel.
     fn steps_of(&self, fuel: u64) -> u64 {
-        (u128::from(fuel) * u128::from(self.steps) / u128::from(self.fuel)) as u64
+        match fuel.checked_mul(self.steps) {
+            Some(product) => product / self.fuel,
+            None => (u128::from(fuel) * u128::from(self.steps) / u128::from(self.fuel)) as u64,
+        }
     }
 }
 

@@ -1,13 +1,15 @@
 //! Exits: which of them become side segments, alternatives, or a reason to make code anew.
 
-use perilune_trace::ir::{End, ExitKind, HeaderId, SnapId, Start, Tree};
+use std::rc::Rc;
+
+use perilune_trace::ir::{End, ExitKind, HeaderId, SnapId, Snapshot, Start, Tree};
 use perilune_vm::Vm;
 use perilune_vm::tier::After;
 
-use super::{Begun, Grown, Inner, Jit, JitOptions, Recording};
+use super::{Begun, Entry, Grown, Inner, Jit, JitOptions, Recording};
 use crate::dump::Phase;
 use crate::log::LogLevel;
-use crate::record::Recorder;
+use crate::record::{Notes, Recorder};
 use crate::stats::Clock;
 use crate::view::View;
 
@@ -36,37 +38,51 @@ impl Jit {
     ///
     /// # Safety
     /// The VM is ours, and stands at the snapshot, frames and all.
-    pub(super) unsafe fn left(&self, inner: &mut Inner, vm: *mut Vm, at: usize, snap: SnapId, arrivals: u32) -> After {
+    pub(super) unsafe fn left(&self, inner: &mut Inner, vm: *mut Vm, at: usize, snap: SnapId, arrivals: u32) -> Entry {
+        let Some(exit) = inner.exit(at, snap) else { return Entry::Left(After::Interpret) };
+        if exit.leaves_to == LeavesTo::Call {
+            inner.stats.service_exits += 1;
+            return Entry::AtCall;
+        }
         self.drop_waiting(inner);
-        let Some(Some(grown)) = inner.trees.get_mut(at) else { return After::Interpret };
-        let snapshot = grown.tree.snapshot(snap);
-        match snapshot.kind {
-            ExitKind::Service => {
+        Entry::Left(match exit.leaves_to {
+            LeavesTo::Call => After::Interpret,
+            LeavesTo::Service { has_open_list } => {
                 inner.stats.service_exits += 1;
                 // An open list of values would be lost in a collection here; the next allocation makes up for it.
                 // SAFETY: the VM is ours.
-                let collects = snapshot.top.is_none() && unsafe { (*vm).collector_is_due() };
-                return if collects { After::Collect } else { After::Interpret };
+                let collects = !has_open_list && unsafe { (*vm).collector_is_due() };
+                if collects { After::Collect } else { After::Interpret }
             }
-            ExitKind::End => {
+            LeavesTo::End => {
                 inner.stats.end_exits += 1;
-                return After::Interpret;
+                After::Interpret
             }
-            ExitKind::Guard => {}
-        }
+            // SAFETY: the caller's duty.
+            LeavesTo::Guard => unsafe { self.failed(inner, vm, at, snap, arrivals) },
+        })
+    }
+
+    /// The same where a guard has failed, or fuel was short.
+    ///
+    /// # Safety
+    /// As [`Jit::left`].
+    unsafe fn failed(&self, inner: &mut Inner, vm: *mut Vm, at: usize, snap: SnapId, arrivals: u32) -> After {
+        let Some(Some(grown)) = inner.trees.get_mut(at) else { return After::Interpret };
+        let exit = &mut grown.exits[snap.index()];
         // SAFETY: the VM is ours.
         let fuel = unsafe { (*vm).fuel_left() };
-        let is_at_start = matches!(grown.exits[snap.index()].role, Role::Header(_) | Role::Around);
+        let is_at_start = matches!(exit.role, Role::Header(_) | Role::Around);
         if is_at_start && fuel < grown.code.most_fuel() {
             // No guard has failed: the slice is used up, and how often that happens says nothing about the code.
             inner.stats.service_exits += 1;
             return After::Interpret;
         }
         inner.stats.guard_exits += 1;
-        let count = &mut grown.exits[snap.index()].count;
-        let before = *count;
-        *count = count.saturating_add(arrivals);
-        let next = match grown.exits[snap.index()].role {
+        let before = exit.count;
+        exit.count = before.saturating_add(arrivals);
+        let role = exit.role;
+        let next = match role {
             Role::Header(header) => grown.left_at_header(header, snap, self, inner.recording.is_some()),
             Role::Continued if grown.is_fragment_due(snap) => Next::Fragment,
             // A segment for the exit waits for its code.
@@ -102,6 +118,7 @@ impl Jit {
     }
 
     /// Makes the code of a tree anew, after exits that it would have saved.
+    #[cold]
     fn compile_at_exit(&self, inner: &mut Inner, at: usize, snap: SnapId) -> After {
         self.log(LogLevel::Links, || format!("exit {} of tree {at} has waited for code", snap.0));
         self.compile_waiting(inner, at);
@@ -109,6 +126,7 @@ impl Jit {
     }
 
     /// Begins a recording at an exit: of a side segment, or of an alternative for a header.
+    #[cold]
     unsafe fn record_from(
         &self,
         inner: &mut Inner,
@@ -151,6 +169,41 @@ pub(super) struct Exit {
     /// How often it was taken, since something was done about it.
     pub(super) count: u32,
     role: Role,
+    leaves_to: LeavesTo,
+    /// The instructions of the interpreter that lead there from the last header, and their fuel.
+    pub(super) steps: u32,
+    pub(super) fuel: u32,
+}
+
+impl Exit {
+    /// Whether it leads in front of an instruction that is never compiled.
+    pub(super) fn is_end(&self) -> bool {
+        self.leaves_to == LeavesTo::End
+    }
+}
+
+/// What the interpreter does there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum LeavesTo {
+    /// What a failed guard asks for.
+    Guard,
+    /// A service, maybe with an open list of values.
+    Service { has_open_list: bool },
+    /// The first instruction of a function that could not be called.
+    Call,
+    /// What is never compiled.
+    End,
+}
+
+impl LeavesTo {
+    fn of(snapshot: &Snapshot) -> LeavesTo {
+        match snapshot.kind {
+            ExitKind::Guard => LeavesTo::Guard,
+            ExitKind::End => LeavesTo::End,
+            ExitKind::Service if snapshot.pc == 0 && !snapshot.frames.is_empty() => LeavesTo::Call,
+            ExitKind::Service => LeavesTo::Service { has_open_list: snapshot.top.is_some() },
+        }
+    }
 }
 
 /// Where an exit leaves, as far as it matters at each.
@@ -181,18 +234,26 @@ enum Next {
 
 impl Grown {
     /// Takes over a tree that has grown.
-    pub(super) fn grow(&mut self, tree: Tree) {
+    pub(super) fn grow(&mut self, tree: Tree, notes: Notes) {
         let counts: Vec<u32> = self.exits.iter().map(|exit| exit.count).collect();
-        self.exits = Grown::exits_of(&tree);
+        self.exits = Grown::exits_of(&tree, &notes);
         for (exit, count) in self.exits.iter_mut().zip(counts) {
             exit.count = count;
         }
         self.tree = tree;
+        self.notes = notes;
     }
 
     /// The exits of a tree, none of which was taken.
-    pub(super) fn exits_of(tree: &Tree) -> Vec<Exit> {
-        let mut exits = vec![Exit { count: 0, role: Role::Guard }; tree.snapshots.len()];
+    pub(super) fn exits_of(tree: &Tree, notes: &Notes) -> Vec<Exit> {
+        let exit = |(n, snapshot): (usize, &Rc<Snapshot>)| Exit {
+            count: 0,
+            role: Role::Guard,
+            leaves_to: LeavesTo::of(snapshot),
+            steps: notes.steps.get(n).copied().unwrap_or(0),
+            fuel: snapshot.fuel,
+        };
+        let mut exits: Vec<Exit> = tree.snapshots.iter().enumerate().map(exit).collect();
         for segment in &tree.segments {
             if let (End::Around(_), Some(snap)) = (segment.end, segment.end_snap) {
                 exits[snap.index()].role = Role::Around;

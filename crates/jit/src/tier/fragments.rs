@@ -12,7 +12,7 @@ use std::rc::Rc;
 
 use perilune_codegen::Effort;
 use perilune_trace::fragment::{self, Fragment};
-use perilune_trace::ir::{SegmentId, SnapId, Start};
+use perilune_trace::ir::{SegmentId, SnapId};
 
 use super::{Grown, Inner, Jit};
 use crate::abort::Abort;
@@ -37,7 +37,7 @@ impl Jit {
             return self.add_fragment(inner, at, &fragment, segments);
         }
         if let Some(Some(grown)) = inner.trees.get_mut(at) {
-            grown.waiting.push(segments);
+            grown.waiting.push(Waiting { start: fragment.start, due: grown.due(&segments), segments });
         }
         true
     }
@@ -45,7 +45,8 @@ impl Jit {
     /// Makes a fragment of the segments that wait at an exit.
     pub(super) fn make_waiting(&self, inner: &mut Inner, at: usize, snap: SnapId) {
         let Some(Some(grown)) = inner.trees.get_mut(at) else { return };
-        let Some(segments) = grown.waiting_at(snap).map(|n| grown.waiting.swap_remove(n)) else { return };
+        let waiting = grown.waiting_at(snap).map(|n| grown.waiting.swap_remove(n));
+        let Some(Waiting { segments, .. }) = waiting else { return };
         if let Some(fragment) = grown.cut(&segments) {
             self.add_fragment(inner, at, &fragment, segments);
         }
@@ -83,8 +84,7 @@ impl Jit {
         let tree = self.optimize(at, &fragment.tree);
         let Some(Some(grown)) = inner.trees.get(at) else { return Err(Abort::Code) };
         let notes = grown.notes.clone();
-        let found = grown.code.found_at(fragment.start);
-        let exits = Exits::of_fragment(at, fragment, &tree, notes.slots, found);
+        let exits = Exits::of_fragment(at, fragment, &tree, notes.slots, grown.code.found_at(fragment.start));
         let environment = environment(&exits, None, self.options.exit_every);
         let (block, _) = self.emit(inner, at, &tree, &environment, effort)?;
         Ok(Rc::new(Compiled::new(block, exits, &tree, &notes, None, None)))
@@ -102,6 +102,7 @@ impl Jit {
     }
 
     /// The same for all trees, those of functions among them that only compiled code calls.
+    #[cold]
     pub(super) fn note_all_followed(&self, inner: &mut Inner) {
         for at in 0..inner.trees.len() {
             let followed = inner.trees[at].as_ref().map_or(0, |grown| grown.code.take_followed());
@@ -118,17 +119,27 @@ impl Grown {
 
     /// Which of the waiting segments continue at an exit.
     fn waiting_at(&self, snap: SnapId) -> Option<usize> {
-        let begins_here =
-            |segments: &Range<u32>| self.tree.segment(SegmentId(segments.start)).start == Start::Snapshot(snap);
-        self.waiting.iter().position(begins_here)
+        self.waiting.iter().position(|waiting| waiting.start == snap)
     }
 
     /// Whether an exit has been taken so often that code for what waits there is worth making in any case.
     pub(super) fn is_fragment_due(&self, snap: SnapId) -> bool {
-        let Some(n) = self.waiting_at(snap) else { return false };
-        let segments = self.waiting[n].clone();
-        let ends = [segments.start, segments.end - 1].map(|n| self.tree.segment(SegmentId(n)));
-        let size = (ends[1].end_at.0 - ends[0].first.0) as usize;
-        self.exits[snap.index()].count as usize > size * EXITS_PER_INST
+        let count = self.exits[snap.index()].count as usize;
+        self.waiting_at(snap).is_some_and(|n| count > self.waiting[n].due)
     }
+
+    /// How often an exit must be taken more than for code of segments to be worth making.
+    fn due(&self, segments: &Range<u32>) -> usize {
+        let ends = [segments.start, segments.end - 1].map(|n| self.tree.segment(SegmentId(n)));
+        (ends[1].end_at.0 - ends[0].first.0) as usize * EXITS_PER_INST
+    }
+}
+
+/// Segments that a fragment can be made of, as they were recorded together.
+pub(super) struct Waiting {
+    pub(super) segments: Range<u32>,
+    /// The exit where they continue.
+    start: SnapId,
+    /// How often it is taken before code is worth making.
+    due: usize,
 }

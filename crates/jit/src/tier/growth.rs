@@ -4,7 +4,6 @@
 //! once. So the tree grows by a part of itself before that happens again, and never by more than the program's running time affords; or
 //! it happens when the lack of it has cost as much.
 
-use std::cell::Cell;
 use std::rc::Rc;
 
 use perilune_bytecode::ops::Instr;
@@ -81,8 +80,7 @@ impl Jit {
         if let Some(Some(known)) = inner.trees.get_mut(at) {
             // Nothing new: what was recorded for these types before has no code yet.
             let segments = known.tree.segments.len();
-            known.grow(grown);
-            known.notes = notes;
+            known.grow(grown, notes);
             let has_grown = known.tree.segments.len() > segments;
             if has_grown && start.is_some() && self.cut_or_wait(inner, at, segments) {
                 return;
@@ -99,7 +97,7 @@ impl Jit {
         }
         match self.generate(inner, at, &mut grown, &notes, origin, self.first_effort()) {
             Ok(code) => {
-                let exits = Grown::exits_of(&grown);
+                let exits = Grown::exits_of(&grown, &notes);
                 let compiled_segments = grown.segments.len();
                 inner.trees[at] = Some(Grown {
                     tree: grown,
@@ -143,17 +141,8 @@ impl Jit {
                 Some(Place::Compiled { mismatches, .. }) => *mismatches,
                 Some(Place::Cold { .. }) | None => 0,
             };
-            let door = Rc::new(Door {
-                tree: at,
-                code: grown.code.clone(),
-                headers: headers.into(),
-                function: grown.notes.function,
-                nests: is_first(place) && grown.nests(),
-                entries: Cell::new(0),
-                steps: Cell::new(0),
-                accounts: Cell::new(0),
-                poor: Cell::new(0),
-            });
+            let nests = is_first(place) && grown.nests();
+            let door = Rc::new(Door::new(at, grown.code.clone(), headers.into(), grown.notes.function, nests));
             inner.places.insert(place, Place::Compiled { door, mismatches });
         }
     }
@@ -239,6 +228,7 @@ impl Jit {
         if self.options.perf_map {
             perf::name(block.address(), code.bytes.len(), &format!("lua tree {at}"));
         }
+        inner.most_bytes += block.bytes();
         inner.stats.compilations += 1;
         self.log(LogLevel::Links, || {
             let (effort, segments) = (effort_name(code.effort), tree.segments.len());
@@ -276,6 +266,7 @@ impl Jit {
     }
 
     /// Puts all work into the code of a tree, which runs long enough for that, and of the functions that it calls.
+    #[cold]
     pub(super) fn upgrade(&self, inner: &mut Inner, at: usize) {
         if !inner.may_upgrade(at) {
             return;
@@ -346,6 +337,7 @@ impl Jit {
 
     /// Entries by a door were not worth it. That may change: the paths that leave so soon may have segments that wait for
     /// their code.
+    #[cold]
     pub(super) fn poor(&self, inner: &mut Inner, door: &Door, arrivals: u32) {
         let Some(Some(grown)) = inner.trees.get_mut(door.tree) else { return };
         if grown.is_behind() {
@@ -429,7 +421,7 @@ impl Grown {
     /// Whether enough of them have come together, which is the sooner the sooner an exit is hot.
     fn is_due(&self, hot_exit: u32) -> bool {
         let patience = MAX_PENDING.min(hot_exit.max(1) as usize);
-        let waiting: usize = self.waiting.iter().map(|segments| segments.len()).sum();
+        let waiting: usize = self.waiting.iter().map(|waiting| waiting.segments.len()).sum();
         self.pending() - self.linked_segments - waiting >= patience + self.compiled_segments / SEGMENTS_PER_PENDING
     }
 }

@@ -27,7 +27,6 @@ mod growth;
 mod place;
 
 use std::cell::{Cell, RefCell};
-use std::ops::Range;
 use std::rc::Rc;
 
 use perilune_bytecode::listing;
@@ -36,7 +35,7 @@ use perilune_codegen::{Effort, Machine};
 use perilune_runtime::heap::{Marker, Reached};
 use perilune_runtime::object::Proto;
 use perilune_runtime::value::{Tag, Value};
-use perilune_trace::ir::{ExitKind, SnapId, Tree};
+use perilune_trace::ir::{SnapId, Tree};
 use perilune_vm::Vm;
 use perilune_vm::tier::{self, After, Called, Tier, TierState};
 use rustc_hash::{FxHashMap, FxHashSet};
@@ -54,6 +53,7 @@ use crate::stats::{Clock, Stats};
 use crate::view::{ProtoAt, View};
 
 use budget::Budget;
+use fragments::Waiting;
 use place::{Door, Place, Verdict};
 
 /// Settings of the trace compiler.
@@ -189,8 +189,8 @@ struct Grown {
     compiled_segments: usize,
     /// Segments beyond those that have code of their own: fragments.
     linked_segments: usize,
-    /// Those that a fragment can be made of, as they were recorded together.
-    waiting: Vec<Range<u32>>,
+    /// Those that a fragment can be made of later.
+    waiting: Vec<Waiting>,
     /// Whether the code lacks what was decided about headers since.
     is_stale: bool,
     /// Exits taken that other code would have saved: there is a segment for them, which has no code yet.
@@ -250,6 +250,8 @@ struct Inner {
     gate: Option<Rc<Gate>>,
     places: FxHashMap<*const Instr, Place>,
     trees: Vec<Option<Grown>>,
+    /// Bytes of code that trees have at most.
+    most_bytes: usize,
     recording: Option<Recording>,
     liveness: LivenessCache,
     functions: Functions,
@@ -265,11 +267,9 @@ struct Inner {
 }
 
 impl Inner {
-    /// Whether an exit leads to the first instruction of a function that could not be called.
-    fn is_call(&self, at: usize, snap: SnapId) -> bool {
-        let Some(Some(grown)) = self.trees.get(at) else { return false };
-        let snapshot = grown.tree.snapshot(snap);
-        snapshot.kind == ExitKind::Service && snapshot.pc == 0 && !snapshot.frames.is_empty()
+    /// What is known of an exit of a tree, if that is there.
+    fn exit(&self, at: usize, snap: SnapId) -> Option<exits::Exit> {
+        self.trees.get(at)?.as_ref()?.exits.get(snap.index()).copied()
     }
 
     /// The way into functions, if it can be made.
@@ -295,6 +295,14 @@ impl Inner {
     /// Bytes of the code that trees have.
     fn code_bytes(&self) -> usize {
         self.trees.iter().flatten().map(|grown| grown.code.bytes()).sum()
+    }
+
+    /// Whether trees have so many bytes of code. That is asked often, and seldom so.
+    fn has_code(&mut self, bytes: usize) -> bool {
+        if self.most_bytes >= bytes {
+            self.most_bytes = self.code_bytes();
+        }
+        self.most_bytes >= bytes
     }
 
     /// As [`Inner::flush`], for the trees that a prototype has a part in.
@@ -339,27 +347,22 @@ impl Inner {
         self.budget.recorded(steps, fuel);
     }
 
-    /// Whether compiled code has left where no other code can go on.
-    fn is_at_end(&self, outcome: Outcome) -> bool {
-        let Outcome::Left(at, snap) = outcome else { return false };
-        let grown = self.trees.get(at).and_then(Option::as_ref);
-        grown.is_some_and(|grown| grown.tree.snapshot(snap).kind == ExitKind::End)
-    }
-
     /// The instructions of the interpreter that a run of compiled code stands for: the path that has ended it, and the fuel of
-    /// the rounds before.
-    fn steps_of(&self, door: &Door, outcome: Outcome, spent: i64) -> i64 {
-        let tree = |at: usize| self.trees.get(at).and_then(Option::as_ref);
-        let (steps, fuel) = match outcome {
-            Outcome::Left(at, snap) => tree(at).map_or((0, 0), |grown| {
-                (grown.notes.steps.get(snap.index()).copied().unwrap_or(0), grown.tree.snapshot(snap).fuel)
-            }),
-            Outcome::Returned(_) => (tree(door.tree).and_then(|grown| grown.notes.steps_to_return).unwrap_or(0), 0),
+    /// the rounds before. Also, whether it has left where no other code can go on.
+    fn steps_of(&self, door: &Door, outcome: Outcome, spent: i64) -> (i64, bool) {
+        let (steps, fuel, is_end) = match outcome {
+            Outcome::Left(at, snap) => {
+                self.exit(at, snap).map_or((0, 0, false), |exit| (exit.steps, exit.fuel, exit.is_end()))
+            }
+            Outcome::Returned(_) => {
+                let grown = self.trees.get(door.tree).and_then(Option::as_ref);
+                (grown.and_then(|grown| grown.notes.steps_to_return).unwrap_or(0), 0, false)
+            }
             // Its rounds are still to come.
-            Outcome::LeftAhead(..) => (0, 0),
-            Outcome::NotEntered | Outcome::Replaced | Outcome::LeftOver => (0, 0),
+            Outcome::LeftAhead(..) => (0, 0, false),
+            Outcome::NotEntered | Outcome::Replaced | Outcome::LeftOver => (0, 0, false),
         };
-        i64::from(steps) + self.budget.steps_of_rounds((spent - i64::from(fuel)).max(0))
+        (i64::from(steps) + self.budget.steps_of_rounds((spent - i64::from(fuel)).max(0)), is_end)
     }
 
     /// Whether it has run long enough for making the code of a tree anew.
@@ -387,6 +390,7 @@ impl Jit {
             gate: None,
             places: FxHashMap::default(),
             trees: Vec::new(),
+            most_bytes: 0,
             recording: None,
             liveness: LivenessCache::default(),
             functions: Functions::default(),
@@ -457,21 +461,29 @@ impl Jit {
         // SAFETY: the caller's duty; after a call the current frame stands at the function's first instruction.
         unsafe {
             let is_wanted = way == Way::Call && self.is_wanted(vm);
-            let (mut entry, rest) = if is_wanted { (Entry::Refused, None) } else { self.enter_once(vm, place) };
-            let (mut at, mut by) = (place, way);
-            let after = loop {
+            let (entry, rest) = if is_wanted { (Entry::Refused, None) } else { self.enter_once(vm, place) };
+            let after = if let Entry::Left(after) = entry { after } else { self.go_on(vm, place, way, entry) };
+            (after, rest.unwrap_or_else(|| self.patience_of(place, way)))
+        }
+    }
+
+    /// Goes on where code was not entered, or has left in front of a function's first instruction.
+    #[cold]
+    unsafe fn go_on(&self, vm: *mut Vm, mut at: *const Instr, mut by: Way, mut entry: Entry) -> After {
+        // SAFETY: as `enter`.
+        unsafe {
+            loop {
                 match entry {
-                    Entry::Refused => break self.begin(vm, at, by),
-                    Entry::Left(after) => break after,
+                    Entry::Refused => return self.begin(vm, at, by),
+                    Entry::Left(after) => return after,
                     Entry::AtCall => {}
                 }
                 (at, by) = ((*(*(*vm).current_thread()).frame).pc, Way::Call);
                 if !matches!(self.inner.borrow().places.get(&at), Some(Place::Compiled { .. })) {
-                    break After::Interpret;
+                    return After::Interpret;
                 }
                 (entry, _) = self.enter_once(vm, at);
-            };
-            (after, rest.unwrap_or_else(|| self.patience_of(place, way)))
+            }
         }
     }
 
@@ -484,6 +496,7 @@ impl Jit {
 
     /// Enters the code of a place, if it has any. Says also how many arrivals it rests then, unless something has become
     /// known of the place.
+    #[inline]
     unsafe fn enter_once(&self, vm: *mut Vm, place: *const Instr) -> (Entry, Option<u32>) {
         let door = match self.inner.borrow().places.get(&place) {
             Some(Place::Compiled { door, .. }) => door.clone(),
@@ -511,34 +524,51 @@ impl Jit {
             let resumes = (*vm).waits().resumes - waits.resumes;
             let spent = (before - (*vm).fuel_left() - ((*vm).waits().fuel - waits.fuel)).max(0);
             let mut inner = self.inner.borrow_mut();
-            let steps = inner.steps_of(&door, outcome, spent) - resumes as i64 * STEPS_LOST_AT_RESUME;
-            let followed = door.code.take_followed();
-            inner.budget.entered(steps - i64::from(followed) * STEPS_PER_FOLLOWED);
-            let arrivals = door.rest();
-            let verdict = door.account(steps - if inner.is_at_end(outcome) { STEPS_LOST_AT_END } else { 0 });
             inner.fuel_used = (*vm).fuel_used();
-            inner.stats.entries += 1;
-            if door.code.has_proved_itself(spent) {
-                self.upgrade(&mut inner, door.tree);
-            }
-            self.note_followed(&mut inner, door.tree, followed);
-            if inner.stats.entries.is_multiple_of(ENTRIES_PER_LOOK) {
-                self.note_all_followed(&mut inner);
-            }
-            let mut rest = Some(door.rest());
-            if let Verdict::Poor(arrivals) = verdict {
-                self.poor(&mut inner, &door, arrivals);
-                rest = None;
-            }
-            if outcome == Outcome::NotEntered {
-                rest = None;
-            } else if resumes > 0 && steps < 0 {
-                // It may stay for thousands of rounds, each of which is a loss.
-                let arrivals = u32::try_from(resumes * REST_PER_RESUME).unwrap_or(u32::MAX);
-                rest = Some(arrivals.max(door.rest()));
-            }
+            let (arrivals, rest) = self.note_run(&mut inner, &door, outcome, spent, resumes);
             (self.conclude(&mut inner, vm, outcome, arrivals), rest)
         }
+    }
+
+    /// Notes a run of compiled code: the arrivals that it stands for, and how many its place rests then, unless something has become
+    /// known of it.
+    fn note_run(
+        &self,
+        inner: &mut Inner,
+        door: &Door,
+        outcome: Outcome,
+        spent: i64,
+        resumes: u64,
+    ) -> (u32, Option<u32>) {
+        let (steps, is_end) = inner.steps_of(door, outcome, spent);
+        let steps = steps - resumes as i64 * STEPS_LOST_AT_RESUME;
+        let followed = door.code.take_followed();
+        inner.budget.entered(steps - i64::from(followed) * STEPS_PER_FOLLOWED);
+        let arrivals = door.rest();
+        let verdict = door.account(steps - if is_end { STEPS_LOST_AT_END } else { 0 });
+        inner.stats.entries += 1;
+        if door.code.has_proved_itself(spent) {
+            self.upgrade(inner, door.tree);
+        }
+        if followed > 0 {
+            self.note_followed(inner, door.tree, followed);
+        }
+        if inner.stats.entries.is_multiple_of(ENTRIES_PER_LOOK) {
+            self.note_all_followed(inner);
+        }
+        let mut rest = Some(door.rest());
+        if let Verdict::Poor(in_vain) = verdict {
+            self.poor(inner, door, in_vain);
+            rest = None;
+        }
+        if outcome == Outcome::NotEntered {
+            rest = None;
+        } else if resumes > 0 && steps < 0 {
+            // It may stay for thousands of rounds, each of which is a loss.
+            let least = u32::try_from(resumes * REST_PER_RESUME).unwrap_or(u32::MAX);
+            rest = Some(least.max(door.rest()));
+        }
+        (arrivals, rest)
     }
 
     /// What follows from a run of compiled code, which stands for so many arrivals.
@@ -551,13 +581,9 @@ impl Jit {
                 inner.stats.mismatches += 1;
                 Entry::Refused
             }
-            Outcome::Left(tree, snap) if inner.is_call(tree, snap) => {
-                inner.stats.service_exits += 1;
-                Entry::AtCall
-            }
             Outcome::Replaced => Entry::AtCall,
             // SAFETY: the caller's duty.
-            Outcome::Left(tree, snap) => Entry::Left(unsafe { self.left(inner, vm, tree, snap, arrivals) }),
+            Outcome::Left(tree, snap) => unsafe { self.left(inner, vm, tree, snap, arrivals) },
             Outcome::LeftAhead(tree, snap) => Entry::Left(self.left_ahead(inner, tree, snap)),
             Outcome::Returned(count) => {
                 inner.stats.returns += 1;
@@ -581,7 +607,15 @@ impl Jit {
     }
 
     /// A recording that waits for a function to return has waited long enough, or its frames are gone.
+    #[inline]
     fn drop_waiting(&self, inner: &mut Inner) {
+        if inner.recording.is_some() {
+            self.drop_late(inner);
+        }
+    }
+
+    #[cold]
+    fn drop_late(&self, inner: &mut Inner) {
         let is_late = inner.recording.as_ref().is_some_and(|recording| {
             recording.recorder.waits() && inner.fuel_used.saturating_sub(recording.fuel_used) > MAX_WAIT
         });
@@ -605,7 +639,7 @@ impl Jit {
         if is_pressed || inner.recording.is_some() || inner.machine.is_none() || !inner.affords(0, Effort::Quick) {
             return After::Interpret;
         }
-        if inner.trees.len() >= MAX_TREES || inner.code_bytes() >= self.options.max_code {
+        if inner.trees.len() >= MAX_TREES || inner.has_code(self.options.max_code) {
             // Programs that load code again and again would keep all of it alive.
             inner.flush();
         }

@@ -30,12 +30,14 @@ pub(super) struct Door {
     /// Whether it is that of a function whose code calls functions, itself maybe: calls of it lie inside one another.
     pub(super) nests: bool,
     /// Entries since the last account, and the instructions of the interpreter that they have stood for.
-    pub(super) entries: Cell<u32>,
-    pub(super) steps: Cell<i64>,
+    entries: Cell<u32>,
+    steps: Cell<i64>,
     /// Accounts so far.
-    pub(super) accounts: Cell<u32>,
+    accounts: Cell<u32>,
     /// Accounts in a row that have shown that entering is not worth it.
-    pub(super) poor: Cell<u32>,
+    poor: Cell<u32>,
+    /// Arrivals until the next entry, which follow from that.
+    rest: Cell<u32>,
 }
 
 /// Entries after which a door is judged.
@@ -72,13 +74,29 @@ pub(super) enum Verdict {
 }
 
 impl Door {
+    /// The way to some headers of a tree, which nobody has taken yet.
+    pub(super) fn new(
+        tree: usize,
+        code: Rc<Compiled>,
+        headers: Box<[HeaderId]>,
+        function: Option<u64>,
+        nests: bool,
+    ) -> Door {
+        let (entries, steps, accounts) = (Cell::new(0), Cell::new(0), Cell::new(0));
+        Door { tree, code, headers, function, nests, entries, steps, accounts, poor: Cell::new(0), rest: Cell::new(1) }
+    }
+
     /// Notes an entry that has run so many instructions.
+    #[inline]
     pub(super) fn account(&self, steps: i64) -> Verdict {
         self.steps.set(self.steps.get() + steps);
         self.entries.set(self.entries.get() + 1);
-        if self.entries.get() < ACCOUNTED {
-            return Verdict::Open;
-        }
+        if self.entries.get() < ACCOUNTED { Verdict::Open } else { self.verdict() }
+    }
+
+    /// Judges the entries since the last time.
+    #[cold]
+    fn verdict(&self) -> Verdict {
         let accounts = self.accounts.get().saturating_add(1);
         self.accounts.set(accounts);
         let worth = if accounts > ACCOUNTS_OF_GROWTH { WORTH_AT_LAST } else { WORTH };
@@ -87,6 +105,7 @@ impl Door {
         self.steps.set(0);
         let arrivals = ACCOUNTED * self.rest();
         self.poor.set(if pays { 0 } else { self.poor.get() + 1 });
+        self.rest.set(self.rest_when_poor());
         if pays { Verdict::Open } else { Verdict::Poor(arrivals) }
     }
 
@@ -96,7 +115,12 @@ impl Door {
     }
 
     /// Arrivals until the next entry: the less entering is worth, the more.
+    #[inline]
     pub(super) fn rest(&self) -> u32 {
+        self.rest.get()
+    }
+
+    fn rest_when_poor(&self) -> u32 {
         let poor = self.poor.get();
         let rest =
             if self.nests { poor.min(MAX_REST_OF_NESTED).max(poor.saturating_sub(PATIENCE_WITH_NESTED)) } else { poor };

@@ -221,3 +221,116 @@ fn last_of(same: &[Value], v: Value) -> Value {
     }
     at
 }
+
+#[cfg(test)]
+mod tests {
+    use cranelift_codegen::ir::types;
+
+    use super::super::{Block, Builder, InstData, Signature, Value};
+
+    /// A function with one parameter, and its first block.
+    fn begun() -> (Builder, Value) {
+        let mut b = Builder::default();
+        let entry = b.begin(Signature { params: vec![types::I64], returns: vec![types::I64] });
+        let given = b.block_params(entry)[0];
+        (b, given)
+    }
+
+    /// What the block returns.
+    fn returned(b: &mut Builder, block: Block) -> Vec<Value> {
+        let func = b.finish();
+        let last = func.last(block).expect("an end");
+        assert!(matches!(func.data(last), InstData::Return { .. }));
+        func.args(last).to_vec()
+    }
+
+    #[test]
+    fn what_a_loop_changes_is_a_parameter_of_its_block() {
+        let (mut b, given) = begun();
+        let variable = b.declare_var(types::I64);
+        b.def_var(variable, given);
+        let [round, done] = [(); 2].map(|()| b.create_block());
+        b.jump(round, &[]);
+        b.switch_to_block(round);
+        let before = b.use_var(variable);
+        let after = b.iadd_imm(before, -1);
+        b.def_var(variable, after);
+        b.brif(after, round, &[], done, &[]);
+        b.switch_to_block(done);
+        let last = b.use_var(variable);
+        b.return_(&[last]);
+        assert_eq!(returned(&mut b, done), [after]);
+        let func = b.finish();
+        assert_eq!(func.params(round), [before]);
+        assert!(func.params(done).is_empty(), "one way leads there");
+        let args: Vec<Value> =
+            func.edges.iter().filter(|edge| edge.to == round).flat_map(|edge| edge.args.clone()).collect();
+        assert_eq!(args, [given, after]);
+    }
+
+    #[test]
+    fn what_a_loop_leaves_alone_is_no_parameter() {
+        let (mut b, given) = begun();
+        let variable = b.declare_var(types::I64);
+        b.def_var(variable, given);
+        let [outer, inner, done] = [(); 3].map(|()| b.create_block());
+        b.jump(outer, &[]);
+        b.switch_to_block(outer);
+        b.jump(inner, &[]);
+        b.switch_to_block(inner);
+        let seen = b.use_var(variable);
+        let flag = b.icmp_imm(cranelift_codegen::ir::condcodes::IntCC::Equal, seen, 7);
+        let on = b.create_block();
+        b.brif(flag, inner, &[], on, &[]);
+        b.switch_to_block(on);
+        b.brif(seen, outer, &[], done, &[]);
+        b.switch_to_block(done);
+        let last = b.use_var(variable);
+        b.return_(&[last]);
+        assert_eq!(returned(&mut b, done), [given]);
+        let func = b.finish();
+        assert!([outer, inner, done].iter().all(|block| func.params(*block).is_empty()));
+    }
+
+    #[test]
+    fn ways_that_join_bring_each_their_own_value() {
+        let (mut b, given) = begun();
+        let variable = b.declare_var(types::I64);
+        let [then, other, done] = [(); 3].map(|()| b.create_block());
+        b.brif(given, then, &[], other, &[]);
+        let mut values = Vec::new();
+        for (block, n) in [(then, 100), (other, 200)] {
+            b.switch_to_block(block);
+            let v = b.iconst(types::I64, n);
+            b.def_var(variable, v);
+            b.jump(done, &[]);
+            values.push(v);
+        }
+        b.switch_to_block(done);
+        let joined = b.use_var(variable);
+        b.return_(&[joined]);
+        assert_eq!(returned(&mut b, done), [joined]);
+        let func = b.finish();
+        assert_eq!(func.params(done), [joined]);
+        let args: Vec<Value> =
+            func.edges.iter().filter(|edge| edge.to == done).flat_map(|edge| edge.args.clone()).collect();
+        assert_eq!(args, values);
+    }
+
+    #[test]
+    fn a_circle_without_a_beginning_has_no_value() {
+        let (mut b, given) = begun();
+        let variable = b.declare_var(types::I64);
+        b.def_var(variable, given);
+        b.return_(&[given]);
+        let [a, c] = [(); 2].map(|()| b.create_block());
+        b.switch_to_block(a);
+        b.jump(c, &[]);
+        b.switch_to_block(c);
+        let nothing = b.use_var(variable);
+        b.brif(nothing, a, &[], a, &[]);
+        let func = b.finish();
+        let last = func.last(c).expect("an end");
+        assert_eq!(func.args(last).iter().map(|v| func.constant(*v)).collect::<Vec<_>>(), [Some(0)]);
+    }
+}

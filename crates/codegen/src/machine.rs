@@ -5,6 +5,7 @@ use std::fmt;
 use cranelift_codegen::Context;
 use cranelift_codegen::binemit::Reloc;
 use cranelift_codegen::control::ControlPlane;
+use cranelift_codegen::ir::Function;
 use cranelift_codegen::isa::{self, CallConv, OwnedTargetIsa};
 use cranelift_codegen::settings::{self, Configurable};
 use cranelift_frontend::FunctionBuilderContext;
@@ -13,7 +14,7 @@ use target_lexicon::{Architecture, Triple};
 
 use crate::layout::Environment;
 use crate::lower::{self, convention};
-use crate::mir::{self, Block};
+use crate::mir::{self, Block, Func};
 use crate::quick;
 
 /// Why there is no code.
@@ -76,18 +77,29 @@ pub struct Gate {
 
 /// A machine to make code for.
 pub struct Machine {
-    isa: OwnedTargetIsa,
+    triple: Triple,
+    features: Features,
     builder: mir::Builder,
-    context: Context,
-    frontend: FunctionBuilderContext,
+    /// Once it was needed. Most programs end before that, and it takes memory and time.
+    cranelift: Option<Cranelift>,
     /// Whether listings are wanted.
     pub explain: bool,
 }
 
+/// Tells Cranelift which instructions a processor has beyond the least.
+type Features = fn(&mut isa::Builder) -> Result<(), CodegenError>;
+
 impl fmt::Debug for Machine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Machine").field("isa", &self.isa.name()).finish_non_exhaustive()
+        f.debug_struct("Machine").field("triple", &self.triple.to_string()).finish_non_exhaustive()
     }
+}
+
+/// Cranelift for a machine, and what it uses again from one function to the next.
+struct Cranelift {
+    isa: OwnedTargetIsa,
+    context: Context,
+    frontend: FunctionBuilderContext,
 }
 
 /// What is asked of Cranelift, and why.
@@ -125,28 +137,31 @@ impl Machine {
     /// # Errors
     /// If Cranelift has no back end for it.
     pub fn host() -> Result<Machine, CodegenError> {
+        has_rounding()?;
         Machine::new(Triple::host(), host_features)
     }
 
-    fn new(
-        triple: Triple,
-        features: impl Fn(&mut isa::Builder) -> Result<(), CodegenError>,
-    ) -> Result<Machine, CodegenError> {
-        let refuse = |e: &dyn fmt::Display| CodegenError::Machine(e.to_string());
-        let mut flags = settings::builder();
-        for (name, value) in SETTINGS {
-            flags.set(name, value).map_err(|e| refuse(&e))?;
+    fn new(triple: Triple, features: Features) -> Result<Machine, CodegenError> {
+        let builder = mir::Builder::default();
+        let mut machine = Machine { triple, features, builder, cranelift: None, explain: false };
+        if !machine.is_quick() {
+            machine.cranelift = Some(Cranelift::new(&machine.triple, features)?);
         }
-        let mut builder = isa::lookup(triple).map_err(|e| refuse(&e))?;
-        features(&mut builder)?;
-        let isa = builder.finish(settings::Flags::new(flags)).map_err(|e| refuse(&e))?;
-        Ok(Machine {
-            isa,
-            builder: mir::Builder::default(),
-            context: Context::new(),
-            frontend: FunctionBuilderContext::new(),
-            explain: false,
-        })
+        Ok(machine)
+    }
+
+    /// Whether quick code is known for the machine.
+    fn is_quick(&self) -> bool {
+        self.triple.architecture == Architecture::X86_64 && CallConv::triple_default(&self.triple) == CallConv::SystemV
+    }
+
+    /// Cranelift, and the function that was built.
+    fn cranelift(&mut self) -> Result<(&mut Cranelift, &Func), CodegenError> {
+        let cranelift = match self.cranelift.take() {
+            Some(cranelift) => cranelift,
+            None => Cranelift::new(&self.triple, self.features)?,
+        };
+        Ok((self.cranelift.insert(cranelift), self.builder.finish()))
     }
 
     /// Makes the code of a tree.
@@ -156,10 +171,7 @@ impl Machine {
     pub fn compile(&mut self, tree: &Tree, env: &Environment, effort: Effort) -> Result<Code, CodegenError> {
         let headers = lower::lower(tree, env, &mut self.builder);
         let (bytes, effort, listing) = self.translate(&headers, effort)?;
-        let clif = self.explain.then(|| {
-            self.fill_context();
-            self.context.func.display().to_string()
-        });
+        let clif = if self.explain { Some(self.clif()?) } else { None };
         Ok(Code { bytes, align: ALIGN, effort, clif, listing })
     }
 
@@ -178,11 +190,10 @@ impl Machine {
         Ok(Gate { bytes, refusal })
     }
 
-    /// Gives Cranelift the function that was built.
-    fn fill_context(&mut self) {
-        self.context.clear();
-        let (call_conv, target) = (self.call_conv(), self.isa.frontend_config());
-        mir::translate(self.builder.finish(), &mut self.context.func, &mut self.frontend, call_conv, target);
+    /// The function that was built in Cranelift's form.
+    fn clif(&mut self) -> Result<String, CodegenError> {
+        let (cranelift, func) = self.cranelift()?;
+        Ok(cranelift.take(func).display().to_string())
     }
 
     /// Translates the function that was built: the bytes, the work that was put into them, and the listing.
@@ -191,15 +202,44 @@ impl Machine {
         headers: &[Block],
         effort: Effort,
     ) -> Result<(Vec<u8>, Effort, Option<String>), CodegenError> {
-        let is_known = self.isa.triple().architecture == Architecture::X86_64 && self.call_conv() == CallConv::SystemV;
-        if effort == Effort::Quick && is_known {
+        if effort == Effort::Quick && self.is_quick() {
             match quick::compile(self.builder.finish(), headers, self.explain) {
                 Ok((bytes, listing)) => return Ok((bytes, effort, listing)),
                 Err(unknown) => debug_assert!(false, "{unknown:?}"),
             }
         }
-        self.fill_context();
-        self.context.set_disasm(self.explain);
+        let explain = self.explain;
+        let (cranelift, func) = self.cranelift()?;
+        let (bytes, listing) = cranelift.compile(func, explain)?;
+        Ok((bytes, Effort::Full, listing))
+    }
+}
+
+impl Cranelift {
+    fn new(triple: &Triple, features: Features) -> Result<Cranelift, CodegenError> {
+        let refuse = |e: &dyn fmt::Display| CodegenError::Machine(e.to_string());
+        let mut flags = settings::builder();
+        for (name, value) in SETTINGS {
+            flags.set(name, value).map_err(|e| refuse(&e))?;
+        }
+        let mut builder = isa::lookup(triple.clone()).map_err(|e| refuse(&e))?;
+        features(&mut builder)?;
+        let isa = builder.finish(settings::Flags::new(flags)).map_err(|e| refuse(&e))?;
+        Ok(Cranelift { isa, context: Context::new(), frontend: FunctionBuilderContext::new() })
+    }
+
+    /// The function in its own form.
+    fn take(&mut self, func: &Func) -> &Function {
+        self.context.clear();
+        let (call_conv, target) = (self.isa.default_call_conv(), self.isa.frontend_config());
+        mir::translate(func, &mut self.context.func, &mut self.frontend, call_conv, target);
+        &self.context.func
+    }
+
+    /// The bytes of a function, and the listing if it is asked for.
+    fn compile(&mut self, func: &Func, explain: bool) -> Result<(Vec<u8>, Option<String>), CodegenError> {
+        self.take(func);
+        self.context.set_disasm(explain);
         let compiled = self
             .context
             .compile(&*self.isa, &mut ControlPlane::default())
@@ -209,11 +249,7 @@ impl Machine {
         for reloc in compiled.buffer.relocs() {
             call_own(&mut bytes, reloc.kind, reloc.offset, reloc.addend)?;
         }
-        Ok((bytes, Effort::Full, compiled.vcode.clone()))
-    }
-
-    fn call_conv(&self) -> CallConv {
-        self.isa.default_call_conv()
+        Ok((bytes, compiled.vcode.clone()))
     }
 }
 
@@ -239,10 +275,6 @@ const ARM64_CALL_DISTANCE: u32 = (1 << 26) - 1;
 /// Tells Cranelift which instructions this processor has beyond the least.
 #[cfg(target_arch = "x86_64")]
 fn host_features(builder: &mut isa::Builder) -> Result<(), CodegenError> {
-    // Floats are rounded by an instruction: without it Cranelift would call a function that the code has no way to name.
-    if !std::is_x86_feature_detected!("sse4.1") {
-        return Err(CodegenError::Machine("the processor lacks SSE4.1".to_owned()));
-    }
     let features = [
         ("has_sse3", std::is_x86_feature_detected!("sse3")),
         ("has_ssse3", std::is_x86_feature_detected!("ssse3")),
@@ -259,6 +291,15 @@ fn host_features(builder: &mut isa::Builder) -> Result<(), CodegenError> {
         if present {
             builder.enable(name).map_err(|e| CodegenError::Machine(e.to_string()))?;
         }
+    }
+    Ok(())
+}
+
+/// Floats are rounded by an instruction: without it Cranelift would call a function that the code has no way to name.
+fn has_rounding() -> Result<(), CodegenError> {
+    #[cfg(target_arch = "x86_64")]
+    if !std::is_x86_feature_detected!("sse4.1") {
+        return Err(CodegenError::Machine("the processor lacks SSE4.1".to_owned()));
     }
     Ok(())
 }

@@ -145,8 +145,8 @@ impl Tags<'_> {
         Tags { tree, inputs, written: WrittenElsewhere::by(tree, Ref(0)), headers }
     }
 
-    /// Which inputs of the path's header still have their tags in their places when the code has left through a snapshot and the caller
-    /// has put there what [`exit_writes`] says: a bit for each of the first 64.
+    /// Which inputs of the path's header still have their tags in their places when the code has left through a snapshot and
+    /// the caller has put there what [`exit_writes`] says: a bit for each of the first 64.
     #[must_use]
     pub fn kept(&self, snap: SnapId) -> u64 {
         let snapshot = self.tree.snapshot(snap);
@@ -167,8 +167,8 @@ impl Tags<'_> {
         snapshot.in_place.iter().fold(kept, |kept, slot| kept & !bit(*slot))
     }
 
-    /// Which of some tags, each in a slot, are still there, where the path comes from a header at which they were. Where the header has an
-    /// input for the slot, that is the business of [`Tags::kept`]. A bit for each of the first 64.
+    /// Which of some tags, each in a slot, are still there, where the path comes from a header at which they were. Where the
+    /// header has an input for the slot, that is the business of [`Tags::kept`]. A bit for each of the first 64.
     #[must_use]
     pub fn passed(&self, snap: SnapId, slots: impl Iterator<Item = u32> + Clone) -> u64 {
         let snapshot = self.tree.snapshot(snap);

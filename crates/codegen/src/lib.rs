@@ -1,7 +1,8 @@
 //! Machine code of trace trees.
 //!
 //! A tree becomes one function of a machine IR (modules `lower` and `mir`), which is translated quickly (module `quick`) or by
-//! Cranelift ([`Effort`]). The owner places it into executable memory and calls it with the VM, the root frame's registers and the number of a header. What it returns says how it ended:
+//! Cranelift ([`Effort`]). The owner places it into executable memory and calls it with the VM, the root frame's registers and
+//! the number of a header. What it returns says how it ended:
 //!
 //! ```text
 //! fn(vm, base, header) -> n      n < snapshots     it left through snapshot n; the rest is the caller's, see [`exit_writes`]

@@ -285,9 +285,11 @@ pub unsafe fn enter_room(vm: *mut Vm, calls: bool, unwritten: u32, per_frame: u3
 /// [`enter_room`] was called for the frame, or since the stack has moved, [`measure_room`].
 #[inline]
 pub unsafe fn set_written(vm: *mut Vm, unwritten: u32, per_frame: u32) {
-    // SAFETY: the caller's duty.
+    // SAFETY: the VM is the caller's. `held` is the address of the current frame's function, as `enter_room` or `measure_room` has left
+    // it: the caller's duty, and nothing but those writes it.
     unsafe {
         let room = &mut (*vm).room;
+        debug_assert_eq!(room.held, (*(*(*vm).thread).frame).base.wrapping_sub(1).addr() as u64);
         room.unwritten = u64::from(unwritten);
         room.written = room.held + u64::from(unwritten) * size_of::<Value>() as u64;
         if u64::from(per_frame) < room.per_frame {
@@ -527,7 +529,8 @@ pub unsafe fn watch_resumer(vm: *mut Vm, thread: u64) -> bool {
 /// The current frame is the code's root frame; the slots hold what they must; [`make_room`] has made room.
 #[inline]
 pub unsafe fn push_frames(vm: *mut Vm, images: &[FrameImage], pc: u32, top: Option<u32>) {
-    // SAFETY: the caller's duty.
+    // SAFETY: the current frame is the code's root frame, and has room for `images` above it: the caller's duty, by `make_room`. Then the
+    // frame that is current behind them is one of these, or that.
     unsafe {
         let th = (*vm).thread;
         let root = (*(*th).frame).base.sub(1);

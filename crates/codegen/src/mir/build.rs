@@ -163,10 +163,10 @@ impl Builder {
         v
     }
 
-    fn list_of(&mut self, values: &[Value]) -> List {
+    fn list_of(&mut self, values: impl IntoIterator<Item = Value>) -> List {
         let first = self.func.lists.len() as u32;
-        self.func.lists.extend_from_slice(values);
-        List { first, len: values.len() as u32 }
+        self.func.lists.extend(values);
+        List { first, len: self.func.lists.len() as u32 - first }
     }
 
     pub(crate) fn iconst(&mut self, ty: Type, n: i64) -> Value {
@@ -260,15 +260,13 @@ impl Builder {
 
     /// Calls the function at an address.
     pub(crate) fn call_indirect(&mut self, signature: SigRef, callee: Value, args: &[Value]) -> Inst {
-        let list = self.list_of(&[callee]);
-        self.func.lists.extend_from_slice(args);
-        let args = List { len: list.len + args.len() as u32, ..list };
+        let args = self.list_of([callee].into_iter().chain(args.iter().copied()));
         self.call(InstData::Call { args, signature, is_own: false }, signature)
     }
 
     /// Calls the function that is made here.
     pub(crate) fn call_own(&mut self, signature: SigRef, args: &[Value]) -> Inst {
-        let args = self.list_of(args);
+        let args = self.list_of(args.iter().copied());
         self.call(InstData::Call { args, signature, is_own: true }, signature)
     }
 
@@ -313,7 +311,7 @@ impl Builder {
     }
 
     pub(crate) fn return_(&mut self, values: &[Value]) {
-        let args = self.list_of(values);
+        let args = self.list_of(values.iter().copied());
         self.put(InstData::Return { args });
     }
 

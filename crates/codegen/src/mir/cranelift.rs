@@ -59,26 +59,11 @@ impl Translation<'_, '_, '_> {
         }
     }
 
-    /// The blocks with their parameters, in an order in which values are made before they are used: what dominates a block comes
-    /// in front of it. Those that control does not come to are left out.
+    /// The blocks with their parameters, in an order in which values are made before they are used. Those that control does not come
+    /// to are left out.
     fn order(&mut self) -> Vec<Block> {
         let func = self.func;
-        let mut is_met = vec![false; func.blocks()];
-        let mut order = Vec::new();
-        let mut todo: Vec<(Block, bool)> = func.layout().first().map(|entry| (*entry, false)).into_iter().collect();
-        while let Some((block, is_done)) = todo.pop() {
-            if is_done {
-                order.push(block);
-                continue;
-            }
-            if std::mem::replace(&mut is_met[block.index()], true) {
-                continue;
-            }
-            todo.push((block, true));
-            let ways = func.last(block).map_or(&[][..], |last| func.ways(last));
-            todo.extend(ways.iter().map(|edge| (func.target(*edge), false)));
-        }
-        order.reverse();
+        let order = func.reached();
         for (n, block) in order.iter().enumerate() {
             let made = self.blocks[block.index()];
             if n == 0 {

@@ -196,7 +196,7 @@ pub(crate) struct Func {
     defs: Vec<Def>,
     /// By instruction.
     insts: Vec<InstData>,
-    /// By instruction: its first result. The others are the values behind it, up to those of the next.
+    /// By instruction: its first result, and how many values from that on are its results.
     results: Vec<(Value, u32)>,
     blocks: Vec<BlockData>,
     edges: Vec<EdgeData>,
@@ -318,6 +318,33 @@ impl Func {
     #[inline]
     pub(crate) fn last(&self, block: Block) -> Option<Inst> {
         self.body(block).next_back()
+    }
+
+    /// The blocks that control comes from one to.
+    pub(crate) fn successors(&self, block: Block) -> impl Iterator<Item = Block> + '_ {
+        let ways = self.last(block).map_or(&[][..], |last| self.ways(last));
+        ways.iter().map(|edge| self.target(*edge))
+    }
+
+    /// The blocks that control can come to, in an order in which a block comes behind all that jump to it, but for jumps back. So
+    /// what dominates a block comes in front of it.
+    pub(crate) fn reached(&self) -> Vec<Block> {
+        let mut is_met = vec![false; self.blocks()];
+        let mut order = Vec::new();
+        let mut todo: Vec<(Block, bool)> = self.layout.first().map(|entry| (*entry, false)).into_iter().collect();
+        while let Some((block, is_done)) = todo.pop() {
+            if is_done {
+                order.push(block);
+                continue;
+            }
+            if std::mem::replace(&mut is_met[block.index()], true) {
+                continue;
+            }
+            todo.push((block, true));
+            todo.extend(self.successors(block).map(|to| (to, false)));
+        }
+        order.reverse();
+        order
     }
 
     #[inline]

@@ -226,7 +226,7 @@ fn last_of(same: &[Value], v: Value) -> Value {
 mod tests {
     use cranelift_codegen::ir::types;
 
-    use super::super::{Block, Builder, InstData, Signature, Value};
+    use super::super::{Block, Builder, Func, InstData, Signature, Value};
 
     /// A function with one parameter, and its first block.
     fn begun() -> (Builder, Value) {
@@ -242,6 +242,11 @@ mod tests {
         let last = func.last(block).expect("an end");
         assert!(matches!(func.data(last), InstData::Return { .. }));
         func.args(last).to_vec()
+    }
+
+    /// What goes to a block on all edges.
+    fn args_of(func: &Func, block: Block) -> Vec<Value> {
+        func.edges.iter().filter(|edge| edge.to == block).flat_map(|edge| edge.args.clone()).collect()
     }
 
     #[test]
@@ -263,9 +268,7 @@ mod tests {
         let func = b.finish();
         assert_eq!(func.params(round), [before]);
         assert!(func.params(done).is_empty(), "one way leads there");
-        let args: Vec<Value> =
-            func.edges.iter().filter(|edge| edge.to == round).flat_map(|edge| edge.args.clone()).collect();
-        assert_eq!(args, [given, after]);
+        assert_eq!(args_of(func, round), [given, after]);
     }
 
     #[test]
@@ -312,9 +315,7 @@ mod tests {
         assert_eq!(returned(&mut b, done), [joined]);
         let func = b.finish();
         assert_eq!(func.params(done), [joined]);
-        let args: Vec<Value> =
-            func.edges.iter().filter(|edge| edge.to == done).flat_map(|edge| edge.args.clone()).collect();
-        assert_eq!(args, values);
+        assert_eq!(args_of(func, done), values);
     }
 
     #[test]

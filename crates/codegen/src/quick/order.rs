@@ -18,11 +18,6 @@ pub(super) struct Blocks {
     pub(super) depths: Vec<i32>,
 }
 
-fn successors(func: &Func, block: Block) -> impl Iterator<Item = Block> + '_ {
-    let ways = func.last(block).map_or(&[][..], |last| func.ways(last));
-    ways.iter().map(|edge| func.target(*edge))
-}
-
 impl Blocks {
     pub(super) fn of(func: &Func, firsts: &[Block]) -> Blocks {
         let count = func.blocks();
@@ -33,36 +28,12 @@ impl Blocks {
             rows: vec![0; count + 1],
             depths: Vec::new(),
         };
-        let reached = blocks.reach(func);
+        let reached = func.reached();
+        let jumps = reached.iter().flat_map(|from| func.successors(*from).map(|to| (to, *from)));
+        blocks.note_jumps(&jumps.collect::<Vec<(Block, Block)>>());
         blocks.put_in_order(func, &reached, firsts);
         blocks.find_loops(func);
         blocks
-    }
-
-    /// Finds what control can come to, and notes from where. Gives the blocks in an order in which a block comes behind all that
-    /// jump to it, but for jumps back.
-    fn reach(&mut self, func: &Func) -> Vec<Block> {
-        let mut reached = vec![false; self.ranks.len()];
-        let mut order = Vec::new();
-        let mut jumps = Vec::new();
-        let mut todo: Vec<(Block, bool)> = func.layout().first().map(|entry| (*entry, false)).into_iter().collect();
-        while let Some((block, is_done)) = todo.pop() {
-            if is_done {
-                order.push(block);
-                continue;
-            }
-            if std::mem::replace(&mut reached[block.index()], true) {
-                continue;
-            }
-            todo.push((block, true));
-            for to in successors(func, block) {
-                jumps.push((to, block));
-                todo.push((to, false));
-            }
-        }
-        order.reverse();
-        self.note_jumps(&jumps);
-        order
     }
 
     /// Sorts the jumps by where they go.

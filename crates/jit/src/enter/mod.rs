@@ -339,7 +339,10 @@ impl Compiled {
     /// state is complete.
     #[inline]
     unsafe fn can_enter(vm: *mut Vm, base: *const Value, link: &Link) -> bool {
-        // SAFETY: the caller's duty.
+        // SAFETY: the link's code is kept by the tree's own, which the caller runs. The slots that are looked at are below those that the
+        // VM has made room for, as `has_room` says of the code's. That the tags which are not looked at are there, the exit sees to, whose
+        // state is complete by the caller's duty: see `Exit::known`. The room's addresses are those of this stack: `enter_room` has
+        // measured it, and a call out does so again when it is back.
         unsafe {
             let code = link.code();
             let fits =
@@ -356,9 +359,9 @@ impl Compiled {
     /// Whether all is as the code expects at a header.
     ///
     /// # Safety
-    /// Its registers begin at `base`.
+    /// Its registers begin at `base`, and there is room for its slots.
     unsafe fn finds_tags(&self, base: *const Value, header: HeaderId) -> bool {
-        // SAFETY: the caller's duty.
+        // SAFETY: the slots of a header's inputs are among those that the caller has seen room for.
         self.expected(header).all(|tag| unsafe { compiled::have_tags(base, &[tag]) })
     }
 

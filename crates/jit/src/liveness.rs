@@ -92,7 +92,7 @@ impl Liveness {
         self.live.get(pc as usize).copied().unwrap_or_default()
     }
 
-    /// Whether control comes to an instruction from more than one place.
+    /// Whether control comes to an instruction from more than one place, and paths that meet there are worth being joined.
     pub fn is_join(&self, pc: u32) -> bool {
         self.joins.binary_search(&pc).is_ok()
     }
@@ -103,7 +103,27 @@ impl Liveness {
     }
 }
 
-/// The instructions that control comes to from more than one place, in ascending order.
+/// Most instructions between a join and the end of its round that are rather recorded once more, for each path that comes there,
+/// than shared: what all values have for their places in common costs more to arrive at.
+const SHORT_TAIL: usize = 4;
+
+/// Whether a round, or the function, ends a few instructions behind one, whichever way control has come there.
+fn ends_soon(code: &[Instr], mut pc: u32) -> bool {
+    for _ in 0..=SHORT_TAIL {
+        let Some(op) = code.get(pc as usize).and_then(|i| i.op()) else { return false };
+        match op {
+            Op::Loop | Op::ForLoop | Op::TForLoop | Op::Return0 | Op::Return1 => return true,
+            Op::Call | Op::TailCall | Op::TForCall => return false,
+            _ => {}
+        }
+        let [Some(next), None] = successors(code, pc as usize) else { return false };
+        pc = next;
+    }
+    false
+}
+
+/// The instructions that control comes to from more than one place, in ascending order, but for the last few of a round where two
+/// ways meet.
 fn joins(proto: &Proto) -> Vec<u32> {
     let mut arrivals = vec![0u8; proto.code.len() + 1];
     for pc in 0..proto.code.len() {
@@ -113,7 +133,12 @@ fn joins(proto: &Proto) -> Vec<u32> {
             }
         }
     }
-    (0..proto.code.len() as u32).filter(|pc| arrivals[*pc as usize] > 1).collect()
+    let is_join = |pc: &u32| match arrivals[*pc as usize] {
+        0 | 1 => false,
+        2 => !ends_soon(&proto.code, *pc),
+        _ => true,
+    };
+    (0..proto.code.len() as u32).filter(is_join).collect()
 }
 
 /// How many variables are in scope at each instruction; without debug information, as many as there are registers.
@@ -335,5 +360,23 @@ mod tests {
         let proto = Proto { max_stack: 2, lines: vec![1; code.len()], code, locals, ..Proto::default() };
         let liveness = Liveness::new(&proto, |_| Registers::default());
         assert!(has(liveness.at(MANY - 1), 0) && !has(liveness.at(MANY), 0));
+    }
+
+    /// A loop whose body is `if r0 then r1 = 7 end` and `tail`.
+    fn joins_with(tail: &[Instr]) -> Vec<u32> {
+        let mut code = vec![Instr::new(Op::Test, 0, 0, 0, 2), Instr::new(Op::LoadI, 1, 0, 0, 7)];
+        code.extend(tail);
+        code.push(Instr::new(Op::Loop, 0, 0, 0, -(code.len() as i32) - 1));
+        code.push(Instr::new(Op::Return0, 0, 0, 0, 0));
+        joins(&Proto { max_stack: 4, code, ..Proto::default() })
+    }
+
+    #[test]
+    fn two_ways_to_the_end_of_a_round_are_not_joined() {
+        let simple = Instr::new(Op::Move, 2, 1, 0, 0);
+        assert_eq!(joins_with(&[]), [] as [u32; 0]);
+        assert_eq!(joins_with(&[simple; SHORT_TAIL]), [] as [u32; 0]);
+        assert_eq!(joins_with(&[simple; SHORT_TAIL + 1]), [2]);
+        assert_eq!(joins_with(&[Instr::new(Op::Call, 1, 1, 1, 0)]), [2], "a call may be long");
     }
 }

@@ -93,8 +93,13 @@ impl Builder {
 
     pub(crate) fn append_block_param(&mut self, block: Block, ty: Type) -> Value {
         let v = self.new_value(ty, Def::Param);
-        self.func.blocks[block.index()].params.push(v);
+        self.add_param(block, v);
         v
+    }
+
+    pub(super) fn add_param(&mut self, block: Block, v: Value) {
+        let params = self.func.blocks[block.index()].params;
+        self.func.blocks[block.index()].params = self.func.longer(params, v);
     }
 
     pub(crate) fn block_params(&self, block: Block) -> &[Value] {
@@ -163,10 +168,10 @@ impl Builder {
         v
     }
 
-    fn list_of(&mut self, values: impl IntoIterator<Item = Value>) -> List {
+    fn list_of(&mut self, values: &[Value]) -> List {
         let first = self.func.lists.len() as u32;
-        self.func.lists.extend(values);
-        List { first, len: self.func.lists.len() as u32 - first }
+        self.func.lists.extend_from_slice(values);
+        List { first, len: values.len() as u32 }
     }
 
     pub(crate) fn iconst(&mut self, ty: Type, n: i64) -> Value {
@@ -260,13 +265,15 @@ impl Builder {
 
     /// Calls the function at an address.
     pub(crate) fn call_indirect(&mut self, signature: SigRef, callee: Value, args: &[Value]) -> Inst {
-        let args = self.list_of([callee].into_iter().chain(args.iter().copied()));
+        let List { first, .. } = self.list_of(&[callee]);
+        let List { len, .. } = self.list_of(args);
+        let args = List { first, len: 1 + len };
         self.call(InstData::Call { args, signature, is_own: false }, signature)
     }
 
     /// Calls the function that is made here.
     pub(crate) fn call_own(&mut self, signature: SigRef, args: &[Value]) -> Inst {
-        let args = self.list_of(args.iter().copied());
+        let args = self.list_of(args);
         self.call(InstData::Call { args, signature, is_own: true }, signature)
     }
 
@@ -292,10 +299,10 @@ impl Builder {
     fn edge(&mut self, to: Block, args: &[Value]) -> Edge {
         let edge = Edge(self.func.edges.len() as u32);
         let from = self.current.unwrap_or(to);
-        let target = &mut self.func.blocks[to.index()];
-        debug_assert!(target.params.len() >= args.len(), "{to:?} has fewer parameters");
-        let before = target.last_edge.replace(edge);
-        self.func.edges.push(EdgeData { from, to, args: args.to_vec(), before });
+        debug_assert!(self.block_params(to).len() >= args.len(), "{to:?} has fewer parameters");
+        let args = self.list_of(args);
+        let before = self.func.blocks[to.index()].last_edge.replace(edge);
+        self.func.edges.push(EdgeData { from, to, args, before });
         edge
     }
 
@@ -311,7 +318,7 @@ impl Builder {
     }
 
     pub(crate) fn return_(&mut self, values: &[Value]) {
-        let args = self.list_of(values.iter().copied());
+        let args = self.list_of(values);
         self.put(InstData::Return { args });
     }
 

@@ -89,22 +89,128 @@ pub(crate) fn is_sunk(tree: &Tree, value: Ref) -> bool {
     tree.inst(value).op == Op::Sunk
 }
 
-/// What the caller puts into places after the code has left through a snapshot. Spare slots begin at `spare`; `inputs` are the
-/// tree's.
-#[must_use]
-pub fn exit_writes(tree: &Tree, inputs: &Inputs, snap: SnapId, spare: u32) -> Vec<SlotWrite> {
-    let snapshot = tree.snapshot(snap);
-    let header = inputs.header_of(snapshot.segment);
-    let written = snapshot.slots.iter().map(|slot| (slot.slot, slot.value));
-    let carried = carried_inputs(tree, inputs, snap).map(|input| (tree.inst(input).aux, input));
-    written
-        .chain(carried)
-        .chain(spare_values(tree, snap, spare))
-        // A number whose tag only the code knows is stored by it.
-        .filter(|(_, value)| tree.ty(*value) != Ty::Num && !is_sunk(tree, *value))
-        .map(|(slot, value)| SlotWrite { slot, ty: tree.ty(value), payload: constant(tree, value) })
-        .filter(|write| write.payload.is_some() || !has_tag(tree, inputs, header, write.slot, write.ty))
-        .collect()
+/// A set of slots.
+#[derive(Clone, Debug, Default)]
+struct Slots(Vec<u64>);
+
+impl Slots {
+    fn of(slots: impl Iterator<Item = u32>) -> Slots {
+        let mut set = Slots::default();
+        slots.for_each(|slot| set.add(slot));
+        set
+    }
+
+    fn clear(&mut self) {
+        self.0.fill(0);
+    }
+
+    fn add(&mut self, slot: u32) {
+        let word = slot as usize / 64;
+        if word >= self.0.len() {
+            self.0.resize(word + 1, 0);
+        }
+        self.0[word] |= 1 << (slot % 64);
+    }
+
+    fn remove(&mut self, slot: u32) {
+        if let Some(word) = self.0.get_mut(slot as usize / 64) {
+            *word &= !(1 << (slot % 64));
+        }
+    }
+
+    fn has(&self, slot: u32) -> bool {
+        self.0.get(slot as usize / 64).is_some_and(|word| word >> (slot % 64) & 1 != 0)
+    }
+
+    /// Those that another set has as well, in ascending order.
+    fn common<'a>(&'a self, other: &'a Slots) -> impl Iterator<Item = u32> + 'a {
+        let words = (0..).step_by(64).zip(self.0.iter().zip(&other.0));
+        words.flat_map(|(first, (a, b))| {
+            let mut rest = a & b;
+            std::iter::from_fn(move || {
+                let slot = (rest != 0).then(|| first + rest.trailing_zeros());
+                rest &= rest.wrapping_sub(1);
+                slot
+            })
+        })
+    }
+}
+
+/// What is known of the places of a header's inputs when code leaves on a path from there, but for slots that have another value
+/// since.
+#[derive(Debug)]
+struct HeaderPlaces {
+    /// The slots whose inputs are not there, as they have come in by a register.
+    stale: Slots,
+    /// The slots of inputs whose tags may not be there.
+    untagged: Slots,
+}
+
+/// What is handed over at the exits of a tree, looked up for one snapshot after the other.
+#[derive(Debug)]
+pub struct Handover<'a> {
+    tree: &'a Tree,
+    inputs: &'a Inputs,
+    headers: Vec<HeaderPlaces>,
+    /// The slots that are live at the snapshot and still have the input of the header.
+    kept: Slots,
+}
+
+impl<'a> Handover<'a> {
+    /// What a tree hands over, whose inputs these are.
+    #[must_use]
+    pub fn of(tree: &'a Tree, inputs: &'a Inputs) -> Handover<'a> {
+        let slots = |slots: &[u32]| Slots::of(slots.iter().copied());
+        let places = tree
+            .headers
+            .iter()
+            .map(|header| HeaderPlaces { stale: slots(&header.stale), untagged: slots(&header.untagged) });
+        Handover { tree, inputs, headers: places.collect(), kept: Slots::default() }
+    }
+
+    /// The inputs of the path's header that have come in by a register, and have no other value since.
+    pub(crate) fn carried(&mut self, snap: SnapId) -> impl Iterator<Item = Ref> + '_ {
+        self.look_at(snap);
+        self.carried_where(snap, |_| true)
+    }
+
+    fn look_at(&mut self, snap: SnapId) {
+        let snapshot = self.tree.snapshot(snap);
+        self.kept.clear();
+        if !snapshot.calls_out {
+            snapshot.live.iter().for_each(|slot| self.kept.add(*slot));
+            let named = snapshot.slots.iter().map(|named| named.slot);
+            named.chain(snapshot.in_place.iter().copied()).for_each(|slot| self.kept.remove(slot));
+        }
+    }
+
+    /// As [`Handover::carried`], of some slots, for the snapshot that was looked at last.
+    fn carried_where(&self, snap: SnapId, which: impl Fn(u32) -> bool) -> impl Iterator<Item = Ref> {
+        let header = self.inputs.header_of(self.tree.snapshot(snap).segment);
+        let stale = self.kept.common(&self.headers[header.index()].stale);
+        stale.filter(move |slot| which(*slot)).filter_map(move |slot| self.inputs.input(header, slot))
+    }
+
+    /// What the caller puts into places after the code has left through a snapshot. Spare slots begin at `spare`.
+    pub fn writes(&mut self, snap: SnapId, spare: u32) -> impl Iterator<Item = SlotWrite> + '_ {
+        self.look_at(snap);
+        let (tree, inputs) = (self.tree, self.inputs);
+        let snapshot = tree.snapshot(snap);
+        let header = inputs.header_of(snapshot.segment);
+        let untagged = &self.headers[header.index()].untagged;
+        let has_tag =
+            move |slot, ty| !untagged.has(slot) && inputs.input(header, slot).is_some_and(|input| tree.ty(input) == ty);
+        let written = snapshot.slots.iter().map(|slot| (slot.slot, slot.value));
+        // The others are of their inputs' types.
+        let carried = self.carried_where(snap, |slot| untagged.has(slot)).map(|input| (tree.inst(input).aux, input));
+        written
+            .chain(carried)
+            .chain(spare_values(tree, snap, spare))
+            // A number whose tag only the code knows is stored by it.
+            .filter(|(_, value)| tree.ty(*value) != Ty::Num && !is_sunk(tree, *value))
+            .map(|(slot, value)| SlotWrite { slot, ty: tree.ty(value), payload: constant(tree, value) })
+            .filter(move |write| write.payload.is_some() || !has_tag(write.slot, write.ty))
+    }
 }
 
 /// The tags that stay in their places when code leaves.
@@ -146,7 +252,7 @@ impl Tags<'_> {
     }
 
     /// Which inputs of the path's header still have their tags in their places when the code has left through a snapshot and
-    /// the caller has put there what [`exit_writes`] says: a bit for each of the first 64.
+    /// the caller has put there what [`Handover::writes`] says: a bit for each of the first 64.
     #[must_use]
     pub fn kept(&self, snap: SnapId) -> u64 {
         let snapshot = self.tree.snapshot(snap);
@@ -192,18 +298,6 @@ pub(crate) fn constant(tree: &Tree, value: Ref) -> Option<u64> {
     matches!(inst.op, Op::KInt | Op::KFloat | Op::KObj).then_some(inst.imm)
 }
 
-/// The inputs of the path's header that have come in by a register, and have no other value since.
-pub(crate) fn carried_inputs<'a>(tree: &'a Tree, inputs: &'a Inputs, snap: SnapId) -> impl Iterator<Item = Ref> + 'a {
-    let snapshot = tree.snapshot(snap);
-    let header = inputs.header_of(snapshot.segment);
-    let stale = if snapshot.calls_out { &[][..] } else { &tree.header(header).stale };
-    let is_carried = |slot: &&u32| {
-        let is_named = || snapshot.slots.iter().any(|named| named.slot == **slot) || snapshot.in_place.contains(slot);
-        snapshot.live.binary_search(slot).is_ok() && !is_named()
-    };
-    stale.iter().filter(is_carried).filter_map(move |slot| inputs.input(header, *slot))
-}
-
 /// Whether the place of a slot has the tag of a type already, on the path from a header: it has an input of the type there.
 pub(crate) fn has_tag(tree: &Tree, inputs: &Inputs, header: HeaderId, slot: u32, ty: Ty) -> bool {
     inputs.input(header, slot).is_some_and(|input| tree.ty(input) == ty)
@@ -215,7 +309,7 @@ mod tests {
     use perilune_trace::ir::{HeaderId, Inputs, SnapId, Tree, Ty};
     use perilune_trace::opt;
 
-    use super::{SlotWrite, Tags, entry_types, exit_writes};
+    use super::{Handover, SlotWrite, Tags, entry_types};
 
     fn tree() -> Tree {
         let mut tree: Tree = "\
@@ -244,7 +338,9 @@ snap 2 guard, pc 1, slots #1=%2
     fn tags_that_are_right_are_not_written() {
         let expected =
             [SlotWrite { slot: 3, ty: Ty::Float, payload: None }, SlotWrite { slot: 4, ty: Ty::Int, payload: Some(7) }];
-        assert_eq!(exit_writes(&tree(), &Inputs::of(&tree()), SnapId(1), 9), expected);
+        let (tree, inputs) = (tree(), Inputs::of(&tree()));
+        let writes: Vec<SlotWrite> = Handover::of(&tree, &inputs).writes(SnapId(1), 9).collect();
+        assert_eq!(writes, expected);
     }
     #[test]
     fn tags_of_inputs_stay_where_the_slot_has_the_same_type() {

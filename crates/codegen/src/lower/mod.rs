@@ -52,6 +52,7 @@ use perilune_trace::ir::{End, Format, HeaderId, Inputs, Inst, Op, Ref, SegmentId
 use perilune_trace::opt::recursion::Recursion;
 use rustc_hash::FxHashMap;
 
+use crate::handover::Handover;
 use crate::layout::Environment;
 use crate::mir::{Block, Builder, Signature, Value, Variable};
 use meter::Meter;
@@ -67,7 +68,8 @@ fn signature(env: &Environment) -> Signature {
 /// The function of a tree, to be translated by `b`'s owner. Gives the blocks of the headers.
 pub(crate) fn lower(tree: &Tree, env: &Environment, b: &mut Builder) -> Vec<Block> {
     let entry = b.begin(signature(env));
-    let mut lowering = Lowering::new(tree, env, b, entry);
+    let inputs = Inputs::of(tree);
+    let mut lowering = Lowering::new(tree, &inputs, env, b, entry);
     lowering.run();
     lowering.headers.iter().flat_map(|blocks| [blocks.preheader, blocks.body]).collect()
 }
@@ -100,7 +102,8 @@ enum Place {
 
 struct Lowering<'a, 'b> {
     tree: &'a Tree,
-    inputs: Inputs,
+    inputs: &'a Inputs,
+    handover: Handover<'a>,
     env: &'a Environment,
     b: &'b mut Builder,
     /// What the function gets.
@@ -148,7 +151,7 @@ struct Lowering<'a, 'b> {
 }
 
 impl<'a, 'b> Lowering<'a, 'b> {
-    fn new(tree: &'a Tree, env: &'a Environment, b: &'b mut Builder, entry: Block) -> Self {
+    fn new(tree: &'a Tree, inputs: &'a Inputs, env: &'a Environment, b: &'b mut Builder, entry: Block) -> Self {
         let fuel = b.declare_var(types::I64);
         let params = b.block_params(entry).to_vec();
         let (vm, registers) = (params[0], params[1]);
@@ -172,7 +175,8 @@ impl<'a, 'b> Lowering<'a, 'b> {
         }
         Lowering {
             tree,
-            inputs: Inputs::of(tree),
+            inputs,
+            handover: Handover::of(tree, inputs),
             env,
             b,
             params,
@@ -387,7 +391,7 @@ impl<'a, 'b> Lowering<'a, 'b> {
     /// input of this type there.
     fn store_slot(&mut self, header: HeaderId, slot: u32, r: Ref, base: Value) {
         let ty = self.tree.ty(r);
-        if !crate::handover::has_tag(self.tree, &self.inputs, header, slot, ty) {
+        if !crate::handover::has_tag(self.tree, self.inputs, header, slot, ty) {
             return self.store_value(r, base, Self::slot_offset(slot));
         }
         if !ty.is_primitive() {

@@ -100,6 +100,14 @@ enum Place {
     Variable(Variable),
 }
 
+/// The instructions that leave through a snapshot.
+#[derive(Clone, Copy, Debug)]
+enum Leave {
+    None,
+    One(Ref),
+    Many,
+}
+
 struct Lowering<'a, 'b> {
     tree: &'a Tree,
     inputs: &'a Inputs,
@@ -120,8 +128,8 @@ struct Lowering<'a, 'b> {
     exits: Vec<Option<Block>>,
     /// By snapshot: whether a segment continues there.
     is_continued: Vec<bool>,
-    /// By snapshot: the instructions that leave there, no more than two of them.
-    leaving: Vec<Vec<Ref>>,
+    /// By snapshot: who leaves there.
+    leaving: Vec<Leave>,
     /// The condition that holds all through the current segment, because another does not.
     holds: Option<(Op, [Ref; 3])>,
     /// By instruction: whether a preheader has it.
@@ -165,12 +173,11 @@ impl<'a, 'b> Lowering<'a, 'b> {
                 is_continued[snap.index()] = true;
             }
         }
-        let mut leaving = vec![Vec::new(); tree.snapshots.len()];
+        let mut leaving = vec![Leave::None; tree.snapshots.len()];
         for (inst, r) in tree.insts.iter().zip((0..).map(Ref)) {
-            if let Some(snap) = inst.snap
-                && leaving[snap.index()].len() < 2
-            {
-                leaving[snap.index()].push(r);
+            if let Some(snap) = inst.snap {
+                let leave = &mut leaving[snap.index()];
+                *leave = if let Leave::None = leave { Leave::One(r) } else { Leave::Many };
             }
         }
         Lowering {

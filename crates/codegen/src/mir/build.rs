@@ -118,6 +118,11 @@ impl Builder {
         self.func.blocks[block.index()].is_sealed = true;
     }
 
+    /// Whether control may come to a block from another, as far as is known.
+    pub(crate) fn is_target(&self, block: Block) -> bool {
+        self.func.blocks[block.index()].last_edge.is_some()
+    }
+
     fn is_empty(&self, block: Block) -> bool {
         self.func.blocks[block.index()].insts.is_empty()
     }
@@ -143,9 +148,14 @@ impl Builder {
 
     /// An instruction without results.
     fn put(&mut self, data: InstData) -> Inst {
+        self.put_with(data, (Value(0), 0))
+    }
+
+    /// One whose results are so many values from one on.
+    fn put_with(&mut self, data: InstData, results: (Value, u32)) -> Inst {
         let n = self.func.insts.len() as u32;
         self.func.insts.push(data);
-        self.func.results.push((Value(0), 0));
+        self.func.results.push(results);
         let Some(block) = self.current else {
             debug_assert!(false, "there is no block for {data:?}");
             return Inst(n);
@@ -162,10 +172,8 @@ impl Builder {
 
     /// One with a result.
     fn value(&mut self, data: InstData, ty: Type) -> Value {
-        let inst = self.put(data);
-        let v = self.new_value(ty, Def::Result(inst));
-        self.func.results[inst.index()] = (v, 1);
-        v
+        let inst = self.put_with(data, (Value(self.func.values() as u32), 1));
+        self.new_value(ty, Def::Result(inst))
     }
 
     fn list_of(&mut self, values: &[Value]) -> List {
@@ -278,14 +286,12 @@ impl Builder {
     }
 
     fn call(&mut self, data: InstData, signature: SigRef) -> Inst {
-        let inst = self.put(data);
-        let first = Value(self.func.types.len() as u32);
         let count = self.func.signatures[signature.index()].returns.len();
+        let inst = self.put_with(data, (Value(self.func.values() as u32), count as u32));
         for n in 0..count {
             let ty = self.func.signatures[signature.index()].returns[n];
             self.new_value(ty, Def::Result(inst));
         }
-        self.func.results[inst.index()] = (first, count as u32);
         inst
     }
 

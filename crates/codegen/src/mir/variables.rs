@@ -174,7 +174,7 @@ impl Builder {
         self.variables.phis = needed;
     }
 
-    /// Finds the parameters that are one other value on all edges: by value, what stands for it. `None` if there are none.
+    /// Finds the parameters that are one other value on all edges: by value, what stands for it. `None` if there are no such.
     fn same_values(&mut self) -> Option<Vec<Value>> {
         if self.variables.phis.is_empty() {
             return None;
@@ -205,10 +205,11 @@ impl Builder {
                 has_changed = true;
             }
         }
-        for n in 0..same.len() {
-            same[n] = last_of(&same, same[n]);
+        // No other value stands for another.
+        for phi in &self.variables.phis {
+            same[phi.param.index()] = last_of(&same, phi.param);
         }
-        Some(same)
+        Some(same).filter(|_| self.variables.phis.iter().any(|phi| !phi.is_needed))
     }
 
     /// Puts other values in the place of some, wherever they are used.

@@ -12,7 +12,7 @@
 //! The properties and elements of sunk tables are handed over in *spare* slots, above all that the tree has.
 
 use perilune_runtime::heap::{MAX_INLINE_SLOTS, MAX_SMALL_BUFFER};
-use perilune_trace::ir::{HeaderId, Inputs, Op, Recipe, Ref, SnapId, Tree, Ty};
+use perilune_trace::ir::{HeaderId, Inputs, Op, Recipe, Ref, Slots, SnapId, Tree, Ty};
 use perilune_trace::opt::places::WrittenElsewhere;
 use perilune_trace::opt::sink::{MAX_ELEMENTS, MAX_FIELDS};
 
@@ -59,6 +59,9 @@ pub struct TableImage {
 #[must_use]
 pub fn exit_tables(tree: &Tree, snap: SnapId, spare: u32) -> Vec<TableImage> {
     let snapshot = tree.snapshot(snap);
+    if snapshot.sunk.is_empty() {
+        return Vec::new();
+    }
     let mut next = spare;
     let written = snapshot.slots.iter().map(|slot| (slot.slot, slot.value));
     let refers: Vec<(u32, Ref)> = written.chain(spare_values(tree, snap, spare)).collect();
@@ -89,69 +92,11 @@ pub(crate) fn is_sunk(tree: &Tree, value: Ref) -> bool {
     tree.inst(value).op == Op::Sunk
 }
 
-/// A set of slots.
-#[derive(Clone, Debug, Default)]
-struct Slots(Vec<u64>);
-
-impl Slots {
-    fn of(slots: impl Iterator<Item = u32>) -> Slots {
-        let mut set = Slots::default();
-        slots.for_each(|slot| set.add(slot));
-        set
-    }
-
-    fn clear(&mut self) {
-        self.0.fill(0);
-    }
-
-    fn add(&mut self, slot: u32) {
-        let word = slot as usize / 64;
-        if word >= self.0.len() {
-            self.0.resize(word + 1, 0);
-        }
-        self.0[word] |= 1 << (slot % 64);
-    }
-
-    fn remove(&mut self, slot: u32) {
-        if let Some(word) = self.0.get_mut(slot as usize / 64) {
-            *word &= !(1 << (slot % 64));
-        }
-    }
-
-    fn has(&self, slot: u32) -> bool {
-        self.0.get(slot as usize / 64).is_some_and(|word| word >> (slot % 64) & 1 != 0)
-    }
-
-    /// Those that another set has as well, in ascending order.
-    fn common<'a>(&'a self, other: &'a Slots) -> impl Iterator<Item = u32> + 'a {
-        let words = (0..).step_by(64).zip(self.0.iter().zip(&other.0));
-        words.flat_map(|(first, (a, b))| {
-            let mut rest = a & b;
-            std::iter::from_fn(move || {
-                let slot = (rest != 0).then(|| first + rest.trailing_zeros());
-                rest &= rest.wrapping_sub(1);
-                slot
-            })
-        })
-    }
-}
-
-/// What is known of the places of a header's inputs when code leaves on a path from there, but for slots that have another value
-/// since.
-#[derive(Debug)]
-struct HeaderPlaces {
-    /// The slots whose inputs are not there, as they have come in by a register.
-    stale: Slots,
-    /// The slots of inputs whose tags may not be there.
-    untagged: Slots,
-}
-
 /// What is handed over at the exits of a tree, looked up for one snapshot after the other.
 #[derive(Debug)]
 pub struct Handover<'a> {
     tree: &'a Tree,
     inputs: &'a Inputs,
-    headers: Vec<HeaderPlaces>,
     /// The slots that are live at the snapshot and still have the input of the header.
     kept: Slots,
 }
@@ -160,12 +105,7 @@ impl<'a> Handover<'a> {
     /// What a tree hands over, whose inputs these are.
     #[must_use]
     pub fn of(tree: &'a Tree, inputs: &'a Inputs) -> Handover<'a> {
-        let slots = |slots: &[u32]| Slots::of(slots.iter().copied());
-        let places = tree
-            .headers
-            .iter()
-            .map(|header| HeaderPlaces { stale: slots(&header.stale), untagged: slots(&header.untagged) });
-        Handover { tree, inputs, headers: places.collect(), kept: Slots::default() }
+        Handover { tree, inputs, kept: Slots::default() }
     }
 
     /// The inputs of the path's header that have come in by a register, and have no other value since.
@@ -187,7 +127,7 @@ impl<'a> Handover<'a> {
     /// As [`Handover::carried`], of some slots, for the snapshot that was looked at last.
     fn carried_where(&self, snap: SnapId, which: impl Fn(u32) -> bool) -> impl Iterator<Item = Ref> {
         let header = self.inputs.header_of(self.tree.snapshot(snap).segment);
-        let stale = self.kept.common(&self.headers[header.index()].stale);
+        let stale = self.kept.common(&self.tree.header(header).stale);
         stale.filter(move |slot| which(*slot)).filter_map(move |slot| self.inputs.input(header, slot))
     }
 
@@ -197,9 +137,7 @@ impl<'a> Handover<'a> {
         let (tree, inputs) = (self.tree, self.inputs);
         let snapshot = tree.snapshot(snap);
         let header = inputs.header_of(snapshot.segment);
-        let untagged = &self.headers[header.index()].untagged;
-        let has_tag =
-            move |slot, ty| !untagged.has(slot) && inputs.input(header, slot).is_some_and(|input| tree.ty(input) == ty);
+        let untagged = &tree.header(header).untagged;
         let written = snapshot.slots.iter().map(|slot| (slot.slot, slot.value));
         // The others are of their inputs' types.
         let carried = self.carried_where(snap, |slot| untagged.has(slot)).map(|input| (tree.inst(input).aux, input));
@@ -209,7 +147,7 @@ impl<'a> Handover<'a> {
             // A number whose tag only the code knows is stored by it.
             .filter(|(_, value)| tree.ty(*value) != Ty::Num && !is_sunk(tree, *value))
             .map(|(slot, value)| SlotWrite { slot, ty: tree.ty(value), payload: constant(tree, value) })
-            .filter(move |write| write.payload.is_some() || !has_tag(write.slot, write.ty))
+            .filter(move |write| write.payload.is_some() || !has_tag(tree, inputs, header, write.slot, write.ty))
     }
 }
 
@@ -300,8 +238,7 @@ pub(crate) fn constant(tree: &Tree, value: Ref) -> Option<u64> {
 
 /// Whether the place of a slot has the tag of a type already, on the path from a header: it has an input of the type there.
 pub(crate) fn has_tag(tree: &Tree, inputs: &Inputs, header: HeaderId, slot: u32, ty: Ty) -> bool {
-    inputs.input(header, slot).is_some_and(|input| tree.ty(input) == ty)
-        && tree.header(header).untagged.binary_search(&slot).is_err()
+    inputs.input(header, slot).is_some_and(|input| tree.ty(input) == ty) && !tree.header(header).untagged.has(slot)
 }
 
 #[cfg(test)]

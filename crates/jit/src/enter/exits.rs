@@ -155,12 +155,10 @@ impl Exits {
             let found = if from == fragment::ENTRY.0 { &*found } else { &[] };
             tags.clear();
             values.clear();
-            for SlotWrite { slot, ty, payload } in handover.writes(id, spare) {
-                match payload {
-                    Some(payload) => values.push(SlotImage { slot, tag: ty as u8, payload }),
-                    None => tags.push(SlotTag { slot, tag: ty as u8 }),
-                }
-            }
+            handover.writes(id, spare).for_each(|SlotWrite { slot, ty, payload }| match payload {
+                Some(payload) => values.push(SlotImage { slot, tag: ty as u8, payload }),
+                None => tags.push(SlotTag { slot, tag: ty as u8 }),
+            });
             Exit {
                 next: OnceCell::new(),
                 tags: tags.as_slice().into(),

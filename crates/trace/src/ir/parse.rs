@@ -308,8 +308,8 @@ impl Parser {
                     }
                 }
                 "live" => header.live = numbers(value)?,
-                "stale" => header.stale = numbers(value)?,
-                "untagged" => header.untagged = numbers(value)?,
+                "stale" => header.stale = numbers(value)?.into_iter().collect(),
+                "untagged" => header.untagged = numbers(value)?.into_iter().collect(),
                 "alternative" => header.alternative = Some(HeaderId(plain(value)?)),
                 "no" => header.has_no_ranges = value == "ranges",
                 "pinned" => header.is_pinned = true,

@@ -4,6 +4,7 @@ use std::rc::Rc;
 
 use super::helper::{Effects, Helper};
 use super::inst::{Class, Field, Format, Inst, Op, Ref, Ty};
+use super::slots::Slots;
 
 /// A snapshot of a tree.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -247,10 +248,10 @@ pub struct Header {
     pub counted: Option<Counted>,
     /// Whether no range and no copy may be: one has failed too often.
     pub has_no_ranges: bool,
-    /// Slots of inputs whose places may hold something older, in ascending order. Filled by `opt::places`.
-    pub stale: Vec<u32>,
-    /// Slots of inputs whose places may have the tag of another type, in ascending order. Filled by `opt::places`.
-    pub untagged: Vec<u32>,
+    /// Slots of inputs whose places may hold something older. Filled by `opt::places`.
+    pub stale: Slots,
+    /// Slots of inputs whose places may have the tag of another type. Filled by `opt::places`.
+    pub untagged: Slots,
     /// The header of the same place, with inputs for the same slots, where execution goes when a hoisted guard fails.
     pub alternative: Option<HeaderId>,
     /// Whether nothing may be hoisted: a hoisted guard has failed too often.
@@ -275,8 +276,8 @@ impl Header {
             copies: Vec::new(),
             counted: None,
             has_no_ranges: false,
-            stale: Vec::new(),
-            untagged: Vec::new(),
+            stale: Slots::default(),
+            untagged: Slots::default(),
             alternative: None,
             is_pinned: false,
             is_called: false,

@@ -144,7 +144,7 @@ impl<'a> Cutter<'a> {
             live: live.clone(),
             ..Snapshot::new(ExitKind::Guard, pc)
         }));
-        self.out.headers.push(Header::new(pc, frames, live, ENTRY.1));
+        self.out.headers.push(Rc::new(Header::new(pc, frames, live, ENTRY.1)));
     }
 
     fn push(&mut self, inst: Inst) -> Ref {
@@ -258,7 +258,7 @@ impl<'a> Cutter<'a> {
         let known = self.out.input(header, slot);
         known.unwrap_or_else(|| {
             let r = self.push(Inst { aux: slot, imm: u64::from(header.0), ..Inst::new(Op::Slot, ty) });
-            self.out.headers[header.index()].inputs.push(r);
+            self.out.header_mut(header).inputs.push(r);
             r
         })
     }
@@ -469,12 +469,12 @@ impl<'a> Cutter<'a> {
         self.out.snapshots.push(Rc::new(Snapshot::new(ExitKind::Guard, 0)));
         self.ways.push(Way { snap: old.snap, joins: None });
         self.snaps.insert(old.snap, snap);
-        self.out.headers.push(Header::new(old.pc, old.frames.clone(), old.live.clone(), snap));
+        self.out.headers.push(Rc::new(Header::new(old.pc, old.frames.clone(), old.live.clone(), snap)));
         self.new_headers.push(id);
         for input in &old.inputs {
             let r = self.push(Inst { imm: u64::from(new.0), ..*self.tree.inst(*input) });
             self.refs[input.index()] = r;
-            self.out.headers[new.index()].inputs.push(r);
+            self.out.header_mut(new).inputs.push(r);
         }
         new
     }

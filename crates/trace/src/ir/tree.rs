@@ -322,8 +322,8 @@ pub struct Tree {
     /// The ways out. Trees are copied, for each recording and for the passes, and most of that would be copying these, few of which
     /// change.
     pub snapshots: Vec<Rc<Snapshot>>,
-    /// Where paths meet.
-    pub headers: Vec<Header>,
+    /// Where paths meet. They are shared as well.
+    pub headers: Vec<Rc<Header>>,
     /// The paths; parents before children.
     pub segments: Vec<Segment>,
 }
@@ -422,6 +422,11 @@ impl Tree {
         &self.headers[id.index()]
     }
 
+    /// A header, for a change that other copies of the tree do not see.
+    pub fn header_mut(&mut self, id: HeaderId) -> &mut Header {
+        Rc::make_mut(&mut self.headers[id.index()])
+    }
+
     /// All segments.
     pub fn segment_ids(&self) -> impl Iterator<Item = SegmentId> + use<> {
         (0..self.segments.len() as u32).map(SegmentId)
@@ -493,7 +498,10 @@ impl Tree {
     /// Says whether compiled code may call the function that begins at the root header, and at the other versions of it.
     pub fn set_called(&mut self, is_called: bool) {
         for id in self.header_ids() {
-            self.headers[id.index()].is_called = is_called && self.is_root(id);
+            let is_called = is_called && self.is_root(id);
+            if self.header(id).is_called != is_called {
+                self.header_mut(id).is_called = is_called;
+            }
         }
     }
 

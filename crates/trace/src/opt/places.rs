@@ -26,7 +26,7 @@ pub fn run(tree: &mut Tree) {
         }
     }
     for ((id, stale), untagged) in tree.header_ids().zip(found.stale).zip(found.untagged) {
-        let header = &mut tree.headers[id.index()];
+        let header = tree.header_mut(id);
         (header.stale, header.untagged) = (stale, untagged);
     }
 }

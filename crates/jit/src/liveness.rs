@@ -190,6 +190,9 @@ fn flow(proto: &Proto, open: &[Registers]) -> Vec<Registers> {
         registers.add(Span::from(0, 0, count));
     }
     let mut live = vec![Registers::default(); code.len() + 1];
+    // What comes later is known when it is asked for, but for what a jump back leads to.
+    let goes_back = |pc: usize| successors(code, pc).into_iter().flatten().any(|next| next as usize <= pc);
+    let has_loops = (0..code.len()).any(goes_back);
     loop {
         let mut changed = false;
         for pc in (0..code.len()).rev() {
@@ -203,7 +206,7 @@ fn flow(proto: &Proto, open: &[Registers]) -> Vec<Registers> {
                 changed = true;
             }
         }
-        if !changed {
+        if !changed || !has_loops {
             return live;
         }
     }
@@ -213,6 +216,10 @@ fn flow(proto: &Proto, open: &[Registers]) -> Vec<Registers> {
 fn open(proto: &Proto, captured: impl Fn(usize) -> Registers) -> Vec<Registers> {
     let code = &proto.code;
     let mut open = vec![Registers::default(); code.len()];
+    let opens = |i: &Instr| matches!(i.op(), Some(Op::Closure | Op::Tbc | Op::TForPrep));
+    if !code.iter().any(opens) {
+        return open;
+    }
     loop {
         let mut changed = false;
         for pc in 0..code.len() {

@@ -11,7 +11,9 @@ use super::{Block, BlockData, Def, Edge, EdgeData, Func, Inst, InstData, List, S
 pub(crate) struct Builder {
     pub(super) func: Func,
     pub(super) variables: Variables,
+    /// The block that instructions are put into, and the first of them.
     pub(super) current: Option<Block>,
+    first: u32,
     /// Constants below [`SMALL`], by type: tags, flags and differences between neighbours are asked for again and again.
     small: Vec<[Option<Value>; SMALL]>,
 }
@@ -76,6 +78,7 @@ impl Builder {
 
     /// The function, when all of it is there.
     pub(crate) fn finish(&mut self) -> &Func {
+        self.close_block();
         self.resolve_variables();
         &self.func
     }
@@ -108,9 +111,19 @@ impl Builder {
 
     /// Goes on in another block. The one before has ended, or has nothing yet.
     pub(crate) fn switch_to_block(&mut self, block: Block) {
-        debug_assert!(self.current.is_none_or(|now| self.is_empty(now) || self.has_ended(now)), "a block has no end");
-        debug_assert!(self.is_empty(block), "a block is filled at once");
+        self.close_block();
+        debug_assert!(self.func.last(block).is_none(), "a block is filled at once");
         self.current = Some(block);
+        self.first = self.func.insts.len() as u32;
+    }
+
+    /// No further instruction comes into the current block.
+    fn close_block(&mut self) {
+        let insts = self.first..self.func.insts.len() as u32;
+        let Some(block) = self.current.take().filter(|_| !insts.is_empty()) else { return };
+        self.func.blocks[block.index()].insts = insts;
+        self.func.layout.push(block);
+        debug_assert!(self.has_ended(block), "a block has no end");
     }
 
     /// All edges to a block are there.
@@ -121,10 +134,6 @@ impl Builder {
     /// Whether control may come to a block from another, as far as is known.
     pub(crate) fn is_target(&self, block: Block) -> bool {
         self.func.blocks[block.index()].last_edge.is_some()
-    }
-
-    fn is_empty(&self, block: Block) -> bool {
-        self.func.blocks[block.index()].insts.is_empty()
     }
 
     fn has_ended(&self, block: Block) -> bool {
@@ -156,17 +165,7 @@ impl Builder {
         let n = self.func.insts.len() as u32;
         self.func.insts.push(data);
         self.func.results.push(results);
-        let Some(block) = self.current else {
-            debug_assert!(false, "there is no block for {data:?}");
-            return Inst(n);
-        };
-        let insts = &mut self.func.blocks[block.index()].insts;
-        if insts.start == insts.end {
-            *insts = n..n;
-            self.func.layout.push(block);
-        }
-        debug_assert!(insts.end == n, "a block is filled at once");
-        insts.end = n + 1;
+        debug_assert!(self.current.is_some(), "there is no block for {data:?}");
         Inst(n)
     }
 

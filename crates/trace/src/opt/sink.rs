@@ -216,12 +216,14 @@ fn made_by(tree: &Tree, inst: &Inst) -> Option<Made> {
     (tree.inst(inst.a()).op == Op::KPtr).then_some(made)
 }
 
-/// Where snapshots are on the paths of a tree.
+/// Where snapshots are on the paths of a tree, and tables are made.
 struct Snaps {
     /// By segment: its snapshots, in the order of their places.
     of: Vec<Vec<SnapId>>,
     /// By snapshot: whether a segment begins there. What is sunk elsewhere needs not be kept.
     is_start: Vec<bool>,
+    /// By segment: whether it makes tables that can be sunk.
+    makes: Vec<bool>,
 }
 
 impl Snaps {
@@ -241,7 +243,12 @@ impl Snaps {
                 is_start[snap.index()] = true;
             }
         }
-        Snaps { of, is_start }
+        let makes = |segment: &Segment| {
+            let insts = &tree.insts[segment.first.index()..segment.end_at.index()];
+            insts.iter().any(|inst| made_by(tree, inst).is_some())
+        };
+        let makes = tree.segments.iter().map(makes).collect();
+        Snaps { of, is_start, makes }
     }
 }
 
@@ -265,6 +272,9 @@ fn find_needed(tree: &Tree, snaps: &Snaps) -> Needed {
                 needed.extend(sunk.parts_of(*table).map(|part| (id, part)));
             }
             here.iter().for_each(|table| sunk.forget(*table));
+            if sunk.tables.is_empty() && !snaps.makes[id.index()] {
+                continue;
+            }
             let mut next_snaps = snaps.of[id.index()].iter().peekable();
             let Segment { first, end_at, .. } = *tree.segment(id);
             for r in (first.0..=end_at.0).map(Ref) {

@@ -161,7 +161,7 @@ pub struct Tags<'a> {
 }
 
 /// The inputs of a header, a bit for each of the first 64.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct HeaderTags {
     /// Those whose tags are in their places on all paths from the header.
     tagged: u64,
@@ -174,13 +174,14 @@ impl Tags<'_> {
     #[must_use]
     pub fn of<'a>(tree: &'a Tree, inputs: &'a Inputs) -> Tags<'a> {
         let tags_at = |id: HeaderId| {
-            let mut tags = HeaderTags::default();
-            for (n, input) in tree.header(id).inputs.iter().take(64).enumerate() {
+            let header = tree.header(id);
+            let slots = header.inputs.iter().map(|input| tree.inst(*input).aux as usize + 1).max();
+            let mut tags = HeaderTags { tagged: 0, bits: vec![0; slots.unwrap_or(0)] };
+            for (n, input) in header.inputs.iter().take(64).enumerate() {
                 let (slot, bit) = (tree.inst(*input).aux, 1 << n);
                 if has_tag(tree, inputs, id, slot, tree.ty(*input)) {
                     tags.tagged |= bit;
                 }
-                tags.bits.resize(tags.bits.len().max(slot as usize + 1), 0);
                 tags.bits[slot as usize] = bit;
             }
             tags
@@ -216,7 +217,8 @@ impl Tags<'_> {
     #[must_use]
     pub fn passed(&self, snap: SnapId, slots: impl Iterator<Item = u32> + Clone) -> u64 {
         let snapshot = self.tree.snapshot(snap);
-        if snapshot.calls_out {
+        // Most code knows of no such tags.
+        if snapshot.calls_out || slots.clone().next().is_none() {
             return 0;
         }
         let header = self.inputs.header_of(snapshot.segment);

@@ -72,6 +72,8 @@ pub fn cut(tree: &Tree, segments: Range<u32>, checked: usize) -> Option<Fragment
         return None;
     }
     let mut cutter = Cutter::new(tree, first, start);
+    let end = tree.segments.get(segments.end.checked_sub(1)? as usize)?.end_at;
+    cutter.out.insts.reserve(end.index().saturating_sub(tree.segment(first).first.index()) + ROOM);
     cutter.begin();
     cutter.check_inputs(checked);
     cutter.fetch_all()?;
@@ -81,8 +83,17 @@ pub fn cut(tree: &Tree, segments: Range<u32>, checked: usize) -> Option<Fragment
     Some(Fragment { start, tree: cutter.out, ways: cutter.ways, headers: cutter.new_headers })
 }
 
+/// Room for what most paths need besides themselves.
+const ROOM: usize = 32;
+
 /// The header of a fragment that stands for the exit where it begins, and its snapshot.
 pub const ENTRY: (HeaderId, SnapId) = (HeaderId(0), SnapId(0));
+
+/// The snapshots of a segment.
+fn snapshots_of(tree: &Tree, id: SegmentId) -> impl Iterator<Item = SnapId> {
+    let all = (0..).map(SnapId).zip(&tree.snapshots);
+    all.filter(move |(_, snapshot)| snapshot.segment == id).map(|(snap, _)| snap)
+}
 
 struct Cutter<'a> {
     tree: &'a Tree,
@@ -101,8 +112,8 @@ struct Cutter<'a> {
     new_headers: Vec<HeaderId>,
     /// The inputs of that header which are not in their places at the exit.
     displaced: Vec<SnapSlot>,
-    /// What is written at each snapshot of the first segment.
-    first_slots: Vec<Vec<SnapSlot>>,
+    /// The snapshots of the first segment, with what is written at each.
+    first_snaps: Vec<(SnapId, Vec<SnapSlot>)>,
     /// Slots whose places the path itself may write.
     written: WrittenElsewhere,
 }
@@ -131,7 +142,7 @@ impl<'a> Cutter<'a> {
             headers: FxHashMap::default(),
             new_headers: Vec::new(),
             displaced: Vec::new(),
-            first_slots: Vec::new(),
+            first_snaps: Vec::new(),
             written: WrittenElsewhere::by(tree, tree.segment(first).first),
         }
     }
@@ -181,13 +192,12 @@ impl<'a> Cutter<'a> {
             }
         }
         self.note_displaced();
-        let first = self.first;
-        for snapshot in tree.snapshots.iter().filter(|snapshot| snapshot.segment == first) {
-            let written = self.written(snapshot);
+        for snap in snapshots_of(tree, self.first) {
+            let written = self.written(tree.snapshot(snap));
             for slot in &written {
                 self.need(slot.value)?;
             }
-            self.first_slots.push(written);
+            self.first_snaps.push((snap, written));
         }
         if let End::Tail(_, cell) = tree.segment(self.first).end {
             self.need(cell)?;
@@ -368,13 +378,13 @@ impl<'a> Cutter<'a> {
             }
             Start::Snapshot(_) => return None,
         };
-        let own: Vec<SnapId> = (0..)
-            .map(SnapId)
-            .zip(&self.tree.snapshots)
-            .filter(|(_, snapshot)| snapshot.segment == id)
-            .map(|(snap, _)| snap)
-            .collect();
-        for snap in &own {
+        let tree = self.tree;
+        let own: Vec<(SnapId, Vec<SnapSlot>)> = if is_first {
+            std::mem::take(&mut self.first_snaps)
+        } else {
+            snapshots_of(tree, id).map(|snap| (snap, tree.snapshot(snap).slots.clone())).collect()
+        };
+        for (snap, _) in &own {
             self.snaps.entry(*snap).or_insert_with(|| {
                 self.ways.push(Way { snap: *snap, joins: None });
                 let new = SnapId(self.out.snapshots.len() as u32);
@@ -407,11 +417,11 @@ impl<'a> Cutter<'a> {
         }
         let end_at = Ref(self.out.insts.len() as u32);
         places.push(end_at);
-        let tree = self.tree;
-        let first_slots = std::mem::take(&mut self.first_slots);
-        for (n, snap) in own.into_iter().enumerate() {
+        for (snap, mut slots) in own {
             let old = tree.snapshot(snap);
-            let slots = self.slots(if is_first { &first_slots[n] } else { &old.slots })?;
+            for slot in &mut slots {
+                slot.value = self.known(slot.value)?;
+            }
             let calls_out = if is_first { called_out.is_some_and(|call| call < old.at) } else { old.calls_out };
             let new = self.snaps[&snap];
             self.out.snapshots[new.index()] = Rc::new(Snapshot {
@@ -451,14 +461,6 @@ impl<'a> Cutter<'a> {
     /// What was fetched or copied; constants are there always.
     fn known(&mut self, r: Ref) -> Option<Ref> {
         if self.tree.is_const(r) { self.fetch(r) } else { Some(self.refs[r.index()]).filter(|known| known.is_some()) }
-    }
-
-    fn slots(&mut self, named: &[SnapSlot]) -> Option<Vec<SnapSlot>> {
-        let mut slots = Vec::with_capacity(named.len());
-        for SnapSlot { slot, value } in named {
-            slots.push(SnapSlot { slot: *slot, value: self.known(*value)? });
-        }
-        Some(slots)
     }
 
     /// A header that the tree has got with the path.

@@ -392,10 +392,10 @@ impl Recorder {
     /// The frames above the root frame, which is among them if its function was replaced.
     pub(super) fn inlined(&mut self) -> Vec<InlinedFrame> {
         let first = usize::from(!self.is_replaced());
-        let active: Vec<Active> = self.frames[first..].to_vec();
-        active
-            .into_iter()
-            .map(|active| InlinedFrame {
+        let mut frames = Vec::with_capacity(self.frames.len() - first);
+        for n in first..self.frames.len() {
+            let active = self.frames[n];
+            frames.push(InlinedFrame {
                 func: active.func,
                 base: active.base,
                 extra: active.extra,
@@ -406,8 +406,9 @@ impl Recorder {
                 proto: self.proto_id(active.proto),
                 return_pc: active.return_pc,
                 nresults: active.nresults,
-            })
-            .collect()
+            });
+        }
+        frames
     }
 
     /// The slots that hold something when the innermost frame stands in front of instruction `pc`.

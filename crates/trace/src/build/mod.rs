@@ -73,6 +73,7 @@ impl Builder {
         insts.extend_from_slice(&tree.insts);
         let (snapshots, headers, segments) = (tree.snapshots.clone(), tree.headers.clone(), tree.segments.clone());
         let mut builder = Builder { tree: Tree { insts, snapshots, headers, segments }, ..Builder::default() };
+        builder.values.reserve(ROOM / 2);
         for (inst, at) in tree.insts.iter().zip(0..) {
             if inst.op.format() == Format::Const {
                 builder.consts.insert((inst.op, inst.ty, inst.imm), Ref(at));

@@ -72,14 +72,31 @@ impl FromIterator<u32> for Slots {
     }
 }
 
-fn members(words: impl Iterator<Item = u64>) -> impl Iterator<Item = u32> {
-    (0..).step_by(64).zip(words).flat_map(|(first, mut rest)| {
-        std::iter::from_fn(move || {
-            let slot = (rest != 0).then(|| first + rest.trailing_zeros());
-            rest &= rest.wrapping_sub(1);
-            slot
-        })
-    })
+/// The slots of a set that is given by its words.
+struct Members<W> {
+    words: W,
+    /// What is left of the word that was taken last.
+    bits: u64,
+    /// The first slot of the next one.
+    next: u32,
+}
+
+fn members<W: Iterator<Item = u64>>(words: W) -> Members<W> {
+    Members { words, bits: 0, next: 0 }
+}
+
+impl<W: Iterator<Item = u64>> Iterator for Members<W> {
+    type Item = u32;
+
+    fn next(&mut self) -> Option<u32> {
+        while self.bits == 0 {
+            self.bits = self.words.next()?;
+            self.next += 64;
+        }
+        let slot = self.next - 64 + self.bits.trailing_zeros();
+        self.bits &= self.bits - 1;
+        Some(slot)
+    }
 }
 
 #[cfg(test)]

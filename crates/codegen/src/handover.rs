@@ -12,7 +12,7 @@
 //! The properties and elements of sunk tables are handed over in *spare* slots, above all that the tree has.
 
 use perilune_runtime::heap::{MAX_INLINE_SLOTS, MAX_SMALL_BUFFER};
-use perilune_trace::ir::{HeaderId, Inputs, Op, Recipe, Ref, SnapId, Tree, Ty};
+use perilune_trace::ir::{HeaderId, Inputs, Op, Recipe, Ref, Slots, SnapId, Tree, Ty};
 use perilune_trace::opt::places::WrittenElsewhere;
 use perilune_trace::opt::sink::{MAX_ELEMENTS, MAX_FIELDS};
 
@@ -59,6 +59,9 @@ pub struct TableImage {
 #[must_use]
 pub fn exit_tables(tree: &Tree, snap: SnapId, spare: u32) -> Vec<TableImage> {
     let snapshot = tree.snapshot(snap);
+    if snapshot.sunk.is_empty() {
+        return Vec::new();
+    }
     let mut next = spare;
     let written = snapshot.slots.iter().map(|slot| (slot.slot, slot.value));
     let refers: Vec<(u32, Ref)> = written.chain(spare_values(tree, snap, spare)).collect();
@@ -89,22 +92,63 @@ pub(crate) fn is_sunk(tree: &Tree, value: Ref) -> bool {
     tree.inst(value).op == Op::Sunk
 }
 
-/// What the caller puts into places after the code has left through a snapshot. Spare slots begin at `spare`; `inputs` are the
-/// tree's.
-#[must_use]
-pub fn exit_writes(tree: &Tree, inputs: &Inputs, snap: SnapId, spare: u32) -> Vec<SlotWrite> {
-    let snapshot = tree.snapshot(snap);
-    let header = inputs.header_of(snapshot.segment);
-    let written = snapshot.slots.iter().map(|slot| (slot.slot, slot.value));
-    let carried = carried_inputs(tree, inputs, snap).map(|input| (tree.inst(input).aux, input));
-    written
-        .chain(carried)
-        .chain(spare_values(tree, snap, spare))
-        // A number whose tag only the code knows is stored by it.
-        .filter(|(_, value)| tree.ty(*value) != Ty::Num && !is_sunk(tree, *value))
-        .map(|(slot, value)| SlotWrite { slot, ty: tree.ty(value), payload: constant(tree, value) })
-        .filter(|write| write.payload.is_some() || !has_tag(tree, inputs, header, write.slot, write.ty))
-        .collect()
+/// What is handed over at the exits of a tree, looked up for one snapshot after the other.
+#[derive(Debug)]
+pub struct Handover<'a> {
+    tree: &'a Tree,
+    inputs: &'a Inputs,
+    /// The slots that are live at the snapshot and still have the input of the header.
+    kept: Slots,
+}
+
+impl<'a> Handover<'a> {
+    /// What a tree hands over, whose inputs these are.
+    #[must_use]
+    pub fn of(tree: &'a Tree, inputs: &'a Inputs) -> Handover<'a> {
+        Handover { tree, inputs, kept: Slots::default() }
+    }
+
+    /// The inputs of the path's header that have come in by a register, and have no other value since.
+    pub(crate) fn carried(&mut self, snap: SnapId) -> impl Iterator<Item = Ref> + '_ {
+        self.look_at(snap);
+        self.carried_where(snap, |_| true)
+    }
+
+    fn look_at(&mut self, snap: SnapId) {
+        let snapshot = self.tree.snapshot(snap);
+        self.kept.clear();
+        if !snapshot.calls_out {
+            snapshot.live.iter().for_each(|slot| self.kept.add(*slot));
+            let named = snapshot.slots.iter().map(|named| named.slot);
+            named.chain(snapshot.in_place.iter().copied()).for_each(|slot| self.kept.remove(slot));
+        }
+    }
+
+    /// As [`Handover::carried`], of some slots, for the snapshot that was looked at last.
+    fn carried_where(&self, snap: SnapId, which: impl Fn(u32) -> bool) -> impl Iterator<Item = Ref> {
+        let header = self.inputs.header_of(self.tree.snapshot(snap).segment);
+        let stale = self.kept.common(&self.tree.header(header).stale);
+        stale.filter(move |slot| which(*slot)).filter_map(move |slot| self.inputs.input(header, slot))
+    }
+
+    /// What the caller puts into places after the code has left through a snapshot. Spare slots begin at `spare`.
+    pub fn writes(&mut self, snap: SnapId, spare: u32) -> impl Iterator<Item = SlotWrite> + '_ {
+        self.look_at(snap);
+        let (tree, inputs) = (self.tree, self.inputs);
+        let snapshot = tree.snapshot(snap);
+        let header = inputs.header_of(snapshot.segment);
+        let untagged = &tree.header(header).untagged;
+        let written = snapshot.slots.iter().map(|slot| (slot.slot, slot.value));
+        // The others are of their inputs' types.
+        let carried = self.carried_where(snap, |slot| untagged.has(slot)).map(|input| (tree.inst(input).aux, input));
+        written
+            .chain(carried)
+            .chain(spare_values(tree, snap, spare))
+            // A number whose tag only the code knows is stored by it.
+            .filter(|(_, value)| tree.ty(*value) != Ty::Num && !is_sunk(tree, *value))
+            .map(|(slot, value)| SlotWrite { slot, ty: tree.ty(value), payload: constant(tree, value) })
+            .filter(move |write| write.payload.is_some() || !has_tag(tree, inputs, header, write.slot, write.ty))
+    }
 }
 
 /// The tags that stay in their places when code leaves.
@@ -117,7 +161,7 @@ pub struct Tags<'a> {
 }
 
 /// The inputs of a header, a bit for each of the first 64.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct HeaderTags {
     /// Those whose tags are in their places on all paths from the header.
     tagged: u64,
@@ -130,13 +174,14 @@ impl Tags<'_> {
     #[must_use]
     pub fn of<'a>(tree: &'a Tree, inputs: &'a Inputs) -> Tags<'a> {
         let tags_at = |id: HeaderId| {
-            let mut tags = HeaderTags::default();
-            for (n, input) in tree.header(id).inputs.iter().take(64).enumerate() {
+            let header = tree.header(id);
+            let slots = header.inputs.iter().map(|input| tree.inst(*input).aux as usize + 1).max();
+            let mut tags = HeaderTags { tagged: 0, bits: vec![0; slots.unwrap_or(0)] };
+            for (n, input) in header.inputs.iter().take(64).enumerate() {
                 let (slot, bit) = (tree.inst(*input).aux, 1 << n);
                 if has_tag(tree, inputs, id, slot, tree.ty(*input)) {
                     tags.tagged |= bit;
                 }
-                tags.bits.resize(tags.bits.len().max(slot as usize + 1), 0);
                 tags.bits[slot as usize] = bit;
             }
             tags
@@ -146,7 +191,7 @@ impl Tags<'_> {
     }
 
     /// Which inputs of the path's header still have their tags in their places when the code has left through a snapshot and
-    /// the caller has put there what [`exit_writes`] says: a bit for each of the first 64.
+    /// the caller has put there what [`Handover::writes`] says: a bit for each of the first 64.
     #[must_use]
     pub fn kept(&self, snap: SnapId) -> u64 {
         let snapshot = self.tree.snapshot(snap);
@@ -172,7 +217,8 @@ impl Tags<'_> {
     #[must_use]
     pub fn passed(&self, snap: SnapId, slots: impl Iterator<Item = u32> + Clone) -> u64 {
         let snapshot = self.tree.snapshot(snap);
-        if snapshot.calls_out {
+        // Most code knows of no such tags.
+        if snapshot.calls_out || slots.clone().next().is_none() {
             return 0;
         }
         let header = self.inputs.header_of(snapshot.segment);
@@ -192,22 +238,9 @@ pub(crate) fn constant(tree: &Tree, value: Ref) -> Option<u64> {
     matches!(inst.op, Op::KInt | Op::KFloat | Op::KObj).then_some(inst.imm)
 }
 
-/// The inputs of the path's header that have come in by a register, and have no other value since.
-pub(crate) fn carried_inputs<'a>(tree: &'a Tree, inputs: &'a Inputs, snap: SnapId) -> impl Iterator<Item = Ref> + 'a {
-    let snapshot = tree.snapshot(snap);
-    let header = inputs.header_of(snapshot.segment);
-    let stale = if snapshot.calls_out { &[][..] } else { &tree.header(header).stale };
-    let is_carried = |slot: &&u32| {
-        let is_named = || snapshot.slots.iter().any(|named| named.slot == **slot) || snapshot.in_place.contains(slot);
-        snapshot.live.binary_search(slot).is_ok() && !is_named()
-    };
-    stale.iter().filter(is_carried).filter_map(move |slot| inputs.input(header, *slot))
-}
-
 /// Whether the place of a slot has the tag of a type already, on the path from a header: it has an input of the type there.
 pub(crate) fn has_tag(tree: &Tree, inputs: &Inputs, header: HeaderId, slot: u32, ty: Ty) -> bool {
-    inputs.input(header, slot).is_some_and(|input| tree.ty(input) == ty)
-        && tree.header(header).untagged.binary_search(&slot).is_err()
+    inputs.input(header, slot).is_some_and(|input| tree.ty(input) == ty) && !tree.header(header).untagged.has(slot)
 }
 
 #[cfg(test)]
@@ -215,7 +248,7 @@ mod tests {
     use perilune_trace::ir::{HeaderId, Inputs, SnapId, Tree, Ty};
     use perilune_trace::opt;
 
-    use super::{SlotWrite, Tags, entry_types, exit_writes};
+    use super::{Handover, SlotWrite, Tags, entry_types};
 
     fn tree() -> Tree {
         let mut tree: Tree = "\
@@ -244,7 +277,9 @@ snap 2 guard, pc 1, slots #1=%2
     fn tags_that_are_right_are_not_written() {
         let expected =
             [SlotWrite { slot: 3, ty: Ty::Float, payload: None }, SlotWrite { slot: 4, ty: Ty::Int, payload: Some(7) }];
-        assert_eq!(exit_writes(&tree(), &Inputs::of(&tree()), SnapId(1), 9), expected);
+        let (tree, inputs) = (tree(), Inputs::of(&tree()));
+        let writes: Vec<SlotWrite> = Handover::of(&tree, &inputs).writes(SnapId(1), 9).collect();
+        assert_eq!(writes, expected);
     }
     #[test]
     fn tags_of_inputs_stay_where_the_slot_has_the_same_type() {

@@ -5,7 +5,7 @@
 //! the number of a header. What it returns says how it ended:
 //!
 //! ```text
-//! fn(vm, base, header) -> n      n < snapshots     it left through snapshot n; the rest is the caller's, see [`exit_writes`]
+//! fn(vm, base, header) -> n      n < snapshots     it left through snapshot n; the rest is the caller's, see [`Handover`]
 //!                                AHEAD + n         the same, in front of a loop whose rounds are not all as one check has it
 //!                                MISMATCH          as a function: its arguments have other types, or there is no room
 //!                                CALLED            a call out of the tree did not come back; the VM knows the rest
@@ -31,7 +31,7 @@ mod machine;
 mod mir;
 mod quick;
 
-pub use handover::{SlotWrite, TableImage, Tags, entry_types, exit_tables, exit_writes, spare_slots};
+pub use handover::{Handover, SlotWrite, TableImage, Tags, entry_types, exit_tables, spare_slots};
 pub use layout::{Callable, Calls, Environment};
 pub use machine::{Code, CodegenError, Effort, Gate, Machine};
 

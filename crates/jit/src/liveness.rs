@@ -33,16 +33,9 @@ pub struct Registers([u64; 4]);
 
 impl Registers {
     /// Those below `end`, in ascending order.
-    pub fn below(self, end: u32) -> impl Iterator<Item = u32> {
-        let words = (0..).step_by(64).zip(self.0);
-        let all = words.flat_map(|(first, mut word)| {
-            std::iter::from_fn(move || {
-                let lowest = (word != 0).then(|| first + word.trailing_zeros());
-                word &= word.wrapping_sub(1);
-                lowest
-            })
-        });
-        all.take_while(move |register| *register < end)
+    pub fn below(mut self, end: u32) -> impl Iterator<Item = u32> {
+        self.remove(Span::above(0, end.min(256) as u16));
+        Members { set: self, word: 0 }
     }
 
     /// The registers of a list.
@@ -53,19 +46,65 @@ impl Registers {
     }
 
     fn add(&mut self, span: Span) {
-        for register in span.first..span.end().min(256) {
-            self.0[register as usize / 64] |= 1 << (register % 64);
-        }
+        words(span).for_each(|(word, bits)| self.0[word] |= bits);
     }
 
     fn remove(&mut self, span: Span) {
-        for register in span.first..span.end().min(256) {
-            self.0[register as usize / 64] &= !(1 << (register % 64));
-        }
+        words(span).for_each(|(word, bits)| self.0[word] &= !bits);
     }
 
     fn join(self, other: Registers) -> Registers {
         Registers(std::array::from_fn(|n| self.0[n] | other.0[n]))
+    }
+}
+
+/// The words of a set that a span has registers in, and the bits of these.
+fn words(span: Span) -> impl Iterator<Item = (usize, u64)> {
+    let (first, end) = (usize::from(span.first), usize::from(span.end()).min(256));
+    let words = if first < end { first / 64..end.div_ceil(64) } else { 0..0 };
+    words.map(move |word| {
+        let (low, high) = (first.saturating_sub(word * 64), (end - word * 64).min(64));
+        (word, (u64::MAX >> (64 - (high - low))) << low)
+    })
+}
+
+/// The registers of a set, in ascending order, those taken out that came.
+struct Members {
+    set: Registers,
+    /// There are none in the words before.
+    word: usize,
+}
+
+impl Iterator for Members {
+    type Item = u32;
+
+    fn next(&mut self) -> Option<u32> {
+        while let Some(bits) = self.set.0.get_mut(self.word) {
+            if *bits != 0 {
+                let register = self.word as u32 * 64 + bits.trailing_zeros();
+                *bits &= *bits - 1;
+                return Some(register);
+            }
+            self.word += 1;
+        }
+        None
+    }
+
+    /// Word by word, which is quicker.
+    fn fold<B, F: FnMut(B, u32) -> B>(self, init: B, mut f: F) -> B {
+        let mut folded = init;
+        for (mut bits, first) in self.set.0.into_iter().zip((0..).step_by(64)) {
+            while bits != 0 {
+                folded = f(folded, first + bits.trailing_zeros());
+                bits &= bits - 1;
+            }
+        }
+        folded
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        let count = self.set.0.iter().map(|bits| bits.count_ones() as usize).sum();
+        (count, Some(count))
     }
 }
 
@@ -176,6 +215,9 @@ fn flow(proto: &Proto, open: &[Registers]) -> Vec<Registers> {
         registers.add(Span::from(0, 0, count));
     }
     let mut live = vec![Registers::default(); code.len() + 1];
+    // What comes later is known when it is asked for, but for what a jump back leads to.
+    let goes_back = |pc: usize| successors(code, pc).into_iter().flatten().any(|next| next as usize <= pc);
+    let has_loops = (0..code.len()).any(goes_back);
     loop {
         let mut changed = false;
         for pc in (0..code.len()).rev() {
@@ -189,7 +231,7 @@ fn flow(proto: &Proto, open: &[Registers]) -> Vec<Registers> {
                 changed = true;
             }
         }
-        if !changed {
+        if !changed || !has_loops {
             return live;
         }
     }
@@ -199,6 +241,10 @@ fn flow(proto: &Proto, open: &[Registers]) -> Vec<Registers> {
 fn open(proto: &Proto, captured: impl Fn(usize) -> Registers) -> Vec<Registers> {
     let code = &proto.code;
     let mut open = vec![Registers::default(); code.len()];
+    let opens = |i: &Instr| matches!(i.op(), Some(Op::Closure | Op::Tbc | Op::TForPrep));
+    if !code.iter().any(opens) {
+        return open;
+    }
     loop {
         let mut changed = false;
         for pc in 0..code.len() {
@@ -327,6 +373,18 @@ mod tests {
         assert_eq!(registers.below(256).collect::<Vec<_>>(), [0, 5, 63, 64, 200, 255]);
         assert_eq!(registers.below(64).collect::<Vec<_>>(), [0, 5, 63]);
         assert_eq!(registers.below(0).next(), None);
+        assert_eq!(registers.below(200).last(), Some(64));
+    }
+
+    #[test]
+    fn spans_are_added_and_removed_whole() {
+        let mut registers = Registers::default();
+        registers.add(Span::from(60, 0, 140));
+        assert_eq!(registers.below(256).collect::<Vec<_>>(), (60..200).collect::<Vec<_>>());
+        registers.remove(Span::from(64, 0, 64));
+        registers.remove(Span::above(190, 0));
+        registers.remove(Span::from(62, 0, 0));
+        assert_eq!(registers.below(256).collect::<Vec<_>>(), (60..64).chain(128..190).collect::<Vec<_>>());
     }
 
     fn local(start: u32, end: u32) -> LocVar {

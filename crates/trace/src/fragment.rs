@@ -72,6 +72,8 @@ pub fn cut(tree: &Tree, segments: Range<u32>, checked: usize) -> Option<Fragment
         return None;
     }
     let mut cutter = Cutter::new(tree, first, start);
+    let end = tree.segments.get(segments.end.checked_sub(1)? as usize)?.end_at;
+    cutter.out.insts.reserve(end.index().saturating_sub(tree.segment(first).first.index()) + ROOM);
     cutter.begin();
     cutter.check_inputs(checked);
     cutter.fetch_all()?;
@@ -81,8 +83,17 @@ pub fn cut(tree: &Tree, segments: Range<u32>, checked: usize) -> Option<Fragment
     Some(Fragment { start, tree: cutter.out, ways: cutter.ways, headers: cutter.new_headers })
 }
 
+/// Room for what most paths need besides themselves.
+const ROOM: usize = 32;
+
 /// The header of a fragment that stands for the exit where it begins, and its snapshot.
 pub const ENTRY: (HeaderId, SnapId) = (HeaderId(0), SnapId(0));
+
+/// The snapshots of a segment.
+fn snapshots_of(tree: &Tree, id: SegmentId) -> impl Iterator<Item = SnapId> {
+    let all = (0..).map(SnapId).zip(&tree.snapshots);
+    all.filter(move |(_, snapshot)| snapshot.segment == id).map(|(snap, _)| snap)
+}
 
 struct Cutter<'a> {
     tree: &'a Tree,
@@ -94,10 +105,15 @@ struct Cutter<'a> {
     path: Vec<Ref>,
     out: Tree,
     ways: Vec<Way>,
-    refs: FxHashMap<Ref, Ref>,
+    /// By instruction of the tree: what it is in the fragment, or none.
+    refs: Vec<Ref>,
     snaps: FxHashMap<SnapId, SnapId>,
     headers: FxHashMap<HeaderId, HeaderId>,
     new_headers: Vec<HeaderId>,
+    /// The inputs of that header which are not in their places at the exit.
+    displaced: Vec<SnapSlot>,
+    /// The snapshots of the first segment, with what is written at each.
+    first_snaps: Vec<(SnapId, Vec<SnapSlot>)>,
     /// Slots whose places the path itself may write.
     written: WrittenElsewhere,
 }
@@ -121,10 +137,12 @@ impl<'a> Cutter<'a> {
             path,
             out: Tree::default(),
             ways: vec![Way { snap: start, joins: None }],
-            refs: FxHashMap::default(),
+            refs: vec![Ref::NONE; tree.insts.len()],
             snaps: FxHashMap::default(),
             headers: FxHashMap::default(),
             new_headers: Vec::new(),
+            displaced: Vec::new(),
+            first_snaps: Vec::new(),
             written: WrittenElsewhere::by(tree, tree.segment(first).first),
         }
     }
@@ -137,7 +155,7 @@ impl<'a> Cutter<'a> {
             live: live.clone(),
             ..Snapshot::new(ExitKind::Guard, pc)
         }));
-        self.out.headers.push(Header::new(pc, frames, live, ENTRY.1));
+        self.out.headers.push(Rc::new(Header::new(pc, frames, live, ENTRY.1)));
     }
 
     fn push(&mut self, inst: Inst) -> Ref {
@@ -154,36 +172,54 @@ impl<'a> Cutter<'a> {
         for r in self.tree.header(self.from).inputs.iter().skip(checked) {
             let inst = *self.tree.inst(*r);
             if let Some(input) = self.untouched(&inst) {
-                self.refs.insert(*r, input);
+                self.refs[r.index()] = input;
             }
         }
     }
 
     /// Makes all that the first segment uses and does not make itself. It comes first, while memory is as it was at the exit.
     fn fetch_all(&mut self) -> Option<()> {
-        for r in self.path.clone() {
-            if matches!(self.tree.inst(r).op, Op::OffStack | Op::OffWritten) {
+        let tree = self.tree;
+        for n in 0..self.path.len() {
+            let r = self.path[n];
+            if matches!(tree.inst(r).op, Op::OffStack | Op::OffWritten) {
                 self.repeat(r)?;
             }
         }
-        let segment = self.tree.segment(self.first);
-        let mut needed: Vec<Ref> = Vec::new();
-        for r in self.tree.body(self.first) {
-            needed.extend(self.tree.inst(r).operands());
-        }
-        for snapshot in self.tree.snapshots.iter().filter(|snapshot| snapshot.segment == self.first) {
-            needed.extend(self.written(snapshot).iter().map(|slot| slot.value));
-        }
-        if let End::Tail(_, cell) = segment.end {
-            needed.push(cell);
-        }
-        for r in needed {
-            let is_own = (segment.first..segment.end_at).contains(&r);
-            if !is_own || matches!(self.tree.inst(r).op.format(), Format::Const | Format::Slot) {
-                self.fetch(r)?;
+        for r in tree.body(self.first) {
+            for operand in tree.inst(r).operands() {
+                self.need(operand)?;
             }
         }
+        self.note_displaced();
+        for snap in snapshots_of(tree, self.first) {
+            let written = self.written(tree.snapshot(snap));
+            for slot in &written {
+                self.need(slot.value)?;
+            }
+            self.first_snaps.push((snap, written));
+        }
+        if let End::Tail(_, cell) = tree.segment(self.first).end {
+            self.need(cell)?;
+        }
         Some(())
+    }
+
+    /// The first segment uses a value.
+    fn need(&mut self, r: Ref) -> Option<()> {
+        let segment = self.tree.segment(self.first);
+        let is_own = (segment.first..segment.end_at).contains(&r);
+        if !is_own || matches!(self.tree.inst(r).op.format(), Format::Const | Format::Slot) {
+            self.fetch(r)?;
+        }
+        Some(())
+    }
+
+    /// Notes which inputs of the path's header are not in their places at the exit.
+    fn note_displaced(&mut self) {
+        let inputs = self.tree.header(self.from).inputs.iter();
+        let slots = inputs.map(|r| SnapSlot { slot: self.tree.inst(*r).aux, value: *r });
+        self.displaced = slots.filter(|input| !self.has_input_in_place(input.slot)).collect();
     }
 
     /// The slots whose places do not hold what they hold in a state of the first segment.
@@ -194,11 +230,10 @@ impl<'a> Cutter<'a> {
         }
         // A slot that is not named holds the input of the path's header: again, if its place had something else at the exit, or nothing
         // that counts.
-        for r in &self.tree.header(self.from).inputs {
-            let slot = self.tree.inst(*r).aux;
-            let is_named = snapshot.slots.iter().any(|named| named.slot == slot) || snapshot.in_place.contains(&slot);
-            if !is_named && snapshot.live.binary_search(&slot).is_ok() && !self.has_input_in_place(slot) {
-                slots.push(SnapSlot { slot, value: *r });
+        for SnapSlot { slot, value } in &self.displaced {
+            let is_named = snapshot.slots.iter().any(|named| named.slot == *slot) || snapshot.in_place.contains(slot);
+            if !is_named && snapshot.live.binary_search(slot).is_ok() {
+                slots.push(SnapSlot { slot: *slot, value: *value });
             }
         }
         slots
@@ -211,8 +246,9 @@ impl<'a> Cutter<'a> {
 
     /// The value as the fragment knows it.
     fn fetch(&mut self, r: Ref) -> Option<Ref> {
-        if let Some(known) = self.refs.get(&r) {
-            return Some(*known);
+        let known = self.refs[r.index()];
+        if known.is_some() {
+            return Some(known);
         }
         let inst = self.tree.inst(r);
         let is_it = |slot: &&SnapSlot| slot.value == r && !self.start.in_place.contains(&slot.slot);
@@ -223,7 +259,7 @@ impl<'a> Cutter<'a> {
             (Format::Slot, None) => self.untouched(inst).or_else(|| self.counted_back(r))?,
             (_, None) => self.repeat(r)?,
         };
-        self.refs.insert(r, made);
+        self.refs[r.index()] = made;
         Some(made)
     }
 
@@ -232,7 +268,7 @@ impl<'a> Cutter<'a> {
         let known = self.out.input(header, slot);
         known.unwrap_or_else(|| {
             let r = self.push(Inst { aux: slot, imm: u64::from(header.0), ..Inst::new(Op::Slot, ty) });
-            self.out.headers[header.index()].inputs.push(r);
+            self.out.header_mut(header).inputs.push(r);
             r
         })
     }
@@ -342,13 +378,13 @@ impl<'a> Cutter<'a> {
             }
             Start::Snapshot(_) => return None,
         };
-        let own: Vec<SnapId> = (0..)
-            .map(SnapId)
-            .zip(&self.tree.snapshots)
-            .filter(|(_, snapshot)| snapshot.segment == id)
-            .map(|(snap, _)| snap)
-            .collect();
-        for snap in &own {
+        let tree = self.tree;
+        let own: Vec<(SnapId, Vec<SnapSlot>)> = if is_first {
+            std::mem::take(&mut self.first_snaps)
+        } else {
+            snapshots_of(tree, id).map(|snap| (snap, tree.snapshot(snap).slots.clone())).collect()
+        };
+        for (snap, _) in &own {
             self.snaps.entry(*snap).or_insert_with(|| {
                 self.ways.push(Way { snap: *snap, joins: None });
                 let new = SnapId(self.out.snapshots.len() as u32);
@@ -359,11 +395,12 @@ impl<'a> Cutter<'a> {
         let new_id = SegmentId(self.out.segments.len() as u32);
         self.out.segments.push(Segment::new(start, first));
         let paid = if is_first { self.start.fuel } else { 0 };
-        let mut places = FxHashMap::default();
+        // By instruction of the segment, and for its end: how many of the fragment are in front of it.
+        let mut places: Vec<Ref> = Vec::with_capacity((segment.end_at.0 - segment.first.0) as usize + 1);
         let mut called_out = None;
         for at in segment.first.0..segment.end_at.0 {
             let r = Ref(at);
-            places.insert(r, Ref(self.out.insts.len() as u32));
+            places.push(Ref(self.out.insts.len() as u32));
             let inst = self.tree.inst(r);
             if matches!(inst.op.format(), Format::Const | Format::Slot) {
                 continue;
@@ -376,22 +413,28 @@ impl<'a> Cutter<'a> {
             }
             let copy = self.copy(inst, paid)?;
             let copied = self.push(copy);
-            self.refs.insert(r, copied);
+            self.refs[r.index()] = copied;
         }
         let end_at = Ref(self.out.insts.len() as u32);
-        places.insert(segment.end_at, end_at);
-        for snap in own {
-            let old = self.tree.snapshot(snap);
-            let slots = self.slots(old, is_first)?;
+        places.push(end_at);
+        for (snap, mut slots) in own {
+            let old = tree.snapshot(snap);
+            for slot in &mut slots {
+                slot.value = self.known(slot.value)?;
+            }
             let calls_out = if is_first { called_out.is_some_and(|call| call < old.at) } else { old.calls_out };
             let new = self.snaps[&snap];
             self.out.snapshots[new.index()] = Rc::new(Snapshot {
                 segment: new_id,
-                at: *places.get(&old.at)?,
+                at: *places.get(old.at.0.checked_sub(segment.first.0)? as usize)?,
+                frames: old.frames.clone(),
                 slots,
                 fuel: old.fuel.checked_sub(paid)?,
+                top: old.top,
                 calls_out,
-                ..old.clone()
+                in_place: old.in_place.clone(),
+                live: old.live.clone(),
+                ..Snapshot::new(old.kind, old.pc)
             });
         }
         let (end, end_snap) = self.end(segment)?;
@@ -417,16 +460,7 @@ impl<'a> Cutter<'a> {
 
     /// What was fetched or copied; constants are there always.
     fn known(&mut self, r: Ref) -> Option<Ref> {
-        if self.tree.is_const(r) { self.fetch(r) } else { self.refs.get(&r).copied() }
-    }
-
-    fn slots(&mut self, snapshot: &Snapshot, is_first: bool) -> Option<Vec<SnapSlot>> {
-        let mut slots = Vec::new();
-        let named = if is_first { self.written(snapshot) } else { snapshot.slots.clone() };
-        for SnapSlot { slot, value } in named {
-            slots.push(SnapSlot { slot, value: self.known(value)? });
-        }
-        Some(slots)
+        if self.tree.is_const(r) { self.fetch(r) } else { Some(self.refs[r.index()]).filter(|known| known.is_some()) }
     }
 
     /// A header that the tree has got with the path.
@@ -437,12 +471,12 @@ impl<'a> Cutter<'a> {
         self.out.snapshots.push(Rc::new(Snapshot::new(ExitKind::Guard, 0)));
         self.ways.push(Way { snap: old.snap, joins: None });
         self.snaps.insert(old.snap, snap);
-        self.out.headers.push(Header::new(old.pc, old.frames.clone(), old.live.clone(), snap));
+        self.out.headers.push(Rc::new(Header::new(old.pc, old.frames.clone(), old.live.clone(), snap)));
         self.new_headers.push(id);
         for input in &old.inputs {
             let r = self.push(Inst { imm: u64::from(new.0), ..*self.tree.inst(*input) });
-            self.refs.insert(*input, r);
-            self.out.headers[new.index()].inputs.push(r);
+            self.refs[input.index()] = r;
+            self.out.header_mut(new).inputs.push(r);
         }
         new
     }

@@ -92,8 +92,8 @@ fn header(tree: &Tree, id: HeaderId) -> Checked {
     if tree.snapshot(header.snap).pc != header.pc {
         return Err(wrong("its snapshot is of another place"));
     }
-    if !(ascends(&header.live) && ascends(&header.stale) && ascends(&header.untagged)) {
-        return Err(wrong("lists of slots do not ascend"));
+    if !ascends(&header.live) {
+        return Err(wrong("the list of live slots does not ascend"));
     }
     for (n, input) in header.inputs.iter().enumerate() {
         let inst = tree.insts.get(input.index()).ok_or_else(|| wrong("an input does not exist"))?;
@@ -106,8 +106,8 @@ fn header(tree: &Tree, id: HeaderId) -> Checked {
             return Err(wrong("the slot of an input is not live"));
         }
     }
-    let has_input = |slot: &u32| tree.input(id, *slot).is_some();
-    if !header.stale.iter().chain(&header.untagged).all(has_input) {
+    let has_input = |slot: u32| tree.input(id, slot).is_some();
+    if !header.stale.iter().chain(header.untagged.iter()).all(has_input) {
         return Err(wrong("slots without input are in their places"));
     }
     if let Some(other) = header.alternative {

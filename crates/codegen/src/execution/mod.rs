@@ -39,7 +39,7 @@ use self::cases::Case;
 use self::elf::{Arch, CODE, DATA};
 use self::image::{Image, RESULT, STACK};
 use crate::lower::convention;
-use crate::{Callable, Effort, Environment, Machine, entry_types, exit_tables, exit_writes};
+use crate::{Callable, Effort, Environment, Handover, Machine, SlotWrite, entry_types, exit_tables};
 
 /// Traces that must have run at least.
 const LEAST: usize = 60;
@@ -222,7 +222,8 @@ fn differences(
             if result & !i64::from(crate::AHEAD) != i64::from(snap.0) {
                 wrong.push(format!("left through {result} instead of {}", snap.0));
             }
-            image.complete(&exit_writes(tree, &Inputs::of(tree), snap, SPARE), tree.snapshot(snap).fuel);
+            let writes: Vec<SlotWrite> = Handover::of(tree, &Inputs::of(tree)).writes(snap, SPARE).collect();
+            image.complete(&writes, tree.snapshot(snap).fuel);
             image.make_tables(&exit_tables(tree, snap, SPARE));
             let snapshot = tree.snapshot(snap);
             snapshot.live.iter().copied().chain(snapshot.slots.iter().map(|slot| slot.slot)).collect()

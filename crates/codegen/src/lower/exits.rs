@@ -26,11 +26,11 @@ struct Payload {
 }
 
 /// An exit whose block is not filled yet.
-struct Leaving {
+struct Leaving<'p> {
     block: Block,
     snap: SnapId,
     /// In ascending order.
-    payloads: Vec<Payload>,
+    payloads: &'p [Payload],
 }
 
 /// Stores that a block of their own must save; it costs a jump, and a register for the number of the exit.
@@ -60,12 +60,16 @@ impl Lowering<'_, '_> {
             self.pending.push((self.headers[id.index()].exit, self.tree.header(id).snap));
         }
         let pending = std::mem::take(&mut self.pending);
-        let mut exits: Vec<Leaving> = pending
-            .into_iter()
-            .map(|(block, snap)| Leaving { block, snap, payloads: self.payloads_of(snap) })
-            .collect();
+        let mut payloads = Vec::new();
+        let ends: Vec<usize> = pending.iter().map(|(_, snap)| self.add_payloads(*snap, &mut payloads)).collect();
+        let mut first = 0;
+        let mut exits: Vec<Leaving<'_>> = Vec::with_capacity(pending.len());
+        for ((block, snap), end) in pending.into_iter().zip(ends) {
+            exits.push(Leaving { block, snap, payloads: &payloads[first..end] });
+            first = end;
+        }
         // The order among exits that store the same is that of their numbers: the code must not depend on chance.
-        exits.sort_by(|a, b| (&a.payloads, a.snap).cmp(&(&b.payloads, b.snap)));
+        exits.sort_by(|a, b| (a.payloads, a.snap).cmp(&(b.payloads, b.snap)));
         let root = self.shared_block();
         let n = self.b.block_params(root)[0];
         self.return_exit(n);
@@ -73,14 +77,14 @@ impl Lowering<'_, '_> {
     }
 
     /// Fills the blocks of exits. The first `done` stores are the same in all of them, and made from the block `to` on.
-    fn leave_through(&mut self, mut exits: &[Leaving], done: usize, to: Block) {
+    fn leave_through(&mut self, mut exits: &[Leaving<'_>], done: usize, to: Block) {
         while let [first, rest @ ..] = exits {
             let next = first.payloads.get(done);
             let count = 1 + rest.iter().take_while(|exit| next.is_some() && exit.payloads.get(done) == next).count();
             let (group, others) = exits.split_at(count);
             exits = others;
             // They are in order: what the first and the last have in common, all have.
-            let last = &group[count - 1].payloads;
+            let last = group[count - 1].payloads;
             let common = first.payloads.iter().zip(last).take_while(|(a, b)| a == b).count();
             if (count - 1) * (common - done) >= LEAST_SAVED {
                 let shared = self.shared_block();
@@ -109,21 +113,25 @@ impl Lowering<'_, '_> {
         shared
     }
 
-    /// What only the code knows of the state of a snapshot. The caller does the rest: see [`handover`].
-    fn payloads_of(&self, snap: SnapId) -> Vec<Payload> {
-        let written = self.tree.snapshot(snap).slots.iter().map(|slot| Payload { value: slot.value, slot: slot.slot });
-        let carried = handover::carried_inputs(self.tree, &self.inputs, snap)
-            .map(|input| Payload { value: input, slot: self.tree.inst(input).aux });
-        let spare =
-            handover::spare_values(self.tree, snap, self.env.spare).map(|(slot, value)| Payload { value, slot });
+    /// Adds to a list what only the code knows of the state of a snapshot, in ascending order; gives the list's new length. The
+    /// caller does the rest: see [`handover`].
+    fn add_payloads(&mut self, snap: SnapId, to: &mut Vec<Payload>) -> usize {
+        let tree = self.tree;
         let is_known = |value| {
-            let is_constant = handover::constant(self.tree, value).is_some();
-            self.tree.ty(value).is_primitive() || is_constant || handover::is_sunk(self.tree, value)
+            let is_constant = handover::constant(tree, value).is_some();
+            tree.ty(value).is_primitive() || is_constant || handover::is_sunk(tree, value)
         };
-        let all = written.chain(carried).chain(spare);
-        let mut payloads: Vec<Payload> = all.filter(|payload| !is_known(payload.value)).collect();
-        payloads.sort_unstable();
-        payloads
+        let first = to.len();
+        let mut add = |slot, value| {
+            if !is_known(value) {
+                to.push(Payload { value, slot });
+            }
+        };
+        tree.snapshot(snap).slots.iter().for_each(|slot| add(slot.slot, slot.value));
+        self.handover.carried(snap).for_each(|input| add(tree.inst(input).aux, input));
+        handover::spare_values(tree, snap, self.env.spare).for_each(|(slot, value)| add(slot, value));
+        to[first..].sort_unstable();
+        to.len()
     }
 
     fn store_all(&mut self, payloads: &[Payload]) {
@@ -141,7 +149,9 @@ impl Lowering<'_, '_> {
 
     /// Stores what only the code knows of the state of a snapshot.
     pub(super) fn store_payloads(&mut self, snap: SnapId) {
-        self.store_all(&self.payloads_of(snap));
+        let mut payloads = Vec::new();
+        self.add_payloads(snap, &mut payloads);
+        self.store_all(&payloads);
     }
 
     /// Puts the state of a snapshot into memory, and pays the path's fuel.
@@ -151,7 +161,7 @@ impl Lowering<'_, '_> {
         for slot in &self.tree.snapshot(snap).slots {
             self.store_slot(header, slot.slot, slot.value, base);
         }
-        let carried: Vec<Ref> = handover::carried_inputs(self.tree, &self.inputs, snap).collect();
+        let carried: Vec<Ref> = self.handover.carried(snap).collect();
         for input in carried {
             self.store_slot(header, self.tree.inst(input).aux, input, base);
         }

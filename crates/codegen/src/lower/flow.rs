@@ -2,9 +2,9 @@
 
 use cranelift_codegen::ir::condcodes::{FloatCC, IntCC};
 use cranelift_codegen::ir::types;
-use perilune_trace::ir::{ExitKind, HeaderId, Helper, Inst, Op, Range, Ref, SegmentId, SnapId, SnapSlot, Start, Ty};
+use perilune_trace::ir::{End, ExitKind, HeaderId, Helper, Inst, Op, Range, Ref, SegmentId, SnapId, SnapSlot, Ty};
 
-use super::{HeaderBlocks, Lowering, Place};
+use super::{HeaderBlocks, Leave, Lowering, Place};
 use crate::layout::Callable;
 use crate::mir::{Block, Value};
 use crate::{AHEAD, ANY_VERSION, handover, layout};
@@ -26,15 +26,11 @@ impl Lowering<'_, '_> {
                 self.is_hoisted[r.index()] = true;
             }
             // With an inner loop in the tree, the loop may be met without its preheader.
-            let has_inner = self.tree.segments.iter().any(|segment| {
-                use perilune_trace::ir::End;
-                let from = match segment.start {
-                    Start::Header(h) => h,
-                    Start::Snapshot(snap) => self.tree.header_of(self.tree.snapshot(snap).segment),
-                };
-                segment.end == End::Around(id) && from != id
-            });
-            let ready = (!header.hoisted.is_empty() && has_inner).then(|| {
+            let has_inner = || {
+                let mut ends = self.tree.segment_ids().zip(&self.tree.segments);
+                ends.any(|(from, segment)| segment.end == End::Around(id) && self.inputs.header_of(from) != id)
+            };
+            let ready = (!header.hoisted.is_empty() && has_inner()).then(|| {
                 for r in &header.hoisted {
                     let ty = self.tree.ty(*r);
                     if !ty.is_primitive() && !matches!(ty, Ty::Void | Ty::Num) {
@@ -171,9 +167,8 @@ impl Lowering<'_, '_> {
 
     /// Lets the places of a header's inputs be the parameters of one of its blocks.
     pub(super) fn take_inputs(&mut self, id: HeaderId, block: Block) {
-        let params = self.inputs_of(id, block);
-        for (input, param) in self.tree.header(id).inputs.iter().zip(params) {
-            self.places[input.index()] = Place::Value(param);
+        for (input, param) in self.tree.header(id).inputs.iter().zip(self.b.block_params(block)) {
+            self.places[input.index()] = Place::Value(*param);
         }
     }
 
@@ -268,9 +263,9 @@ impl Lowering<'_, '_> {
         let here = self.tree.header(id);
         for other in self.tree.header_ids().filter(|other| *other != id) {
             let there = self.tree.header(other);
-            if there.pc == here.pc
+            if let Some(ready) = self.headers[other.index()].ready
+                && there.pc == here.pc
                 && there.frames == here.frames
-                && let Some(ready) = self.headers[other.index()].ready
             {
                 let zero = self.int(0);
                 self.b.def_var(ready, zero);
@@ -290,8 +285,14 @@ impl Lowering<'_, '_> {
             self.b.switch_to_block(uneven);
             self.leave_from_preheader(id, AHEAD);
         }
+        let Some(to) = header.alternative else {
+            if self.b.is_target(failed) {
+                self.b.switch_to_block(failed);
+                self.leave_from_preheader(id, 0);
+            }
+            return;
+        };
         self.b.switch_to_block(failed);
-        let Some(to) = self.tree.header(id).alternative else { return self.leave_from_preheader(id, 0) };
         let params = self.inputs_of(id, preheader);
         let mut args = Vec::new();
         let mut refused = None;
@@ -411,9 +412,9 @@ impl Lowering<'_, '_> {
 
     /// What holds where a segment continues at a snapshot: the opposite of the guard that has failed, if there is just one.
     pub(super) fn failed_at(&self, snap: SnapId) -> Option<(Op, [Ref; 3])> {
+        let Leave::One(r) = self.leaving[snap.index()] else { return None };
         let is_end = self.tree.segments.iter().any(|segment| segment.end_snap == Some(snap));
         let is_header = self.tree.headers.iter().any(|header| header.snap == snap);
-        let [r] = self.leaving[snap.index()][..] else { return None };
         // Those that fail to exercise exits say nothing.
         let is_certain = self.env.exit_every == 0 && !is_end && !is_header && !self.is_hoisted[r.index()];
         let inst = self.tree.inst(r);

@@ -127,8 +127,9 @@ impl Lowering<'_, '_> {
         let Some(callable) = self.env.callable.filter(|_| self.is_own(cell)) else { return types };
         let [function, ..] = values else { return types };
         let passes_by = |id: &HeaderId| {
-            types == self.version(*id, callable).0
-                && self.may_be_passed_by(*id, callable)
+            // Most headers are no entry.
+            self.may_be_passed_by(*id, callable)
+                && types == self.version(*id, callable).0
                 && self.recursion.passes_by(self.tree, self.header, *function, *id)
         };
         let version = self.tree.header_ids().find(passes_by);
@@ -152,8 +153,8 @@ impl Lowering<'_, '_> {
     /// Whether the preheader of a version of the entry does nothing that calls of the function that runs need. The number of the
     /// version stands for the types of all arguments.
     fn may_be_passed_by(&self, id: HeaderId, callable: Callable) -> bool {
-        let knows_all = self.version(id, callable).1 == -1;
-        knows_all && self.recursion.is_entry(id) && self.headers[id.index()].ready.is_none()
+        let is_plain = self.recursion.is_entry(id) && self.headers[id.index()].ready.is_none();
+        is_plain && self.version(id, callable).1 == -1
     }
 
     /// A function and its arguments as they travel.

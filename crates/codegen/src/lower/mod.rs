@@ -52,6 +52,7 @@ use perilune_trace::ir::{End, Format, HeaderId, Inputs, Inst, Op, Ref, SegmentId
 use perilune_trace::opt::recursion::Recursion;
 use rustc_hash::FxHashMap;
 
+use crate::handover::Handover;
 use crate::layout::Environment;
 use crate::mir::{Block, Builder, Signature, Value, Variable};
 use meter::Meter;
@@ -67,7 +68,8 @@ fn signature(env: &Environment) -> Signature {
 /// The function of a tree, to be translated by `b`'s owner. Gives the blocks of the headers.
 pub(crate) fn lower(tree: &Tree, env: &Environment, b: &mut Builder) -> Vec<Block> {
     let entry = b.begin(signature(env));
-    let mut lowering = Lowering::new(tree, env, b, entry);
+    let inputs = Inputs::of(tree);
+    let mut lowering = Lowering::new(tree, &inputs, env, b, entry);
     lowering.run();
     lowering.headers.iter().flat_map(|blocks| [blocks.preheader, blocks.body]).collect()
 }
@@ -98,9 +100,18 @@ enum Place {
     Variable(Variable),
 }
 
+/// The instructions that leave through a snapshot.
+#[derive(Clone, Copy, Debug)]
+enum Leave {
+    None,
+    One(Ref),
+    Many,
+}
+
 struct Lowering<'a, 'b> {
     tree: &'a Tree,
-    inputs: Inputs,
+    inputs: &'a Inputs,
+    handover: Handover<'a>,
     env: &'a Environment,
     b: &'b mut Builder,
     /// What the function gets.
@@ -117,8 +128,8 @@ struct Lowering<'a, 'b> {
     exits: Vec<Option<Block>>,
     /// By snapshot: whether a segment continues there.
     is_continued: Vec<bool>,
-    /// By snapshot: the instructions that leave there, no more than two of them.
-    leaving: Vec<Vec<Ref>>,
+    /// By snapshot: who leaves there.
+    leaving: Vec<Leave>,
     /// The condition that holds all through the current segment, because another does not.
     holds: Option<(Op, [Ref; 3])>,
     /// By instruction: whether a preheader has it.
@@ -148,7 +159,7 @@ struct Lowering<'a, 'b> {
 }
 
 impl<'a, 'b> Lowering<'a, 'b> {
-    fn new(tree: &'a Tree, env: &'a Environment, b: &'b mut Builder, entry: Block) -> Self {
+    fn new(tree: &'a Tree, inputs: &'a Inputs, env: &'a Environment, b: &'b mut Builder, entry: Block) -> Self {
         let fuel = b.declare_var(types::I64);
         let params = b.block_params(entry).to_vec();
         let (vm, registers) = (params[0], params[1]);
@@ -162,17 +173,17 @@ impl<'a, 'b> Lowering<'a, 'b> {
                 is_continued[snap.index()] = true;
             }
         }
-        let mut leaving = vec![Vec::new(); tree.snapshots.len()];
+        let mut leaving = vec![Leave::None; tree.snapshots.len()];
         for (inst, r) in tree.insts.iter().zip((0..).map(Ref)) {
-            if let Some(snap) = inst.snap
-                && leaving[snap.index()].len() < 2
-            {
-                leaving[snap.index()].push(r);
+            if let Some(snap) = inst.snap {
+                let leave = &mut leaving[snap.index()];
+                *leave = if let Leave::None = leave { Leave::One(r) } else { Leave::Many };
             }
         }
         Lowering {
             tree,
-            inputs: Inputs::of(tree),
+            inputs,
+            handover: Handover::of(tree, inputs),
             env,
             b,
             params,
@@ -387,7 +398,7 @@ impl<'a, 'b> Lowering<'a, 'b> {
     /// input of this type there.
     fn store_slot(&mut self, header: HeaderId, slot: u32, r: Ref, base: Value) {
         let ty = self.tree.ty(r);
-        if !crate::handover::has_tag(self.tree, &self.inputs, header, slot, ty) {
+        if !crate::handover::has_tag(self.tree, self.inputs, header, slot, ty) {
             return self.store_value(r, base, Self::slot_offset(slot));
         }
         if !ty.is_primitive() {

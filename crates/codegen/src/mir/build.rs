@@ -11,7 +11,9 @@ use super::{Block, BlockData, Def, Edge, EdgeData, Func, Inst, InstData, List, S
 pub(crate) struct Builder {
     pub(super) func: Func,
     pub(super) variables: Variables,
+    /// The block that instructions are put into, and the first of them.
     pub(super) current: Option<Block>,
+    first: u32,
     /// Constants below [`SMALL`], by type: tags, flags and differences between neighbours are asked for again and again.
     small: Vec<[Option<Value>; SMALL]>,
 }
@@ -76,6 +78,7 @@ impl Builder {
 
     /// The function, when all of it is there.
     pub(crate) fn finish(&mut self) -> &Func {
+        self.close_block();
         self.resolve_variables();
         &self.func
     }
@@ -93,8 +96,13 @@ impl Builder {
 
     pub(crate) fn append_block_param(&mut self, block: Block, ty: Type) -> Value {
         let v = self.new_value(ty, Def::Param);
-        self.func.blocks[block.index()].params.push(v);
+        self.add_param(block, v);
         v
+    }
+
+    pub(super) fn add_param(&mut self, block: Block, v: Value) {
+        let params = self.func.blocks[block.index()].params;
+        self.func.blocks[block.index()].params = self.func.longer(params, v);
     }
 
     pub(crate) fn block_params(&self, block: Block) -> &[Value] {
@@ -103,9 +111,19 @@ impl Builder {
 
     /// Goes on in another block. The one before has ended, or has nothing yet.
     pub(crate) fn switch_to_block(&mut self, block: Block) {
-        debug_assert!(self.current.is_none_or(|now| self.is_empty(now) || self.has_ended(now)), "a block has no end");
-        debug_assert!(self.is_empty(block), "a block is filled at once");
+        self.close_block();
+        debug_assert!(self.func.last(block).is_none(), "a block is filled at once");
         self.current = Some(block);
+        self.first = self.func.insts.len() as u32;
+    }
+
+    /// No further instruction comes into the current block.
+    fn close_block(&mut self) {
+        let insts = self.first..self.func.insts.len() as u32;
+        let Some(block) = self.current.take().filter(|_| !insts.is_empty()) else { return };
+        self.func.blocks[block.index()].insts = insts;
+        self.func.layout.push(block);
+        debug_assert!(self.has_ended(block), "a block has no end");
     }
 
     /// All edges to a block are there.
@@ -113,8 +131,9 @@ impl Builder {
         self.func.blocks[block.index()].is_sealed = true;
     }
 
-    fn is_empty(&self, block: Block) -> bool {
-        self.func.blocks[block.index()].insts.is_empty()
+    /// Whether control may come to a block from another, as far as is known.
+    pub(crate) fn is_target(&self, block: Block) -> bool {
+        self.func.blocks[block.index()].last_edge.is_some()
     }
 
     fn has_ended(&self, block: Block) -> bool {
@@ -138,35 +157,28 @@ impl Builder {
 
     /// An instruction without results.
     fn put(&mut self, data: InstData) -> Inst {
+        self.put_with(data, (Value(0), 0))
+    }
+
+    /// One whose results are so many values from one on.
+    fn put_with(&mut self, data: InstData, results: (Value, u32)) -> Inst {
         let n = self.func.insts.len() as u32;
         self.func.insts.push(data);
-        self.func.results.push((Value(0), 0));
-        let Some(block) = self.current else {
-            debug_assert!(false, "there is no block for {data:?}");
-            return Inst(n);
-        };
-        let insts = &mut self.func.blocks[block.index()].insts;
-        if insts.start == insts.end {
-            *insts = n..n;
-            self.func.layout.push(block);
-        }
-        debug_assert!(insts.end == n, "a block is filled at once");
-        insts.end = n + 1;
+        self.func.results.push(results);
+        debug_assert!(self.current.is_some(), "there is no block for {data:?}");
         Inst(n)
     }
 
     /// One with a result.
     fn value(&mut self, data: InstData, ty: Type) -> Value {
-        let inst = self.put(data);
-        let v = self.new_value(ty, Def::Result(inst));
-        self.func.results[inst.index()] = (v, 1);
-        v
+        let inst = self.put_with(data, (Value(self.func.values() as u32), 1));
+        self.new_value(ty, Def::Result(inst))
     }
 
-    fn list_of(&mut self, values: impl IntoIterator<Item = Value>) -> List {
+    fn list_of(&mut self, values: &[Value]) -> List {
         let first = self.func.lists.len() as u32;
-        self.func.lists.extend(values);
-        List { first, len: self.func.lists.len() as u32 - first }
+        self.func.lists.extend_from_slice(values);
+        List { first, len: values.len() as u32 }
     }
 
     pub(crate) fn iconst(&mut self, ty: Type, n: i64) -> Value {
@@ -260,25 +272,25 @@ impl Builder {
 
     /// Calls the function at an address.
     pub(crate) fn call_indirect(&mut self, signature: SigRef, callee: Value, args: &[Value]) -> Inst {
-        let args = self.list_of([callee].into_iter().chain(args.iter().copied()));
+        let List { first, .. } = self.list_of(&[callee]);
+        let List { len, .. } = self.list_of(args);
+        let args = List { first, len: 1 + len };
         self.call(InstData::Call { args, signature, is_own: false }, signature)
     }
 
     /// Calls the function that is made here.
     pub(crate) fn call_own(&mut self, signature: SigRef, args: &[Value]) -> Inst {
-        let args = self.list_of(args.iter().copied());
+        let args = self.list_of(args);
         self.call(InstData::Call { args, signature, is_own: true }, signature)
     }
 
     fn call(&mut self, data: InstData, signature: SigRef) -> Inst {
-        let inst = self.put(data);
-        let first = Value(self.func.types.len() as u32);
         let count = self.func.signatures[signature.index()].returns.len();
+        let inst = self.put_with(data, (Value(self.func.values() as u32), count as u32));
         for n in 0..count {
             let ty = self.func.signatures[signature.index()].returns[n];
             self.new_value(ty, Def::Result(inst));
         }
-        self.func.results[inst.index()] = (first, count as u32);
         inst
     }
 
@@ -292,10 +304,10 @@ impl Builder {
     fn edge(&mut self, to: Block, args: &[Value]) -> Edge {
         let edge = Edge(self.func.edges.len() as u32);
         let from = self.current.unwrap_or(to);
-        let target = &mut self.func.blocks[to.index()];
-        debug_assert!(target.params.len() >= args.len(), "{to:?} has fewer parameters");
-        let before = target.last_edge.replace(edge);
-        self.func.edges.push(EdgeData { from, to, args: args.to_vec(), before });
+        debug_assert!(self.block_params(to).len() >= args.len(), "{to:?} has fewer parameters");
+        let args = self.list_of(args);
+        let before = self.func.blocks[to.index()].last_edge.replace(edge);
+        self.func.edges.push(EdgeData { from, to, args, before });
         edge
     }
 
@@ -311,7 +323,7 @@ impl Builder {
     }
 
     pub(crate) fn return_(&mut self, values: &[Value]) {
-        let args = self.list_of(values.iter().copied());
+        let args = self.list_of(values);
         self.put(InstData::Return { args });
     }
 

@@ -152,8 +152,8 @@ pub(crate) enum InstData {
     Trap,
 }
 
-/// A list of values.
-#[derive(Clone, Copy, Debug)]
+/// A list of values, which stand in a row among those of all lists: making a function takes no memory for each of them.
+#[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct List {
     first: u32,
     len: u32,
@@ -169,7 +169,7 @@ pub(crate) struct Signature {
 /// A block.
 #[derive(Debug, Default)]
 struct BlockData {
-    params: Vec<Value>,
+    params: List,
     insts: Range<u32>,
     is_cold: bool,
     /// Whether all edges to it are there.
@@ -178,11 +178,11 @@ struct BlockData {
     last_edge: Option<Edge>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 struct EdgeData {
     from: Block,
     to: Block,
-    args: Vec<Value>,
+    args: List,
     /// The edge to the same block that was made before.
     before: Option<Edge>,
 }
@@ -285,6 +285,17 @@ impl Func {
         &self.lists[list.first as usize..(list.first + list.len) as usize]
     }
 
+    /// A list with one more value. It stays where it is if it is the last one.
+    fn longer(&mut self, list: List, v: Value) -> List {
+        let mut first = list.first;
+        if (list.first + list.len) as usize != self.lists.len() {
+            first = self.lists.len() as u32;
+            self.lists.extend_from_within(list.first as usize..(list.first + list.len) as usize);
+        }
+        self.lists.push(v);
+        List { first, len: list.len + 1 }
+    }
+
     /// The edges that an instruction may go by.
     #[inline]
     pub(crate) fn ways(&self, inst: Inst) -> &[Edge] {
@@ -349,7 +360,7 @@ impl Func {
 
     #[inline]
     pub(crate) fn params(&self, block: Block) -> &[Value] {
-        &self.blocks[block.index()].params
+        self.list(self.blocks[block.index()].params)
     }
 
     #[inline]
@@ -365,7 +376,7 @@ impl Func {
     /// What the parameters of an edge's target become on it.
     #[inline]
     pub(crate) fn edge_args(&self, edge: Edge) -> &[Value] {
-        &self.edges[edge.index()].args
+        self.list(self.edges[edge.index()].args)
     }
 }
 

@@ -8,20 +8,20 @@
 use cranelift_codegen::ir::{Type, types};
 
 use super::build::Builder;
-use super::{Block, Def, Edge, Inst, InstData, Value};
+use super::{Block, Def, EdgeData, Inst, InstData, List, Value};
 
 /// What can be given a value more than once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Variable(u32);
 
 /// A parameter that a block may need for a variable.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 struct Phi {
     block: Block,
     variable: Variable,
     param: Value,
     /// What it is on the edges, the last of them first.
-    args: Vec<Value>,
+    args: List,
     is_needed: bool,
 }
 
@@ -93,7 +93,13 @@ impl Builder {
                 None if is_complete || data.is_sealed => break self.nothing(variable),
                 Some(_) | None => {
                     let param = self.new_value(self.variables.types[variable.0 as usize], Def::Param);
-                    self.variables.phis.push(Phi { block: at, variable, param, args: Vec::new(), is_needed: true });
+                    self.variables.phis.push(Phi {
+                        block: at,
+                        variable,
+                        param,
+                        args: List::default(),
+                        is_needed: true,
+                    });
                     break param;
                 }
             }
@@ -122,37 +128,53 @@ impl Builder {
     pub(super) fn resolve_variables(&mut self) {
         let mut n = 0;
         // There come more of them meanwhile.
-        while n < self.variables.phis.len() {
-            let Phi { block, variable, .. } = self.variables.phis[n];
-            let mut args = Vec::new();
+        while let Some(Phi { block, variable, .. }) = self.variables.phis.get(n).copied() {
+            let mut args = List::default();
             let mut next = self.func.blocks[block.index()].last_edge;
             while let Some(edge) = next {
-                let from = self.func.edges[edge.index()].from;
-                args.push(self.read(variable, from, true));
-                next = self.func.edges[edge.index()].before;
+                let EdgeData { from, before, .. } = self.func.edges[edge.index()];
+                let arg = self.read(variable, from, true);
+                args = self.func.longer(args, arg);
+                next = before;
             }
             self.variables.phis[n].args = args;
             n += 1;
         }
         let same = self.same_values();
-        for phi in self.variables.phis.iter().filter(|phi| phi.is_needed) {
-            let block = &mut self.func.blocks[phi.block.index()];
-            block.params.push(phi.param);
-            let mut next: Option<Edge> = block.last_edge;
-            for arg in &phi.args {
-                let Some(edge) = next else { break };
-                let edge = &mut self.func.edges[edge.index()];
-                edge.args.push(*arg);
-                next = edge.before;
-            }
-        }
+        self.add_needed();
         if let Some(same) = same {
             self.replace_all(&same);
         }
-        self.variables.phis.clear();
     }
 
-    /// Finds the parameters that are one other value on all edges: by value, what stands for it. `None` if there are none.
+    /// Adds the parameters that are needed, and what they are on the edges.
+    fn add_needed(&mut self) {
+        let mut needed = std::mem::take(&mut self.variables.phis);
+        needed.retain(|phi| phi.is_needed);
+        // One list after the other grows, and so none has to move twice.
+        needed.sort_by_key(|phi| phi.block);
+        for phis in needed.chunk_by(|a, b| a.block == b.block) {
+            let block = phis[0].block;
+            for phi in phis {
+                self.add_param(block, phi.param);
+            }
+            let mut next = self.func.blocks[block.index()].last_edge;
+            let mut n = 0;
+            while let Some(edge) = next {
+                let EdgeData { mut args, before, .. } = self.func.edges[edge.index()];
+                for phi in phis {
+                    args = self.func.longer(args, self.func.list(phi.args)[n]);
+                }
+                self.func.edges[edge.index()].args = args;
+                next = before;
+                n += 1;
+            }
+        }
+        needed.clear();
+        self.variables.phis = needed;
+    }
+
+    /// Finds the parameters that are one other value on all edges: by value, what stands for it. `None` if there are no such.
     fn same_values(&mut self) -> Option<Vec<Value>> {
         if self.variables.phis.is_empty() {
             return None;
@@ -166,7 +188,8 @@ impl Builder {
                 if !phi.is_needed {
                     continue;
                 }
-                let mut others = phi.args.iter().map(|arg| last_of(&same, *arg)).filter(|arg| *arg != phi.param);
+                let mut others =
+                    self.func.list(phi.args).iter().map(|arg| last_of(&same, *arg)).filter(|arg| *arg != phi.param);
                 let first = others.next();
                 if others.any(|other| Some(other) != first) {
                     continue;
@@ -182,10 +205,11 @@ impl Builder {
                 has_changed = true;
             }
         }
-        for n in 0..same.len() {
-            same[n] = last_of(&same, same[n]);
+        // No other value stands for another.
+        for phi in &self.variables.phis {
+            same[phi.param.index()] = last_of(&same, phi.param);
         }
-        Some(same)
+        Some(same).filter(|_| self.variables.phis.iter().any(|phi| !phi.is_needed))
     }
 
     /// Puts other values in the place of some, wherever they are used.
@@ -200,7 +224,7 @@ impl Builder {
                 | InstData::Store { args, .. } => args.iter_mut().for_each(replace),
                 InstData::Select { args } => args.iter_mut().for_each(replace),
                 InstData::Branch { flag, .. } => replace(flag),
-                // Their values are in lists.
+                // Their values are in lists, as are those of edges.
                 InstData::Call { .. }
                 | InstData::Return { .. }
                 | InstData::StackPointer
@@ -209,7 +233,6 @@ impl Builder {
             }
         }
         self.func.lists.iter_mut().for_each(replace);
-        self.func.edges.iter_mut().flat_map(|edge| &mut edge.args).for_each(replace);
     }
 }
 
@@ -246,7 +269,7 @@ mod tests {
 
     /// What goes to a block on all edges.
     fn args_of(func: &Func, block: Block) -> Vec<Value> {
-        func.edges.iter().filter(|edge| edge.to == block).flat_map(|edge| edge.args.clone()).collect()
+        func.edges.iter().filter(|edge| edge.to == block).flat_map(|edge| func.list(edge.args)).copied().collect()
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::cell::OnceCell;
 use std::pin::Pin;
 
-use perilune_codegen::{AHEAD, SlotWrite, Tags, exit_tables, exit_writes, spare_slots};
+use perilune_codegen::{AHEAD, Handover, SlotWrite, Tags, exit_tables, spare_slots};
 use perilune_runtime::value::{Tag, Value};
 use perilune_trace::fragment::{self, Fragment, Way};
 use perilune_trace::ir::{HeaderId, InlinedFrame, Inputs, SnapId, Tree};
@@ -147,6 +147,7 @@ impl Exits {
         let ids = (0..).map(SnapId);
         let inputs = Inputs::of(tree);
         let tags_left = Tags::of(tree, &inputs);
+        let mut handover = Handover::of(tree, &inputs);
         let (mut tags, mut values) = (Vec::new(), Vec::new());
         let exits = tree.snapshots.iter().zip(ids).map(|(snapshot, id)| {
             let (snap, onward) = way(id);
@@ -154,12 +155,10 @@ impl Exits {
             let found = if from == fragment::ENTRY.0 { &*found } else { &[] };
             tags.clear();
             values.clear();
-            for SlotWrite { slot, ty, payload } in exit_writes(tree, &inputs, id, spare) {
-                match payload {
-                    Some(payload) => values.push(SlotImage { slot, tag: ty as u8, payload }),
-                    None => tags.push(SlotTag { slot, tag: ty as u8 }),
-                }
-            }
+            handover.writes(id, spare).for_each(|SlotWrite { slot, ty, payload }| match payload {
+                Some(payload) => values.push(SlotImage { slot, tag: ty as u8, payload }),
+                None => tags.push(SlotTag { slot, tag: ty as u8 }),
+            });
             Exit {
                 next: OnceCell::new(),
                 tags: tags.as_slice().into(),

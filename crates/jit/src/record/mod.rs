@@ -63,7 +63,7 @@ use crate::liveness::LivenessCache;
 use crate::seen::Seen;
 use crate::view::{ProtoAt, View};
 
-use state::{Active, Shadow};
+use state::{Active, Mark, Shadow};
 
 pub(crate) use loops::FLOAT_KEYS;
 
@@ -136,6 +136,8 @@ pub struct Recorder {
     root: usize,
     frames: Vec<Active>,
     shadow: Vec<Shadow>,
+    /// The state in front of the instruction that is recorded, of a side segment.
+    mark: Mark,
     /// The slot behind the last one of an open list.
     open: Option<u32>,
     fuel: u32,
@@ -218,19 +220,19 @@ impl Recorder {
     /// Begins a tree at the instruction in front of which the VM stands.
     pub fn root(view: &View<'_>, shared: Shared) -> Recorder {
         let origin = Origin { proto: view.proto(0), pc: view.pc(0) };
-        Recorder::with(Builder::new(Tree::default()), origin, Notes::default(), view, shared, 0)
+        Recorder::with(Builder::default(), origin, Notes::default(), view, shared, 0)
     }
 
     /// Continues a tree at a snapshot, where the VM stands.
-    pub fn side(view: &View<'_>, shared: Shared, origin: Origin, tree: Tree, notes: Notes, start: SnapId) -> Recorder {
-        let snapshot = tree.snapshot(start).clone();
+    pub fn side(view: &View<'_>, shared: Shared, origin: Origin, tree: &Tree, notes: Notes, start: SnapId) -> Recorder {
+        let snapshot = tree.snapshot(start);
         let inlined = calls(&snapshot.frames);
         let mut builder = Builder::new(tree);
         builder.begin_at_snapshot(start);
         let mut recorder = Recorder::with(builder, origin, notes, view, shared, inlined);
         recorder.is_side = true;
         recorder.path_steps = recorder.notes.steps.get(start.index()).copied().unwrap_or(0);
-        recorder.refused = recorder.restore(view, &snapshot).err();
+        recorder.refused = recorder.restore(view, snapshot).err();
         recorder
     }
 
@@ -272,7 +274,9 @@ impl Recorder {
         self.pc = self.expected;
         let i = view.instr(self.frame().proto, self.pc);
         self.expected = self.pc + 1;
-        let before = self.is_side.then(|| self.mark());
+        if self.is_side {
+            self.set_mark();
+        }
         match self.record(view, i) {
             Ok(()) if self.has_returned => {
                 let known = self.notes.steps_to_return.unwrap_or(u32::MAX);
@@ -283,7 +287,7 @@ impl Recorder {
             Err(why) => {
                 self.expected = self.pc;
                 // The interpreter runs the instruction from its beginning.
-                let is_in_front = before.is_some_and(|before| self.go_back(before));
+                let is_in_front = self.is_side && self.go_back();
                 if is_in_front { self.stop(why) } else { Err(why) }
             }
         }
@@ -301,7 +305,7 @@ impl Recorder {
     }
 
     /// Adds a header for other types to a tree, at the place where the VM stands.
-    pub fn again(view: &View<'_>, shared: Shared, origin: Origin, tree: Tree, notes: Notes) -> Recorder {
+    pub fn again(view: &View<'_>, shared: Shared, origin: Origin, tree: &Tree, notes: Notes) -> Recorder {
         Recorder::with(Builder::new(tree), origin, notes, view, shared, 0)
     }
 
@@ -310,13 +314,13 @@ impl Recorder {
         view: &View<'_>,
         shared: Shared,
         origin: Origin,
-        tree: Tree,
+        tree: &Tree,
         notes: Notes,
         of: HeaderId,
     ) -> Recorder {
-        let snapshot = tree.snapshot(tree.header(of).snap).clone();
+        let snapshot = tree.snapshot(tree.header(of).snap);
         let mut recorder = Recorder::with(Builder::new(tree), origin, notes, view, shared, calls(&snapshot.frames));
-        recorder.refused = recorder.restore(view, &snapshot).err();
+        recorder.refused = recorder.restore(view, snapshot).err();
         recorder.alternative_of = Some(of);
         recorder
     }

@@ -54,6 +54,7 @@ impl Active {
 }
 
 /// The state in front of an instruction.
+#[derive(Default)]
 pub(super) struct Mark {
     shadow: Vec<Shadow>,
     frames: Vec<Active>,
@@ -63,20 +64,18 @@ pub(super) struct Mark {
 }
 
 impl Recorder {
-    /// The state as it is now.
-    pub(super) fn mark(&self) -> Mark {
-        Mark {
-            shadow: self.shadow.clone(),
-            frames: self.frames.clone(),
-            open: self.open,
-            fuel: self.fuel,
-            effects: self.builder.effects(),
-        }
+    /// Notes the state as it is now.
+    pub(super) fn set_mark(&mut self) {
+        // Their memory is used again.
+        self.mark.shadow.clone_from(&self.shadow);
+        self.mark.frames.clone_from(&self.frames);
+        (self.mark.open, self.mark.fuel, self.mark.effects) = (self.open, self.fuel, self.builder.effects());
     }
 
-    /// Takes the state back to what it was; false if the path has changed something since, which cannot be taken back.
-    pub(super) fn go_back(&mut self, mark: Mark) -> bool {
-        let Mark { shadow, frames, open, fuel, effects } = mark;
+    /// Takes the state back to what it was when it was noted; false if the path has changed something since, which cannot be
+    /// taken back.
+    pub(super) fn go_back(&mut self) -> bool {
+        let Mark { shadow, frames, open, fuel, effects } = std::mem::take(&mut self.mark);
         (self.shadow, self.frames, self.open, self.fuel) = (shadow, frames, open, fuel);
         (self.pending, self.waiting) = (None, None);
         effects == self.builder.effects()
@@ -122,6 +121,7 @@ impl Recorder {
                 flags: 0,
             }],
             shadow: Vec::new(),
+            mark: Mark::default(),
             open: None,
             fuel: 0,
             charged: 0,
@@ -392,10 +392,10 @@ impl Recorder {
     /// The frames above the root frame, which is among them if its function was replaced.
     pub(super) fn inlined(&mut self) -> Vec<InlinedFrame> {
         let first = usize::from(!self.is_replaced());
-        let active: Vec<Active> = self.frames[first..].to_vec();
-        active
-            .into_iter()
-            .map(|active| InlinedFrame {
+        let mut frames = Vec::with_capacity(self.frames.len() - first);
+        for n in first..self.frames.len() {
+            let active = self.frames[n];
+            frames.push(InlinedFrame {
                 func: active.func,
                 base: active.base,
                 extra: active.extra,
@@ -406,8 +406,9 @@ impl Recorder {
                 proto: self.proto_id(active.proto),
                 return_pc: active.return_pc,
                 nresults: active.nresults,
-            })
-            .collect()
+            });
+        }
+        frames
     }
 
     /// The slots that hold something when the innermost frame stands in front of instruction `pc`.
@@ -425,7 +426,9 @@ impl Recorder {
             } else if frame.always.is_none() {
                 live.push(0);
             }
-            live.extend(registers.below(end).map(|r| frame.base + r));
+            let registers = registers.below(end);
+            live.reserve(registers.size_hint().0);
+            registers.for_each(|r| live.push(frame.base + r));
         }
         if let Some(top) = self.open {
             // What reads the list is said to read all registers from its first value on.

@@ -140,7 +140,7 @@ impl Jit {
         let Some(Some(grown)) = inner.trees.get(at) else { return After::Interpret };
         // SAFETY: the caller's duty: the VM stands at the snapshot, frames and all.
         let view = unsafe { View::new(vm) };
-        let (tree, notes) = (grown.tree.clone(), grown.notes.clone());
+        let (tree, notes) = (&grown.tree, grown.notes.clone());
         let recorder = match header {
             Some(header) => Recorder::alternative(&view, shared, grown.origin, tree, notes, header),
             None => Recorder::side(&view, shared, grown.origin, tree, notes, snap),
@@ -157,7 +157,7 @@ impl Jit {
         // SAFETY: the VM is ours.
         inner.fuel_used = unsafe { (*vm).fuel_used() };
         let fuel_used = inner.fuel_used;
-        inner.recording = Some(Recording { recorder, tree: Some(at), begun, start: Some(snap), fuel_used });
+        inner.recording = Some(Box::new(Recording { recorder, tree: Some(at), begun, start: Some(snap), fuel_used }));
         inner.stats.record_time += clock.elapsed();
         After::Record
     }
@@ -278,10 +278,10 @@ impl Grown {
             return Next::Interpret;
         }
         *count = 0;
-        if let Some(header) = self.tree.headers.iter_mut().find(|header| header.snap == snap)
-            && !header.has_no_ranges
+        if let Some(id) = self.tree.header_ids().find(|id| self.tree.header(*id).snap == snap)
+            && !self.tree.header(id).has_no_ranges
         {
-            header.has_no_ranges = true;
+            self.tree.header_mut(id).has_no_ranges = true;
             self.is_stale = true;
         }
         self.compile_after(MAX_HOISTED_EXITS as usize * WAITS_PER_LOOP, jit)
@@ -297,13 +297,13 @@ impl Grown {
         let place = (self.tree.header(id).pc, &self.tree.header(id).frames);
         let copies = self.tree.headers.iter().filter(|header| (header.pc, &header.frames) == place).count();
         let is_pending = self.pending() > 0;
-        let header = &mut self.tree.headers[id.index()];
+        let header = self.tree.header(id);
         if self.is_stale || header.alternative.is_some() && is_pending {
             // It may be this header that has changed, or its alternative that has no code yet.
         } else if header.is_pinned {
             return Next::Interpret;
         } else if header.alternative.is_some() || copies >= MAX_COPIES {
-            header.is_pinned = true;
+            self.tree.header_mut(id).is_pinned = true;
             self.is_stale = true;
         } else {
             return Next::Alternative(id);

@@ -12,7 +12,7 @@ use std::rc::Rc;
 
 use perilune_codegen::Effort;
 use perilune_trace::fragment::{self, Fragment};
-use perilune_trace::ir::{SegmentId, SnapId};
+use perilune_trace::ir::{SegmentId, SnapId, Tree};
 
 use super::{Grown, Inner, Jit};
 use crate::abort::Abort;
@@ -34,7 +34,7 @@ impl Jit {
         let segments = first as u32..grown.tree.segments.len() as u32;
         let Some(fragment) = grown.cut(&segments) else { return false };
         if inner.affords(fragment.tree.insts.len(), self.first_effort()) {
-            return self.add_fragment(inner, at, &fragment, segments);
+            return self.add_fragment(inner, at, fragment, segments);
         }
         if let Some(Some(grown)) = inner.trees.get_mut(at) {
             grown.waiting.push(Waiting { start: fragment.start, due: grown.due(&segments), segments });
@@ -48,21 +48,22 @@ impl Jit {
         let waiting = grown.waiting_at(snap).map(|n| grown.waiting.swap_remove(n));
         let Some(Waiting { segments, .. }) = waiting else { return };
         if let Some(fragment) = grown.cut(&segments) {
-            self.add_fragment(inner, at, &fragment, segments);
+            self.add_fragment(inner, at, fragment, segments);
         }
     }
 
     /// Makes the code of a fragment: whether that could be.
-    fn add_fragment(&self, inner: &mut Inner, at: usize, fragment: &Fragment, segments: Range<u32>) -> bool {
+    fn add_fragment(&self, inner: &mut Inner, at: usize, mut fragment: Fragment, segments: Range<u32>) -> bool {
         let clock = Clock::start();
-        let made = self.make_fragment(inner, at, fragment, self.first_effort());
+        let tree = std::mem::take(&mut fragment.tree);
+        let made = self.make_fragment(inner, at, &fragment, tree, self.first_effort());
         inner.stats.compile_time += clock.elapsed();
         let Some(Some(grown)) = inner.trees.get_mut(at) else { return false };
         match made {
             Ok(code) => {
                 self.log(LogLevel::Links, || format!("exit {} of tree {at} goes on in a fragment", fragment.start.0));
                 inner.stats.fragments += 1;
-                grown.code.link(fragment, code);
+                grown.code.link(&fragment, code);
                 grown.linked_segments += segments.len();
                 true
             }
@@ -73,15 +74,17 @@ impl Jit {
         }
     }
 
+    /// As [`Jit::add_fragment`]; `tree` is the fragment's own.
     fn make_fragment(
         &self,
         inner: &mut Inner,
         at: usize,
         fragment: &Fragment,
+        tree: Tree,
         effort: Effort,
     ) -> Result<Rc<Compiled>, Abort> {
-        self.account(inner, fragment.tree.insts.len(), effort)?;
-        let tree = self.optimize(at, &fragment.tree);
+        self.account(inner, tree.insts.len(), effort)?;
+        let tree = self.optimize(at, tree);
         let Some(Some(grown)) = inner.trees.get(at) else { return Err(Abort::Code) };
         let notes = grown.notes.clone();
         let exits = Exits::of_fragment(at, fragment, &tree, notes.slots, grown.code.found_at(fragment.start));

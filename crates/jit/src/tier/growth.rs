@@ -178,7 +178,8 @@ impl Jit {
         let callable = known.as_ref().map(|known| Callable { slots: notes.slots, params, cell: known.cell.address() });
         let gate = known.map(|known| known.cell.gate().clone());
         tree.set_called(callable.is_some());
-        let tree = &self.optimize(at, tree);
+        // It stays as it was recorded, for more to be recorded.
+        let tree = &self.optimize(at, tree.clone());
         let exits = Exits::of(at, tree, notes.slots);
         let callable = callable.map(|callable| Callable { slots: exits.slots(), ..callable });
         let environment = environment(&exits, callable, self.options.exit_every);
@@ -237,9 +238,8 @@ impl Jit {
         Ok((block, code.effort))
     }
 
-    /// What the passes make of a tree. It stays as it was recorded, for more to be recorded.
-    pub(super) fn optimize(&self, at: usize, recorded: &Tree) -> Tree {
-        let mut tree = recorded.clone();
+    /// What the passes make of a tree.
+    pub(super) fn optimize(&self, at: usize, mut tree: Tree) -> Tree {
         check(&tree, "recording");
         self.dump(Phase::Ir, at, &tree);
         for pass in PASSES {

@@ -252,7 +252,8 @@ struct Inner {
     trees: Vec<Option<Grown>>,
     /// Bytes of code that trees have at most.
     most_bytes: usize,
-    recording: Option<Recording>,
+    /// In a box: it is taken out for each instruction.
+    recording: Option<Box<Recording>>,
     liveness: LivenessCache,
     functions: Functions,
     met: Seen,
@@ -677,7 +678,7 @@ impl Jit {
         let grown = tree.and_then(|at| inner.trees.get(at)).and_then(Option::as_ref);
         let recorder = match grown {
             Some(grown) if grown.notes.function.is_none_or(|f| f == view.closure(0)) => {
-                Recorder::again(&view, shared, grown.origin, grown.tree.clone(), grown.notes.clone())
+                Recorder::again(&view, shared, grown.origin, &grown.tree, grown.notes.clone())
             }
             _ => {
                 tree = None;
@@ -692,7 +693,8 @@ impl Jit {
         let begun = Begun { place, line: View::line(view.proto(0), view.pc(0)) };
         self.dump(Phase::Record, at, &format_args!("from line {}", begun.line));
         self.log(LogLevel::Recordings, || format!("recording tree {at} from line {}", begun.line));
-        inner.recording = Some(Recording { recorder, tree, begun, start: None, fuel_used: inner.fuel_used });
+        let fuel_used = inner.fuel_used;
+        inner.recording = Some(Box::new(Recording { recorder, tree, begun, start: None, fuel_used }));
         After::Record
     }
 
@@ -796,7 +798,7 @@ impl Tier for Jit {
                 false
             }
             Ok(Flow::Done) => {
-                self.finish(inner, recording);
+                self.finish(inner, *recording);
                 false
             }
             Err(why) => {

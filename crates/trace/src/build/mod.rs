@@ -43,6 +43,9 @@ pub struct Contradiction;
 /// Two instructions with the same key compute the same.
 type Key = (Op, Ty, [Ref; 3], u32, u64);
 
+/// Room for the instructions of most recordings.
+const ROOM: usize = 256;
+
 /// Builds segments of a tree, one at a time.
 #[derive(Debug, Default)]
 pub struct Builder {
@@ -50,7 +53,8 @@ pub struct Builder {
     segment: Option<SegmentId>,
     header: Option<HeaderId>,
     consts: FxHashMap<(Op, Ty, u64), Ref>,
-    inputs: FxHashMap<u32, Ref>,
+    /// By slot: the header's input for it, or none.
+    inputs: Vec<Ref>,
     values: FxHashMap<Key, Ref>,
     passed: FxHashSet<(Op, [Ref; 3])>,
     /// Integers that instructions on the path know to be small: see `narrow`.
@@ -61,13 +65,18 @@ pub struct Builder {
 }
 
 impl Builder {
-    /// Goes on with a tree.
+    /// Goes on with a copy of a tree.
     #[must_use]
-    pub fn new(tree: Tree) -> Builder {
-        let mut builder = Builder { tree, ..Builder::default() };
-        for (at, inst) in builder.tree.insts.iter().enumerate() {
+    pub fn new(tree: &Tree) -> Builder {
+        // Without room for more, the first instruction would have all of them copied once more.
+        let mut insts = Vec::with_capacity(tree.insts.len() + ROOM);
+        insts.extend_from_slice(&tree.insts);
+        let (snapshots, headers, segments) = (tree.snapshots.clone(), tree.headers.clone(), tree.segments.clone());
+        let mut builder = Builder { tree: Tree { insts, snapshots, headers, segments }, ..Builder::default() };
+        builder.values.reserve(ROOM / 2);
+        for (inst, at) in tree.insts.iter().zip(0..) {
             if inst.op.format() == Format::Const {
-                builder.consts.insert((inst.op, inst.ty, inst.imm), Ref(at as u32));
+                builder.consts.insert((inst.op, inst.ty, inst.imm), Ref(at));
             }
         }
         builder
@@ -91,7 +100,7 @@ impl Builder {
             live: live.clone(),
             ..Snapshot::new(ExitKind::Guard, pc)
         }));
-        self.tree.headers.push(Header::new(pc, frames, live, snap));
+        self.tree.headers.push(Rc::new(Header::new(pc, frames, live, snap)));
         self.begin(Start::Header(id));
         for (slot, ty) in inputs {
             let _ = self.slot(*slot, *ty);
@@ -101,7 +110,7 @@ impl Builder {
 
     /// States where execution goes when a hoisted guard of a header fails.
     pub fn set_alternative(&mut self, of: HeaderId, alternative: HeaderId) {
-        self.tree.headers[of.index()].alternative = Some(alternative);
+        self.tree.header_mut(of).alternative = Some(alternative);
     }
 
     /// Begins a segment at a snapshot.
@@ -122,8 +131,9 @@ impl Builder {
         self.small.clear();
         self.memory = Memory::default();
         self.calls_out = false;
-        for input in &self.tree.header(header).inputs {
-            self.inputs.insert(self.tree.inst(*input).aux, *input);
+        for n in 0..self.tree.header(header).inputs.len() {
+            let input = self.tree.header(header).inputs[n];
+            self.add_input(self.tree.inst(input).aux, input);
         }
         let line = self.tree.lineage(segment);
         for pair in line.windows(2) {
@@ -283,13 +293,13 @@ impl Builder {
 
     /// The value of a stack slot at the header. `None` if the header knows the slot with another type.
     pub fn slot(&mut self, slot: u32, ty: Ty) -> Option<Ref> {
-        if let Some(r) = self.inputs.get(&slot) {
-            return (self.tree.ty(*r) == ty).then_some(*r);
+        if let Some(r) = self.input(slot) {
+            return (self.tree.ty(r) == ty).then_some(r);
         }
         let header = self.header?;
         let r = self.push(Inst { aux: slot, imm: u64::from(header.0), ..Inst::new(Op::Slot, ty) });
-        self.inputs.insert(slot, r);
-        let header = &mut self.tree.headers[header.index()];
+        self.add_input(slot, r);
+        let header = self.tree.header_mut(header);
         header.inputs.push(r);
         if let Err(at) = header.live.binary_search(&slot) {
             header.live.insert(at, slot);
@@ -300,7 +310,13 @@ impl Builder {
     /// The header's input for a slot.
     #[must_use]
     pub fn input(&self, slot: u32) -> Option<Ref> {
-        self.inputs.get(&slot).copied()
+        self.inputs.get(slot as usize).copied().filter(|r| r.is_some())
+    }
+
+    fn add_input(&mut self, slot: u32, input: Ref) {
+        let slots = self.inputs.len().max(slot as usize + 1);
+        self.inputs.resize(slots, Ref::NONE);
+        self.inputs[slot as usize] = input;
     }
 
     /// A pure operation.

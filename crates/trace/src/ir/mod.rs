@@ -4,6 +4,7 @@ mod helper;
 mod inputs;
 mod inst;
 mod parse;
+mod slots;
 mod text;
 mod tree;
 
@@ -11,6 +12,7 @@ pub use helper::{Arg, Effects, Helper, KeyUse, Returns};
 pub use inputs::Inputs;
 pub use inst::{Class, Field, Format, Inst, Op, Ref, ResultType, Ty};
 pub use parse::ParseError;
+pub use slots::Slots;
 pub use tree::{
     Counted, End, ExitKind, Header, HeaderId, InlinedFrame, ProtoId, Range, Recipe, Segment, SegmentId, SnapId,
     SnapSlot, Snapshot, Start, Tree,

@@ -308,8 +308,8 @@ impl Parser {
                     }
                 }
                 "live" => header.live = numbers(value)?,
-                "stale" => header.stale = numbers(value)?,
-                "untagged" => header.untagged = numbers(value)?,
+                "stale" => header.stale = numbers(value)?.into_iter().collect(),
+                "untagged" => header.untagged = numbers(value)?.into_iter().collect(),
                 "alternative" => header.alternative = Some(HeaderId(plain(value)?)),
                 "no" => header.has_no_ranges = value == "ranges",
                 "pinned" => header.is_pinned = true,
@@ -509,7 +509,8 @@ impl Parser {
         }
         self.headers.iter_mut().flat_map(|header| &mut header.ranges).for_each(|range| move_to(&mut range.step));
         let snapshots = self.snapshots.into_iter().map(Rc::new).collect();
-        let mut tree = Tree { insts, snapshots, headers: self.headers, segments: self.segments };
+        let headers = self.headers.into_iter().map(Rc::new).collect();
+        let mut tree = Tree { insts, snapshots, headers, segments: self.segments };
         complete(&mut tree, &self.told);
         Ok(tree)
     }

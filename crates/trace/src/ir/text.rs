@@ -110,8 +110,9 @@ impl Text<'_> {
             }
         }
         numbers(f, "live", &header.live)?;
-        numbers(f, "stale", &header.stale)?;
-        numbers(f, "untagged", &header.untagged)?;
+        for (name, slots) in [("stale", &header.stale), ("untagged", &header.untagged)] {
+            numbers(f, name, &slots.iter().collect::<Vec<u32>>())?;
+        }
         if let Some(alternative) = header.alternative {
             write!(f, ", alternative {}", alternative.0)?;
         }

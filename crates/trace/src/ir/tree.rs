@@ -4,6 +4,7 @@ use std::rc::Rc;
 
 use super::helper::{Effects, Helper};
 use super::inst::{Class, Field, Format, Inst, Op, Ref, Ty};
+use super::slots::Slots;
 
 /// A snapshot of a tree.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -247,10 +248,10 @@ pub struct Header {
     pub counted: Option<Counted>,
     /// Whether no range and no copy may be: one has failed too often.
     pub has_no_ranges: bool,
-    /// Slots of inputs whose places may hold something older, in ascending order. Filled by `opt::places`.
-    pub stale: Vec<u32>,
-    /// Slots of inputs whose places may have the tag of another type, in ascending order. Filled by `opt::places`.
-    pub untagged: Vec<u32>,
+    /// Slots of inputs whose places may hold something older. Filled by `opt::places`.
+    pub stale: Slots,
+    /// Slots of inputs whose places may have the tag of another type. Filled by `opt::places`.
+    pub untagged: Slots,
     /// The header of the same place, with inputs for the same slots, where execution goes when a hoisted guard fails.
     pub alternative: Option<HeaderId>,
     /// Whether nothing may be hoisted: a hoisted guard has failed too often.
@@ -275,8 +276,8 @@ impl Header {
             copies: Vec::new(),
             counted: None,
             has_no_ranges: false,
-            stale: Vec::new(),
-            untagged: Vec::new(),
+            stale: Slots::default(),
+            untagged: Slots::default(),
             alternative: None,
             is_pinned: false,
             is_called: false,
@@ -321,8 +322,8 @@ pub struct Tree {
     /// The ways out. Trees are copied, for each recording and for the passes, and most of that would be copying these, few of which
     /// change.
     pub snapshots: Vec<Rc<Snapshot>>,
-    /// Where paths meet.
-    pub headers: Vec<Header>,
+    /// Where paths meet. They are shared as well.
+    pub headers: Vec<Rc<Header>>,
     /// The paths; parents before children.
     pub segments: Vec<Segment>,
 }
@@ -421,6 +422,11 @@ impl Tree {
         &self.headers[id.index()]
     }
 
+    /// A header, for a change that other copies of the tree do not see.
+    pub fn header_mut(&mut self, id: HeaderId) -> &mut Header {
+        Rc::make_mut(&mut self.headers[id.index()])
+    }
+
     /// All segments.
     pub fn segment_ids(&self) -> impl Iterator<Item = SegmentId> + use<> {
         (0..self.segments.len() as u32).map(SegmentId)
@@ -492,7 +498,10 @@ impl Tree {
     /// Says whether compiled code may call the function that begins at the root header, and at the other versions of it.
     pub fn set_called(&mut self, is_called: bool) {
         for id in self.header_ids() {
-            self.headers[id.index()].is_called = is_called && self.is_root(id);
+            let is_called = is_called && self.is_root(id);
+            if self.header(id).is_called != is_called {
+                self.header_mut(id).is_called = is_called;
+            }
         }
     }
 

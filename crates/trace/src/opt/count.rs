@@ -32,7 +32,7 @@ pub fn run(tree: &mut Tree) {
         let back = back_edges(tree, id);
         let copies = if header.is_pinned || header.has_no_ranges { Vec::new() } else { copies(tree, id, &back) };
         let counted = counted(tree, id, &back);
-        let header = &mut tree.headers[id.index()];
+        let header = tree.header_mut(id);
         (header.copies, header.counted) = (copies, counted);
     }
 }

@@ -36,8 +36,8 @@ use crate::ir::{Effects, End, Field, Format, HeaderId, Inst, Op, Ref, SegmentId,
 /// Fills [`crate::ir::Header::hoisted`] of all headers.
 pub fn run(tree: &mut Tree) {
     for id in tree.header_ids() {
-        let hoisted = if tree.header(id).is_pinned { Vec::new() } else { Hoist::new(tree, id).collect() };
-        tree.headers[id.index()].hoisted = hoisted;
+        let hoisted = if tree.header(id).is_pinned { Vec::new() } else { collect(tree, id) };
+        tree.header_mut(id).hoisted = hoisted;
     }
 }
 
@@ -88,18 +88,21 @@ fn ways_to(tree: &Tree, at: HeaderId) -> Vec<HeaderId> {
     ways
 }
 
-impl<'a> Hoist<'a> {
-    fn new(tree: &'a Tree, header: HeaderId) -> Hoist<'a> {
-        Hoist { tree, header, inside: loop_of(tree, header), is_fixed: vec![false; tree.insts.len()] }
+/// The instructions that are hoisted of a header.
+fn collect(tree: &Tree, header: HeaderId) -> Vec<Ref> {
+    let inside = loop_of(tree, header);
+    // Where no way leads from the header's own segment back to it, its instructions are no part of the loop: nothing is
+    // known of what they may pass.
+    match tree.starting(Start::Header(header)).filter(|own| inside.contains(own)) {
+        Some(own) => Hoist { tree, header, inside, is_fixed: vec![false; tree.insts.len()] }.collect(own),
+        None => Vec::new(),
     }
+}
 
-    fn collect(mut self) -> Vec<Ref> {
+impl Hoist<'_> {
+    /// Goes through the header's own segment.
+    fn collect(mut self, own: SegmentId) -> Vec<Ref> {
         let tree = self.tree;
-        // Where no way leads from the header's own segment back to it, its instructions are no part of the loop: nothing is
-        // known of what they may pass.
-        let Some(own) = tree.starting(Start::Header(self.header)).filter(|own| self.inside.contains(own)) else {
-            return Vec::new();
-        };
         for at in 0..tree.insts.len() {
             if tree.insts[at].op.format() == Format::Const {
                 self.is_fixed[at] = true;

@@ -11,105 +11,129 @@
 //! there has written the slot, or started where the place was stale already. A tag is right if the segment started at a
 //! header with an input of the same type, whose tag was right; nothing is said of places that helpers and calls write.
 
-use crate::ir::{Effects, End, HeaderId, Inputs, Op, Ref, SegmentId, SnapSlot, Tree};
+use crate::ir::{Effects, End, HeaderId, Inputs, Op, Ref, SegmentId, Slots, SnapSlot, Tree};
 
 /// Fills [`crate::ir::Header::stale`] and [`crate::ir::Header::untagged`] of all headers.
 pub fn run(tree: &mut Tree) {
-    let inputs = Inputs::of(tree);
-    find_stale(tree, &inputs);
-    find_untagged(tree, &inputs);
-}
-
-fn find_stale(tree: &mut Tree, inputs: &Inputs) {
-    for id in tree.header_ids() {
-        // What comes in registers has no place yet.
-        let mut stale = if tree.header(id).is_called { slots_of(tree, id) } else { Vec::new() };
-        stale.sort_unstable();
-        tree.headers[id.index()].stale = stale;
-    }
+    let mut found = begin(tree);
+    let edges = edges(tree, &Inputs::of(tree), &mut found);
     let mut changed = true;
     while changed {
         changed = false;
-        changed |= pass_to_alternatives(tree);
-        for id in tree.segment_ids() {
-            let (End::Around(to) | End::Enter(to)) = tree.segment(id).end else { continue };
-            for n in 0..tree.header(to).inputs.len() {
-                let slot = tree.inst(tree.header(to).inputs[n]).aux;
-                if !is_stale(tree, to, slot) && leaves_stale(tree, inputs, id, slot) {
-                    add(&mut tree.headers[to.index()].stale, slot);
-                    changed = true;
-                }
-            }
+        for Edge { from, to, stale, untagged } in &edges {
+            changed |= pass(&mut found.stale, *from, *to, stale);
+            changed |= pass(&mut found.untagged, *from, *to, untagged);
         }
+    }
+    for ((id, stale), untagged) in tree.header_ids().zip(found.stale).zip(found.untagged) {
+        let header = tree.header_mut(id);
+        (header.stale, header.untagged) = (stale, untagged);
     }
 }
 
-fn find_untagged(tree: &mut Tree, inputs: &Inputs) {
+/// What is known so far, by header: slots of its inputs.
+struct Found {
+    stale: Vec<Slots>,
+    untagged: Vec<Slots>,
+}
+
+/// A way from one header to another.
+struct Edge {
+    from: HeaderId,
+    to: HeaderId,
+    /// The slots that are stale there if they are at the header where the way begins.
+    stale: Slots,
+    /// The same of tags.
+    untagged: Slots,
+}
+
+/// What is so at each header, whatever way leads there.
+fn begin(tree: &Tree) -> Found {
     let written = WrittenElsewhere::by(tree, Ref(0));
-    for id in tree.header_ids() {
-        let is_called = tree.header(id).is_called;
-        let mut untagged = slots_of(tree, id);
-        untagged.retain(|slot| is_called || written.has(*slot));
-        untagged.sort_unstable();
-        tree.headers[id.index()].untagged = untagged;
-    }
-    let mut changed = true;
-    while changed {
-        changed = false;
-        for id in tree.segment_ids() {
-            if let End::Around(to) | End::Enter(to) = tree.segment(id).end {
-                changed |= pass_tags(tree, inputs, inputs.header_of(id), to, Some(id));
-            }
-        }
-        for id in tree.header_ids() {
-            if let Some(to) = tree.header(id).alternative {
-                changed |= pass_tags(tree, inputs, id, to, None);
-            }
-        }
+    let slots = |id: HeaderId, are_in: &dyn Fn(u32) -> bool| {
+        let slots = tree.header(id).inputs.iter().map(|input| tree.inst(*input).aux);
+        slots.filter(|slot| are_in(*slot)).collect()
+    };
+    // What comes in registers has no place yet.
+    let is_called = |id: HeaderId| tree.header(id).is_called;
+    Found {
+        stale: tree.header_ids().map(|id| slots(id, &|_| is_called(id))).collect(),
+        untagged: tree.header_ids().map(|id| slots(id, &|slot| is_called(id) || written.has(slot))).collect(),
     }
 }
 
-/// What is not known of tags at one header is not known at another that a segment leads to.
-fn pass_tags(tree: &mut Tree, inputs: &Inputs, from: HeaderId, to: HeaderId, segment: Option<SegmentId>) -> bool {
-    let mut changed = false;
-    for n in 0..tree.header(to).inputs.len() {
-        let input = *tree.inst(tree.header(to).inputs[n]);
-        let slot = input.aux;
-        if !has_known_tag(tree, to, slot) {
-            continue;
-        }
-        let ty = inputs.input(from, slot).map(|r| tree.ty(r));
-        let is_kept = ty == Some(input.ty) && has_known_tag(tree, from, slot);
-        // What is in no register is loaded from its place, tag and all.
-        let is_loaded = ty.is_none() && !segment.is_some_and(|id| writes(tree, id, slot));
-        if !is_kept && !is_loaded {
-            add(&mut tree.headers[to.index()].untagged, slot);
-            changed = true;
+/// All ways between headers. What a way leaves stale or untagged in any case is noted at its end.
+fn edges(tree: &Tree, inputs: &Inputs, found: &mut Found) -> Vec<Edge> {
+    let mut edges = Vec::new();
+    for id in tree.segment_ids() {
+        if let End::Around(to) | End::Enter(to) = tree.segment(id).end {
+            edges.push(edge_of_segment(tree, inputs, id, to, found));
         }
     }
-    changed
-}
-
-/// Adds a slot to a list in ascending order, if it is not there.
-fn add(slots: &mut Vec<u32>, slot: u32) {
-    if let Err(at) = slots.binary_search(&slot) {
-        slots.insert(at, slot);
+    for from in tree.header_ids() {
+        if let Some(to) = tree.header(from).alternative {
+            let stale = tree.header(to).inputs.iter().map(|input| tree.inst(*input).aux).collect();
+            let untagged = passed_tags(tree, inputs, (from, to), |_| false, found);
+            edges.push(Edge { from, to, stale, untagged });
+        }
     }
+    edges
 }
 
-fn slots_of(tree: &Tree, id: HeaderId) -> Vec<u32> {
-    tree.header(id).inputs.iter().map(|r| tree.inst(*r).aux).collect()
+fn edge_of_segment(tree: &Tree, inputs: &Inputs, id: SegmentId, to: HeaderId, found: &mut Found) -> Edge {
+    let from = inputs.header_of(id);
+    let end = tree.segment(id).end_snap.map(|snap| tree.snapshot(snap));
+    let (mut written, mut replaced) = (Slots::default(), Slots::default());
+    for SnapSlot { slot, value } in end.iter().flat_map(|end| &end.slots) {
+        written.add(*slot);
+        if inputs.input(from, *slot) != Some(*value) {
+            replaced.add(*slot);
+        }
+    }
+    let mut stale = Slots::default();
+    for input in &tree.header(to).inputs {
+        let slot = tree.inst(*input).aux;
+        if end.is_none() || replaced.has(slot) {
+            found.stale[to.index()].add(slot);
+        } else if written.has(slot) || !tree.segment(id).calls_out {
+            stale.add(slot);
+        }
+    }
+    let untagged = passed_tags(tree, inputs, (from, to), |slot| end.is_none() || written.has(slot), found);
+    Edge { from, to, stale, untagged }
 }
 
-/// The end of a segment as far as it says something of a slot, if the segment has an end.
-fn written(tree: &Tree, id: SegmentId, slot: u32) -> Option<Option<&SnapSlot>> {
-    let snap = tree.segment(id).end_snap?;
-    Some(tree.snapshot(snap).slots.iter().find(|written| written.slot == slot))
+/// The slots whose tags are unknown at the end of a way, which writes some slots, if they are at its beginning. Those that are
+/// unknown in any case are noted.
+fn passed_tags(
+    tree: &Tree,
+    inputs: &Inputs,
+    (from, to): (HeaderId, HeaderId),
+    writes: impl Fn(u32) -> bool,
+    found: &mut Found,
+) -> Slots {
+    let mut passed = Slots::default();
+    for input in &tree.header(to).inputs {
+        let slot = tree.inst(*input).aux;
+        match inputs.input(from, slot).map(|input| tree.ty(input)) {
+            Some(ty) if ty == tree.ty(*input) => passed.add(slot),
+            // What is in no register is loaded from its place, tag and all.
+            None if !writes(slot) => {}
+            Some(_) | None => found.untagged[to.index()].add(slot),
+        }
+    }
+    passed
 }
 
-/// Whether the end of a segment has a value for a slot.
-fn writes(tree: &Tree, id: SegmentId, slot: u32) -> bool {
-    written(tree, id, slot).is_none_or(|written| written.is_some())
+/// What is so at one header is so at another, of some slots: whether that is new.
+fn pass(at: &mut [Slots], from: HeaderId, to: HeaderId, slots: &Slots) -> bool {
+    if from == to {
+        return false;
+    }
+    let there = std::mem::take(&mut at[from.index()]);
+    let is_new = at[to.index()].add_common(&there, slots);
+    at[from.index()] = there;
+    is_new
 }
 
 /// The slots whose places are written by anything but exits.
@@ -153,42 +177,13 @@ fn writes_places(helper: crate::ir::Helper) -> bool {
     helper.effects() == Effects::WritesPlaces || helper.pays()
 }
 
-/// What is stale at a header is stale at its alternative.
-fn pass_to_alternatives(tree: &mut Tree) -> bool {
-    let mut changed = false;
-    for id in tree.header_ids() {
-        let Some(to) = tree.header(id).alternative else { continue };
-        for slot in tree.header(id).stale.clone() {
-            if tree.input(to, slot).is_some() && !is_stale(tree, to, slot) {
-                add(&mut tree.headers[to.index()].stale, slot);
-                changed = true;
-            }
-        }
-    }
-    changed
-}
-
-/// Whether the place of a slot may be stale at the end of a segment.
-fn leaves_stale(tree: &Tree, inputs: &Inputs, id: SegmentId, slot: u32) -> bool {
-    let from = inputs.header_of(id);
-    match written(tree, id, slot) {
-        None => true,
-        Some(Some(written)) => inputs.input(from, slot) != Some(written.value) || is_stale(tree, from, slot),
-        Some(None) => !tree.segment(id).calls_out && is_stale(tree, from, slot),
-    }
-}
-
-fn is_stale(tree: &Tree, header: HeaderId, slot: u32) -> bool {
-    tree.header(header).stale.binary_search(&slot).is_ok()
-}
-
-fn has_known_tag(tree: &Tree, header: HeaderId, slot: u32) -> bool {
-    tree.header(header).untagged.binary_search(&slot).is_err()
-}
-
 #[cfg(test)]
 mod tests {
-    use crate::ir::Tree;
+    use crate::ir::{Slots, Tree};
+
+    fn slots(of: &Slots) -> Vec<u32> {
+        of.iter().collect()
+    }
 
     fn run(text: &str) -> Tree {
         let mut tree: Tree = text.parse().unwrap_or_else(|why| panic!("{why}"));
@@ -211,8 +206,8 @@ snap 2 guard, pc 1, slots #1=%2
     #[test]
     fn what_a_round_writes_is_stale_from_then_on() {
         let tree = run(LOOP);
-        assert_eq!(tree.headers[0].stale, [1]);
-        assert!(tree.headers[0].untagged.is_empty(), "it is an integer as before");
+        assert_eq!(slots(&tree.headers[0].stale), [1]);
+        assert!(slots(&tree.headers[0].untagged).is_empty(), "it is an integer as before");
     }
 
     #[test]
@@ -233,7 +228,7 @@ snap 4 end, pc 6
 "
         .replace("segment 0 from header 0", "segment 0 from header 0, calls out")
         .as_str());
-        assert!(tree.headers[1].stale.is_empty());
+        assert!(slots(&tree.headers[1].stale).is_empty());
     }
 
     #[test]
@@ -252,9 +247,9 @@ snap 1 guard, pc 5
 snap 2 guard, pc 5, slots #1=%2 #2=%3
 snap 3 guard, pc 5
 ");
-        assert_eq!(tree.headers[1].stale, [1, 2]);
-        assert_eq!(tree.headers[1].untagged, [2], "its place had an integer");
-        assert!(tree.headers[0].stale.is_empty());
+        assert_eq!(slots(&tree.headers[1].stale), [1, 2]);
+        assert_eq!(slots(&tree.headers[1].untagged), [2], "its place had an integer");
+        assert!(slots(&tree.headers[0].stale).is_empty());
     }
 
     #[test]
@@ -263,6 +258,6 @@ snap 3 guard, pc 5
         let tree = run(&(text
             .replace("snap 0 guard", "segment 1 from header 1\n  %7 = add %6 2 int\n  exit snap 4\nsnap 0 guard")
             + "snap 3 guard, pc 1\nsnap 4 end, pc 2\n"));
-        assert_eq!(tree.headers[1].stale, [1]);
+        assert_eq!(slots(&tree.headers[1].stale), [1]);
     }
 }

@@ -31,7 +31,7 @@ pub fn run(tree: &mut Tree) {
     for id in tree.header_ids() {
         let header = tree.header(id);
         let ranges = if header.is_pinned || header.has_no_ranges { Vec::new() } else { find(tree, id) };
-        tree.headers[id.index()].ranges = ranges;
+        tree.header_mut(id).ranges = ranges;
     }
 }
 

@@ -37,21 +37,24 @@ pub fn run(tree: &mut Tree) {
         let header = tree.header(*id);
         header.is_called && !header.is_pinned && header.hoisted.is_empty() && !is_loop(tree, *id)
     });
-    let entries: Vec<HeaderId> = entries.collect();
-    if entries.is_empty() {
+    let facts_at = |id: HeaderId| {
+        let segments = tree.segment_ids().filter(|segment| tree.header_of(*segment) == id);
+        let insts: Vec<Ref> = segments.flat_map(|segment| tree.body(segment)).collect();
+        (id, chains(tree, id, &insts))
+    };
+    let with_facts: Vec<(HeaderId, Vec<(Fact, Chain)>)> =
+        entries.map(facts_at).filter(|(_, all)| !all.is_empty()).collect();
+    if with_facts.is_empty() {
         return;
     }
     let uses = uses(tree);
-    for id in entries {
-        let segments = tree.segment_ids().filter(|segment| tree.header_of(*segment) == id);
-        let insts: Vec<Ref> = segments.flat_map(|segment| tree.body(segment)).collect();
-        let all = chains(tree, id, &insts);
+    for (id, all) in with_facts {
         // Where paths differ in what an upvalue holds, each of them has to look.
         let is_agreed = |fact: &Fact| all.iter().all(|(other, _)| other.upvalue != fact.upvalue || other == fact);
         let common = all.iter().filter(|(fact, chain)| is_agreed(fact) && are_its_own(chain, &uses));
         let mut hoisted: Vec<Ref> = common.flat_map(|(_, chain)| *chain).collect();
         hoisted.sort_unstable();
-        tree.headers[id.index()].hoisted = hoisted;
+        tree.header_mut(id).hoisted = hoisted;
     }
 }
 

@@ -27,7 +27,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::ir::{End, Field, Format, Helper, Inst, Op, Recipe, Ref, SegmentId, SnapId, SnapSlot, Start, Tree, Ty};
+use crate::ir::{
+    End, Field, Format, Helper, Inst, Op, Recipe, Ref, Segment, SegmentId, SnapId, SnapSlot, Start, Tree, Ty,
+};
 
 /// Most properties of a sunk table: whoever makes it must have room for them in its cell, where nothing can fail.
 pub const MAX_FIELDS: usize = 32;
@@ -39,8 +41,9 @@ pub const MAX_ELEMENTS: usize = 32;
 /// Sinks all tables of a tree that can be.
 pub fn run(tree: &mut Tree) {
     if tree.insts.iter().any(|inst| made_by(tree, inst).is_some()) {
-        let needed = find_needed(tree);
-        Sink { null: constant(tree, Inst::new(Op::KPtr, Ty::Ptr)), tree, needed }.run();
+        let snaps = Snaps::of(tree);
+        let needed = find_needed(tree, &snaps);
+        Sink { null: constant(tree, Inst::new(Op::KPtr, Ty::Ptr)), tree, needed }.run(&snaps);
     }
 }
 
@@ -113,6 +116,9 @@ impl Sunk {
 
     /// An instruction runs, which is none that makes a table.
     fn step(&mut self, tree: &Tree, r: Ref, inst: &Inst) -> Step {
+        if self.tables.is_empty() {
+            return Step::None;
+        }
         let first = inst.operands().next().unwrap_or(Ref::NONE);
         let is_builder = match inst.op {
             Op::Load => {
@@ -168,6 +174,9 @@ impl Sunk {
     /// The sunk tables that are in slots of a snapshot, and those that they refer to.
     fn seen_by(&self, tree: &Tree, snap: SnapId) -> BTreeSet<Ref> {
         let mut seen = BTreeSet::new();
+        if self.tables.is_empty() {
+            return seen;
+        }
         let slots = tree.snapshot(snap).slots.iter().map(|slot| slot.value);
         let mut open: Vec<Ref> = slots.filter(|value| self.tables.contains_key(value)).collect();
         while let Some(table) = open.pop() {
@@ -207,41 +216,49 @@ fn made_by(tree: &Tree, inst: &Inst) -> Option<Made> {
     (tree.inst(inst.a()).op == Op::KPtr).then_some(made)
 }
 
-/// The snapshots of each segment, in the order of their places.
-fn snapshots(tree: &Tree) -> Vec<Vec<SnapId>> {
-    let mut of = vec![Vec::new(); tree.segments.len()];
-    for id in (0..tree.snapshots.len() as u32).map(SnapId) {
-        if let Some(list) = of.get_mut(tree.snapshot(id).segment.index()) {
-            list.push(id);
+/// Where snapshots are on the paths of a tree, and tables are made.
+struct Snaps {
+    /// By segment: its snapshots, in the order of their places.
+    of: Vec<Vec<SnapId>>,
+    /// By snapshot: whether a segment begins there. What is sunk elsewhere needs not be kept.
+    is_start: Vec<bool>,
+    /// By segment: whether it makes tables that can be sunk.
+    makes: Vec<bool>,
+}
+
+impl Snaps {
+    fn of(tree: &Tree) -> Snaps {
+        let mut of = vec![Vec::new(); tree.segments.len()];
+        for id in (0..tree.snapshots.len() as u32).map(SnapId) {
+            if let Some(list) = of.get_mut(tree.snapshot(id).segment.index()) {
+                list.push(id);
+            }
         }
-    }
-    for list in &mut of {
-        list.sort_by_key(|id| tree.snapshot(*id).at);
-    }
-    of
-}
-
-/// By snapshot: whether a segment begins there. What is sunk elsewhere needs not be kept.
-fn starts(tree: &Tree) -> Vec<bool> {
-    let mut starts = vec![false; tree.snapshots.len()];
-    for segment in &tree.segments {
-        if let Start::Snapshot(snap) = segment.start {
-            starts[snap.index()] = true;
+        for list in &mut of {
+            list.sort_by_key(|id| tree.snapshot(*id).at);
         }
+        let mut is_start = vec![false; tree.snapshots.len()];
+        for segment in &tree.segments {
+            if let Start::Snapshot(snap) = segment.start {
+                is_start[snap.index()] = true;
+            }
+        }
+        let makes = |segment: &Segment| {
+            let insts = &tree.insts[segment.first.index()..segment.end_at.index()];
+            insts.iter().any(|inst| made_by(tree, inst).is_some())
+        };
+        let makes = tree.segments.iter().map(makes).collect();
+        Snaps { of, is_start, makes }
     }
-    starts
 }
 
-/// The instructions of a segment as they were recorded.
-fn recorded(tree: &Tree, id: SegmentId) -> Vec<Ref> {
-    let segment = tree.segment(id);
-    let is_run = |r: &Ref| !matches!(tree.inst(*r).op.format(), Format::Const | Format::Slot);
-    (segment.first.0..segment.end_at.0).map(Ref).filter(is_run).collect()
+/// Whether an instruction of a segment is one that runs.
+fn is_run(inst: &Inst) -> bool {
+    !matches!(inst.op.format(), Format::Const | Format::Slot)
 }
 
-fn find_needed(tree: &Tree) -> Needed {
+fn find_needed(tree: &Tree, snaps: &Snaps) -> Needed {
     let mut needed = Needed::new();
-    let (snapshots, starts) = (snapshots(tree), starts(tree));
     loop {
         let known = needed.len();
         let mut at_snaps: BTreeMap<SnapId, Sunk> = BTreeMap::new();
@@ -255,20 +272,27 @@ fn find_needed(tree: &Tree) -> Needed {
                 needed.extend(sunk.parts_of(*table).map(|part| (id, part)));
             }
             here.iter().for_each(|table| sunk.forget(*table));
-            let mut snaps = snapshots[id.index()].iter().peekable();
-            for r in recorded(tree, id).into_iter().chain([tree.segment(id).end_at]) {
-                while let Some(snap) = snaps.next_if(|snap| tree.snapshot(**snap).at <= r) {
+            if sunk.tables.is_empty() && !snaps.makes[id.index()] {
+                continue;
+            }
+            let mut next_snaps = snaps.of[id.index()].iter().peekable();
+            let Segment { first, end_at, .. } = *tree.segment(id);
+            for r in (first.0..=end_at.0).map(Ref) {
+                while let Some(snap) = next_snaps.next_if(|snap| tree.snapshot(**snap).at <= r) {
                     let is_whole = |table: &Ref| sunk.tables.get(table).is_none_or(|made| made.is_whole(tree));
                     let incomplete = sunk.seen_by(tree, *snap).into_iter().filter(|table| !is_whole(table));
                     needed.extend(incomplete.map(|table| (id, table)));
-                    if starts[snap.index()] {
+                    if snaps.is_start[snap.index()] {
                         at_snaps.insert(*snap, sunk.clone());
                     }
                 }
-                if r == tree.segment(id).end_at {
+                if r == end_at {
                     break;
                 }
                 let inst = tree.inst(r);
+                if !is_run(inst) {
+                    continue;
+                }
                 if let Some(made) = made_by(tree, inst).filter(|_| !needed.contains(&(id, r))) {
                     sunk.tables.insert(r, made);
                 } else if let Step::Needs(tables) = sunk.step(tree, r, inst) {
@@ -311,8 +335,7 @@ struct Sink<'a> {
 }
 
 impl Sink<'_> {
-    fn run(mut self) {
-        let (snapshots, starts) = (snapshots(self.tree), starts(self.tree));
+    fn run(mut self, snaps: &Snaps) {
         let mut at_snaps: BTreeMap<SnapId, Sunk> = BTreeMap::new();
         for id in self.tree.segment_ids() {
             let mut sunk = match self.tree.segment(id).start {
@@ -325,15 +348,16 @@ impl Sink<'_> {
             };
             // Whether a table was made since the last look at the collector.
             let mut is_collector_fed = !self.tree.segment(id).prologue.is_empty();
-            let mut snaps = snapshots[id.index()].iter().peekable();
-            for r in recorded(self.tree, id).into_iter().chain([self.tree.segment(id).end_at]) {
-                while let Some(snap) = snaps.next_if(|snap| self.tree.snapshot(**snap).at <= r) {
+            let mut next_snaps = snaps.of[id.index()].iter().peekable();
+            let Segment { first, end_at, .. } = *self.tree.segment(id);
+            for r in (first.0..=end_at.0).map(Ref) {
+                while let Some(snap) = next_snaps.next_if(|snap| self.tree.snapshot(**snap).at <= r) {
                     self.state(&sunk, *snap);
-                    if starts[snap.index()] {
+                    if snaps.is_start[snap.index()] {
                         at_snaps.insert(*snap, sunk.clone());
                     }
                 }
-                if r < self.tree.segment(id).end_at {
+                if r < end_at && is_run(self.tree.inst(r)) {
                     self.inst(&mut sunk, id, r, &mut is_collector_fed);
                 }
             }

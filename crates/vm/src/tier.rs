@@ -200,7 +200,7 @@ pub struct HotCounters {
 }
 
 impl HotCounters {
-    const PLACES: usize = 128;
+    const PLACES: usize = 512;
 
     /// Counters that know no header.
     pub(crate) const fn new() -> HotCounters {
@@ -211,7 +211,7 @@ impl HotCounters {
     fn place(header: *const Instr) -> usize {
         // Instructions are eight bytes apart; the upper bits tell the functions apart.
         let word = header.addr() >> 3;
-        (word ^ word >> 7) % HotCounters::PLACES
+        (word ^ word >> 9) % HotCounters::PLACES
     }
 
     /// Counts an arrival: whether it is the one that was waited for. `None` when the header has no counter.

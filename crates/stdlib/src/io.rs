@@ -20,7 +20,7 @@ use perilune_vm::host::{Buffering, HostError, HostResult, OpenMode, PipeMode, St
 use perilune_vm::native::{Intrinsic, NativeResult, Raised};
 use perilune_vm::vm::Vm;
 
-use crate::row::{Life, Row, alias, row};
+use crate::row::{Life, Row, alias, intrinsic, row};
 use crate::{c_string, name_argument};
 
 use crate::numbers::write_float;
@@ -40,7 +40,7 @@ pub const ROWS: &[Row] = &[
     row("read", io_read),
     row("tmpfile", io_tmpfile),
     row("type", io_type),
-    row("write", io_write),
+    intrinsic("write", io_write, Intrinsic::IoWrite),
 ];
 
 /// The methods of file handles.
@@ -52,7 +52,7 @@ const METHODS: &[Row] = &[
     row("read", file_read),
     row("seek", file_seek),
     row("setvbuf", file_setvbuf),
-    row("write", file_write),
+    intrinsic("write", file_write, Intrinsic::IoWrite),
 ];
 
 /// The metamethods of file handles.
@@ -511,8 +511,31 @@ fn file_write(vm: &mut Vm) -> NativeResult {
     write_arguments(vm, file, 2)
 }
 
+/// Writes arguments that are strings, as nearly all are, if they have room in the stream's buffer: then nothing can fail. False if
+/// nothing was written.
+fn write_texts(vm: &mut Vm, mut file: UserDataRef, first: usize) -> bool {
+    let mut size = 0;
+    for i in first..=vm.nargs() {
+        let Some(text) = vm.arg(i).as_str() else { return false };
+        size += text.len();
+    }
+    if !handle::stream_of(vm, &mut file).is_some_and(|stream| stream.has_room(size)) {
+        return false;
+    }
+    for i in first..=vm.nargs() {
+        let text = vm.arg(i).as_str();
+        if let Some((stream, text)) = handle::stream_of(vm, &mut file).zip(text) {
+            stream.add(text.as_bytes());
+        }
+    }
+    true
+}
+
 /// Writes the arguments from `first` on, and returns the file.
 fn write_arguments(vm: &mut Vm, file: UserDataRef, first: usize) -> NativeResult {
+    if write_texts(vm, file, first) {
+        return vm.ret(if vm.dialect().c_modes { Value::TRUE } else { Value::userdata(file) });
+    }
     let mut total = 0;
     for i in first..=vm.nargs() {
         let value = vm.arg(i);

@@ -61,6 +61,7 @@ intrinsics! {
     StringByte StringChar StringLen StringSub StringRep StringFind StringMatch StringGsub StringGmatch GmatchStep StringFormat StringUpper StringLower StringReverse
     BitAnd BitOr BitXor BitNot BitLshift BitRshift BitLrotate BitRrotate BitArshift BitExtract BitTest BitOther
     Wrapped CoroutineStatus
+    IoWrite
     Plain
 }
 

@@ -109,7 +109,7 @@ impl Recorder {
             // Behind a protected call with so many results nobody sees how many there were.
             return Err(Abort::OpenResults);
         }
-        if let Some(helper) = self.directly(view, intrinsic, &args, nresults < 0 || self.in_tail) {
+        if let Some(helper) = self.directly(view, intrinsic, &args, if self.in_tail { -1 } else { nresults }) {
             let always = count_of(intrinsic);
             if self.in_tail && (always.is_some() || self.fuel == 0) {
                 // The results are looked at when no snapshot can tell that the call has run, but not its return: it runs again
@@ -626,13 +626,16 @@ impl Recorder {
 
     /// The helper that may call a function as it is: without effects (or with those on elements), and without running Lua
     /// code for arguments of these types. Should it fail, the interpreter calls it again.
-    fn directly(&mut self, view: &View<'_>, intrinsic: Intrinsic, args: &Args, is_open: bool) -> Option<Helper> {
+    fn directly(&mut self, view: &View<'_>, intrinsic: Intrinsic, args: &Args, nresults: i32) -> Option<Helper> {
+        let is_open = nresults < 0;
         let ty = |n: usize| args.refs.get(n).map(|r| self.ty(*r));
         let is_plain =
             |n: usize| matches!(ty(n), None | Some(Ty::Nil | Ty::False | Ty::True | Ty::Int | Ty::Float | Ty::Str));
         let all_plain = (0..args.len()).all(is_plain);
         let is_plain_table =
             |n: usize| args.seen.get(n).and_then(|v| view.table(*v)).is_some_and(|table| table.meta().is_none());
+        let is_text = |n: usize| matches!(ty(n), Some(Ty::Int | Ty::Float | Ty::Str));
+        let is_text_output = (1..args.len()).all(is_text) && (is_text(0) || ty(0) == Some(Ty::UserData));
         match intrinsic {
             Intrinsic::StringByte
             | Intrinsic::StringChar
@@ -687,6 +690,9 @@ impl Recorder {
             Intrinsic::TableConcat | Intrinsic::Unpack if is_plain_table(0) => {
                 self.guard_plain(args, 0).then_some(Helper::CallPure)
             }
+            // What it writes to is looked at, and refused, before it writes anything. Its result, which says whether that went
+            // well, must not be looked at behind it: it would run again.
+            Intrinsic::IoWrite if is_text_output && nresults == 0 => Some(Helper::CallOnTable),
             // Of an empty list it has no result; it must not run again when that turns out.
             Intrinsic::TableRemoveOld if is_open => None,
             Intrinsic::TableInsert | Intrinsic::TableRemove | Intrinsic::TableRemoveOld if is_plain_table(0) => {

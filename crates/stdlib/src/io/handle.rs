@@ -83,10 +83,19 @@ pub(super) fn with_stream<R>(
     mut file: UserDataRef,
     work: impl FnOnce(&mut Stream) -> R,
 ) -> Result<R, Raised> {
-    let which = match file.downcast_mut::<LuaFile>() {
-        Some(LuaFile::Owned(stream)) => return Ok(work(stream)),
-        Some(LuaFile::Standard(which)) => *which,
-        Some(LuaFile::Closed) | None => return Err(vm.error("attempt to use a closed file")),
+    match stream_of(vm, &mut file) {
+        Some(stream) => Ok(work(stream)),
+        None => Err(vm.error("attempt to use a closed file")),
+    }
+}
+
+/// The stream of a handle, if that is open.
+#[inline]
+pub(super) fn stream_of<'a>(vm: &'a mut Vm, file: &'a mut UserDataRef) -> Option<&'a mut Stream> {
+    let which = match file.downcast_mut::<LuaFile>()? {
+        LuaFile::Owned(stream) => return Some(stream),
+        LuaFile::Standard(which) => *which,
+        LuaFile::Closed => return None,
     };
     let host = vm.host();
     // The reference's `print` writes at once. Ours waits, but not so long that anybody could tell from the order of what
@@ -100,7 +109,7 @@ pub(super) fn with_stream<R>(
         // As with `print`, nobody hears of a failure.
         let _ = host.stream(StandardStream::Output).flush();
     }
-    Ok(work(host.stream(which)))
+    Some(host.stream(which))
 }
 
 /// Closes an open handle, and returns what its `close` returns.

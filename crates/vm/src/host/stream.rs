@@ -159,6 +159,19 @@ impl Stream {
         Ok(())
     }
 
+    /// Whether so many bytes can wait in the buffer, so that writing them cannot fail.
+    #[inline]
+    pub fn has_room(&self, bytes: usize) -> bool {
+        self.is_writing && self.buffering == Buffering::Full && self.buffer.len() + bytes <= self.capacity
+    }
+
+    /// Adds bytes to those that wait in the buffer, which [has room](Stream::has_room) for them.
+    #[inline]
+    pub fn add(&mut self, bytes: &[u8]) {
+        debug_assert!(self.has_room(bytes.len()));
+        self.buffer.extend_from_slice(bytes);
+    }
+
     /// Writes what waits in the buffer.
     pub fn flush(&mut self) -> HostResult<()> {
         if !self.is_writing {

@@ -277,12 +277,19 @@ unsafe extern "C" fn same_closure(
 unsafe extern "C" fn close(vm: *mut Vm, level: *mut Value) -> u64 {
     // SAFETY: see the module; the values of the variables are in their places.
     unsafe {
-        let base = (*(*vm).current_thread()).stack;
-        if compiled::has_pending_close(vm, level.offset_from(base) as usize) {
+        if pending(vm, level) != 0 {
             return 0;
         }
         compiled::close_upvalues(vm, level);
         1
+    }
+}
+
+unsafe extern "C" fn pending(vm: *mut Vm, level: *mut Value) -> u64 {
+    // SAFETY: see the module.
+    unsafe {
+        let base = (*(*vm).current_thread()).stack;
+        u64::from(compiled::has_pending_close(vm, level.offset_from(base) as usize))
     }
 }
 
@@ -347,6 +354,7 @@ fn address(helper: Helper) -> *const () {
         Helper::NewClosure => new_closure as *const (),
         Helper::SameClosure => same_closure as *const (),
         Helper::Close => close as *const (),
+        Helper::Pending => pending as *const (),
         Helper::CallPure | Helper::CallOnTable => call_pure as *const (),
     }
 }

@@ -236,9 +236,14 @@ impl View<'_> {
     /// Whether a function's variables may be closed: there are functions in it that capture some, or variables that wait
     /// for their `__close`.
     pub fn has_captures(&self, proto: ProtoAt) -> bool {
+        self.has_captured_variables(proto)
+            || self.plain(proto).code.iter().any(|i| matches!(i.op(), Some(Op::Tbc | Op::TForPrep)))
+    }
+
+    /// Whether there are functions in a function that capture some of its variables.
+    pub fn has_captured_variables(&self, proto: ProtoAt) -> bool {
         let children = 0..Self::info(proto).protos.len();
         children.map(|n| self.child(proto, n)).any(|child| self.plain(child).upvals.iter().any(|up| up.in_stack))
-            || self.plain(proto).code.iter().any(|i| matches!(i.op(), Some(Op::Tbc | Op::TForPrep)))
     }
 
     /// The registers that closures of a child find variables in.

@@ -726,10 +726,26 @@ impl Recorder {
         (1..=u32::from(view.plain(self.origin.proto).num_params)).contains(&slot)
     }
 
+    /// Relies on no variable from slot `first` up waiting for its `__close`: then nothing is closed in a function whose variables
+    /// nobody captures.
+    fn nothing_is_pending(&mut self, first: u32) -> Result<(), Abort> {
+        // All that the function of an inlined frame has done was recorded, and what marks variables is not. That of the root frame
+        // may have been entered in the midst of a loop.
+        if self.frames.len() > 1 {
+            return Ok(());
+        }
+        let (place, zero) = (self.builder.place(first), self.builder.int(0));
+        let pending = self.builder.call(Helper::Pending, &[place], Ty::Int, None);
+        self.guard(Ir::Eq, &[pending, zero])
+    }
+
     /// The upvalues of variables from slot `first` up are closed; the variables below `end` may have some.
     pub(super) fn close_from(&mut self, view: &View<'_>, first: u32, end: u32) -> Result<(), Abort> {
         if view.has_pending_close(self.root + first as usize) {
             return Err(Abort::Opcode);
+        }
+        if !view.has_captured_variables(self.frame().proto) {
+            return self.nothing_is_pending(first);
         }
         for slot in first..end.max(first) {
             // Arguments may come in registers, those too that nothing has looked at so far.

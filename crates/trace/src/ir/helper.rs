@@ -125,6 +125,8 @@ macro_rules! for_each_trace_helper {
             NewClosure "newclosure" (Address, Address, Address) OrNull(Ty::LuaFn) Allocates "a function of this prototype";
             SameClosure "sameclosure" (Address, Address, Address) OrNull(Ty::LuaFn) Allocates "as `newclosure`, or the last one if it has the same upvalues";
             Close "close" (Address) Success Closes "the upvalues from a place up are closed";
+            // Code that a tree runs through marks no variable, and what it calls has closed its own.
+            Pending "pending" (Address) Plain(Ty::Int) Pure "1 if variables from a place up wait for their `__close`, 0 if none do";
             VarArg "vararg" (Address, Int) Plain(Ty::Int) WritesPlaces "that many variable arguments of the root frame, or nil, in consecutive places: how many there are";
             // The function is in the first of consecutive places; the second operand holds the numbers of arguments and of
             // results, see `calls`. -1 if it failed, or wanted to run Lua code: then nothing has happened.
@@ -219,6 +221,7 @@ impl Helper {
             | Helper::NewClosure
             | Helper::SameClosure
             | Helper::Close
+            | Helper::Pending
             | Helper::VarArg
             | Helper::CallPure
             | Helper::CallOnTable => None,

@@ -80,6 +80,8 @@ pub struct Machine {
     triple: Triple,
     features: Features,
     builder: mir::Builder,
+    /// What quick code may use.
+    pub(crate) quick: quick::Features,
     /// Once it was needed. Most programs end before that, and it takes memory and time.
     cranelift: Option<Cranelift>,
     /// Whether listings are wanted.
@@ -138,12 +140,15 @@ impl Machine {
     /// If Cranelift has no back end for it.
     pub fn host() -> Result<Machine, CodegenError> {
         has_rounding()?;
-        Machine::new(Triple::host(), host_features)
+        let mut machine = Machine::new(Triple::host(), host_features)?;
+        machine.quick = quick::Features::of_host();
+        Ok(machine)
     }
 
     fn new(triple: Triple, features: Features) -> Result<Machine, CodegenError> {
         let builder = mir::Builder::default();
-        let mut machine = Machine { triple, features, builder, cranelift: None, explain: false };
+        let quick = quick::Features::default();
+        let mut machine = Machine { triple, features, builder, quick, cranelift: None, explain: false };
         if !machine.is_quick() {
             machine.cranelift = Some(Cranelift::new(&machine.triple, features)?);
         }
@@ -203,7 +208,7 @@ impl Machine {
         effort: Effort,
     ) -> Result<(Vec<u8>, Effort, Option<String>), CodegenError> {
         if effort == Effort::Quick && self.is_quick() {
-            match quick::compile(self.builder.finish(), headers, self.explain) {
+            match quick::compile(self.builder.finish(), headers, self.quick, self.explain) {
                 Ok((bytes, listing)) => return Ok((bytes, effort, listing)),
                 Err(unknown) => debug_assert!(false, "{unknown:?}"),
             }

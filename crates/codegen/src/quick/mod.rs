@@ -21,7 +21,7 @@
 //! | `emit` | which instructions are there for each operation |
 //!
 //! What makes it quick is what it does not do: a value's life is never split, so that no edge needs repair beyond the moves of
-//! block parameters; no operation is matched with more than its operand; nothing is done twice.
+//! block parameters; no operation is matched with more than its operands; nothing is done twice.
 //!
 //! It knows x86-64 with the System V convention, and the operations that `lower` uses. Whatever else it is given, it
 //! refuses: then Cranelift makes the code.
@@ -47,11 +47,37 @@ impl Unknown {
     }
 }
 
+/// What a processor has beyond what all of them have.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Features {
+    /// Operations on floats that have a target of their own.
+    pub(crate) avx: bool,
+}
+
+impl Features {
+    /// What this processor has.
+    pub(crate) fn of_host() -> Features {
+        #[cfg(target_arch = "x86_64")]
+        {
+            Features { avx: std::arch::is_x86_feature_detected!("avx") }
+        }
+        #[cfg(not(target_arch = "x86_64"))]
+        {
+            Features::default()
+        }
+    }
+}
+
 /// The code of a function for x86-64, and its listing if that is asked for. `headers` are the blocks of the tree's headers.
 ///
 /// # Errors
 /// [`Unknown`] if the function has something that only Cranelift knows.
-pub(crate) fn compile(func: &Func, headers: &[Block], explain: bool) -> Result<(Vec<u8>, Option<String>), Unknown> {
+pub(crate) fn compile(
+    func: &Func,
+    headers: &[Block],
+    features: Features,
+    explain: bool,
+) -> Result<(Vec<u8>, Option<String>), Unknown> {
     for signature in func.signatures.iter().chain([&func.signature]) {
         emit::knows(signature)?;
     }
@@ -60,5 +86,5 @@ pub(crate) fn compile(func: &Func, headers: &[Block], explain: bool) -> Result<(
     }
     let plan = plan::Plan::of(func, headers)?;
     let places = alloc::allocate(func, &plan);
-    emit::emit(func, &plan, &places, explain)
+    emit::emit(func, &plan, &places, features, explain)
 }

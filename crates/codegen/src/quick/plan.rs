@@ -11,7 +11,7 @@
 //! place.
 //!
 //! **Deferred.** A comparison whose only use is the branch or selection behind it is made there, in the flags. So is the load
-//! of a tag or word that only such a comparison looks at, and the sum that only one access to memory has for an address.
+//! of a tag or word that only such a comparison looks at, or of a float that only one operation takes, and the sum that only one access to memory has for an address.
 //! Constants are made wherever they are used.
 
 use cranelift_codegen::ir::condcodes::{FloatCC, IntCC};
@@ -238,6 +238,9 @@ impl<'a> Planner<'a> {
         if let Some((address, offset)) = address_of(data) {
             self.defer_address(address, offset, block);
         }
+        if let Some(operand) = float_operand(data) {
+            self.defer_float(operand, inst, block);
+        }
         for v in func.args(inst) {
             self.use_of(*v, number, block, weight);
         }
@@ -308,6 +311,17 @@ impl<'a> Planner<'a> {
         }
     }
 
+    /// A float that is loaded for an operation alone, with no store in between, is read by that.
+    fn defer_float(&mut self, operand: Value, user: Inst, block: u32) {
+        let Some(load) = self.single(operand, block) else { return };
+        let InstData::Load { opcode: Opcode::Load, arg, offset } = *self.func.data(load) else { return };
+        if load.until(user).any(|inst| self.func.data(inst).changes_memory()) {
+            return;
+        }
+        self.kinds[index(operand)] = Kind::Deferred;
+        self.defer_address(arg, offset, block);
+    }
+
     /// The load that is the first operand of a comparison, if only it looks at that, with no store in between.
     fn deferrable_load(&self, compare: Inst, args: [Value; 2], user: Inst, block: u32) -> Option<Inst> {
         let load = self.single(args[0], block).filter(|_| args[0] != args[1])?;
@@ -362,6 +376,16 @@ fn address_of(inst: &InstData) -> Option<(Value, i32)> {
     match inst {
         InstData::Load { arg, offset, .. } => Some((*arg, *offset)),
         InstData::Store { args, offset, .. } => Some((args[1], *offset)),
+        _ => None,
+    }
+}
+
+/// The operand of an operation on floats that may be in memory.
+fn float_operand(inst: &InstData) -> Option<Value> {
+    match inst {
+        InstData::Binary { opcode: Opcode::Fadd | Opcode::Fsub | Opcode::Fmul | Opcode::Fdiv, args: [_, b] } => {
+            Some(*b)
+        }
         _ => None,
     }
 }

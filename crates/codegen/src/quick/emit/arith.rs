@@ -142,6 +142,19 @@ impl Emitter<'_> {
 
     pub(super) fn float_binary(&mut self, opcode: Opcode, a: Value, b: Value, result: Value) -> Result<(), Unknown> {
         let to = self.target_float(result);
+        if self.features.avx {
+            let first = self.xmm(a, XMM_B);
+            let second = self.float(b);
+            match opcode {
+                Opcode::Fadd => put!(self, vaddsd_b, to, first, second),
+                Opcode::Fsub => put!(self, vsubsd_b, to, first, second),
+                Opcode::Fmul => put!(self, vmulsd_b, to, first, second),
+                Opcode::Fdiv => put!(self, vdivsd_b, to, first, second),
+                _ => return Err(Unknown::new(opcode)),
+            }
+            self.give_float(result, to);
+            return Ok(());
+        }
         let second = self.float(b);
         let is_in_target = |operand: &XmmOrMemory| matches!(operand, XmmOrMemory::Xmm(r) if *r == to);
         // The second operand must outlive the move of the first.

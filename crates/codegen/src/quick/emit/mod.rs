@@ -22,11 +22,11 @@ use cranelift_codegen::ir::{Opcode, types};
 
 use crate::mir::{Block, Func, Inst, InstData, Value};
 
-use super::Unknown;
 use super::alloc::{Places, RBP, RDX, RSP, XMM_A};
 use super::asm::{Buffer, Label, Regs, at};
 use super::moves::{Move, Place, Source};
 use super::plan::{Kind, Plan};
+use super::{Features, Unknown};
 
 pub(super) use calls::{knows, on_stack};
 
@@ -44,13 +44,14 @@ pub(super) fn emit(
     func: &Func,
     plan: &Plan,
     places: &Places,
+    features: Features,
     explain: bool,
 ) -> Result<(Vec<u8>, Option<String>), Unknown> {
     let mut code = Buffer::new(explain);
     let labels = (0..func.blocks()).map(|_| code.label()).collect();
     let epilogue = code.label();
     let own = code.label();
-    let mut emitter = Emitter { func, plan, places, code, labels, own, epilogue, edges: Vec::new(), out: 0 };
+    let mut emitter = Emitter { func, plan, places, features, code, labels, own, epilogue, edges: Vec::new(), out: 0 };
     emitter.out = emitter.bytes_of_arguments();
     emitter.run()?;
     Ok(emitter.code.finish())
@@ -67,6 +68,7 @@ struct Emitter<'a> {
     func: &'a Func,
     plan: &'a Plan,
     places: &'a Places,
+    features: Features,
     code: Buffer,
     /// By block.
     labels: Vec<Label>,

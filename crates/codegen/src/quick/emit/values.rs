@@ -8,7 +8,7 @@ use super::super::asm::{Address, GprOrMemory, Regs, XmmOrMemory, at, sum};
 use super::super::moves::Place;
 use super::super::plan::{Kind, scaled};
 use super::{Emitter, put};
-use crate::mir::Value;
+use crate::mir::{InstData, Value};
 
 /// An integer to read.
 pub(super) enum Operand {
@@ -87,11 +87,23 @@ impl Emitter<'_> {
     pub(super) fn float(&mut self, v: Value) -> XmmOrMemory {
         match (self.plan.kind(v), self.places.of(v)) {
             (Kind::Float(bits), _) => self.code.constant(bits).into(),
+            (Kind::Deferred, _) => self.loaded(v).into(),
             (_, Some(Place::Xmm(register))) => register.into(),
             (_, Some(place)) => Self::memory(place).into(),
             (kind, None) => {
                 debug_assert!(false, "{v:?} has no place: {kind:?}");
                 XMM_A.into()
+            }
+        }
+    }
+
+    /// Where a deferred load reads.
+    fn loaded(&mut self, v: Value) -> Address {
+        match self.func.maker(v).map(|load| *self.func.data(load)) {
+            Some(InstData::Load { arg, offset, .. }) => self.address(arg, offset),
+            other => {
+                debug_assert!(false, "{v:?} is no load: {other:?}");
+                at(RBP, 0)
             }
         }
     }

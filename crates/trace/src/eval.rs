@@ -307,9 +307,16 @@ impl Eval<'_> {
     fn is_inside(&self, range: &Range) -> bool {
         let [variable, index, step, count, len] =
             [range.variable, range.index, range.step, range.count, range.len].map(|r| self.values[r.index()]);
-        let first = variable.wrapping_add_signed(range.offsets.0);
+        let falls = self.tree.const_int(range.step).is_some_and(|step| step < 0);
+        let step = if falls { step.wrapping_neg() } else { step };
         let distance = count.wrapping_mul(step);
-        let last = variable.wrapping_add(distance).wrapping_add_signed(range.offsets.1);
+        let (first, last) = if falls {
+            let last = variable.wrapping_sub(distance).wrapping_add_signed(range.offsets.0);
+            (variable.wrapping_add_signed(range.offsets.1), last)
+        } else {
+            let last = variable.wrapping_add(distance).wrapping_add_signed(range.offsets.1);
+            (variable.wrapping_add_signed(range.offsets.0), last)
+        };
         let is_bounded = step.wrapping_sub(1) < len && count < len && distance < len;
         is_bounded && variable == index && first < len && last < len
     }

@@ -397,6 +397,25 @@ snap 3 guard, pc 1, slots #2=%14 #4=%13 #5=%14, fuel 3
         }
         cases.push(case(name, text, m));
     }
+    for (name, step, first, count) in [
+        ("a range downwards", -1, 3, 2),
+        ("a range downwards that is too long", -1, 3, 3),
+        ("a range downwards that begins too high", -1, 4, 2),
+        ("a range downwards with gaps", -2, 3, 1),
+        ("a range downwards with gaps that is too long", -2, 3, 2),
+        ("one round of a range downwards", -4, 1, 0),
+        ("one round of a range downwards by more than the array", -5, 1, 0),
+        ("a step down that comes around", -i64::MAX, 3, 2),
+    ] {
+        let text = text.replace("add %1 %2", &format!("add %1 {step}"));
+        let mut m = model();
+        let table = packed(&mut m, 0, &[5, 6, 7, 8]);
+        m.set_slot(1, table);
+        for (slot, n) in [(2, first), (3, step), (4, count), (5, first)] {
+            m.set_slot(slot, Val::int(n));
+        }
+        cases.push(case(name, &text, m));
+    }
 }
 
 /// Loops that count, with two inputs of the same value, and with a path of their own for each kind of round: the fuel lasts, or

@@ -226,11 +226,13 @@ impl Lowering<'_, '_> {
         let few = self.b.icmp(IntCC::UnsignedLessThan, count, len);
         self.leave_unless(few, snap);
         let distance = self.distance_of_rounds(range, (count, len));
-        let first = self.b.iadd_imm(variable, range.offsets.0);
+        let falls = self.tree.const_int(range.step).is_some_and(|step| step < 0);
+        let (at_first, at_last) = if falls { (range.offsets.1, range.offsets.0) } else { range.offsets };
+        let first = self.b.iadd_imm(variable, at_first);
         let holds = self.b.icmp(IntCC::UnsignedLessThan, first, len);
         self.leave_unless(holds, snap);
-        let last = self.b.iadd(variable, distance);
-        let last = self.b.iadd_imm(last, range.offsets.1);
+        let last = if falls { self.b.isub(variable, distance) } else { self.b.iadd(variable, distance) };
+        let last = self.b.iadd_imm(last, at_last);
         let holds = self.b.icmp(IntCC::UnsignedLessThan, last, len);
         self.leave_unless(holds, snap);
     }
@@ -242,13 +244,17 @@ impl Lowering<'_, '_> {
         self.leave_unless(are_equal, SnapId(0));
     }
 
-    /// How far a loop's variable goes: leaves unless its step is above 0, and the distance below the length.
+    /// How far a loop's variable goes: leaves unless a step that is no constant is above 0, and the distance below the length.
     fn distance_of_rounds(&mut self, range: &Range, (count, len): (Value, Value)) -> Value {
-        if self.tree.const_int(range.step) == Some(1) {
+        let constant = self.tree.const_int(range.step);
+        if constant.is_some_and(|step| step.abs() == 1) {
             return count;
         }
         let snap = SnapId(0);
-        let step = self.value(range.step);
+        let step = match constant {
+            Some(step) => self.int(step.abs()),
+            None => self.value(range.step),
+        };
         let less = self.b.iadd_imm(step, -1);
         let is_bounded = self.b.icmp(IntCC::UnsignedLessThan, less, len);
         self.leave_unless(is_bounded, snap);

@@ -200,7 +200,7 @@ pub struct Range {
     pub variable: Ref,
     /// The input that it is a copy of, if it is one.
     pub index: Ref,
-    /// What the index grows by in each round; must be above 0.
+    /// What the index grows by in each round; must be above 0, or a constant.
     pub step: Ref,
     /// The input that counts the rounds to come.
     pub count: Ref,

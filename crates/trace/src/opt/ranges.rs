@@ -20,6 +20,8 @@
 //!   below the length, and so are the smallest element of the first round and the largest of the last. Lengths have 32
 //!   bits, so that the product does not wrap, and with it below the length the sum does not either.
 //!
+//! A constant step may be below 0. Then it is the smallest element of the last round, and the largest of the first.
+//!
 //! The last round of a loop that is left early is never reached: such a check may fail although no access would. Then
 //! the header is told to have no ranges.
 
@@ -111,10 +113,10 @@ fn counting(tree: &Tree, id: HeaderId) -> Option<Counting> {
     variables.contains(&index).then_some(Counting { count, variables, index, step })
 }
 
-/// Whether a step is above 0, or an input that no round changes: then it is checked.
+/// Whether a step goes somewhere, or is an input that no round changes: then it is checked.
 fn is_step(tree: &Tree, id: HeaderId, back: &[SegmentId], step: Ref) -> bool {
     match tree.const_int(step) {
-        Some(n) => n > 0,
+        Some(n) => n != 0 && n != i64::MIN,
         None => {
             tree.header(id).inputs.contains(&step)
                 && back.iter().all(|s| written(tree, *s, step).is_none_or(|v| v == step))
@@ -170,7 +172,7 @@ snap 3 guard, pc 1, slots #2=%15 #3=%14 #4=%12
     fn loops_that_count_otherwise_have_none() {
         for (from, to) in [
             ("%13 ne %2 0", "%13 ne %1 0"),
-            ("%15 = add %1 1", "%15 = add %1 -1"),
+            ("%15 = add %1 1", "%15 = add %1 0"),
             ("%14 = add %2 -1", "%14 = add %2 -2"),
             ("%12 = add %11 %10 int", "%12 = add %11 %10 int\n  %16 stfield.len %0 %12"),
             ("snap 0, inputs", "snap 0, no ranges, inputs"),
@@ -197,6 +199,15 @@ snap 3 guard, pc 1, slots #2=%15 #3=%14 #4=%12
             (3, 0, 5, SnapId(0)),
             // The last element would be a small number again.
             (1, 2, i64::MAX, SnapId(0)),
+            // Downwards, from i and i + 1 to 1 and 2.
+            (3, 2, -1, SnapId(2)),
+            (4, 2, -1, SnapId(0)),
+            (3, 3, -1, SnapId(0)),
+            (0, 0, -1, SnapId(0)),
+            (3, 1, -2, SnapId(2)),
+            (3, 2, -2, SnapId(0)),
+            (1, 0, -5, SnapId(0)),
+            (3, 1, -i64::MAX, SnapId(0)),
         ] {
             let tree = with_step(step);
             let mut model = Model { stack: 0x1000, fuel: 100, ..Model::default() };

@@ -109,10 +109,13 @@ impl Emitter<'_> {
             Opcode::Band => put_binary!(self, to, b, andq_rm, andq_mi_sxl),
             Opcode::Bor => put_binary!(self, to, b, orq_rm, orq_mi_sxl),
             Opcode::Bxor => put_binary!(self, to, b, xorq_rm, xorq_mi_sxl),
-            _ => {
-                let factor = self.gpr_or_memory(b, RCX);
-                put!(self, imulq_rm, to, factor);
-            }
+            _ => match self.operand(b) {
+                Operand::Int(n) if i32::try_from(n).is_ok() => put!(self, imulq_rmi_sxl, to, to, n as i32),
+                _ => {
+                    let factor = self.gpr_or_memory(b, RCX);
+                    put!(self, imulq_rm, to, factor);
+                }
+            },
         }
         self.give(result, to);
     }

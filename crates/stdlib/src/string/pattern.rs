@@ -147,16 +147,11 @@ impl Item {
     }
 }
 
-/// Places that are tried before it is looked for what every match begins with.
-const TRIES_WITHOUT_LEAD: u32 = 3;
-
 /// What every match must begin with.
 #[derive(Clone, Copy)]
 enum Lead<'a> {
     /// Nothing known.
     Unknown,
-    /// It is looked for when so many places have been tried in vain: most matches are near, and finding them takes less.
-    Later(u32),
     /// These bytes, at least one.
     Literal(&'a [u8]),
     /// A byte of this item.
@@ -217,7 +212,7 @@ impl<'a, E> Matcher<'a, E> {
 
     /// Prepares for searching: without this, [`Matcher::search`] tries every place.
     pub(crate) fn find_lead(&mut self) {
-        self.lead = Lead::Later(TRIES_WITHOUT_LEAD);
+        self.lead = self.lead_of_pattern();
     }
 
     /// The end of the match that begins at `start`, if there is one.
@@ -239,13 +234,8 @@ impl<'a, E> Matcher<'a, E> {
         let mut start = from;
         while start <= self.subject.len() {
             let rest = &self.subject[start..];
-            match &mut self.lead {
-                Lead::Later(0) => self.lead = self.lead_of_pattern(),
-                Lead::Later(tries) => *tries -= 1,
-                Lead::Unknown | Lead::Literal(_) | Lead::Item(_) => {}
-            }
             let distance = match &self.lead {
-                Lead::Unknown | Lead::Later(_) => Some(0),
+                Lead::Unknown => Some(0),
                 Lead::Literal(bytes) => find_bytes(meter, rest, bytes).map_err(Stop::Meter)?,
                 Lead::Item(item) => item.find(rest),
             };

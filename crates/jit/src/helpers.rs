@@ -286,7 +286,7 @@ unsafe extern "C" fn close(vm: *mut Vm, level: *mut Value) -> u64 {
 }
 
 unsafe extern "C" fn pending(vm: *mut Vm, level: *mut Value) -> u64 {
-    // SAFETY: see the module.
+    // SAFETY: see the module; the address of a place, which the recorder passes, is that of a slot of the current thread's stack.
     unsafe {
         let base = (*(*vm).current_thread()).stack;
         u64::from(compiled::has_pending_close(vm, level.offset_from(base) as usize))

@@ -525,7 +525,8 @@ fn write_texts(vm: &mut Vm, mut file: UserDataRef, first: usize) -> bool {
     for i in first..=vm.nargs() {
         let text = vm.arg(i).as_str();
         if let Some((stream, text)) = handle::stream_of(vm, &mut file).zip(text) {
-            stream.add(text.as_bytes());
+            let written = stream.write(text.as_bytes());
+            debug_assert!(written.is_ok(), "there is room");
         }
     }
     true

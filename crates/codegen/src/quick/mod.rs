@@ -68,7 +68,8 @@ impl Features {
     }
 }
 
-/// The code of a function for x86-64, and its listing if that is asked for. `headers` are the blocks of the tree's headers.
+/// The code of a function for x86-64 with these features, and its listing if that is asked for. `headers` are the blocks of the
+/// tree's headers.
 ///
 /// # Errors
 /// [`Unknown`] if the function has something that only Cranelift knows.

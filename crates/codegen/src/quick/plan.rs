@@ -11,7 +11,8 @@
 //! place.
 //!
 //! **Deferred.** A comparison whose only use is the branch or selection behind it is made there, in the flags. So is the load
-//! of a tag or word that only such a comparison looks at, or of a float that only one operation takes, and the sum that only one access to memory has for an address.
+//! of a tag or word that only such a comparison looks at, or of a float that only one operation takes, and the sum that only
+//! one access to memory has for an address.
 //! Constants are made wherever they are used.
 
 use cranelift_codegen::ir::condcodes::{FloatCC, IntCC};

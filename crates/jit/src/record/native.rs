@@ -625,7 +625,8 @@ impl Recorder {
     }
 
     /// The helper that may call a function as it is: without effects (or with those on elements), and without running Lua
-    /// code for arguments of these types. Should it fail, the interpreter calls it again.
+    /// code for arguments of these types. Should it fail, the interpreter calls it again. `nresults` is negative where all results
+    /// are wanted.
     fn directly(&mut self, view: &View<'_>, intrinsic: Intrinsic, args: &Args, nresults: i32) -> Option<Helper> {
         let is_open = nresults < 0;
         let ty = |n: usize| args.refs.get(n).map(|r| self.ty(*r));

@@ -165,13 +165,6 @@ impl Stream {
         self.is_writing && self.buffering == Buffering::Full && self.buffer.len() + bytes <= self.capacity
     }
 
-    /// Adds bytes to those that wait in the buffer, which [has room](Stream::has_room) for them.
-    #[inline]
-    pub fn add(&mut self, bytes: &[u8]) {
-        debug_assert!(self.has_room(bytes.len()));
-        self.buffer.extend_from_slice(bytes);
-    }
-
     /// Writes what waits in the buffer.
     pub fn flush(&mut self) -> HostResult<()> {
         if !self.is_writing {

@@ -341,6 +341,8 @@ pub fn parse(arguments: &[OsString]) -> Result<Request, UsageError> {
             Takes::Nothing if parser.optional_value().is_some() => return Err(unrecognized()),
             Takes::Nothing => None,
             Takes::Optional(_) => parser.optional_value(),
+            // What begins with a hyphen is no other option there.
+            Takes::Value(shape) if shape.starts_with('-') => Some(parser.value().map_err(|_| needs_argument(row))?),
             Takes::Value(_) => Some(value_of(&mut parser).ok_or_else(|| needs_argument(row))?),
         };
         match row.id {
@@ -606,6 +608,8 @@ mod tests {
         assert_eq!((c.dump_to, c.jit_library), (Some(PathBuf::from("/tmp/dump.txt")), true));
         // Exits rely on the pass `places`.
         assert_eq!(complaint("--jit-opt=-places"), "invalid value '-places' for '--jit-opt'");
+        assert_eq!(command("--jit-opt -hoist,-ranges x").script, Some(3));
+        assert_eq!(complaint("--jit-opt"), "'--jit-opt' needs argument");
     }
 
     #[test]

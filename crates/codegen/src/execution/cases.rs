@@ -527,6 +527,21 @@ snap 4 guard, pc 1, slots #2=%10, fuel 9
             m.clone(),
         ));
     }
+    let writes_nothing = "\
+header 0 pc 1, snap 0, inputs %0=#1:lfn
+segment 0 from header 0
+  %1 = load.upval %0 #2 ptr
+  %2 = load.upslot %1 ptr
+  %3 offwritten %2 -> snap 1
+  %4 = ldup %2 int -> snap 1
+  %5 lt %4 1000 -> snap 1
+  exit snap 2
+snap 0 guard, pc 1
+snap 1 guard, pc 1
+snap 2 end, segment 0, at 6, pc 2
+";
+    m.fields.insert((upvalue, Field::UpSlot, 0), buffer(1));
+    cases.push(case("an upvalue of code that writes no slot", writes_nothing, m.clone()));
 
     let text = "\
 header 0 pc 1, snap 0, inputs %0=#1:tab %1=#2:str %2=#3:int

@@ -163,8 +163,7 @@ impl Compiled {
             need,
             need_of_all: Cell::new(need),
             most_fuel: tree.most_fuel(),
-            // Where nothing is written, what lies above the tree's slots is none of its own.
-            first_written: tree.first_written().min(notes.slots),
+            first_written: tree.first_written(),
             until_worth_more: Cell::new(until_worth_more),
             gate,
             is_function,

@@ -486,13 +486,14 @@ impl Tree {
         self.snapshots.iter().map(|snapshot| snapshot.fuel).max().unwrap_or(0)
     }
 
-    /// The first slot that a path writes: the places of those below hold what they held when the tree was entered.
+    /// The first slot that a path writes: the places of those below hold what they held when the tree was entered. Where none
+    /// is written, that is [`Tree::slots_end`], and nothing lies between the two.
     #[must_use]
     pub fn first_written(&self) -> u32 {
         let written = self.snapshots.iter().flat_map(|snapshot| &snapshot.slots).map(|written| written.slot);
         // What a compiled function is called with is in registers.
         let passed = self.insts.iter().filter(|inst| inst.op == Op::CallFn).map(|inst| inst.aux);
-        written.chain(passed).min().unwrap_or(u32::MAX)
+        written.chain(passed).fold(self.slots_end(), u32::min)
     }
 
     /// Says whether compiled code may call the function that begins at the root header, and at the other versions of it.

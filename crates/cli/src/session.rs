@@ -73,8 +73,9 @@ fn attach_jit(vm: &mut Vm, command: &Command, dumps: Sink) -> Rc<Jit> {
     };
     if let Some(hot) = command.hot {
         if hot == 1 {
-            let JitOptions { waits_per_inst, free_insts, .. } = JitOptions::eager();
+            let JitOptions { waits_per_inst, free_insts, insts_to_record_anew, .. } = JitOptions::eager();
             (options.waits_per_inst, options.free_insts) = (waits_per_inst, free_insts);
+            options.insts_to_record_anew = insts_to_record_anew;
         }
         options.hot = hot;
         options.hot_exit = options.hot_exit.min(hot);

@@ -97,3 +97,17 @@ fn a_called_function_that_leaves_goes_on_in_a_fragment() {
     let stats = stats(JitOptions { free_insts: 10_000, ..JitOptions::default() }, source);
     assert!(stats.fragments > 0 && stats.guard_exits < 600, "{stats}");
 }
+
+#[test]
+fn paths_through_many_functions_meet_where_those_have_returned() {
+    let source = "
+        local functions, s = {}, 0
+        for i = 1, 6 do functions[i] = load('return function(x) local v = x + ' .. i .. ' return v end')() end
+        local function chain(f, g, h, x) local a = f(x) local b = g(a) local c = h(b) return c % 1000 end
+        for i = 1, 20000 do
+          s = chain(functions[i % 6 + 1], functions[i // 6 % 6 + 1], functions[i // 36 % 6 + 1], s)
+        end";
+    let stats = stats(JitOptions { free_insts: 10_000, ..JitOptions::default() }, source);
+    assert!(stats.segments < 40, "six ways through each call, not through all three: {stats}");
+    assert!(stats.guard_exits < 2_500, "{stats}");
+}

@@ -245,6 +245,9 @@ impl Recorder {
             }
         }
         self.bury(base + params);
+        if let Some(caller) = self.frames.last().map(|frame| frame.proto) {
+            self.notes.follows(caller, callee.return_pc, proto);
+        }
         self.frames.push(Active {
             proto,
             func: callee.func,
@@ -459,6 +462,7 @@ impl Recorder {
         }
         let Some(frame) = self.frames.pop() else { return Err(Abort::LeftLoop) };
         self.expected = frame.return_pc;
+        self.has_left_one_of_many = self.notes.calls_many(self.frame().proto, frame.return_pc);
         if let Some(wanted) = frame.protected {
             let succeeded = self.boolean(true);
             let results: Vec<Ref> = std::iter::once(succeeded).chain(values.iter().copied()).collect();

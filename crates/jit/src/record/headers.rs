@@ -22,10 +22,17 @@ impl Recorder {
     pub(super) fn arrive(&mut self, view: &View<'_>) -> Result<Flow, Abort> {
         let is_first = self.builder.header().is_none();
         let proto = self.frame().proto;
+        let mut is_loop = true;
+        if std::mem::take(&mut self.begins_anew) {
+            self.settle_numbers(view)?;
+            let frames = self.inlined();
+            self.begin(view, frames, false)?;
+            return Ok(Flow::On);
+        }
         if !is_first {
-            let is_origin = self.is_at_origin();
             let liveness = self.liveness_of(view, proto);
-            let is_header = is_origin || liveness.is_header(self.expected) || self.merges(&liveness);
+            is_loop = self.is_at_origin() || liveness.is_header(self.expected);
+            let is_header = is_loop || self.merges(&liveness);
             if self.is_fresh || !is_header || self.open.is_some() || self.unrolls(view) {
                 return Ok(Flow::On);
             }
@@ -50,6 +57,10 @@ impl Recorder {
             }
         }
         if here.len() >= MAX_VERSIONS && self.alternative_of.is_none() {
+            if !is_loop {
+                // Paths need not meet where no loop begins.
+                return Ok(Flow::On);
+            }
             return if self.is_side { self.stop(Abort::TypeUnstable) } else { Err(Abort::TypeUnstable) };
         }
         self.begin(view, frames, is_first)?;
@@ -66,7 +77,9 @@ impl Recorder {
     /// Whether a side path should join others here. The first path through a loop stays undivided, for it is the one that
     /// is optimised as a whole; what leaves it would otherwise copy the rest of the loop once for every way through it.
     fn merges(&self, liveness: &Liveness) -> bool {
-        self.is_side && self.builder.tree().segments.len() >= UNMERGED_SEGMENTS && liveness.is_join(self.expected)
+        self.is_side
+            && self.builder.tree().segments.len() >= UNMERGED_SEGMENTS
+            && (self.has_left_one_of_many || liveness.is_join(self.expected))
     }
 
     /// Whether the values here have the types that a header expects.

@@ -93,6 +93,10 @@ pub struct Origin {
     pub pc: u32,
 }
 
+/// Functions that one instruction calls, from which on the paths through them meet again where they have returned. Each would have a
+/// copy of its own of what follows otherwise, and of each such call in it.
+const MANY_CALLEES: usize = 4;
+
 /// What the recorder learns besides the tree.
 #[derive(Clone, Debug, Default)]
 pub struct Notes {
@@ -108,6 +112,8 @@ pub struct Notes {
     pub frames: u32,
     /// The compiled functions that the tree calls.
     pub functions: Vec<Rc<Function>>,
+    /// What the paths of the tree have followed calls into: who goes on where afterwards, and what was called.
+    pub followed: Vec<(ProtoAt, u32, ProtoAt)>,
     /// By snapshot: the instructions of the interpreter that lead there from the last header.
     pub steps: Vec<u32>,
     /// Those of the shortest path to a return of the root frame; none if no path returns.
@@ -115,6 +121,19 @@ pub struct Notes {
 }
 
 impl Notes {
+    /// Notes what a call is followed into.
+    fn follows(&mut self, caller: ProtoAt, return_pc: u32, callee: ProtoAt) {
+        if !self.followed.contains(&(caller, return_pc, callee)) {
+            self.followed.push((caller, return_pc, callee));
+        }
+    }
+
+    /// Whether an instruction has called many functions.
+    fn calls_many(&self, caller: ProtoAt, return_pc: u32) -> bool {
+        let of_this_call = self.followed.iter().filter(|(by, at, _)| (*by, *at) == (caller, return_pc));
+        of_this_call.count() >= MANY_CALLEES
+    }
+
     /// Whether everything lives that the tree refers to.
     pub fn is_alive(&self, reached: &Reached<'_>) -> bool {
         self.protos.iter().all(|proto| View::is_proto_reached(*proto, reached))
@@ -158,6 +177,8 @@ pub struct Recorder {
     expected: u32,
     /// Whether the last instruction was a taken back-edge.
     back_edge: bool,
+    /// Whether the last instruction has returned from a call of one of many functions.
+    has_left_one_of_many: bool,
     /// Whether the last instruction allocated, so that a collector step may be due.
     allocated: bool,
     /// The result of a metamethod, for the instruction that called it.
@@ -186,6 +207,8 @@ pub struct Recorder {
     has_returned: bool,
     /// Why the complete recording ends where it does, if it could not be followed further.
     stopped: Option<Abort>,
+    /// Whether a header is to be made where the recording starts, so that what follows needs nothing but slots.
+    begins_anew: bool,
     /// Whether nothing of the open segment has been recorded yet.
     is_fresh: bool,
     /// Whether the path is there because an array was full, and makes it larger.
@@ -223,14 +246,24 @@ impl Recorder {
         Recorder::with(Builder::default(), origin, Notes::default(), view, shared, 0)
     }
 
-    /// Continues a tree at a snapshot, where the VM stands.
-    pub fn side(view: &View<'_>, shared: Shared, origin: Origin, tree: &Tree, notes: Notes, start: SnapId) -> Recorder {
+    /// Continues a tree at a snapshot, where the VM stands: with what was known there or, if it begins anew, at a header of its own.
+    pub fn side(
+        view: &View<'_>,
+        shared: Shared,
+        origin: Origin,
+        tree: &Tree,
+        notes: Notes,
+        start: SnapId,
+        begins_anew: bool,
+    ) -> Recorder {
         let snapshot = tree.snapshot(start);
         let inlined = calls(&snapshot.frames);
         let mut builder = Builder::new(tree);
         builder.begin_at_snapshot(start);
         let mut recorder = Recorder::with(builder, origin, notes, view, shared, inlined);
         recorder.is_side = true;
+        // An open list of values has no header.
+        recorder.begins_anew = begins_anew && snapshot.top.is_none();
         recorder.path_steps = recorder.notes.steps.get(start.index()).copied().unwrap_or(0);
         recorder.refused = recorder.restore(view, snapshot).err();
         recorder
@@ -271,6 +304,7 @@ impl Recorder {
         self.is_fresh = false;
         self.branch_snap = None;
         self.back_edge = false;
+        self.has_left_one_of_many = false;
         self.pc = self.expected;
         let i = view.instr(self.frame().proto, self.pc);
         self.expected = self.pc + 1;

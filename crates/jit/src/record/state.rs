@@ -133,6 +133,7 @@ impl Recorder {
             pc: view.pc(0),
             expected: view.pc(0),
             back_edge: false,
+            has_left_one_of_many: false,
             allocated: false,
             finishing: None,
             pending: None,
@@ -140,6 +141,7 @@ impl Recorder {
             refused: None,
             alternative_of: None,
             stopped: None,
+            begins_anew: false,
             is_fresh: true,
             has_grown: false,
         };

@@ -22,12 +22,18 @@ const INSTS_PER_EXIT: u32 = 8;
 /// What an exit in front of a loop counts for, whose rounds are all interpreted then.
 const WAITS_PER_LOOP: usize = 64;
 
-/// Instructions from which on a tree grows no more.
-const MAX_INSTS: usize = 3000;
+/// Instructions from which on a tree is large: it grows only where very much is to be won.
+const LARGE_INSTS: usize = 3000;
 
-/// Most side segments from one instruction. One that meets ever more objects, each with a metatable or function of its own,
-/// would be tested for each of them in turn.
-const MAX_WAYS: usize = 12;
+/// Side segments from one instruction that are many. One that meets ever more objects, each with a metatable or function of its
+/// own, would be tested for each of them in turn.
+const MANY_WAYS: usize = 12;
+
+/// How many times the patience with an exit must have doubled for it to be followed where a tree is large, or the ways are many.
+const TRIES_WHEN_LARGE: u32 = 3;
+
+/// How many times as much as is large, or as many, there is at most.
+const MOST_IS_LARGE: usize = 4;
 
 /// Most headers of one place in one tree.
 const MAX_COPIES: usize = 6;
@@ -143,7 +149,10 @@ impl Jit {
         let (tree, notes) = (&grown.tree, grown.notes.clone());
         let recorder = match header {
             Some(header) => Recorder::alternative(&view, shared, grown.origin, tree, notes, header),
-            None => Recorder::side(&view, shared, grown.origin, tree, notes, snap),
+            None => {
+                let begins_anew = grown.exits[snap.index()].begins != Begins::WithWhatIsKnown;
+                Recorder::side(&view, shared, grown.origin, tree, notes, snap, begins_anew)
+            }
         };
         let begun = Begun { place: std::ptr::null(), line: View::line(view.proto(0), view.pc(0)) };
         self.dump(Phase::Record, at, &format_args!("from exit {}", snap.0));
@@ -170,6 +179,8 @@ pub(super) struct Exit {
     pub(super) count: u32,
     role: Role,
     leaves_to: LeavesTo,
+    /// What a side segment may use.
+    pub(super) begins: Begins,
     /// The instructions of the interpreter that lead there from the last header, and their fuel.
     pub(super) steps: u32,
     pub(super) fuel: u32,
@@ -180,6 +191,22 @@ impl Exit {
     pub(super) fn is_end(&self) -> bool {
         self.leaves_to == LeavesTo::End
     }
+
+    /// Whether what is recorded there is a side segment.
+    pub(super) fn is_side(&self) -> bool {
+        matches!(self.role, Role::Around | Role::Guard)
+    }
+}
+
+/// What a side segment may use that continues at an exit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Begins {
+    /// What was computed before the exit.
+    WithWhatIsKnown,
+    /// Slots alone: a segment that used more could not be code of its own. It is to be recorded at the next exit.
+    AnewAtOnce,
+    /// The same, after a recording.
+    Anew,
 }
 
 /// What the interpreter does there.
@@ -235,10 +262,9 @@ enum Next {
 impl Grown {
     /// Takes over a tree that has grown.
     pub(super) fn grow(&mut self, tree: Tree, notes: Notes) {
-        let counts: Vec<u32> = self.exits.iter().map(|exit| exit.count).collect();
-        self.exits = Grown::exits_of(&tree, &notes);
-        for (exit, count) in self.exits.iter_mut().zip(counts) {
-            exit.count = count;
+        let before = std::mem::replace(&mut self.exits, Grown::exits_of(&tree, &notes));
+        for (exit, before) in self.exits.iter_mut().zip(before) {
+            (exit.count, exit.begins) = (before.count, before.begins);
         }
         self.tree = tree;
         self.notes = notes;
@@ -250,6 +276,7 @@ impl Grown {
             count: 0,
             role: Role::Guard,
             leaves_to: LeavesTo::of(snapshot),
+            begins: Begins::WithWhatIsKnown,
             steps: notes.steps.get(n).copied().unwrap_or(0),
             fuel: snapshot.fuel,
         };
@@ -324,14 +351,24 @@ impl Grown {
     /// An exit was taken that was taken `before` times until then.
     fn left_through_guard(&mut self, snap: SnapId, before: u32, options: &JitOptions) -> Next {
         let size = self.tree.insts.len();
-        let count = self.exits[snap.index()].count;
+        let Exit { count, ref mut begins, .. } = self.exits[snap.index()];
+        if *begins == Begins::AnewAtOnce {
+            *begins = Begins::Anew;
+            return Next::Side;
+        }
         // The dearer the making of code has become, the more there must be to win.
         let threshold = options.hot_exit.max(1) + size as u32 / INSTS_PER_EXIT;
         // Exits that could not be followed are tried again at growing intervals.
         let tries = |count: u32| (count / threshold).checked_ilog2();
-        let is_hot = tries(count) > tries(before);
-        let is_full = self.tree.segments.len() >= options.max_segments || size > MAX_INSTS;
-        if is_hot && !is_full && self.ways_from(snap) < MAX_WAYS { Next::Side } else { Next::Interpret }
+        if tries(count) <= tries(before) {
+            return Next::Interpret;
+        }
+        let (segments, ways) = (self.tree.segments.len(), self.ways_from(snap));
+        let exceeds = |times: usize| {
+            segments >= times * options.max_segments || size > times * LARGE_INSTS || ways >= times * MANY_WAYS
+        };
+        let is_followed = !exceeds(1) || tries(count) >= Some(TRIES_WHEN_LARGE) && !exceeds(MOST_IS_LARGE);
+        if is_followed { Next::Side } else { Next::Interpret }
     }
 
     /// The names of the instructions that leave by an exit, for the log.

@@ -14,7 +14,8 @@ use perilune_codegen::Effort;
 use perilune_trace::fragment::{self, Fragment};
 use perilune_trace::ir::{SegmentId, SnapId, Tree};
 
-use super::{Grown, Inner, Jit};
+use super::exits::Begins;
+use super::{Grown, Inner, Jit, JitOptions};
 use crate::abort::Abort;
 use crate::enter::{Compiled, Exits, environment};
 use crate::log::LogLevel;
@@ -27,12 +28,10 @@ const FOLLOWED_PER_WAIT: usize = 4;
 const EXITS_PER_INST: usize = 16;
 
 impl Jit {
-    /// Makes a fragment of the segments of a tree from one on, which were recorded from an exit, or lets them wait; false if
-    /// they cannot be code of their own.
-    pub(super) fn cut_or_wait(&self, inner: &mut Inner, at: usize, first: usize) -> bool {
+    /// Makes code of a fragment, which is the segments of a tree from one on, or lets them wait: whether it has, or they do.
+    pub(super) fn link_or_wait(&self, inner: &mut Inner, at: usize, fragment: Fragment, first: usize) -> bool {
         let Some(Some(grown)) = inner.trees.get(at) else { return false };
         let segments = first as u32..grown.tree.segments.len() as u32;
-        let Some(fragment) = grown.cut(&segments) else { return false };
         if inner.affords(fragment.tree.insts.len(), self.first_effort()) {
             return self.add_fragment(inner, at, fragment, segments);
         }
@@ -47,7 +46,7 @@ impl Jit {
         let Some(Some(grown)) = inner.trees.get_mut(at) else { return };
         let waiting = grown.waiting_at(snap).map(|n| grown.waiting.swap_remove(n));
         let Some(Waiting { segments, .. }) = waiting else { return };
-        if let Some(fragment) = grown.cut(&segments) {
+        if let Some(fragment) = grown.cut(&grown.tree, segments.clone()) {
             self.add_fragment(inner, at, fragment, segments);
         }
     }
@@ -115,9 +114,28 @@ impl Jit {
 }
 
 impl Grown {
-    fn cut(&self, segments: &Range<u32>) -> Option<Fragment> {
-        let from = self.tree.header_of(SegmentId(segments.start));
-        fragment::cut(&self.tree, segments.clone(), self.code.checked_inputs(from))
+    /// The fragment that the segments from one on are, of the tree or of what it grows to.
+    pub(super) fn cut_of(&self, tree: &Tree, first: u32) -> Option<Fragment> {
+        self.cut(tree, first..tree.segments.len() as u32)
+    }
+
+    fn cut(&self, tree: &Tree, segments: Range<u32>) -> Option<Fragment> {
+        let from = tree.header_of(SegmentId(segments.start));
+        fragment::cut(tree, segments, self.code.checked_inputs(from))
+    }
+
+    /// The path that was recorded from an exit cannot be code of its own. Where making code of the whole tree would be dear, it is
+    /// recorded once more, so that it can.
+    pub(super) fn records_anew(&mut self, start: SnapId, tree: &Tree, options: &JitOptions) -> bool {
+        let exit = &mut self.exits[start.index()];
+        let is_worth_it = exit.begins == Begins::WithWhatIsKnown
+            && exit.is_side()
+            && tree.insts.len() >= options.insts_to_record_anew
+            && tree.snapshot(start).top.is_none();
+        if is_worth_it {
+            exit.begins = Begins::AnewAtOnce;
+        }
+        is_worth_it
     }
 
     /// Which of the waiting segments continue at an exit.

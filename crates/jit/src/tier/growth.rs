@@ -80,10 +80,21 @@ impl Jit {
         if let Some(Some(known)) = inner.trees.get_mut(at) {
             // Nothing new: what was recorded for these types before has no code yet.
             let segments = known.tree.segments.len();
-            known.grow(grown, notes);
-            let has_grown = known.tree.segments.len() > segments;
-            if has_grown && start.is_some() && self.cut_or_wait(inner, at, segments) {
-                return;
+            let has_grown = grown.segments.len() > segments;
+            if let Some(start) = start.filter(|_| has_grown) {
+                let fragment = known.cut_of(&grown, segments as u32);
+                if fragment.is_none() && known.records_anew(start, &grown, &self.options) {
+                    self.log(LogLevel::Links, || format!("exit {} of tree {at} is recorded anew", start.0));
+                    return;
+                }
+                known.grow(grown, notes);
+                if let Some(fragment) = fragment
+                    && self.link_or_wait(inner, at, fragment, segments)
+                {
+                    return;
+                }
+            } else {
+                known.grow(grown, notes);
             }
             let Some(Some(known)) = inner.trees.get_mut(at) else { return };
             known.has_repeated = !has_grown && known.pending() > 0;

@@ -70,7 +70,10 @@ pub struct JitOptions {
     pub waits_per_inst: u32,
     /// Instructions that are made code of with little work, without asking how long the program has run.
     pub free_insts: u64,
-    /// Most segments of a tree.
+    /// Instructions of a tree for which a path that cannot be code of its own is recorded once more, so that it can, rather than code
+    /// made of all.
+    pub insts_to_record_anew: usize,
+    /// Segments of a tree that are many: it has more only where very much is to be won.
     pub max_segments: usize,
     /// Most bytes of code.
     pub max_code: usize,
@@ -96,6 +99,7 @@ impl Default for JitOptions {
             effort: None,
             waits_per_inst: 32,
             free_insts: 700,
+            insts_to_record_anew: 1_000,
             max_segments: 160,
             max_code: 32 << 20,
             exit_every: 0,
@@ -112,7 +116,14 @@ impl JitOptions {
     /// Everything is hot at once, as tests want it, which are short.
     #[must_use]
     pub fn eager() -> JitOptions {
-        JitOptions { hot: 1, hot_exit: 1, waits_per_inst: 8, free_insts: 60_000, ..JitOptions::default() }
+        JitOptions {
+            hot: 1,
+            hot_exit: 1,
+            waits_per_inst: 8,
+            free_insts: 60_000,
+            insts_to_record_anew: 0,
+            ..JitOptions::default()
+        }
     }
 }
 

@@ -275,8 +275,8 @@ pub enum Direct {
 }
 
 /// The direct form of a native function: what it does in common cases, by its arguments alone and how many results are
-/// wanted (-1 for all). It raises no error, calls no function and looks at no frame, so the interpreter calls it without
-/// making one.
+/// wanted (-1 for all). It raises no error, calls no function and looks at no frame, so the interpreter and compiled code call
+/// it without making one.
 pub type DirectFn = fn(&mut Heap, &[Value], i32) -> Direct;
 
 /// A native function and its upvalues.

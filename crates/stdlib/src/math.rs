@@ -21,8 +21,8 @@ use crate::row::{Life, Row, alias, intrinsic, plain, row};
 pub const ROWS: &[Row] = &[
     intrinsic("abs", abs, Intrinsic::MathAbs).direct(abs_direct).since(Lua53),
     intrinsic("abs", |vm| map(vm, f64::abs), Intrinsic::MathAbs).until(Lua52),
-    plain("acos", |vm| map(vm, f64::acos)),
-    plain("asin", |vm| map(vm, f64::asin)),
+    plain("acos", |vm| map(vm, f64::acos)).direct(|_, args, _| map_direct(args, f64::acos)),
+    plain("asin", |vm| map(vm, f64::asin)).direct(|_, args, _| map_direct(args, f64::asin)),
     plain("atan", atan).since(Lua53),
     plain("atan", |vm| map(vm, f64::atan)).until(Lua52),
     plain("atan2", atan2).until(Lua52),
@@ -51,14 +51,14 @@ pub const ROWS: &[Row] = &[
     intrinsic("min", |vm| extreme_float(vm, |best, x| x < best), Intrinsic::MathMin).until(Lua52),
     intrinsic("modf", modf, Intrinsic::MathModf).since(Lua53),
     intrinsic("modf", modf_of_floats, Intrinsic::MathModf).until(Lua52),
-    plain("pow", pow).until(Lua54).not_in_manual(&[Lua53, Lua54]),
+    plain("pow", pow).direct(pow_direct).until(Lua54).not_in_manual(&[Lua53, Lua54]),
     plain("rad", |vm| map(vm, |x| x * (PI / 180.0))),
     intrinsic("random", random::random, Intrinsic::MathRandom).since(Lua54),
     row("randomseed", random::randomseed).since(Lua54),
     intrinsic("sin", |vm| map(vm, f64::sin), Intrinsic::MathSin).direct(|_, args, _| map_direct(args, f64::sin)),
     plain("sinh", |vm| map(vm, f64::sinh)).until(Lua54).not_in_manual(&[Lua53, Lua54]),
     intrinsic("sqrt", |vm| map(vm, f64::sqrt), Intrinsic::MathSqrt).direct(|_, args, _| map_direct(args, f64::sqrt)),
-    intrinsic("tan", |vm| map(vm, f64::tan), Intrinsic::MathTan),
+    intrinsic("tan", |vm| map(vm, f64::tan), Intrinsic::MathTan).direct(|_, args, _| map_direct(args, f64::tan)),
     plain("tanh", |vm| map(vm, f64::tanh)).until(Lua54).not_in_manual(&[Lua53, Lua54]),
     intrinsic("tointeger", tointeger, Intrinsic::MathToInteger).direct(tointeger_direct).since(Lua53),
     intrinsic("type", r#type, Intrinsic::MathType).since(Lua53),
@@ -252,6 +252,18 @@ fn log(vm: &mut Vm) -> NativeResult {
         }
     };
     vm.ret(Value::float(result))
+}
+
+fn pow_direct(_: &mut Heap, args: &[Value], _: i32) -> Direct {
+    let float = |value: &Value| match value.tag {
+        Tag::Float => Some(value.raw_float()),
+        Tag::Int => Some(value.raw_int() as f64),
+        _ => None,
+    };
+    match args {
+        [x, y, ..] => float(x).zip(float(y)).map_or(Direct::Unknown, |(x, y)| Direct::One(Value::float(x.powf(y)))),
+        _ => Direct::Unknown,
+    }
 }
 
 fn pow(vm: &mut Vm) -> NativeResult {

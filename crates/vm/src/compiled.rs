@@ -13,7 +13,7 @@ use std::ptr;
 
 use perilune_bytecode::ops::Op;
 use perilune_runtime::heap::Heap;
-use perilune_runtime::object::{LuaClosure, NativeClosure, Proto, StrRef, Table, TableRef};
+use perilune_runtime::object::{Direct, LuaClosure, NativeClosure, Proto, StrRef, Table, TableRef};
 use perilune_runtime::stack::{Frame, Room};
 use perilune_runtime::value::{Tag, Value};
 
@@ -678,6 +678,16 @@ pub unsafe fn call_pure(vm: *mut Vm, func: *mut Value, nargs: usize, wanted: i32
         if (*th).frame >= (*th).frames_limit || (*vm).hooked || (*vm).fuel <= 0 {
             return None;
         }
+        let closure = pointer::<NativeClosure>(*func);
+        debug_assert!((*closure).control == 0);
+        if wanted == 1
+            && let Some(direct) = (*closure).direct
+            && let Direct::One(result) = direct(&mut (*vm).heap, std::slice::from_raw_parts(func.add(1), nargs), wanted)
+        {
+            *func = result;
+            (*vm).fuel -= 1;
+            return Some(1);
+        }
         let (top, fuel) = ((*th).top, (*vm).fuel);
         (*th).top = func.add(1 + nargs);
         if (*th).top.add(MIN_STACK) > (*th).stack_limit {
@@ -696,8 +706,6 @@ pub unsafe fn call_pure(vm: *mut Vm, func: *mut Value, nargs: usize, wanted: i32
         (*f).extra = 0;
         (*th).frame = f;
         (*vm).frozen = true;
-        let closure = pointer::<NativeClosure>(*func);
-        debug_assert!((*closure).control == 0);
         // SAFETY: native closures without control are made from a `NativeFn`; see `call::call_native`.
         let code: NativeFn = std::mem::transmute::<*const (), NativeFn>((*closure).code);
         let result = code(&mut *vm);

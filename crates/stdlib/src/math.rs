@@ -95,10 +95,16 @@ fn map(vm: &mut Vm, function: impl Fn(f64) -> f64) -> NativeResult {
 /// A function of a float, called directly.
 #[inline(always)]
 fn map_direct(args: &[Value], function: impl Fn(f64) -> f64) -> Direct {
-    match args {
-        [x, ..] if x.tag == Tag::Float => Direct::One(Value::float(function(x.raw_float()))),
-        [x, ..] if x.tag == Tag::Int => Direct::One(Value::float(function(x.raw_int() as f64))),
-        _ => Direct::Unknown,
+    let result = args.first().and_then(float_of).map(function);
+    result.map_or(Direct::Unknown, |result| Direct::One(Value::float(result)))
+}
+
+/// A number as a float; texts are for the function itself.
+fn float_of(value: &Value) -> Option<f64> {
+    match value.tag {
+        Tag::Float => Some(value.raw_float()),
+        Tag::Int => Some(value.raw_int() as f64),
+        _ => None,
     }
 }
 
@@ -255,15 +261,9 @@ fn log(vm: &mut Vm) -> NativeResult {
 }
 
 fn pow_direct(_: &mut Heap, args: &[Value], _: i32) -> Direct {
-    let float = |value: &Value| match value.tag {
-        Tag::Float => Some(value.raw_float()),
-        Tag::Int => Some(value.raw_int() as f64),
-        _ => None,
-    };
-    match args {
-        [x, y, ..] => float(x).zip(float(y)).map_or(Direct::Unknown, |(x, y)| Direct::One(Value::float(x.powf(y)))),
-        _ => Direct::Unknown,
-    }
+    let [x, y, ..] = args else { return Direct::Unknown };
+    let operands = float_of(x).zip(float_of(y));
+    operands.map_or(Direct::Unknown, |(x, y)| Direct::One(Value::float(x.powf(y))))
 }
 
 fn pow(vm: &mut Vm) -> NativeResult {

@@ -680,6 +680,8 @@ pub unsafe fn call_pure(vm: *mut Vm, func: *mut Value, nargs: usize, wanted: i32
         }
         let closure = pointer::<NativeClosure>(*func);
         debug_assert!((*closure).control == 0);
+        // SAFETY: compiled code has put the arguments behind the function, by the caller's duty; a direct form looks at no stack, so that
+        // they stay while it runs, and the slot of the result is written when the slice is gone.
         if wanted == 1
             && let Some(direct) = (*closure).direct
             && let Direct::One(result) = direct(&mut (*vm).heap, std::slice::from_raw_parts(func.add(1), nargs), wanted)

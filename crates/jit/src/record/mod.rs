@@ -262,8 +262,8 @@ impl Recorder {
         builder.begin_at_snapshot(start);
         let mut recorder = Recorder::with(builder, origin, notes, view, shared, inlined);
         recorder.is_side = true;
-        // An open list of values has no header.
-        recorder.begins_anew = begins_anew && snapshot.top.is_none();
+        debug_assert!(!begins_anew || snapshot.top.is_none(), "an open list of values has no header");
+        recorder.begins_anew = begins_anew;
         recorder.path_steps = recorder.notes.steps.get(start.index()).copied().unwrap_or(0);
         recorder.refused = recorder.restore(view, snapshot).err();
         recorder

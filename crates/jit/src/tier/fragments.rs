@@ -128,6 +128,7 @@ impl Grown {
     /// recorded once more, so that it can.
     pub(super) fn records_anew(&mut self, start: SnapId, tree: &Tree, options: &JitOptions) -> bool {
         let exit = &mut self.exits[start.index()];
+        // An open list of values has no header.
         let is_worth_it = exit.begins == Begins::WithWhatIsKnown
             && exit.is_side()
             && tree.insts.len() >= options.insts_to_record_anew

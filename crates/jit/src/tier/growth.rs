@@ -81,20 +81,18 @@ impl Jit {
             // Nothing new: what was recorded for these types before has no code yet.
             let segments = known.tree.segments.len();
             let has_grown = grown.segments.len() > segments;
-            if let Some(start) = start.filter(|_| has_grown) {
-                let fragment = known.cut_of(&grown, segments as u32);
-                if fragment.is_none() && known.records_anew(start, &grown, &self.options) {
-                    self.log(LogLevel::Links, || format!("exit {} of tree {at} is recorded anew", start.0));
-                    return;
-                }
-                known.grow(grown, notes);
-                if let Some(fragment) = fragment
-                    && self.link_or_wait(inner, at, fragment, segments)
-                {
-                    return;
-                }
-            } else {
-                known.grow(grown, notes);
+            let cut = start.filter(|_| has_grown).map(|start| (start, known.cut_of(&grown, segments as u32)));
+            if let Some((start, None)) = cut
+                && known.records_anew(start, &grown, &self.options)
+            {
+                self.log(LogLevel::Links, || format!("exit {} of tree {at} is recorded anew", start.0));
+                return;
+            }
+            known.grow(grown, notes);
+            if let Some((_, Some(fragment))) = cut
+                && self.link_or_wait(inner, at, fragment, segments)
+            {
+                return;
             }
             let Some(Some(known)) = inner.trees.get_mut(at) else { return };
             known.has_repeated = !has_grown && known.pending() > 0;

@@ -28,6 +28,8 @@ const Charts = (() => {
     return {
       width: box.clientWidth,
       height: HEIGHT,
+      // The last date stands half outside.
+      padding: [null, 40, null, null],
       scales: { x: { time: false }, y: { range: spec.range } },
       axes: [
         { ...axis, values: (_, places) => places.map((place) => label(place)?.slice(0, 10) ?? ""), space: 90, incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500] },

@@ -155,11 +155,17 @@ pub enum Build {
     No,
 }
 
-/// Finds an engine by name, path or command, building it if it is ours to build.
+/// Finds an engine by name, path or command, building it if it is ours to build. Options may follow, as in `perilune --hot=1`.
 ///
 /// # Errors
 /// When the build fails or there is no such binary.
 pub fn engine(name: &str, build: Build) -> anyhow::Result<Engine> {
+    if let Some((first, options)) = name.split_once(' ').filter(|_| !Path::new(name).exists()) {
+        let mut engine = engine(first, build)?;
+        engine.name = name.to_string();
+        engine.options.extend(options.split_whitespace().map(OsString::from));
+        return Ok(engine);
+    }
     let Some(known) = KNOWN.iter().find(|known| known.name == name) else {
         let program = if name.contains('/') {
             std::path::absolute(name)?

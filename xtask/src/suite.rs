@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 
+use crate::bench::progress::Progress;
 use crate::measure;
 use crate::peers::{self, Build, Engine};
 use crate::table::Table;
@@ -49,9 +50,10 @@ pub fn task(mut arguments: lexopt::Parser) -> anyhow::Result<ExitCode> {
     let files = if named.is_empty() { files_of(&directory)? } else { named };
 
     let mut table = Table::new(&["file", "result", "cpu s", "peak MB", "error"]);
+    let mut progress = Progress::new(files.len());
     let mut passed = 0;
     for file in &files {
-        eprint!("\r\x1b[K{file}");
+        progress.step(file, &engine.name, true);
         let run = measure::run(&mut command(&engine, &directory, file), timeout)?;
         let success = run.end.is_success();
         passed += usize::from(success);
@@ -63,7 +65,7 @@ pub fn task(mut arguments: lexopt::Parser) -> anyhow::Result<ExitCode> {
             if success { String::new() } else { run.error_line() },
         ]);
     }
-    eprint!("\r\x1b[K");
+    drop(progress);
     println!("{} on {}\n", engine.version(), directory.display());
     print!("{table}");
     println!("\n{passed} passed, {} failed", files.len() - passed);

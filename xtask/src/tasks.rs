@@ -143,7 +143,7 @@ pub const TASKS: &[Task] = &[
 ];
 
 const ENGINES: &str = "An ENGINE is a name that `peers` lists, or the path or command of an interpreter that takes
-`script args` as `lua` does.
+`script args` as `lua` does. Options for it may follow, as in 'perilune --hot=1'.
 ";
 
 /// The task of a name.

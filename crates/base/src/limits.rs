@@ -9,6 +9,9 @@ pub const MAX_UPVALUES: usize = 255;
 /// Registers of one function (`MAXREGS`).
 pub const MAX_REGISTERS: usize = 255;
 
+/// Items of a record, a table that gets its shape and all of its properties at once.
+pub const MAX_RECORD: usize = 64;
+
 /// Nested host calls and syntactic levels (`LUAI_MAXCCALLS`).
 pub const MAX_C_CALLS: u32 = 200;
 

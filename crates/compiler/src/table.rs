@@ -4,6 +4,7 @@
 //! become `newtable`, with an instruction for each keyed item and a `setlist` for each run of positional ones.
 
 use perilune_base::index::Slice;
+use perilune_base::limits::MAX_RECORD;
 use perilune_bytecode::ops::{Instr, Op};
 use perilune_syntax::ast::{Expr, ExprId, ExprKind, Field, Name};
 
@@ -13,9 +14,6 @@ use crate::{Compiler, Records};
 
 /// Positional items held in registers before they are stored (`LFIELDS_PER_FLUSH`).
 const ITEMS_PER_FLUSH: u8 = 50;
-
-/// Most items of a record.
-const MAX_RECORD: usize = 64;
 
 /// Records are not built above this register, to leave room for what their values need.
 const MAX_RECORD_REGISTER: usize = 160;

@@ -20,7 +20,7 @@ use perilune_vm::limits::Violation;
 use perilune_vm::native::{Intrinsic, NativeResult, Raised};
 
 use crate::lua::Lua;
-use crate::raw::{Inner, Raw};
+use crate::raw::{Inner, Raw, copy_of};
 
 /// What the functions of this crate return.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -297,6 +297,7 @@ impl<T> ErrorContext for Result<T> {
 }
 
 /// An error as the host value of a userdata.
+#[derive(Clone)]
 pub(crate) struct WrappedError(pub(crate) Error);
 
 /// The text of the VM's own error for exhausted memory.
@@ -339,7 +340,7 @@ pub(crate) fn wrap(vm: &mut Vm, inner: &Inner, error: Error) -> Result<Raw, Rais
 
 /// The error in a Lua value, if there is one.
 pub(crate) fn unwrap(v: Raw) -> Option<Error> {
-    v.as_userdata()?.downcast_ref::<WrappedError>().map(|e| e.0.clone())
+    copy_of::<WrappedError>(v).map(|e| e.0)
 }
 
 /// `__tostring` of errors. The text may be made by anybody's code.

@@ -663,7 +663,7 @@ pub(crate) struct Closure<F> {
 /// The count keeps it alive while it runs, whatever happens to the upvalue.
 #[inline]
 pub(crate) fn running_closure<F: 'static>(vm: &Vm) -> Option<Rc<Closure<F>>> {
-    vm.upvalue(1).as_userdata()?.downcast_ref::<Rc<Closure<F>>>().cloned()
+    vm.upvalue(1).as_userdata()?.downcast_ref::<Rc<Closure<F>>>(vm.heap()).cloned()
 }
 
 /// The host's typed data.

@@ -4,7 +4,8 @@
 //! back when the block is dropped. Whoever runs a block holds it.
 
 use std::fmt;
-use std::ptr::{self, NonNull};
+
+use memmap2::{Mmap, MmapMut};
 
 /// Why there is no executable memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -12,13 +13,12 @@ pub struct NoCodeMemory;
 
 /// Executable code.
 pub struct CodeBlock {
-    start: NonNull<u8>,
-    bytes: usize,
+    pages: Mmap,
 }
 
 impl fmt::Debug for CodeBlock {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("CodeBlock").field("bytes", &self.bytes).finish_non_exhaustive()
+        f.debug_struct("CodeBlock").field("bytes", &self.bytes()).finish_non_exhaustive()
     }
 }
 
@@ -32,62 +32,39 @@ impl CodeBlock {
     /// If the system refuses memory, or refuses to make it executable.
     pub fn new(code: &[u8]) -> Result<CodeBlock, NoCodeMemory> {
         let bytes = code.len().next_multiple_of(PAGE).max(PAGE);
-        // SAFETY: a new anonymous mapping of `bytes` bytes, which hold the code; nobody else knows it before it is
-        // executable, and it is unmapped by `drop` alone.
-        unsafe {
-            let start = libc::mmap(
-                ptr::null_mut(),
-                bytes,
-                libc::PROT_READ | libc::PROT_WRITE,
-                libc::MAP_PRIVATE | libc::MAP_ANONYMOUS,
-                -1,
-                0,
-            );
-            if start == libc::MAP_FAILED {
-                return Err(NoCodeMemory);
-            }
-            let block = CodeBlock { start: NonNull::new(start.cast()).ok_or(NoCodeMemory)?, bytes };
-            ptr::copy_nonoverlapping(code.as_ptr(), block.start.as_ptr(), code.len());
-            if libc::mprotect(start, bytes, libc::PROT_READ | libc::PROT_EXEC) != 0 {
-                return Err(NoCodeMemory);
-            }
-            flush_instructions(block.start.as_ptr(), code.len());
-            Ok(block)
-        }
+        let mut pages = MmapMut::map_anon(bytes).map_err(|_| NoCodeMemory)?;
+        pages[..code.len()].copy_from_slice(code);
+        let pages = pages.make_exec().map_err(|_| NoCodeMemory)?;
+        flush_instructions(&pages[..code.len()]);
+        Ok(CodeBlock { pages })
     }
 
     /// The address of the first instruction.
     pub fn address(&self) -> *const u8 {
-        self.start.as_ptr()
+        self.pages.as_ptr()
     }
 
     /// Bytes of memory that it takes.
     pub fn bytes(&self) -> usize {
-        self.bytes
-    }
-}
-
-impl Drop for CodeBlock {
-    fn drop(&mut self) {
-        // SAFETY: the mapping was made by `new` with this size. Nothing runs in it: see the module.
-        unsafe {
-            libc::munmap(self.start.as_ptr().cast(), self.bytes);
-        }
+        self.pages.len()
     }
 }
 
 /// Makes what was written visible to instruction fetches, on machines where that does not go by itself.
 #[cfg(target_arch = "aarch64")]
-unsafe fn flush_instructions(start: *mut u8, bytes: usize) {
+fn flush_instructions(code: &[u8]) {
+    use std::ffi::c_char;
+
     unsafe extern "C" {
-        fn __clear_cache(start: *mut libc::c_char, end: *mut libc::c_char);
+        fn __clear_cache(start: *mut c_char, end: *mut c_char);
     }
-    // SAFETY: the range is mapped and readable.
-    unsafe { __clear_cache(start.cast(), start.add(bytes).cast()) }
+    let range = code.as_ptr_range();
+    // SAFETY: the range is that of a slice, so it is mapped and readable, and nothing is written through the pointers.
+    unsafe { __clear_cache(range.start.cast_mut().cast(), range.end.cast_mut().cast()) }
 }
 
 #[cfg(not(target_arch = "aarch64"))]
-unsafe fn flush_instructions(_start: *mut u8, _bytes: usize) {}
+fn flush_instructions(_code: &[u8]) {}
 
 #[cfg(test)]
 mod tests {

@@ -10,6 +10,7 @@
 use perilune_base::num::arith;
 use perilune_runtime::heap::Heap;
 use perilune_runtime::object::{Gc, LuaClosure, Proto, Str, StrRef, Table, TableRef, UpVal};
+use perilune_runtime::string::bytes_of;
 use perilune_runtime::table::{Shape, add_field_slot};
 use perilune_runtime::value::{Tag, Value};
 use perilune_trace::ir::{Helper, Ty};
@@ -17,6 +18,22 @@ use perilune_vm::Vm;
 use perilune_vm::compiled;
 
 const FLOAT_KEYS: u64 = crate::record::FLOAT_KEYS as u64;
+
+/// A type that says which tag a value has is numbered as the tag.
+const _: () = {
+    assert!(Ty::Nil as u8 == Tag::Nil as u8);
+    assert!(Ty::False as u8 == Tag::False as u8);
+    assert!(Ty::True as u8 == Tag::True as u8);
+    assert!(Ty::Int as u8 == Tag::Int as u8);
+    assert!(Ty::Float as u8 == Tag::Float as u8);
+    assert!(Ty::Light as u8 == Tag::Light as u8);
+    assert!(Ty::Str as u8 == Tag::Str as u8);
+    assert!(Ty::Table as u8 == Tag::Table as u8);
+    assert!(Ty::LuaFn as u8 == Tag::LuaFn as u8);
+    assert!(Ty::NativeFn as u8 == Tag::NativeFn as u8);
+    assert!(Ty::UserData as u8 == Tag::UserData as u8);
+    assert!(Ty::Thread as u8 == Tag::Thread as u8);
+};
 
 /// A value from its two machine operands.
 fn value(payload: u64, tag: u64) -> Value {
@@ -164,7 +181,7 @@ unsafe extern "C" fn next_pair(_: *mut Vm, _table: *mut Table, ra: *mut Value, w
 
 unsafe fn bytes<'a>(s: *mut Str) -> &'a [u8] {
     // SAFETY: a string operand is live, and nothing frees it while a helper runs.
-    unsafe { (*s).bytes() }
+    unsafe { bytes_of(s) }
 }
 
 /// The first and last position (from 1) that `string.sub` takes.

@@ -319,7 +319,7 @@ impl View<'_> {
         value.as_table().map(TableView)
     }
 
-    /// The metatable that all strings share, and where the VM keeps it.
+    /// The metatable that all strings share.
     pub fn string_metatable(&self) -> Option<TableView> {
         // SAFETY: any live string will do to ask with; the event's name is one.
         meta::metatable(self.vm(), Value::str(self.event_name(Event::Index))).map(TableView)
@@ -453,7 +453,7 @@ impl View<'_> {
         Some((as_seen.map_or(key, |int| Value::float(int as f64)), value))
     }
 
-    /// The bytes of a string.
+    /// How many bytes a string has; 0 of what is none.
     pub fn string_len(&self, value: Value) -> usize {
         value.as_str().map_or(0, |s| s.len())
     }

@@ -1,9 +1,14 @@
 //! Small operations on tables and strings that the interpreter's loop wants inlined.
 
-use crate::heap::Heap;
-use crate::object::{Str, StrRef, TableRef};
+use perilune_base::limits::MAX_RECORD;
+
+use crate::heap::{Heap, MAX_SMALL_BUFFER};
+use crate::object::{StrRef, TableRef};
 use crate::table::{Cursor, InvalidKey, Shape, adopt_shape};
 use crate::value::Value;
+
+const _: () =
+    assert!(MAX_RECORD * size_of::<Value>() <= MAX_SMALL_BUFFER, "the properties of a record are in a size class");
 
 impl TableRef {
     /// The cached absence of metamethods, a bit per event.
@@ -39,15 +44,6 @@ impl StrRef {
     }
 }
 
-impl Str {
-    /// The bytes.
-    #[inline(always)]
-    pub fn bytes(&self) -> &[u8] {
-        // SAFETY: `len` bytes follow the struct, in the same allocation.
-        unsafe { std::slice::from_raw_parts((&raw const *self).add(1).cast(), self.len) }
-    }
-}
-
 impl Heap {
     /// A table with this shape, all of whose properties are nil, and room for `n` of them in its cell. `None` without memory
     /// for the others.
@@ -64,13 +60,17 @@ impl Heap {
     /// A table with a record's shape whose properties are the `n` values from `values`.
     ///
     /// # Safety
-    /// `shape` is of this heap's tree, has `n` properties and is not the dictionary shape; the values are live.
+    /// `shape` is of this heap's tree, has `n` properties, no more than [`MAX_RECORD`], and is not the dictionary shape; the values are
+    /// live.
     #[inline]
     pub unsafe fn new_record(&mut self, shape: *mut Shape, values: *const Value, n: u16) -> TableRef {
+        debug_assert!(usize::from(n) <= MAX_RECORD);
         let t = self.new_table(0, n);
         // SAFETY: the caller's duties. The table is white, so no barrier is needed.
         unsafe {
-            if adopt_shape(t.as_ptr(), self, shape).is_ok() {
+            let adopted = adopt_shape(t.as_ptr(), self, shape);
+            debug_assert!(adopted.is_ok(), "a size class always has room");
+            if adopted.is_ok() {
                 let slots = (*t.as_ptr()).slots;
                 for k in 0..n as usize {
                     *slots.add(k) = *values.add(k);

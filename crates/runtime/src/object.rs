@@ -290,7 +290,7 @@ pub struct NativeClosure {
     pub intrinsic: u32,
     /// Whether the interpreter must switch frames or threads for it (`pcall`, `resume`, ...); 0 for plain functions.
     pub control: u32,
-    /// What the interpreter tries first.
+    /// What is tried first, by the interpreter and by compiled code: it needs no frame.
     pub direct: Option<DirectFn>,
     // `word` values follow.
 }

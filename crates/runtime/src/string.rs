@@ -67,7 +67,7 @@ pub(crate) unsafe fn bytes_ptr(s: *mut Str) -> *mut u8 {
 /// # Safety
 /// `s` is a string that is not freed while the slice is used.
 #[inline(always)]
-pub(crate) unsafe fn bytes_of<'a>(s: *mut Str) -> &'a [u8] {
+pub unsafe fn bytes_of<'a>(s: *mut Str) -> &'a [u8] {
     // SAFETY: `len` initialised bytes follow the struct, and they never change.
     unsafe { std::slice::from_raw_parts(bytes_ptr(s), (*s).len) }
 }

@@ -30,24 +30,30 @@ impl UserDataRef {
 
     /// Whether the host value is a `T`.
     pub fn is<T: 'static>(self) -> bool {
-        self.data().is_some_and(|d| d.is::<T>())
+        // SAFETY: a `UserDataRef` refers to a live userdata. The value is asked for its type alone, which it has in its vtable.
+        unsafe { (*self.as_ptr()).data.as_deref().is_some_and(<dyn Any>::is::<T>) }
     }
 
-    /// The host value, if it is a `T`. The borrow must end before the next safepoint and must not overlap another one.
-    pub fn downcast_mut<T: 'static>(&mut self) -> Option<&mut T> {
-        // SAFETY: the userdata is alive while it is rooted; the VM runs on one thread, and the exclusive borrow of the
-        // handle keeps callers from taking two at once through it.
+    /// The host value, if it is a `T`: for as long as the heap is lent out exclusively, so that nobody else has it.
+    pub fn downcast_mut<T: 'static>(self, _heap: &mut Heap) -> Option<&mut T> {
+        // SAFETY: the userdata is alive, and neither swept nor emptied as long as the heap is borrowed. All other borrows of the value
+        // are borrows of the heap as well.
         unsafe { (*self.as_ptr()).data.as_deref_mut().and_then(|d| d.downcast_mut::<T>()) }
     }
 
     /// The host value, if it is a `T`.
-    pub fn downcast_ref<T: 'static>(&self) -> Option<&T> {
-        self.data().and_then(|d| d.downcast_ref::<T>())
+    pub fn downcast_ref<T: 'static>(self, _heap: &Heap) -> Option<&T> {
+        // SAFETY: as in `downcast_mut`.
+        unsafe { self.peek() }
     }
 
-    fn data(&self) -> Option<&dyn Any> {
-        // SAFETY: as in `downcast_mut`.
-        unsafe { (*self.as_ptr()).data.as_deref() }
+    /// The host value, if it is a `T`, for who has no heap at hand.
+    ///
+    /// # Safety
+    /// As long as the reference is used, the userdata is alive, its value is in it, and nobody has an exclusive reference to that.
+    pub unsafe fn peek<'a, T: 'static>(self) -> Option<&'a T> {
+        // SAFETY: the caller keeps the userdata and its value.
+        unsafe { (*self.as_ptr()).data.as_deref().and_then(|d| d.downcast_ref::<T>()) }
     }
 
     /// Number of user values.

@@ -120,7 +120,7 @@ fn default_file(vm: &mut Vm, which: DefaultFile) -> Value {
 
 fn open_default_file(vm: &mut Vm, which: DefaultFile) -> Result<UserDataRef, Raised> {
     match handle::of_value(default_file(vm, which)) {
-        Some(file) if !handle::is_closed(file) => Ok(file),
+        Some(file) if !handle::is_closed(vm, file) => Ok(file),
         _ => Err(vm.error(&format!("{} {} file is closed", vm.dialect().default_file_word, which.name()))),
     }
 }
@@ -128,7 +128,7 @@ fn open_default_file(vm: &mut Vm, which: DefaultFile) -> Result<UserDataRef, Rai
 /// Writes what waits for the default output: before another process runs.
 pub(crate) fn flush_default_output(vm: &mut Vm) {
     if let Some(file) = handle::of_value(default_file(vm, DefaultFile::Output))
-        && !handle::is_closed(file)
+        && !handle::is_closed(vm, file)
     {
         // C's `fflush(NULL)` is not asked for its result there either.
         let _ = handle::with_stream(vm, file, Stream::flush);
@@ -219,7 +219,7 @@ fn file_close(vm: &mut Vm) -> NativeResult {
 /// `__gc` and `__close`
 fn file_release(vm: &mut Vm) -> NativeResult {
     let file = handle::check(vm, 1)?;
-    if !handle::is_closed(file) {
+    if !handle::is_closed(vm, file) {
         handle::close(vm, file)?;
     }
     Ok(0)
@@ -230,7 +230,7 @@ fn file_release(vm: &mut Vm) -> NativeResult {
 fn io_type(vm: &mut Vm) -> NativeResult {
     let value = vm.check_any(1)?;
     let kind = match handle::of_value(value) {
-        Some(file) if handle::is_closed(file) => vm.string(b"closed file"),
+        Some(file) if handle::is_closed(vm, file) => vm.string(b"closed file"),
         Some(_) => vm.string(b"file"),
         None => Value::NIL,
     };
@@ -239,7 +239,7 @@ fn io_type(vm: &mut Vm) -> NativeResult {
 
 fn file_tostring(vm: &mut Vm) -> NativeResult {
     let file = handle::check(vm, 1)?;
-    let text = if handle::is_closed(file) {
+    let text = if handle::is_closed(vm, file) {
         vm.string(b"file (closed)")
     } else {
         let address = vm.shown_address(vm.arg(1))?;
@@ -453,7 +453,7 @@ fn io_lines(vm: &mut Vm) -> NativeResult {
 
 fn open_default_or_raise(vm: &mut Vm) -> Result<UserDataRef, Raised> {
     match handle::of_value(default_file(vm, DefaultFile::Input)) {
-        Some(file) if !handle::is_closed(file) => Ok(file),
+        Some(file) if !handle::is_closed(vm, file) => Ok(file),
         _ => Err(vm.error("attempt to use a closed file")),
     }
 }
@@ -474,7 +474,7 @@ fn new_iterator(vm: &mut Vm, file: UserDataRef, closes: bool) -> Result<Value, R
 /// The iterator of `lines`.
 fn next_line(vm: &mut Vm) -> NativeResult {
     let Some(file) = handle::of_value(vm.upvalue(1)) else { return Ok(0) };
-    if handle::is_closed(file) {
+    if handle::is_closed(vm, file) {
         return Err(vm.error("file is already closed"));
     }
     let formats = vm.upvalue(3).raw_int() as usize;
@@ -513,18 +513,18 @@ fn file_write(vm: &mut Vm) -> NativeResult {
 
 /// Writes arguments that are strings, as nearly all are, if they have room in the stream's buffer: then nothing can fail. False if
 /// nothing was written.
-fn write_texts(vm: &mut Vm, mut file: UserDataRef, first: usize) -> bool {
+fn write_texts(vm: &mut Vm, file: UserDataRef, first: usize) -> bool {
     let mut size = 0;
     for i in first..=vm.nargs() {
         let Some(text) = vm.arg(i).as_str() else { return false };
         size += text.len();
     }
-    if !handle::stream_of(vm, &mut file).is_some_and(|stream| stream.has_room(size)) {
+    if !handle::stream_of(vm, file).is_some_and(|stream| stream.has_room(size)) {
         return false;
     }
     for i in first..=vm.nargs() {
         let text = vm.arg(i).as_str();
-        if let Some((stream, text)) = handle::stream_of(vm, &mut file).zip(text) {
+        if let Some((stream, text)) = handle::stream_of(vm, file).zip(text) {
             let written = stream.write(text.as_bytes());
             debug_assert!(written.is_ok(), "there is room");
         }

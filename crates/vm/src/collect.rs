@@ -165,7 +165,10 @@ impl Vm {
     }
 
     fn drain_finalizers(&mut self) -> Result<(), Raised> {
-        while let Some(object) = self.heap.next_finalizable() {
+        while self.heap.has_finalizable() {
+            // What there is no room for now is finalized later.
+            self.ensure_stack(4)?;
+            let Some(object) = self.heap.next_finalizable() else { break };
             let handler = meta::metamethod(self, object, Event::Gc);
             let is_ignored = self.dialect.finalizer_errors == FinalizerErrors::Wrapped && !handler.is_function();
             if handler.is_nil() || is_ignored {
@@ -176,7 +179,6 @@ impl Vm {
             let place = self.pin(waiting);
             // SAFETY: the current thread is alive; `top` is above its live values.
             let height = unsafe { (*self.thread).top.offset_from((*self.thread).stack) };
-            self.ensure_stack(4)?;
             // No hook looks at finalizers.
             // SAFETY: as above.
             let in_hook = unsafe { std::mem::replace(&mut (*self.thread).in_hook, true) };

@@ -15,7 +15,7 @@
 mod against;
 mod contest;
 mod dialects;
-mod progress;
+pub mod progress;
 mod report;
 mod samples;
 mod tables;

@@ -33,19 +33,20 @@ pub fn int_loop_count(start: i64, limit: Num, step: i64) -> Option<u64> {
     })
 }
 
-/// As [`int_loop_count`], for loops that wrap around when the control variable overflows, and for which a step of zero
-/// counts as negative. A loop that does not end has as many iterations as can be counted.
+/// How a loop goes whose control variable wraps around when it overflows, and for which a step of zero counts as negative: its first
+/// value, and how many times it goes back. A loop that does not end does so as often as can be counted.
 #[must_use]
-pub fn wrapping_loop_count(start: i64, limit: Num, step: i64) -> Option<u64> {
+pub fn wrapping_loop(start: i64, limit: Num, step: i64) -> Option<(i64, u64)> {
     /// Wrapping around this often, a loop is taken for endless.
     const PASSES: u32 = 64;
-    let limit = clip_limit(limit, step)?;
+    let (start, limit) = wrapping_limit(start, limit, step);
     let runs = |index: i64| if step > 0 { index <= limit } else { limit <= index };
     if !runs(start) {
         return None;
     }
+    let first = start;
     if step == 0 {
-        return Some(u64::MAX);
+        return Some((first, u64::MAX));
     }
     let (mut start, mut total) = (start, 0u64);
     for _ in 0..PASSES {
@@ -53,15 +54,30 @@ pub fn wrapping_loop_count(start: i64, limit: Num, step: i64) -> Option<u64> {
         let last = start.wrapping_add(step.wrapping_mul(count as i64));
         total = total.saturating_add(count);
         if last.checked_add(step).is_some() {
-            return Some(total);
+            return Some((first, total));
         }
         start = last.wrapping_add(step);
         if !runs(start) {
-            return Some(total);
+            return Some((first, total));
         }
         total = total.saturating_add(1);
     }
-    Some(u64::MAX)
+    Some((first, u64::MAX))
+}
+
+/// Start and limit of a loop that wraps around, as integers. Where the limit lies behind all integers, the loop begins at 0 if it is not to
+/// run: with a step of zero down to such a limit it runs all the same.
+fn wrapping_limit(start: i64, limit: Num, step: i64) -> (i64, i64) {
+    let float = match limit {
+        Num::Int(limit) => return (start, limit),
+        Num::Float(limit) => limit,
+    };
+    let rounded = if step < 0 { float_to_int_ceil(float) } else { float_to_int_floor(float) };
+    match rounded {
+        Some(limit) => (start, limit),
+        None if float > 0.0 => (if step < 0 { 0 } else { start }, i64::MAX),
+        None => (if step >= 0 { 0 } else { start }, i64::MIN),
+    }
 }
 
 /// The limit of an integer loop as an integer; `None` if no integer satisfies it.
@@ -153,14 +169,20 @@ mod tests {
 
     #[test]
     fn loops_that_wrap_around_go_on() {
-        assert_eq!(wrapping_loop_count(1, Num::Int(10), 3), Some(3));
-        assert_eq!(wrapping_loop_count(1, Num::Int(0), 1), None);
-        assert_eq!(wrapping_loop_count(i64::MAX - 1, Num::Int(i64::MAX), 1), Some(u64::MAX));
-        assert_eq!(wrapping_loop_count(1, Num::Int(0), 0), Some(u64::MAX));
-        assert_eq!(wrapping_loop_count(1, Num::Int(2), 0), None);
+        assert_eq!(wrapping_loop(1, Num::Int(10), 3), Some((1, 3)));
+        assert_eq!(wrapping_loop(1, Num::Int(0), 1), None);
+        assert_eq!(wrapping_loop(i64::MAX - 1, Num::Int(i64::MAX), 1), Some((i64::MAX - 1, u64::MAX)));
+        assert_eq!(wrapping_loop(1, Num::Int(0), 0), Some((1, u64::MAX)));
+        assert_eq!(wrapping_loop(1, Num::Int(2), 0), None);
+        // A float behind all integers.
+        assert_eq!(wrapping_loop(5, Num::Float(-1e308), 0), Some((0, u64::MAX)));
+        assert_eq!(wrapping_loop(5, Num::Float(1e308), 0), None);
+        assert_eq!(wrapping_loop(i64::MAX, Num::Float(1e308), 0), Some((i64::MAX, u64::MAX)));
+        assert_eq!(wrapping_loop(5, Num::Float(-1e308), 1), None);
+        assert_eq!(wrapping_loop(5, Num::Float(1e308), -1), None);
         // 0, 2^62, then back to the least integer, and up by steps of 2^62 to 2^62 again.
-        assert_eq!(wrapping_loop_count(0, Num::Int(i64::MAX), 1 << 62), Some(u64::MAX));
-        assert_eq!(wrapping_loop_count(0, Num::Int(1 << 61), i64::MAX), Some(0));
+        assert_eq!(wrapping_loop(0, Num::Int(i64::MAX), 1 << 62), Some((0, u64::MAX)));
+        assert_eq!(wrapping_loop(0, Num::Int(1 << 61), i64::MAX), Some((0, 0)));
     }
 
     #[test]

@@ -2,6 +2,8 @@
 
 use std::collections::HashSet;
 
+use perilune_base::limits::MAX_RECORD;
+
 use super::{Problem, VerifyError};
 use crate::effects::{Span, effects};
 use crate::ops::{Format, Instr, Op};
@@ -43,7 +45,7 @@ fn check_tables(proto: &Proto) -> Check {
             Some(Const::Str(name)) => seen.insert(name),
             Some(Const::Nil | Const::Bool(_) | Const::Int(_) | Const::Float(_)) | None => false,
         };
-        if template.is_empty() || !template.iter().all(&mut is_new) {
+        if !(1..=MAX_RECORD).contains(&template.len()) || !template.iter().all(&mut is_new) {
             return Err(Problem::Key);
         }
     }

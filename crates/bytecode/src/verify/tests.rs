@@ -104,17 +104,23 @@ fn indices_and_kinds_of_constants_fit() {
     rejects(Problem::Flag, &[abc(Op::LoadNil, 5, 1, 0), Instr::with_bc(Op::NewRecord, 4, 1, 0)]);
 }
 
-/// So many values that the number of the last register has no place in its type.
+/// Records that reach beyond the registers, and such as are longer than any.
 #[test]
 fn records_of_all_lengths_end_below_the_stack_size() {
-    for values in [7, 8, 250, 65_534, 65_535] {
+    let lengths = [
+        (7, None),
+        (8, Some(Problem::Register)),
+        (64, Some(Problem::Register)),
+        (65, Some(Problem::Key)),
+        (65_535, Some(Problem::Key)),
+    ];
+    for (values, problem) in lengths {
         let code = [abc(Op::LoadNil, 3, 6, 0), Instr::with_bc(Op::NewRecord, 2, values, 0), RETURN];
         let mut proto = proto(&code);
         let first = proto.consts.len() as u32;
         proto.templates[0] = (first..first + u32::from(values)).collect();
         proto.consts.extend((0..values).map(|n| Const::Str(format!("k{n}").into_bytes().into())));
-        let problem = verify(&proto).err().map(|error| error.problem);
-        assert_eq!(problem, (values > 7).then_some(Problem::Register), "{values}");
+        assert_eq!(verify(&proto).err().map(|error| error.problem), problem, "{values}");
     }
 }
 

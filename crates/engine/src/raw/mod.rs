@@ -398,11 +398,17 @@ impl Handle {
     #[inline]
     pub(crate) fn cell<T: 'static>(&self) -> Option<&UserCell<T>> {
         let u = self.raw().as_userdata()?;
-        let cell: *const UserCell<T> = u.downcast_ref::<UserCell<T>>()?;
         // SAFETY: the handle keeps the userdata alive as long as it is borrowed, and the VM with it. The box inside does
-        // not move, and nothing takes it out: that is only done to userdata of other types.
-        Some(unsafe { &*cell })
+        // not move, and nothing takes it out: that is only done to userdata of other types. Nobody borrows a cell exclusively.
+        unsafe { u.peek() }
     }
+}
+
+/// A copy of the host's value in a userdata, if it is a `T`.
+pub(crate) fn copy_of<T: Clone + 'static>(v: Raw) -> Option<T> {
+    // SAFETY: a raw value is alive until Lua code runs or something is collected, which copying does not do. Nothing takes values out of
+    // userdata but of cells, and nobody borrows one exclusively.
+    unsafe { v.as_userdata()?.peek::<T>().cloned() }
 }
 
 impl Clone for Handle {

@@ -134,15 +134,15 @@ impl Recorder {
         Ok(())
     }
 
-    /// The remainder of a float above 0 by a power of two, by which quotient, product and difference are exact. Others differ
-    /// in the sign of a zero.
+    /// The remainder of a float above 0 by a power of two from 1 on: quotient, product and difference are exact, for none is above the
+    /// float. (The quotient by less than 1 may be infinite.) Others differ in the sign of a zero.
     fn exact_remainder(&mut self, operator: Operator, (x, y): (Ref, Ref), seen: Value) -> Result<Option<Ref>, Abort> {
         let is_int = self.ty(x) == Ty::Int && self.ty(y) == Ty::Int;
         if operator != Operator::Mod || is_int || float_of(seen) <= 0.0 {
             return Ok(None);
         }
         let (x, y) = (self.float_of(x), self.float_of(y));
-        if !self.builder.tree().const_float(y).is_some_and(|y| y > 0.0 && has_reciprocal(y)) {
+        if !self.builder.tree().const_float(y).is_some_and(|y| y >= 1.0 && has_reciprocal(y)) {
             return Ok(None);
         }
         let zero = self.builder.float(0.0);

@@ -129,8 +129,8 @@ impl Heap {
 
     /// Takes the host's value out of a userdata. (Taking it from the field directly leaves its bytes counted.)
     pub fn take_userdata(&mut self, u: UserDataRef) -> Option<Box<dyn Any>> {
-        // SAFETY: a reference in the mutator's hands is to a live userdata, and no reference to its field exists: the
-        // exclusive borrow of the heap is asked for by all that hand one out.
+        // SAFETY: a reference in the mutator's hands is to a live userdata, and no reference to its field exists: those
+        // that `downcast_ref` and `downcast_mut` hand out borrow the heap, and who calls `peek` sees to it.
         let data = unsafe { (*u.as_ptr()).data.take() };
         if let Some(data) = &data {
             self.add_bytes(-(size_of_val(&**data) as isize));

@@ -31,7 +31,7 @@ pub(super) fn check(vm: &mut Vm, i: usize) -> Result<UserDataRef, Raised> {
 /// The open handle in argument `i`.
 pub(super) fn check_open(vm: &mut Vm, i: usize) -> Result<UserDataRef, Raised> {
     let file = check(vm, i)?;
-    if is_closed(file) { Err(vm.error("attempt to use a closed file")) } else { Ok(file) }
+    if is_closed(vm, file) { Err(vm.error("attempt to use a closed file")) } else { Ok(file) }
 }
 
 /// The handle that a value is.
@@ -40,8 +40,8 @@ pub(super) fn of_value(value: Value) -> Option<UserDataRef> {
 }
 
 /// Whether a handle is closed.
-pub(super) fn is_closed(mut file: UserDataRef) -> bool {
-    !matches!(file.downcast_mut::<LuaFile>(), Some(LuaFile::Standard(_) | LuaFile::Owned(_)))
+pub(super) fn is_closed(vm: &Vm, file: UserDataRef) -> bool {
+    !matches!(file.downcast_ref::<LuaFile>(vm.heap()), Some(LuaFile::Standard(_) | LuaFile::Owned(_)))
 }
 
 /// A new handle of a stream.
@@ -78,12 +78,8 @@ pub(super) fn open_or_raise(vm: &mut Vm, path: &[u8], mode: OpenMode) -> Result<
 }
 
 /// Does something with the stream of an open handle.
-pub(super) fn with_stream<R>(
-    vm: &mut Vm,
-    mut file: UserDataRef,
-    work: impl FnOnce(&mut Stream) -> R,
-) -> Result<R, Raised> {
-    match stream_of(vm, &mut file) {
+pub(super) fn with_stream<R>(vm: &mut Vm, file: UserDataRef, work: impl FnOnce(&mut Stream) -> R) -> Result<R, Raised> {
+    match stream_of(vm, file) {
         Some(stream) => Ok(work(stream)),
         None => Err(vm.error("attempt to use a closed file")),
     }
@@ -91,9 +87,14 @@ pub(super) fn with_stream<R>(
 
 /// The stream of a handle, if that is open.
 #[inline]
-pub(super) fn stream_of<'a>(vm: &'a mut Vm, file: &'a mut UserDataRef) -> Option<&'a mut Stream> {
-    let which = match file.downcast_mut::<LuaFile>()? {
-        LuaFile::Owned(stream) => return Some(stream),
+pub(super) fn stream_of(vm: &mut Vm, file: UserDataRef) -> Option<&mut Stream> {
+    let which = match file.downcast_ref::<LuaFile>(vm.heap())? {
+        LuaFile::Owned(_) => {
+            return match file.downcast_mut::<LuaFile>(vm.heap_mut())? {
+                LuaFile::Owned(stream) => Some(stream),
+                LuaFile::Standard(_) | LuaFile::Closed => None,
+            };
+        }
         LuaFile::Standard(which) => *which,
         LuaFile::Closed => return None,
     };
@@ -113,8 +114,8 @@ pub(super) fn stream_of<'a>(vm: &'a mut Vm, file: &'a mut UserDataRef) -> Option
 }
 
 /// Closes an open handle, and returns what its `close` returns.
-pub(super) fn close(vm: &mut Vm, mut file: UserDataRef) -> NativeResult {
-    let Some(handle) = file.downcast_mut::<LuaFile>() else { return Ok(0) };
+pub(super) fn close(vm: &mut Vm, file: UserDataRef) -> NativeResult {
+    let Some(handle) = file.downcast_mut::<LuaFile>(vm.heap_mut()) else { return Ok(0) };
     if let LuaFile::Standard(_) = handle {
         let message = vm.string(b"cannot close standard file");
         vm.push(Value::NIL);

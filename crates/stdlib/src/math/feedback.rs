@@ -79,8 +79,8 @@ pub(super) fn publish(vm: &mut Vm, library: TableRef, functions: &Functions) {
 
 /// Uses the generator of the running function.
 fn with_generator<R: Default>(vm: &mut Vm, work: impl FnOnce(&mut Generator) -> R) -> R {
-    let mut owner = vm.upvalue(1).as_userdata();
-    match owner.as_mut().and_then(|owner| owner.downcast_mut::<Generator>()) {
+    let owner = vm.upvalue(1).as_userdata();
+    match owner.and_then(|owner| owner.downcast_mut::<Generator>(vm.heap_mut())) {
         Some(generator) => work(generator),
         None => R::default(),
     }

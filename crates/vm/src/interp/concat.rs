@@ -4,6 +4,7 @@ use perilune_base::dialect::table::FloatText;
 use perilune_base::num::format::write_float_as;
 use perilune_bytecode::ops::Instr;
 use perilune_runtime::object::StrRef;
+use perilune_runtime::string::bytes_of;
 use perilune_runtime::value::{Tag, Value};
 
 use super::finish;
@@ -133,7 +134,7 @@ fn text_of<'a>(v: &'a Value, room: &'a mut NumberText, style: FloatText) -> &'a 
     match v.tag {
         Tag::Str => {
             // SAFETY: the tag says that it is a string; it is kept alive by the register that `v` refers to.
-            unsafe { (*super::pointer::<perilune_runtime::object::Str>(*v)).bytes() }
+            unsafe { bytes_of(super::pointer(*v)) }
         }
         Tag::Int => write_int(v.raw_int(), &mut room.fixed),
         _ => {

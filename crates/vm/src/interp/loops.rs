@@ -80,11 +80,12 @@ pub(crate) unsafe fn prepare_old(vm: *mut Vm, ra: *mut Value) -> Result<bool, Ra
             && let Some(limit) = (*vm).to_number(limit)
         {
             let limit = if limit.tag == Tag::Int { Num::Int(limit.raw_int()) } else { Num::Float(limit.raw_float()) };
-            let Some(count) = for_loop::wrapping_loop_count(start.raw_int(), limit, step.raw_int()) else {
+            let Some((first, count)) = for_loop::wrapping_loop(start.raw_int(), limit, step.raw_int()) else {
                 return Ok(false);
             };
+            *ra = Value::int(first);
             *ra.add(1) = Value { payload: count, tag: Tag::Int };
-            *ra.add(3) = start;
+            *ra.add(3) = Value::int(first);
             return Ok(true);
         }
         let [start, limit, step] = loop_numbers(vm, ra)?;

@@ -132,7 +132,10 @@ fn run_all(session: &mut Session, command: &Command, arguments: &[OsString]) -> 
     if command.show_version {
         session.write(banner(command.version).as_bytes());
     }
-    session.set_arguments(arguments, command.script.unwrap_or(0));
+    let dialect = Dialect::of(command.version, command.strict);
+    if !dialect.arg_for_scripts {
+        session.set_arguments(arguments, command.script.unwrap_or(0));
+    }
     let has_nothing_to_do = command.script.is_none() && !command.executes() && !command.show_version;
     let shows_banner = !command.interactive && has_nothing_to_do && io::stdin().is_terminal();
     let lines = (command.interactive || shows_banner).then(Lines::new);
@@ -148,6 +151,9 @@ fn run_all(session: &mut Session, command: &Command, arguments: &[OsString]) -> 
         }
     }
     if let Some(index) = command.script {
+        if dialect.arg_for_scripts {
+            session.set_arguments(arguments, index);
+        }
         run_script(session, arguments, index)?;
     }
     if shows_banner {

@@ -11,7 +11,7 @@ use crate::session::{Chunk, Failure, Session};
 const NAME: &[u8] = b"=stdin";
 
 /// What the message of an error that more input can mend ends with.
-const END_OF_FILE: &[u8] = b"<eof>";
+const END_OF_FILE: [&[u8]; 2] = [b"<eof>", b"'<eof>'"];
 
 /// Reads and runs lines until the input ends. Gives back what ends the program early.
 pub fn run(session: &mut Session, mut lines: Lines) -> Result<(), Failure> {
@@ -73,7 +73,7 @@ fn complete(session: &mut Session, lines: &mut Lines, line: Vec<u8>) -> Option<R
     loop {
         let loaded = session.load(&source, NAME);
         match &loaded {
-            Err(Failure::Error(message)) if message.ends_with(END_OF_FILE) => {
+            Err(Failure::Error(message)) if END_OF_FILE.iter().any(|end| message.ends_with(end)) => {
                 match prompt(session, lines, "_PROMPT2", b">> ") {
                     Line::Text(line) => {
                         source.push(b'\n');

@@ -264,6 +264,10 @@ fn execute(vm: &mut Vm) -> NativeResult {
 fn exit(vm: &mut Vm) -> NativeResult {
     const SUCCESS: i32 = 0;
     const FAILURE: i32 = 1;
+    if vm.dialect().exit_by_number {
+        let code = vm.opt_int(1, i64::from(SUCCESS))? as i32;
+        return Err(vm.request_exit(code, false));
+    }
     let code = match vm.arg(1).tag {
         Tag::True => SUCCESS,
         Tag::False => FAILURE,

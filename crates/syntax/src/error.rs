@@ -70,7 +70,8 @@ impl SyntaxError {
     /// to ask for another line.
     #[must_use]
     pub fn is_incomplete(&self) -> bool {
-        self.message.ends_with(b"<eof>")
+        // 5.1 quotes all tokens.
+        self.message.ends_with(b"<eof>") || self.message.ends_with(b"'<eof>'")
     }
 }
 

@@ -1,6 +1,8 @@
 //! The trees of sources, and syntax errors compared with those of the reference interpreter.
 
 use super::*;
+use perilune_base::dialect::LuaVersion;
+
 use crate::ast::{ExprKind, StatKind};
 use crate::recorded_errors::RECORDED;
 
@@ -235,4 +237,8 @@ fn an_error_at_the_end_means_that_more_could_follow() {
     assert!(is_incomplete("if x then"));
     assert!(is_incomplete("x = [["));
     assert!(!is_incomplete("x = = 1"));
+    for version in LuaVersion::ALL {
+        let error = parse(b"for i = 1, 2 do", b"=c", Dialect::of(version, false)).unwrap_err();
+        assert!(error.is_incomplete(), "{version}: {error}");
+    }
 }

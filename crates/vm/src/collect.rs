@@ -214,8 +214,7 @@ impl Vm {
                     FinalizerErrors::Wrapped => {
                         self.unpin(place);
                         let text = error.as_str().map_or_else(|| b"no message".to_vec(), |s| s.as_bytes().to_vec());
-                        let text = self.string(&[b"error in __gc metamethod (", &text[..], b")"].concat());
-                        return Err(self.raise(text));
+                        return Err(self.raise_unhandled(&[b"error in __gc metamethod (", &text[..], b")"].concat()));
                     }
                 }
             }

@@ -300,7 +300,7 @@ impl Vm {
     }
 
     /// Raises a value that no message handler sees.
-    fn raise_unhandled(&mut self, error: &[u8]) -> Raised {
+    pub(crate) fn raise_unhandled(&mut self, error: &[u8]) -> Raised {
         let error = self.string(error);
         let raised = self.raise(error);
         self.unhandled = true;

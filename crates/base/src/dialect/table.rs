@@ -392,6 +392,8 @@ dialects! {
         Environments::Variable,
         Environments::Variable,
     ];
+    /// The global `arg` is set when a script is about to run: what runs before it, or without one, has none.
+    arg_for_scripts, "command": bool = [true, true, false, false, false];
     /// The suffix of environment variables of this version only, which count before those without it.
     variable_suffix, "command": Option<&'static str> = [None, Some("_5_2"), Some("_5_3"), Some("_5_4"), Some("_5_5")];
     /// `__close` gets a second argument even if there is no error: nil.
@@ -604,6 +606,8 @@ dialects! {
     /// `io` and `os` are thin faces of C: modes of files are C's, `file:write` and closing a pipe give true,
     /// `os.execute` gives the status as a number, `lines` takes no formats, and failures are complaints about arguments.
     c_modes, "library": bool = [true, false, false, false, false];
+    /// `os.exit` takes a number alone, and does not close the state.
+    exit_by_number, "library": bool = [true, false, false, false, false];
     /// The mode of `io.popen` is left to C.
     c_pipe_modes, "library": bool = [true, true, false, false, false];
     /// A file that can be opened but not read is an error that says why; else it says only that.

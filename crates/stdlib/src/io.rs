@@ -130,8 +130,7 @@ pub(crate) fn flush_default_output(vm: &mut Vm) {
     if let Some(file) = handle::of_value(default_file(vm, DefaultFile::Output))
         && !handle::is_closed(vm, file)
     {
-        // C's `fflush(NULL)` is not asked for its result there either.
-        let _ = handle::with_stream(vm, file, Stream::flush);
+        let _ = handle::with_stream(vm, file, Stream::flush_and_remember);
     }
 }
 

@@ -107,8 +107,7 @@ pub(super) fn stream_of(vm: &mut Vm, file: UserDataRef) -> Option<&mut Stream> {
         StandardStream::Error => true,
     };
     if is_seen {
-        // As with `print`, nobody hears of a failure.
-        let _ = host.stream(StandardStream::Output).flush();
+        host.stream(StandardStream::Output).flush_and_remember();
     }
     Some(host.stream(which))
 }

@@ -9,7 +9,8 @@
 //!            read, seek, flush, close: write the waiting bytes
 //! ```
 //!
-//! Bytes that could not be written are gone, as in glibc: the next flush or close does not fail for them again.
+//! Bytes that could not be written are gone, as in glibc: the next flush or close does not fail for them again. When they were
+//! written on behalf of something else, as by [`Stream::flush_and_remember`], the failure waits for the first who asks.
 
 use std::io::SeekFrom;
 
@@ -44,6 +45,8 @@ pub struct Stream {
     /// Reading: the first unread byte in `buffer`.
     at: usize,
     is_writing: bool,
+    /// Why bytes could not be written, if nobody has been told.
+    failure: Option<HostError>,
 }
 
 impl Stream {
@@ -57,6 +60,7 @@ impl Stream {
             buffer: Vec::new(),
             at: 0,
             is_writing: false,
+            failure: None,
         }
     }
 
@@ -165,16 +169,26 @@ impl Stream {
         self.is_writing && self.buffering == Buffering::Full && self.buffer.len() + bytes <= self.capacity
     }
 
-    /// Writes what waits in the buffer.
+    /// Writes what waits in the buffer; fails, too, for what an earlier [`Stream::flush_and_remember`] could not write.
     pub fn flush(&mut self) -> HostResult<()> {
+        let earlier = match self.failure.take() {
+            Some(error) => Err(error),
+            None => Ok(()),
+        };
         if !self.is_writing {
-            return Ok(());
+            return earlier;
         }
         let waiting = std::mem::take(&mut self.buffer);
         let result = self.write_through(&waiting);
         self.buffer = waiting;
         self.buffer.clear();
-        result
+        earlier.and(result)
+    }
+
+    /// Writes what waits in the buffer for the sake of another stream or process, whose user does not care whether it failed:
+    /// the next flush, close, or write that reaches the file does.
+    pub fn flush_and_remember(&mut self) {
+        self.failure = self.flush().err();
     }
 
     /// Moves, and gives the position from the start.
@@ -404,6 +418,25 @@ mod tests {
         s.write(b"x").unwrap();
         assert_eq!(s.flush().unwrap_err().code, 28);
         assert_eq!(s.close(), Ok(Closed::File));
+    }
+
+    #[test]
+    fn what_failed_unseen_is_told_to_the_next_who_asks_and_only_once() {
+        let (mut s, memory) = stream(b"");
+        memory.0.borrow_mut().is_full = true;
+        s.write(b"x").unwrap();
+        s.flush_and_remember();
+        s.flush_and_remember();
+        memory.0.borrow_mut().is_full = false;
+        // What only waits in the buffer cannot fail.
+        s.write(b"y").unwrap();
+        assert_eq!(s.flush().unwrap_err().code, 28);
+        assert_eq!(memory.0.borrow().bytes, b"y");
+        assert_eq!(s.flush(), Ok(()));
+        memory.0.borrow_mut().is_full = true;
+        s.write(b"x").unwrap();
+        s.flush_and_remember();
+        assert_eq!(s.close().unwrap_err().code, 28);
     }
 
     #[test]

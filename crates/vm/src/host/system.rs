@@ -57,9 +57,8 @@ impl SystemHost {
 
     /// Before another process writes to the same places.
     fn flush_standard_streams(&mut self) {
-        // C's `fflush(NULL)` is not asked for its result there either.
-        let _ = self.output.flush();
-        let _ = self.error.flush();
+        self.output.flush_and_remember();
+        self.error.flush_and_remember();
     }
 }
 
@@ -165,7 +164,9 @@ impl Host for SystemHost {
     }
 
     fn open_process(&mut self, command: &[u8], mode: PipeMode) -> HostResult<Box<dyn HostFile>> {
-        self.flush_standard_streams();
+        // `popen` of the reference calls C's `fflush(NULL)` and does not ask what came of it.
+        let _ = self.output.flush();
+        let _ = self.error.flush();
         let mut shell = shell(command);
         match mode {
             PipeMode::Read => shell.stdout(Stdio::piped()),
@@ -316,61 +317,85 @@ impl HostFile for Process {
 }
 
 /// One of the three streams that the process was started with, without the buffers of the standard library.
+///
+/// Reading and writing need no descriptor of their own: a script that has opened all files it may still prints, and says
+/// what it died of.
 struct StandardFile {
     which: StandardStream,
-    /// Opened at the first use.
-    file: Option<File>,
     /// Whether the process ends when nobody reads what is written here.
     ends_with_reader: bool,
 }
 
 impl StandardFile {
     fn new(which: StandardStream) -> StandardFile {
-        StandardFile { which, file: None, ends_with_reader: false }
+        StandardFile { which, ends_with_reader: false }
     }
 
     #[cfg(unix)]
-    fn file(&mut self) -> HostResult<&mut File> {
+    fn read_some(&self, into: &mut [u8]) -> io::Result<usize> {
+        let read = match self.which {
+            StandardStream::Input => rustix::io::read(io::stdin(), into),
+            StandardStream::Output => rustix::io::read(io::stdout(), into),
+            StandardStream::Error => rustix::io::read(io::stderr(), into),
+        };
+        Ok(read?)
+    }
+
+    #[cfg(unix)]
+    fn write_some(&self, bytes: &[u8]) -> io::Result<usize> {
+        let written = match self.which {
+            StandardStream::Input => rustix::io::write(io::stdin(), bytes),
+            StandardStream::Output => rustix::io::write(io::stdout(), bytes),
+            StandardStream::Error => rustix::io::write(io::stderr(), bytes),
+        };
+        Ok(written?)
+    }
+
+    /// The same file under another descriptor, which shares its position.
+    #[cfg(unix)]
+    fn duplicate(&self) -> io::Result<File> {
         use std::os::fd::AsFd;
-        if self.file.is_none() {
-            let descriptor = match self.which {
-                StandardStream::Input => io::stdin().as_fd().try_clone_to_owned()?,
-                StandardStream::Output => io::stdout().as_fd().try_clone_to_owned()?,
-                StandardStream::Error => io::stderr().as_fd().try_clone_to_owned()?,
-            };
-            self.file = Some(File::from(descriptor));
-        }
-        self.file.as_mut().ok_or_else(HostError::bad_descriptor)
+        let descriptor = match self.which {
+            StandardStream::Input => io::stdin().as_fd().try_clone_to_owned()?,
+            StandardStream::Output => io::stdout().as_fd().try_clone_to_owned()?,
+            StandardStream::Error => io::stderr().as_fd().try_clone_to_owned()?,
+        };
+        Ok(File::from(descriptor))
     }
 
     #[cfg(windows)]
-    fn file(&mut self) -> HostResult<&mut File> {
+    fn read_some(&self, into: &mut [u8]) -> io::Result<usize> {
+        self.duplicate()?.read(into)
+    }
+
+    #[cfg(windows)]
+    fn write_some(&self, bytes: &[u8]) -> io::Result<usize> {
+        self.duplicate()?.write(bytes)
+    }
+
+    /// The same file under another handle, which shares its position.
+    #[cfg(windows)]
+    fn duplicate(&self) -> io::Result<File> {
         use std::os::windows::io::AsHandle;
-        if self.file.is_none() {
-            let handle = match self.which {
-                StandardStream::Input => io::stdin().as_handle().try_clone_to_owned()?,
-                StandardStream::Output => io::stdout().as_handle().try_clone_to_owned()?,
-                StandardStream::Error => io::stderr().as_handle().try_clone_to_owned()?,
-            };
-            self.file = Some(File::from(handle));
-        }
-        self.file.as_mut().ok_or_else(HostError::bad_descriptor)
+        let handle = match self.which {
+            StandardStream::Input => io::stdin().as_handle().try_clone_to_owned()?,
+            StandardStream::Output => io::stdout().as_handle().try_clone_to_owned()?,
+            StandardStream::Error => io::stderr().as_handle().try_clone_to_owned()?,
+        };
+        Ok(File::from(handle))
     }
 }
 
 impl HostFile for StandardFile {
     fn read(&mut self, into: &mut [u8]) -> HostResult<usize> {
-        let file = self.file()?;
-        Ok(uninterrupted(|| file.read(into))?)
+        Ok(uninterrupted(|| self.read_some(into))?)
     }
 
     fn write(&mut self, bytes: &[u8]) -> HostResult<usize> {
         /// The status that shells give to a program which died of `SIGPIPE`.
         const BROKEN_PIPE_STATUS: i32 = 128 + 13;
-        let ends_with_reader = self.ends_with_reader;
-        let file = self.file()?;
-        match uninterrupted(|| file.write(bytes)) {
-            Err(error) if ends_with_reader && error.kind() == ErrorKind::BrokenPipe => {
+        match uninterrupted(|| self.write_some(bytes)) {
+            Err(error) if self.ends_with_reader && error.kind() == ErrorKind::BrokenPipe => {
                 std::process::exit(BROKEN_PIPE_STATUS)
             }
             result => Ok(result?),
@@ -378,7 +403,7 @@ impl HostFile for StandardFile {
     }
 
     fn seek(&mut self, to: SeekFrom) -> HostResult<u64> {
-        Ok(self.file()?.seek(to)?)
+        Ok(self.duplicate()?.seek(to)?)
     }
 }
 

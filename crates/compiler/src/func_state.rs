@@ -10,12 +10,12 @@ use perilune_base::dialect::table::RegisterText;
 use perilune_base::limits::MAX_REGISTERS;
 use perilune_bytecode::ops::{Instr, Op};
 use perilune_bytecode::proto::{Const, Proto};
-use perilune_syntax::ast::{Chunk, Name, Stat};
+use perilune_syntax::ast::{Chunk, Name};
 use perilune_syntax::limit_text;
 
 use crate::exp::{ConstId, Exp, Kind, Pc, Reg};
 use crate::failure::{Failure, Place, Res};
-use crate::labels::{Goto, Label};
+use crate::labels::Jumps;
 use crate::position::Position;
 use crate::scope::{BlockScope, Var, VarargVar};
 
@@ -39,14 +39,10 @@ pub(crate) struct FuncState<'a> {
     pub uncounted: usize,
     /// Open blocks, innermost last.
     pub blocks: Vec<BlockScope>,
-    /// Visible labels.
-    pub labels: Vec<Label>,
-    /// Jumps to labels not seen yet.
-    pub gotos: Vec<Goto>,
-    /// The errors of jumps that are told when the block at a depth ends, with that depth.
+    /// Visible labels, and jumps to labels not seen yet.
+    pub jumps: Jumps,
+    /// The errors of jumps that are told when the block at a depth ends, with that depth: one for each depth.
     pub jump_errors: Vec<(usize, Box<Failure>)>,
-    /// What follows the current statement in each of the open lists of statements, innermost last.
-    pub following: Vec<&'a [Stat]>,
     /// The variable that `...name` declares.
     pub vararg: Option<VarargVar>,
     /// Whether closures capture local variables, so that every return must close them.
@@ -78,10 +74,8 @@ impl<'a> FuncState<'a> {
             active: 0,
             uncounted: 0,
             blocks: Vec::new(),
-            labels: Vec::new(),
-            gotos: Vec::new(),
+            jumps: Jumps::default(),
             jump_errors: Vec::new(),
-            following: Vec::new(),
             vararg: None,
             has_captures: false,
             consts: HashMap::new(),

@@ -3,6 +3,11 @@
 //! A jump backwards finds its label at once. A jump forwards is pending until the label appears; when the block around it
 //! ends first, the jump moves out to the enclosing block, and remembers whether it left variables that must be closed.
 //! The label then closes them.
+//!
+//! Labels and pending jumps are found by name, so that the time for a function with many of both grows with their number,
+//! not with its square.
+
+use std::collections::HashMap;
 
 use perilune_base::dialect::table::BreakText;
 use perilune_bytecode::ops::Op;
@@ -14,7 +19,7 @@ use crate::func_state::FuncState;
 use crate::scope::{BlockScope, VarName};
 
 /// What a jump is looking for.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub(crate) enum JumpName {
     Break,
     Label(Name),
@@ -23,7 +28,7 @@ pub(crate) enum JumpName {
 /// A label that jumps can see.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Label {
-    name: JumpName,
+    name: Name,
     pc: Pc,
     line: u32,
     /// Variables active at the label.
@@ -44,18 +49,124 @@ pub(crate) struct Goto {
     level: Reg,
     /// Whether it leaves the scope of variables that must be closed.
     close: bool,
+    /// Whether its label has appeared. It keeps its place, so that the others keep theirs.
+    is_resolved: bool,
+}
+
+/// The jumps and labels of a function, and where those with a name are.
+#[derive(Default, Debug)]
+pub(crate) struct Jumps {
+    /// Visible labels, outermost first.
+    labels: Vec<Label>,
+    /// Those with a name, as indices in `labels`, innermost last.
+    labels_of: HashMap<Name, Vec<usize>>,
+    /// Jumps to labels not seen yet, and some that are resolved.
+    gotos: Vec<Goto>,
+    /// The pending ones with a name, as indices in `gotos`, in their order.
+    pending: HashMap<JumpName, Vec<usize>>,
+    /// Open lists of statements.
+    open_lists: usize,
+    /// The labels with a name that follow the current statement in the open lists: the number of the list of each, innermost
+    /// last.
+    labels_ahead: HashMap<Name, Vec<usize>>,
+}
+
+impl Jumps {
+    /// How many labels are visible.
+    pub(crate) fn label_count(&self) -> usize {
+        self.labels.len()
+    }
+
+    /// How many places jumps have taken.
+    pub(crate) fn goto_count(&self) -> usize {
+        self.gotos.len()
+    }
+
+    /// Begins a list of statements.
+    pub(crate) fn open_list(&mut self, stats: &[Stat]) {
+        for stat in stats {
+            if let StatKind::Label { name, .. } = stat.kind {
+                self.labels_ahead.entry(name).or_default().push(self.open_lists);
+            }
+        }
+        self.open_lists += 1;
+    }
+
+    /// Ends a list of statements, all of whose labels have been passed.
+    pub(crate) fn close_list(&mut self) {
+        self.open_lists -= 1;
+    }
+
+    /// Notes that a label of the innermost list is the current statement.
+    fn pass_label(&mut self, name: Name) {
+        let list = self.labels_ahead.get_mut(&name).and_then(Vec::pop);
+        debug_assert_eq!(list, Some(self.open_lists - 1), "labels of inner lists have been passed");
+    }
+
+    fn add_label(&mut self, label: Label) {
+        self.labels_of.entry(label.name).or_default().push(self.labels.len());
+        self.labels.push(label);
+    }
+
+    /// Forgets all but the first `count` labels.
+    pub(crate) fn hide_labels(&mut self, count: usize) {
+        for label in self.labels.drain(count..) {
+            if let Some(indices) = self.labels_of.get_mut(&label.name) {
+                indices.truncate(indices.partition_point(|&index| index < count));
+            }
+        }
+    }
+
+    /// The innermost of the visible labels with this name, but for the `first` ones.
+    fn find_label(&self, name: Name, first: usize) -> Option<&Label> {
+        let index = *self.labels_of.get(&name)?.last()?;
+        self.labels.get(index).filter(|_| index >= first)
+    }
+
+    /// Whether a label is hidden by one with the same name that follows in a block further inside.
+    ///
+    /// ```lua
+    /// ::l:: do goto l; ::l:: end   -- goes forwards
+    /// ```
+    fn is_hidden(&self, label: &Label) -> bool {
+        let innermost = self.labels_ahead.get(&label.name).and_then(|lists| lists.last());
+        innermost.is_some_and(|&list| list >= label.depth)
+    }
+
+    fn add_goto(&mut self, goto: Goto) {
+        self.pending.entry(goto.name).or_default().push(self.gotos.len());
+        self.gotos.push(goto);
+    }
+
+    /// Takes the pending jumps to a label, from place `first` on.
+    fn take_pending(&mut self, name: JumpName, first: usize) -> Vec<Goto> {
+        let Some(indices) = self.pending.get_mut(&name) else { return Vec::new() };
+        let found = indices.split_off(indices.partition_point(|&index| index < first));
+        let taken = found
+            .into_iter()
+            .map(|index| {
+                self.gotos[index].is_resolved = true;
+                self.gotos[index]
+            })
+            .collect();
+        while self.gotos.len() > first && self.gotos.last().is_some_and(|goto| goto.is_resolved) {
+            self.gotos.pop();
+        }
+        taken
+    }
 }
 
 impl FuncState<'_> {
     /// Adds a pending jump.
     pub(crate) fn add_goto(&mut self, name: JumpName, line: u32, jump: JumpList) {
         let level = self.local_top();
-        self.gotos.push(Goto { name, jump, line, active: self.active, level, close: false });
+        let goto = Goto { name, jump, line, active: self.active, level, close: false, is_resolved: false };
+        self.jumps.add_goto(goto);
     }
 
     /// `goto name`
     pub(crate) fn goto(&mut self, name: Name, line: u32) {
-        match self.find_label(name).filter(|label| !self.is_hidden(label, name)) {
+        match self.visible_label(name) {
             Some(label) => {
                 let level = self.reg_level(label.active);
                 if self.local_top() > level {
@@ -72,9 +183,10 @@ impl FuncState<'_> {
 
     /// `::name::`. If only no-op statements follow in the block (`is_last`), the label counts as outside its variables.
     pub(crate) fn label_statement(&mut self, name: Name, line: u32, is_last: bool, next_line: u32) -> Res<()> {
+        self.jumps.pass_label(name);
         let nested = self.dialect.nested_labels;
         let first = if nested { self.blocks.last().map_or(0, |block| block.labels) } else { 0 };
-        if let Some(label) = self.find_label_from(name, first) {
+        if let Some(label) = self.jumps.find_label(name, first) {
             // Of labels in a row, the last one is here first.
             let (defined, place) = if nested {
                 (label.line.min(line), label.line.max(line))
@@ -89,37 +201,35 @@ impl FuncState<'_> {
         }
         let (block_active, first_goto) = self.blocks.last().map_or((0, 0), |block| (block.active, block.gotos));
         let active = if is_last { block_active } else { self.active };
-        self.create_label_at(JumpName::Label(name), line, active, first_goto, next_line)?;
+        let pc = self.label();
+        self.jumps.add_label(Label { name, pc, line, active, depth: self.jumps.open_lists });
+        self.resolve_jumps(JumpName::Label(name), active, first_goto, next_line)?;
         Ok(())
     }
 
-    /// Creates a label and resolves the pending jumps to it, from number `first_goto`. Returns whether it closes
-    /// variables.
-    pub(crate) fn create_label(&mut self, name: JumpName, line: u32, active: usize, first_goto: usize) -> Res<bool> {
-        self.create_label_at(name, line, active, first_goto, line)
+    /// Resolves the pending jumps behind a loop that ends here, from place `first_goto` on. Returns whether variables were
+    /// closed.
+    pub(crate) fn resolve_breaks(&mut self, active: usize, first_goto: usize) -> Res<bool> {
+        self.label();
+        self.resolve_jumps(JumpName::Break, active, first_goto, 0)
     }
 
-    fn create_label_at(
-        &mut self,
-        name: JumpName,
-        line: u32,
-        active: usize,
-        first_goto: usize,
-        error_line: u32,
-    ) -> Res<bool> {
-        let pc = self.label();
-        let label = Label { name, pc, line, active, depth: self.following.len() };
-        self.labels.push(label);
-        let (found, others) = self.gotos.drain(first_goto..).partition::<Vec<_>, _>(|goto| goto.name == name);
-        self.gotos.extend(others);
+    /// Lets the pending jumps from place `first_goto` on end here, where `active` variables are active. Returns whether
+    /// variables were closed.
+    fn resolve_jumps(&mut self, name: JumpName, active: usize, first_goto: usize, error_line: u32) -> Res<bool> {
+        let pc = self.pc();
         let mut needs_close = false;
-        for goto in found {
+        for goto in self.jumps.take_pending(name, first_goto) {
             if goto.active < active {
                 let error = self.jump_into_scope(&goto, error_line);
                 if !self.dialect.jumps_checked_last {
                     return Err(error);
                 }
-                self.jump_errors.push((self.blocks.len(), error));
+                // Of those that are told at the same place, the first one is told.
+                let depth = self.blocks.len();
+                if self.jump_errors.iter().all(|(of, _)| *of != depth) {
+                    self.jump_errors.push((depth, error));
+                }
             }
             needs_close |= goto.close;
             self.patch_list(goto.jump, pc);
@@ -148,7 +258,7 @@ impl FuncState<'_> {
 
     /// Moves the pending jumps of a block that ends to the enclosing one, whose variables end at `level`.
     pub(crate) fn move_gotos_out(&mut self, block: &BlockScope, level: Reg) {
-        for goto in &mut self.gotos[block.gotos..] {
+        for goto in &mut self.jumps.gotos[block.gotos..] {
             if goto.level > level {
                 goto.close |= block.needs_close;
             }
@@ -159,7 +269,7 @@ impl FuncState<'_> {
 
     /// The error of a jump that is still pending at the end of the function.
     pub(crate) fn pending_goto_error(&self, place: Place) -> Option<Box<Failure>> {
-        let goto = self.gotos.first()?;
+        let goto = self.jumps.gotos.iter().find(|goto| !goto.is_resolved)?;
         let message = match goto.name {
             JumpName::Break if self.dialect.break_text == BreakText::NotInside => {
                 format!("<break> at line {} not inside a loop", goto.line)
@@ -172,28 +282,13 @@ impl FuncState<'_> {
         Some(Failure::new(message, place))
     }
 
-    /// Whether a label is hidden by one with the same name that follows in a block further inside.
-    ///
-    /// ```lua
-    /// ::l:: do goto l; ::l:: end   -- goes forwards
-    /// ```
-    fn is_hidden(&self, label: &Label, name: Name) -> bool {
-        let is_same = |stat: &Stat| matches!(stat.kind, StatKind::Label { name: other, .. } if other == name);
-        self.following[label.depth..].iter().any(|stats| stats.iter().any(is_same))
-    }
-
     /// Whether a label with this name is visible, so that a jump to it goes backwards.
     pub(crate) fn has_label(&self, name: Name) -> bool {
-        self.find_label(name).is_some_and(|label| !self.is_hidden(&label, name))
+        self.visible_label(name).is_some()
     }
 
-    fn find_label(&self, name: Name) -> Option<Label> {
-        self.find_label_from(name, 0)
-    }
-
-    /// The innermost of the visible labels with this name, but for the `first` ones.
-    fn find_label_from(&self, name: Name, first: usize) -> Option<Label> {
-        self.labels[first..].iter().rev().find(|label| label.name == JumpName::Label(name)).copied()
+    fn visible_label(&self, name: Name) -> Option<Label> {
+        self.jumps.find_label(name, 0).filter(|label| !self.jumps.is_hidden(label)).copied()
     }
 
     fn label_text(&self, name: Name) -> String {

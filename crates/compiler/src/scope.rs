@@ -13,7 +13,6 @@ use crate::Compiler;
 use crate::exp::{Exp, Kind, Pc, Reg};
 use crate::failure::{Failure, Place, Res};
 use crate::func_state::FuncState;
-use crate::labels::JumpName;
 
 /// A declared local variable.
 #[derive(Clone, Copy, Debug)]
@@ -62,7 +61,7 @@ pub(crate) struct VarargVar {
 pub(crate) struct BlockScope {
     /// Variables active outside the block.
     pub active: usize,
-    /// Labels and pending gotos outside the block.
+    /// Labels, and places of gotos, outside the block.
     pub labels: usize,
     pub gotos: usize,
     /// Whether it has a variable that must be closed: captured, or to be closed.
@@ -188,8 +187,8 @@ impl FuncState<'_> {
         debug_assert_eq!(self.free, self.local_top());
         self.blocks.push(BlockScope {
             active: self.active,
-            labels: self.labels.len(),
-            gotos: self.gotos.len(),
+            labels: self.jumps.label_count(),
+            gotos: self.jumps.goto_count(),
             needs_close: false,
             is_loop,
             inside_tbc: self.blocks.last().is_some_and(|outer| outer.inside_tbc),
@@ -208,14 +207,14 @@ impl FuncState<'_> {
         self.deactivate(block.active);
         let mut has_close = false;
         if block.is_loop {
-            has_close = self.create_label(JumpName::Break, 0, block.active, block.gotos)?;
+            has_close = self.resolve_breaks(block.active, block.gotos)?;
         }
         let is_nested = !self.blocks.is_empty();
         if !has_close && is_nested && block.needs_close {
             self.emit_abc(Op::Close, level, 0, 0);
         }
         self.free = level;
-        self.labels.truncate(block.labels);
+        self.jumps.hide_labels(block.labels);
         if is_nested {
             self.move_gotos_out(&block, level);
         }

@@ -20,15 +20,12 @@ impl Compiler<'_> {
     /// Compiles the statements of a block, without opening a scope.
     pub(crate) fn statements(&mut self, block: &Block) -> Res<()> {
         let stats = &self.chunk.stats[block.stats];
-        self.fs.following.push(stats);
-        for (n, stat) in stats.iter().enumerate() {
-            if let Some(rest) = self.fs.following.last_mut() {
-                *rest = &stats[n + 1..];
-            }
+        self.fs.jumps.open_list(stats);
+        for stat in stats {
             self.statement(stat)?;
             self.fs.free = self.fs.local_top();
         }
-        self.fs.following.pop();
+        self.fs.jumps.close_list();
         // Empty statements may follow the last one.
         self.consumed(block.last_line, block.end);
         Ok(())

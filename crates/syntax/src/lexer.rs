@@ -101,9 +101,9 @@ impl<'s> Lexer<'s> {
         self.line
     }
 
-    /// Leaves out the rest of the source.
+    /// Leaves out the rest of the source. The tokens that follow lie behind all of it, so that no place in it is theirs.
     pub(crate) fn finish(&mut self) {
-        self.pos = self.source.len();
+        self.pos = self.source.len() + 1;
     }
 
     /// The offset of the last token.

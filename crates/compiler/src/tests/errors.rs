@@ -40,6 +40,27 @@ fn gotos_need_a_visible_label() {
 }
 
 #[test]
+fn labels_are_missed_only_where_a_function_ends() {
+    for (source, expected) in [
+        ("for i = 1, 3 do goto continue", "test:1: 'end' expected near <eof>"),
+        (
+            "for i = 1, 3 do\nif i == 2 then goto continue end\n",
+            "test:3: 'end' expected (to close 'for' at line 1) near <eof>",
+        ),
+        ("goto x; end", "test:1: <eof> expected near 'end'"),
+        ("goto x )", "test:1: unexpected symbol near ')'"),
+        ("break; end", "test:1: <eof> expected near 'end'"),
+        ("local q\nbreak end", "test:2: <eof> expected near 'end'"),
+        ("function a() goto x; function b() ", "test:1: 'end' expected near <eof>"),
+        ("function a() break; x = {", "test:1: unexpected symbol near <eof>"),
+        ("function a() goto x end end", "test:1: no visible label 'x' for <goto> at line 1"),
+        ("function a() goto x end x = )", "test:1: no visible label 'x' for <goto> at line 1"),
+    ] {
+        assert_eq!(error(source), expected, "{source}");
+    }
+}
+
+#[test]
 fn labels_are_unique_where_they_are_visible() {
     for (source, expected) in [
         ("::a:: ::a::", "test:1: label 'a' already defined on line 1"),

@@ -28,6 +28,23 @@ fn left_chains_of_any_length_compile() {
     }
 }
 
+/// In a time that grows with their number; what grows with its square takes minutes.
+#[test]
+fn any_number_of_labels_and_jumps_compiles() {
+    const N: usize = 100_000;
+    let jumps = repeated(N, "if x then goto a# end ");
+    let labels = repeated(N, "::a#:: x = 1 ");
+    for source in [
+        jumps.clone() + &labels,
+        labels + &jumps,
+        format!("do ::l:: do {} end end", "do local a; do goto l end end ".repeat(N)),
+    ] {
+        let start = std::time::Instant::now();
+        compiled(&source);
+        assert!(start.elapsed().as_secs() < 15, "{}...", &source[..30]);
+    }
+}
+
 #[test]
 fn local_variables_are_limited() {
     assert_eq!(

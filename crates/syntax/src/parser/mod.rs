@@ -169,8 +169,12 @@ impl<'s> Parser<'s> {
 
     fn chunk(mut self) -> std::result::Result<Chunk, Box<Broken>> {
         self.advance();
-        let block = self.block();
+        let mut block = self.block();
         self.check(Token::Eof);
+        if self.failure.is_some() {
+            // The chunk has no end yet: what is only known there, such as that a label is missing, comes behind the error.
+            block.end = self.start;
+        }
         let main =
             FuncBody { params: Slice::EMPTY, varargs: Varargs::Plain, block, line_defined: 0, last_line_defined: 0 };
         let chunk = Chunk {

@@ -161,17 +161,69 @@ impl Error {
     }
 
     pub(crate) fn bad_argument(to: Option<&str>, pos: usize, name: Option<&str>, cause: Error) -> Error {
-        Error::BadArgument { to: to.map(str::to_owned), pos, name: name.map(str::to_owned), cause: Arc::new(cause) }
+        Error::BadArgument { to: to.map(str::to_owned), pos, name: name.map(str::to_owned), cause: as_cause(cause) }
     }
 
     /// The cause of it all: looks through [`Error::CallbackError`], [`Error::WithContext`] and [`Error::BadArgument`].
     pub fn root_cause(&self) -> &Error {
+        let mut error = self;
+        while let Some(cause) = error.cause() {
+            error = cause;
+        }
+        error
+    }
+
+    /// The error that this one was made from.
+    fn cause(&self) -> Option<&Error> {
         match self {
             Error::CallbackError { cause, .. }
             | Error::WithContext { cause, .. }
-            | Error::BadArgument { cause, .. } => cause.root_cause(),
-            other => other,
+            | Error::BadArgument { cause, .. } => Some(cause),
+            _ => None,
         }
+    }
+
+    /// How many errors lie in one another, those of other libraries included that tell their sources; not counted further
+    /// than `most`.
+    fn depth(&self, most: usize) -> usize {
+        let mut depth = 0;
+        let mut next: Option<&(dyn StdError + 'static)> = Some(self);
+        while depth < most
+            && let Some(error) = next
+        {
+            depth += 1;
+            next = match error.downcast_ref::<Error>() {
+                Some(Error::ExternalError(e)) => Some(&**e),
+                Some(error) => error.cause().map(|cause| cause as _),
+                None => error.source(),
+            };
+        }
+        depth
+    }
+
+    /// About how many bytes it holds.
+    fn size(&self) -> usize {
+        let mut size = 0;
+        let mut next = Some(self);
+        while let Some(error) = next {
+            size += size_of::<Error>();
+            size += match error {
+                Error::SyntaxError { message, .. } | Error::RuntimeError(message) => message.len(),
+                Error::CallbackError { traceback, .. } => traceback.len(),
+                Error::WithContext { context, .. } => context.len(),
+                Error::ToLuaConversionError { message, .. } => message.as_ref().map_or(0, String::len),
+                Error::FromLuaConversionError { to, message, .. } => to.len() + message.as_ref().map_or(0, String::len),
+                Error::BadArgument { to, name, .. } => {
+                    to.as_ref().map_or(0, String::len) + name.as_ref().map_or(0, String::len)
+                }
+                Error::MetaMethodRestricted(name) => name.len(),
+                // What it holds only itself knows, but it is rarely less than it says.
+                Error::ExternalError(e) => size_of_val(&**e) + text_size(e),
+                _ => 0,
+            };
+            next = error.cause();
+        }
+        size
     }
 
     /// The error of another library behind it all, if it is an `E`.
@@ -183,6 +235,48 @@ impl Error {
     }
 }
 
+/// How many errors may lie in one another. Dropping and showing them goes as deep as they lie, and a script can make a
+/// function of the host put its own error into another one as often as it likes.
+const MAX_DEPTH: usize = 100;
+
+/// An error as the cause of another. Of one that lies too deep, what is between it and its root is left out.
+fn as_cause(error: Error) -> Arc<Error> {
+    if error.depth(MAX_DEPTH) < MAX_DEPTH {
+        return Arc::new(error);
+    }
+    let root = error.root_cause();
+    let root = if root.depth(MAX_DEPTH) < MAX_DEPTH / 2 {
+        root.clone()
+    } else {
+        // An error of another library hides the depth, so that nothing in it can be left out.
+        Error::RuntimeError(shortened(&root.to_string()))
+    };
+    Arc::new(Error::WithContext { context: "(causes left out)".to_owned(), cause: Arc::new(root) })
+}
+
+/// The beginning of a text.
+fn shortened(text: &str) -> String {
+    const ENOUGH: usize = 4 << 10;
+    let end = text.char_indices().map(|(at, _)| at).take_while(|&at| at <= ENOUGH).last().unwrap_or(0);
+    let (start, rest) = text.split_at(if text.len() <= ENOUGH { text.len() } else { end });
+    format!("{start}{}", if rest.is_empty() { "" } else { "..." })
+}
+
+/// The length of the text of an error, which anybody's code may make.
+fn text_size(error: &(dyn StdError + Send + Sync)) -> usize {
+    struct Count(usize);
+    impl fmt::Write for Count {
+        fn write_str(&mut self, text: &str) -> fmt::Result {
+            self.0 += text.len();
+            Ok(())
+        }
+    }
+    let mut count = Count(0);
+    // One that cannot say anything is not refused for that.
+    let _ = catch_unwind(AssertUnwindSafe(|| fmt::write(&mut count, format_args!("{error}"))));
+    count.0
+}
+
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -191,6 +285,7 @@ impl fmt::Display for Error {
             Error::MemoryError => f.write_str("not enough memory"),
             Error::LimitReached(violation) => violation.fmt(f),
             Error::Exit { code, .. } => write!(f, "exit with code {code} requested"),
+            Error::CallbackError { traceback, cause } if traceback.is_empty() => cause.fmt(f),
             Error::CallbackError { traceback, cause } => write!(f, "{cause}\n{traceback}"),
             Error::ExternalError(e) => e.fmt(f),
             Error::WithContext { context, cause } => write!(f, "{context}: {cause}"),
@@ -276,7 +371,7 @@ impl ErrorContext for Error {
         match self {
             // These stay what they are, so that they stay uncatchable.
             Error::LimitReached(_) | Error::Exit { .. } => self,
-            _ => Error::WithContext { context: context.to_string(), cause: Arc::new(self) },
+            _ => Error::WithContext { context: context.to_string(), cause: as_cause(self) },
         }
     }
 
@@ -334,13 +429,30 @@ pub(crate) fn wrap(vm: &mut Vm, inner: &Inner, error: Error) -> Result<Raw, Rais
             Raw::table(t)
         }
     };
-    let u = vm.userdata(Box::new(WrappedError(error)), metatable.as_table(), 0)?;
-    Ok(Raw::userdata(u))
+    // What errors hold lies outside of the VM's memory. The userdata is as large, so that the limit and the collector know
+    // of it, and forget it with the userdata.
+    vm.safepoint()?;
+    let ballast = error.size().div_ceil(size_of::<Raw>());
+    let Ok(ballast) = u32::try_from(ballast) else {
+        return Err(vm.memory_error());
+    };
+    vm.reserve(ballast as usize * size_of::<Raw>())?;
+    let Ok(u) = vm.heap_mut().new_userdata(Box::new(WrappedError(error)), ballast) else {
+        return Err(vm.memory_error());
+    };
+    let u = Raw::userdata(u);
+    vm.set_metatable(u, metatable.as_table());
+    Ok(u)
 }
 
 /// The error in a Lua value, if there is one.
 pub(crate) fn unwrap(v: Raw) -> Option<Error> {
     copy_of::<WrappedError>(v).map(|e| e.0)
+}
+
+/// Whether there is an error in a Lua value.
+pub(crate) fn is_error(v: Raw) -> bool {
+    v.as_userdata().is_some_and(|u| u.is::<WrappedError>())
 }
 
 /// `__tostring` of errors. The text may be made by anybody's code.
@@ -353,6 +465,12 @@ fn display(vm: &mut Vm) -> NativeResult {
     let text = text.unwrap_or_else(|_| "an error whose message cannot be made".to_owned());
     let v = vm.string(text.as_bytes());
     vm.ret(v)
+}
+
+/// A traceback as errors have it: nothing if there is nothing in it but its heading.
+pub(crate) fn traceback_text(traceback: &[u8]) -> String {
+    let text = String::from_utf8_lossy(traceback);
+    if text.trim_end() == "stack traceback:" { String::new() } else { text.into_owned() }
 }
 
 impl Lua {
@@ -377,8 +495,7 @@ impl Lua {
             VmError::Limit(violation) => Error::LimitReached(violation),
             VmError::Exit { code, close } => Error::Exit { code, close },
             VmError::Lua { value, traceback } => {
-                let traceback = traceback.map(|t| String::from_utf8_lossy(&t).into_owned()).unwrap_or_default();
-                self.error_from(value, traceback)
+                self.error_from(value, traceback_text(traceback.as_deref().unwrap_or_default()))
             }
         }
     }
@@ -389,7 +506,7 @@ impl Lua {
             return match error {
                 // It has been through Lua before, its traceback is the one that tells most.
                 Error::CallbackError { .. } => error,
-                error => Error::CallbackError { traceback, cause: Arc::new(error) },
+                error => Error::CallbackError { traceback, cause: as_cause(error) },
             };
         }
         let message = match value.as_str() {

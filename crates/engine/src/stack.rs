@@ -70,10 +70,7 @@ impl Slot<'_> {
 
 /// The type's name as errors give it.
 pub(crate) fn type_name(v: Raw) -> &'static str {
-    match v.as_userdata() {
-        Some(u) if u.is::<crate::error::WrappedError>() => "error",
-        _ => v.type_name(),
-    }
+    if crate::error::is_error(v) { "error" } else { v.type_name() }
 }
 
 /// What a list of values is, for the errors of its conversion.

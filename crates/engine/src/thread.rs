@@ -5,7 +5,7 @@ use std::fmt;
 use perilune_vm::Vm;
 use perilune_vm::control::Control;
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, traceback_text};
 use crate::raw::{Handle, Inner, Raw};
 use crate::stack::{Frame, Slots};
 use crate::{FromLuaMulti, IntoLuaMulti};
@@ -65,7 +65,7 @@ impl Thread {
         }
         let co = self.0.raw().as_thread();
         let traceback = co.map(|co| lua.inner.with(|vm| vm.traceback(co, None, 0))).unwrap_or_default();
-        Err(lua.error_from(frame.get(1), String::from_utf8_lossy(&traceback).into_owned()))
+        Err(lua.error_from(frame.get(1), traceback_text(&traceback)))
     }
 
     /// What it is doing.

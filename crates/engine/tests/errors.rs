@@ -173,3 +173,81 @@ fn calling_what_cannot_be_called_is_an_error() -> Result<()> {
     assert!(!ok && message.to_string()?.starts_with("attempt to call a number value"), "{message:?}");
     Ok(())
 }
+
+#[test]
+fn errors_of_rust_functions_count_as_memory() -> Result<()> {
+    for external in [false, true] {
+        let lua = Lua::builder().limits(perilune::Limits::new().with_memory(8 << 20)).build()?;
+        let get = lua.create_function(move |_, n: String| -> Result<()> {
+            let text = format!("no such item: {n}");
+            Err(if external { Error::external(text) } else { Error::runtime(text) })
+        })?;
+        lua.globals().set("get", get)?;
+        // Those that are garbage go, whatever else is made.
+        lua.load("local s = ('x'):rep(2^20) for i = 1, 50 do assert(not pcall(get, s)) end").exec()?;
+        lua.load("local s = ('x'):rep(100) for i = 1, 5000 do assert(not pcall(get, s)) end").exec()?;
+        assert!(lua.used_memory() < 8 << 20);
+        // Those that are kept meet the limit.
+        let caught: i64 = lua
+            .load(
+                "local s, kept = ('x'):rep(2^20), {}
+                for i = 1, 50 do local _, e = pcall(get, s) if type(e) == 'userdata' then kept[#kept + 1] = e end end
+                return #kept",
+            )
+            .eval()?;
+        assert!((1..8).contains(&caught), "{caught}");
+        lua.gc_collect()?;
+        assert!(lua.used_memory() < 1 << 20, "{}", lua.used_memory());
+    }
+    Ok(())
+}
+
+#[test]
+fn errors_that_go_round_through_rust_do_not_nest_for_ever() -> Result<()> {
+    #[derive(Debug)]
+    struct Outer(Error);
+    impl std::fmt::Display for Outer {
+        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            write!(f, "outer {}", self.0)
+        }
+    }
+    impl std::error::Error for Outer {
+        fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+            Some(&self.0)
+        }
+    }
+
+    let lua = Lua::new();
+    lua.globals().set("fail", Function::wrap(|_, ()| -> Result<()> { Err(Error::external(Custom(7))) }))?;
+    lua.globals().set("in_context", Function::wrap(|_, f: Function| f.call::<Value>(()).context("in try")))?;
+    lua.globals().set(
+        "in_another",
+        Function::wrap(|_, f: Function| f.call::<Value>(()).map_err(|e| Error::external(Outer(e)))),
+    )?;
+    let round = "local try = ...
+        local ok, e = pcall(fail)
+        for i = 1, 5000 do ok, e = pcall(try, function() error(e, 0) end) end
+        return e";
+    let in_context: Value = lua.load(round).call(lua.globals().get::<Function>("in_context")?)?;
+    let error = in_context.as_error().unwrap();
+    assert_eq!(error.downcast_ref::<Custom>().unwrap().0, 7);
+    let text = error.to_string();
+    assert!(text.starts_with("in try: ") && text.contains("custom 7") && text.len() < 1 << 20, "{}", text.len());
+
+    let in_another: Value = lua.load(round).call(lua.globals().get::<Function>("in_another")?)?;
+    assert!(in_another.as_error().unwrap().to_string().starts_with("outer "));
+
+    let mut error = Error::runtime("root");
+    for _ in 0..100_000 {
+        error = error.context("again");
+    }
+    assert!(error.to_string().ends_with("root"));
+    Ok(())
+}
+
+#[test]
+fn errors_without_frames_have_no_traceback() {
+    let lua = Lua::new();
+    let error = lua.globals().get::<Function>("error").unwrap().call::<()>(("plain", 0)).unwrap_err();
+    assert!(!error.to_string().trim_end().ends_with("stack traceback:"), "{error}");
+}

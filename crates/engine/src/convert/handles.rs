@@ -4,7 +4,7 @@ use perilune_runtime::value::Tag;
 
 use super::strings::string_of;
 use super::{FromLua, IntoLua, from_lua_by_stack, into_lua_by_stack};
-use crate::error::{Error, Result, unwrap};
+use crate::error::{Error, Result, is_error};
 use crate::function::Function;
 use crate::lua::Lua;
 use crate::raw::Handle;
@@ -175,7 +175,7 @@ impl FromLua for AnyUserData {
 
     #[inline]
     fn from_slot(slot: Slot<'_>) -> Result<AnyUserData> {
-        if slot.raw.tag == Tag::UserData && unwrap(slot.raw).is_none() {
+        if slot.raw.tag == Tag::UserData && !is_error(slot.raw) {
             Ok(AnyUserData(slot.to_handle()))
         } else {
             Err(slot.mismatch("userdata"))

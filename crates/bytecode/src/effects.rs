@@ -12,7 +12,7 @@
 //! | `forloop`, `tforloop`  | write the variable or the control only if they jump                          |
 //! | open operands          | `b == 0` reads, and `c == 0` writes, up to the top that the previous one set |
 
-use crate::ops::{Instr, Op};
+use crate::ops::{Format, Instr, Op};
 
 /// Consecutive registers. They may lie beyond the last register, in an instruction that is not valid.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -135,9 +135,6 @@ pub fn effects(op: Op, instr: Instr) -> Effects {
         Op::NewTable | Op::Closure => none.destroy(Span::above(a, 1)).write_reg(a),
         Op::LoadNil => none.write(Span::from(a, 0, b as u16 + 1)),
         Op::SetUpval | Op::NewGlobal | Op::Test | Op::Return1 | Op::Tbc => none.read_reg(a),
-        Op::EqK | Op::EqI | Op::LtK | Op::LeK | Op::GtK | Op::GeK | Op::LtI | Op::LeI | Op::GtI | Op::GeI => {
-            none.read_reg(a)
-        }
         Op::SetTabUp => none.read_reg(c),
         Op::GetTable
         | Op::GetVarArg
@@ -177,7 +174,8 @@ pub fn effects(op: Op, instr: Instr) -> Effects {
         Op::SetList => none.read(Span::from(a, 0, b as u16 + 1)).destroy(Span::above(a, 1)),
         Op::Concat => none.read(Span::from(b, 0, c as u16)).destroy(Span::above(b, 0)).write_reg(a),
         Op::Jump | Op::Loop | Op::Return0 | Op::Close => none,
-        Op::Eq | Op::Lt | Op::Le => none.read_reg(a).read_reg(b),
+        crate::comparison!() if op.format() == Format::ABCond => none.read_reg(a).read_reg(b),
+        crate::comparison!() => none.read_reg(a),
         Op::Call => none.read(call_operands(a, b)).destroy(Span::above(a, 0)).write(values(a, c)).need(Span::one(a)),
         Op::TailCall => none.read(call_operands(a, b)).need(Span::one(a)),
         Op::Return => none.read(values(a, b)),

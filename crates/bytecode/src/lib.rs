@@ -4,9 +4,11 @@
 #![forbid(unsafe_code)]
 
 pub mod assigned;
+pub mod control;
 pub mod dump;
 pub mod effects;
 pub mod listing;
 pub mod ops;
 pub mod proto;
+pub mod registers;
 pub mod verify;

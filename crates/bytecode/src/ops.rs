@@ -241,7 +241,35 @@ macro_rules! define_ops {
 }
 for_each_op!(define_ops);
 
+/// The comparisons, as a pattern, so that a match which lists all instructions need not list these: conditional jumps whose
+/// outcome a metamethod may decide.
+#[macro_export]
+macro_rules! comparison {
+    () => {
+        $crate::ops::Op::Eq
+            | $crate::ops::Op::Lt
+            | $crate::ops::Op::Le
+            | $crate::ops::Op::EqK
+            | $crate::ops::Op::EqI
+            | $crate::ops::Op::LtK
+            | $crate::ops::Op::LeK
+            | $crate::ops::Op::GtK
+            | $crate::ops::Op::GeK
+            | $crate::ops::Op::LtI
+            | $crate::ops::Op::LeI
+            | $crate::ops::Op::GtI
+            | $crate::ops::Op::GeI
+    };
+}
+
 impl Op {
+    /// Whether it is one of the comparisons, see [`comparison!`](crate::comparison).
+    #[inline]
+    #[must_use]
+    pub const fn is_comparison(self) -> bool {
+        matches!(self, comparison!())
+    }
+
     /// The opcode with number `byte`, if there is one.
     #[inline]
     pub fn from_byte(byte: u8) -> Option<Op> {

@@ -22,91 +22,12 @@
 
 use std::rc::Rc;
 
+use perilune_bytecode::control;
 use perilune_bytecode::effects::{Span, effects};
 use perilune_bytecode::ops::{Instr, Op};
 use perilune_bytecode::proto::Proto;
+use perilune_bytecode::registers::Registers;
 use rustc_hash::FxHashMap;
-
-/// A set of registers.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Registers([u64; 4]);
-
-impl Registers {
-    /// Those below `end`, in ascending order.
-    pub fn below(mut self, end: u32) -> impl Iterator<Item = u32> {
-        self.remove(Span::above(0, end.min(256) as u16));
-        Members { set: self, word: 0 }
-    }
-
-    /// The registers of a list.
-    pub fn of(registers: impl Iterator<Item = u8>) -> Registers {
-        let mut set = Registers::default();
-        registers.for_each(|register| set.add(Span::one(register)));
-        set
-    }
-
-    fn add(&mut self, span: Span) {
-        words(span).for_each(|(word, bits)| self.0[word] |= bits);
-    }
-
-    fn remove(&mut self, span: Span) {
-        words(span).for_each(|(word, bits)| self.0[word] &= !bits);
-    }
-
-    fn join(self, other: Registers) -> Registers {
-        Registers(std::array::from_fn(|n| self.0[n] | other.0[n]))
-    }
-}
-
-/// The words of a set that a span has registers in, and the bits of these.
-fn words(span: Span) -> impl Iterator<Item = (usize, u64)> {
-    let (first, end) = (usize::from(span.first), usize::from(span.end()).min(256));
-    let words = if first < end { first / 64..end.div_ceil(64) } else { 0..0 };
-    words.map(move |word| {
-        let (low, high) = (first.saturating_sub(word * 64), (end - word * 64).min(64));
-        (word, (u64::MAX >> (64 - (high - low))) << low)
-    })
-}
-
-/// The registers of a set, in ascending order, those taken out that came.
-struct Members {
-    set: Registers,
-    /// There are none in the words before.
-    word: usize,
-}
-
-impl Iterator for Members {
-    type Item = u32;
-
-    fn next(&mut self) -> Option<u32> {
-        while let Some(bits) = self.set.0.get_mut(self.word) {
-            if *bits != 0 {
-                let register = self.word as u32 * 64 + bits.trailing_zeros();
-                *bits &= *bits - 1;
-                return Some(register);
-            }
-            self.word += 1;
-        }
-        None
-    }
-
-    /// Word by word, which is quicker.
-    fn fold<B, F: FnMut(B, u32) -> B>(self, init: B, mut f: F) -> B {
-        let mut folded = init;
-        for (mut bits, first) in self.set.0.into_iter().zip((0..).step_by(64)) {
-            while bits != 0 {
-                folded = f(folded, first + bits.trailing_zeros());
-                bits &= bits - 1;
-            }
-        }
-        folded
-    }
-
-    fn size_hint(&self) -> (usize, Option<usize>) {
-        let count = self.set.0.iter().map(|bits| bits.count_ones() as usize).sum();
-        (count, Some(count))
-    }
-}
 
 /// The live registers in front of each instruction of a prototype, and the targets of its back-edges.
 #[derive(Debug)]
@@ -225,7 +146,7 @@ fn flow(proto: &Proto, open: &[Registers]) -> Vec<Registers> {
                 Some(next) => live.get(next as usize).copied().unwrap_or_default(),
                 None => Registers::default(),
             });
-            let before = transfer(code[pc], next, jump).join(in_scope[pc]);
+            let before = transfer(code[pc], next, jump).union(in_scope[pc]);
             if before != live[pc] {
                 live[pc] = before;
                 changed = true;
@@ -251,7 +172,7 @@ fn open(proto: &Proto, captured: impl Fn(usize) -> Registers) -> Vec<Registers> 
             let i = code[pc];
             let mut behind = open[pc];
             match i.op() {
-                Some(Op::Closure) => behind = behind.join(captured(i.d() as usize)),
+                Some(Op::Closure) => behind = behind.union(captured(i.d() as usize)),
                 Some(Op::Tbc) => behind.add(Span::one(i.a())),
                 // The fourth value of a generic loop.
                 Some(Op::TForPrep) => behind.add(Span::one(i.a().saturating_add(3))),
@@ -260,7 +181,7 @@ fn open(proto: &Proto, captured: impl Fn(usize) -> Registers) -> Vec<Registers> 
             }
             for next in successors(code, pc).into_iter().flatten() {
                 if let Some(there) = open.get_mut(next as usize) {
-                    let joined = there.join(behind);
+                    let joined = there.union(behind);
                     changed |= joined != *there;
                     *there = joined;
                 }
@@ -274,7 +195,7 @@ fn open(proto: &Proto, captured: impl Fn(usize) -> Registers) -> Vec<Registers> 
 
 /// The registers that are live in front of an instruction, by those at its first and second successor.
 fn transfer(i: Instr, mut next: Registers, mut jump: Registers) -> Registers {
-    let Some(op) = i.op() else { return next.join(jump) };
+    let Some(op) = i.op() else { return next.union(jump) };
     let effects = effects(op, i);
     // Some write on one of their ways only.
     if !matches!(op, Op::TestSet | Op::ForLoop | Op::TForLoop) {
@@ -283,7 +204,7 @@ fn transfer(i: Instr, mut next: Registers, mut jump: Registers) -> Registers {
     if !matches!(op, Op::ForPrep | Op::ForPrepOld) {
         jump.remove(effects.writes);
     }
-    let mut set = next.join(jump);
+    let mut set = next.union(jump);
     set.remove(effects.destroys);
     for span in effects.reads {
         set.add(span);
@@ -298,35 +219,11 @@ fn transfer(i: Instr, mut next: Registers, mut jump: Registers) -> Registers {
     set
 }
 
-/// Where control may go from an instruction.
+/// Where control may go from an instruction. A tail call counts as one that goes on, though it never does: so what another path
+/// jumps to behind it is a join, and what lives there counts as read, which is safe.
 fn successors(code: &[Instr], pc: usize) -> [Option<u32>; 2] {
     let i = code[pc];
-    let next = pc as u32 + 1;
-    let Some(op) = i.op() else { return [None, None] };
-    match op {
-        Op::Jump | Op::Loop | Op::TForPrep | Op::TForPrepOld => [Some(next.wrapping_add_signed(i.d())), None],
-        Op::LoadFalseSkip => [Some(next + 1), None],
-        Op::ForPrep | Op::ForPrepOld | Op::ForLoop | Op::TForLoop => {
-            [Some(next), Some(next.wrapping_add_signed(i.d()))]
-        }
-        Op::Test
-        | Op::TestSet
-        | Op::Eq
-        | Op::Lt
-        | Op::Le
-        | Op::EqK
-        | Op::EqI
-        | Op::LtK
-        | Op::LeK
-        | Op::GtK
-        | Op::GeK
-        | Op::LtI
-        | Op::LeI
-        | Op::GtI
-        | Op::GeI => [Some(next), Some(next.wrapping_add_signed(i.cond_offset()))],
-        Op::Return | Op::Return0 | Op::Return1 => [None, None],
-        _ => [Some(next), None],
-    }
+    if i.op() == Some(Op::TailCall) { [Some(pc as u32 + 1), None] } else { control::successors(pc, i) }
 }
 
 /// The analyses made so far, by the prototype's address.
@@ -365,26 +262,6 @@ mod tests {
 
     fn has(registers: Registers, register: u32) -> bool {
         registers.below(256).any(|other| other == register)
-    }
-
-    #[test]
-    fn registers_are_given_in_order() {
-        let registers = Registers::of([200, 0, 63, 64, 5, 255].into_iter());
-        assert_eq!(registers.below(256).collect::<Vec<_>>(), [0, 5, 63, 64, 200, 255]);
-        assert_eq!(registers.below(64).collect::<Vec<_>>(), [0, 5, 63]);
-        assert_eq!(registers.below(0).next(), None);
-        assert_eq!(registers.below(200).last(), Some(64));
-    }
-
-    #[test]
-    fn spans_are_added_and_removed_whole() {
-        let mut registers = Registers::default();
-        registers.add(Span::from(60, 0, 140));
-        assert_eq!(registers.below(256).collect::<Vec<_>>(), (60..200).collect::<Vec<_>>());
-        registers.remove(Span::from(64, 0, 64));
-        registers.remove(Span::above(190, 0));
-        registers.remove(Span::from(62, 0, 0));
-        assert_eq!(registers.below(256).collect::<Vec<_>>(), (60..64).chain(128..190).collect::<Vec<_>>());
     }
 
     fn local(start: u32, end: u32) -> LocVar {

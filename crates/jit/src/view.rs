@@ -10,6 +10,7 @@ use perilune_base::dialect::Dialect;
 use perilune_base::num::convert::float_to_int;
 use perilune_bytecode::ops::{Instr, Op};
 use perilune_bytecode::proto::Proto as Plain;
+use perilune_bytecode::registers::Registers;
 use perilune_runtime::heap::{Marker, Reached};
 use perilune_runtime::object::{
     Gc, LuaClosure, NativeClosure, Proto, ProtoInfo, StrRef, Table, TableRef, ThreadRef, UpVal, cache_of, mark,
@@ -22,8 +23,6 @@ use perilune_vm::compiled;
 use perilune_vm::control::Control;
 use perilune_vm::meta::{self, Event};
 use perilune_vm::tier;
-
-use crate::liveness::Registers;
 
 /// Most instructions of a function that is worth a copy inside of itself.
 const SMALL: usize = 24;

@@ -123,19 +123,7 @@ fn writes(i: Instr, op: Op, reg: usize) -> bool {
         | Op::Loop
         | Op::NewGlobal
         | Op::Test
-        | Op::Eq
-        | Op::Lt
-        | Op::Le
-        | Op::EqK
-        | Op::EqI
-        | Op::LtK
-        | Op::LeK
-        | Op::GtK
-        | Op::GeK
-        | Op::LtI
-        | Op::LeI
-        | Op::GtI
-        | Op::GeI
+        | perilune_bytecode::comparison!()
         | Op::Return
         | Op::Return0
         | Op::Return1

@@ -1,8 +1,9 @@
 //! Control: jumps, pairs of instructions, and the structure of loops.
 
 use super::{Problem, VerifyError};
+use crate::control::{goes_on, is_back_edge, jump_target};
 use crate::effects::{Span, effects};
-use crate::ops::{Format, Instr, Op};
+use crate::ops::{Instr, Op};
 use crate::proto::Proto;
 
 /// What is known about the flow of control.
@@ -33,41 +34,12 @@ pub(super) fn op_of(instr: Instr) -> Op {
     instr.op().expect("opcodes are checked first")
 }
 
-/// Where an instruction may go besides the next one. Targets are not checked yet.
-pub(super) fn jump_target(pc: usize, instr: Instr) -> Option<i64> {
-    let op = op_of(instr);
-    let offset = match op.format() {
-        Format::Jump | Format::AJump => instr.d(),
-        Format::ACond | Format::ABCond | Format::AKCond | Format::AImmCond => instr.cond_offset(),
-        _ if op == Op::LoadFalseSkip => 1,
-        _ => return None,
-    };
-    Some(pc as i64 + 1 + i64::from(offset))
-}
-
-/// Whether control never goes from an instruction to the next one.
-pub(super) fn is_terminator(op: Op) -> bool {
-    matches!(
-        op,
-        Op::Jump
-            | Op::Loop
-            | Op::LoadFalseSkip
-            | Op::TForPrep
-            | Op::TForPrepOld
-            | Op::TailCall
-            | Op::Return
-            | Op::Return0
-            | Op::Return1
-    )
-}
-
 fn check_jumps(proto: &Proto) -> Result<Vec<bool>, VerifyError> {
     let mut is_target = vec![false; proto.code.len()];
     for (pc, &instr) in proto.code.iter().enumerate() {
         let Some(target) = jump_target(pc, instr) else { continue };
         let target = usize::try_from(target).map_err(|_| Problem::Target.at(pc))?;
-        let is_back_edge = matches!(op_of(instr), Op::Loop | Op::ForLoop | Op::TForLoop);
-        if is_back_edge != (target <= pc) {
+        if is_back_edge(op_of(instr)) != (target <= pc) {
             return Err(Problem::Target.at(pc));
         }
         *is_target.get_mut(target).ok_or(Problem::Target.at(pc))? = true;
@@ -77,7 +49,7 @@ fn check_jumps(proto: &Proto) -> Result<Vec<bool>, VerifyError> {
 
 fn check_end(proto: &Proto) -> Result<(), VerifyError> {
     let last = proto.code.len() - 1;
-    if is_terminator(op_of(proto.code[last])) { Ok(()) } else { Err(Problem::NoEnd.at(last)) }
+    if goes_on(op_of(proto.code[last])) { Err(Problem::NoEnd.at(last)) } else { Ok(()) }
 }
 
 /// Whether the instruction leaves values up to the top.

@@ -11,58 +11,21 @@
 //! holds at the first instruction and repeats from a target whenever the facts there become weaker, which happens a
 //! bounded number of times. The checks only get stricter as facts get weaker, so that they may be made on the way.
 
-use super::control::{Control, is_terminator, jump_target, op_of, open_producer};
+use super::control::{Control, op_of, open_producer};
 use super::{Problem, VerifyError};
+use crate::control::{goes_on, jump_target};
 use crate::effects::{Effects, Span, effects};
 use crate::ops::{Instr, Op};
 use crate::proto::Proto;
-
-/// A set of registers.
-#[derive(Clone, Copy, PartialEq, Eq, Default)]
-struct RegSet([u64; 4]);
-
-impl RegSet {
-    fn span(span: Span) -> RegSet {
-        // The bits below a register, in the word that begins with register `start`.
-        let below = |reg: u16, start: u16| match reg.saturating_sub(start) {
-            count @ 0..64 => (1 << count) - 1,
-            _ => u64::MAX,
-        };
-        RegSet([0, 64, 128, 192].map(|start| below(span.end(), start) & !below(span.first, start)))
-    }
-
-    fn zip(self, other: RegSet, op: impl Fn(u64, u64) -> u64) -> RegSet {
-        RegSet(std::array::from_fn(|word| op(self.0[word], other.0[word])))
-    }
-
-    fn union(self, other: RegSet) -> RegSet {
-        self.zip(other, |a, b| a | b)
-    }
-
-    fn intersection(self, other: RegSet) -> RegSet {
-        self.zip(other, |a, b| a & b)
-    }
-
-    fn without(self, other: RegSet) -> RegSet {
-        self.zip(other, |a, b| a & !b)
-    }
-
-    fn is_empty(self) -> bool {
-        self.0 == [0; 4]
-    }
-
-    fn contains_all(self, other: RegSet) -> bool {
-        other.without(self).is_empty()
-    }
-}
+use crate::registers::Registers;
 
 /// What is known about the registers before an instruction.
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct Facts {
-    assigned: RegSet,
-    tables: RegSet,
-    captured: RegSet,
-    to_close: RegSet,
+    assigned: Registers,
+    tables: Registers,
+    captured: Registers,
+    to_close: Registers,
 }
 
 impl Facts {
@@ -76,11 +39,11 @@ impl Facts {
     }
 
     /// Registers that must be closed before they are given up.
-    fn needed(&self) -> RegSet {
+    fn needed(&self) -> Registers {
         self.captured.union(self.to_close)
     }
 
-    fn destroy(&mut self, lost: RegSet) -> Result<(), Problem> {
+    fn destroy(&mut self, lost: Registers) -> Result<(), Problem> {
         if !self.needed().intersection(lost).is_empty() {
             return Err(Problem::NotClosed);
         }
@@ -90,7 +53,7 @@ impl Facts {
     }
 
     fn write(&mut self, written: Span) {
-        let written = RegSet::span(written);
+        let written = Registers::span(written);
         self.assigned = self.assigned.union(written);
         self.tables = self.tables.without(written);
     }
@@ -110,10 +73,10 @@ pub(super) fn check(proto: &Proto, control: &Control) -> Result<(), VerifyError>
     let mut flow = Flow { proto, control, at_target: vec![None; proto.code.len()], pending: Vec::new() };
     let params = Span { first: 0, len: u16::from(proto.num_params) };
     let start = Facts {
-        assigned: RegSet::span(params),
-        tables: RegSet::default(),
-        captured: RegSet::default(),
-        to_close: RegSet::default(),
+        assigned: Registers::span(params),
+        tables: Registers::default(),
+        captured: Registers::default(),
+        to_close: Registers::default(),
     };
     if control.is_target[0] {
         flow.reach(0, &start);
@@ -152,7 +115,7 @@ impl Flow<'_> {
                 self.reach(target as usize, &jumped);
             }
             pc += 1;
-            if is_terminator(op) {
+            if !goes_on(op) {
                 return Ok(());
             }
             if self.control.is_target[pc] {
@@ -169,24 +132,24 @@ fn step(proto: &Proto, pc: usize, op: Op, instr: Instr, facts: &mut Facts) -> Re
     check_reads(proto, pc, instr, &effects, facts)?;
     check_leaving(op, instr, facts)?;
     let before = *facts;
-    facts.destroy(RegSet::span(effects.destroys))?;
+    facts.destroy(Registers::span(effects.destroys))?;
     let destroyed = *facts;
     facts.write(effects.writes);
     let a = instr.a();
     match op {
         Op::NewTable | Op::NewRecord => {
-            facts.tables = facts.tables.union(RegSet::span(Span::one(a)));
+            facts.tables = facts.tables.union(Registers::span(Span::one(a)));
         }
         Op::Closure => capture(proto, instr, &destroyed, facts)?,
         Op::Close => {
-            let closed = RegSet::span(Span::above(a, 0));
+            let closed = Registers::span(Span::above(a, 0));
             facts.captured = facts.captured.without(closed);
             facts.to_close = facts.to_close.without(closed);
         }
         Op::Tbc => mark_to_close(a, facts)?,
         Op::TForPrep => mark_to_close(a + 3, facts)?,
         Op::ForPrep | Op::ForPrepOld => {
-            let state = RegSet::span(Span::from(a, 0, 3));
+            let state = Registers::span(Span::from(a, 0, 3));
             if !facts.captured.intersection(state).is_empty() {
                 return Err(Problem::LoopState);
             }
@@ -199,7 +162,7 @@ fn step(proto: &Proto, pc: usize, op: Op, instr: Instr, facts: &mut Facts) -> Re
             *facts = destroyed;
             if op == Op::ForLoop {
                 // Only the loop itself reads its state.
-                jumped.assigned = jumped.assigned.without(RegSet::span(Span::from(a, 0, 3)));
+                jumped.assigned = jumped.assigned.without(Registers::span(Span::from(a, 0, 3)));
             }
             // Whatever was known to be a table may have been replaced in either case.
             facts.tables = jumped.tables;
@@ -216,13 +179,14 @@ fn check_reads(proto: &Proto, pc: usize, instr: Instr, effects: &Effects, facts:
     // The fixed operands of an open instruction reach up to where the producer began.
     let fixed = open_producer(proto, pc)
         .map_or(Span::NONE, |producer| Span { first: u16::from(instr.a()), len: u16::from(producer.a() - instr.a()) });
-    let read = [first, second, also, fixed].map(RegSet::span).into_iter().fold(RegSet::default(), RegSet::union);
+    let read =
+        [first, second, also, fixed].map(Registers::span).into_iter().fold(Registers::default(), Registers::union);
     // The state of a numeric loop is there: see point 3 of the module's documentation.
     if op_of(instr) != Op::ForLoop && !facts.assigned.contains_all(read) {
         return Err(Problem::Unassigned);
     }
     let needs_table = op_of(instr) == Op::SetList;
-    let table = RegSet::span(Span::one(instr.a()));
+    let table = Registers::span(Span::one(instr.a()));
     if needs_table && (!facts.tables.contains_all(table) || !facts.captured.intersection(table).is_empty()) {
         return Err(Problem::NotTable);
     }
@@ -242,10 +206,10 @@ fn check_leaving(op: Op, instr: Instr, facts: &Facts) -> Result<(), Problem> {
 
 /// A closure captures registers that have a value, or the one that it is put into.
 fn capture(proto: &Proto, instr: Instr, left: &Facts, facts: &mut Facts) -> Result<(), Problem> {
-    let own = RegSet::span(Span::one(instr.a()));
+    let own = Registers::span(Span::one(instr.a()));
     let child = &proto.protos[instr.d() as usize];
     for upval in child.upvals.iter().filter(|upval| upval.in_stack) {
-        let captured = RegSet::span(Span::one(upval.index));
+        let captured = Registers::span(Span::one(upval.index));
         if !left.assigned.union(own).contains_all(captured) {
             return Err(Problem::Unassigned);
         }
@@ -257,10 +221,10 @@ fn capture(proto: &Proto, instr: Instr, left: &Facts, facts: &mut Facts) -> Resu
 
 /// Variables are marked in the order of their registers, which is the reverse of the order of closing.
 fn mark_to_close(reg: u8, facts: &mut Facts) -> Result<(), Problem> {
-    let from_here = RegSet::span(Span::above(reg, 0));
+    let from_here = Registers::span(Span::above(reg, 0));
     if !facts.to_close.intersection(from_here).is_empty() {
         return Err(Problem::CloseOrder);
     }
-    facts.to_close = facts.to_close.union(RegSet::span(Span::one(reg)));
+    facts.to_close = facts.to_close.union(Registers::span(Span::one(reg)));
     Ok(())
 }

@@ -485,19 +485,7 @@ impl Recorder {
         let i = view.instr(self.frame().proto, self.expected - 1);
         let op = i.op().ok_or(Abort::Opcode)?;
         match op {
-            Op::Eq
-            | Op::Lt
-            | Op::Le
-            | Op::EqK
-            | Op::EqI
-            | Op::LtK
-            | Op::LeK
-            | Op::GtK
-            | Op::GeK
-            | Op::LtI
-            | Op::LeI
-            | Op::GtI
-            | Op::GeI => {
+            perilune_bytecode::comparison!() => {
                 if !matches!(self.ty(result), Ty::Nil | Ty::False) == i.cond() {
                     self.jump(i.cond_offset());
                 }

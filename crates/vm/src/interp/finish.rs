@@ -84,19 +84,7 @@ pub(crate) unsafe fn finish_instruction(vm: *mut Vm, func: *mut Value) -> Step {
                 *target = result;
                 Step::Reload
             }
-            Op::Eq
-            | Op::Lt
-            | Op::Le
-            | Op::EqK
-            | Op::EqI
-            | Op::LtK
-            | Op::LeK
-            | Op::GtK
-            | Op::GeK
-            | Op::LtI
-            | Op::LeI
-            | Op::GtI
-            | Op::GeI => {
+            perilune_bytecode::comparison!() => {
                 if compare::outcome(f, result) == i.cond() {
                     (*f).pc = (*f).pc.offset(i.cond_offset() as isize);
                 }

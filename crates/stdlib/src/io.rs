@@ -10,7 +10,7 @@ mod scan;
 
 use std::io::SeekFrom;
 
-use perilune_base::dialect::LuaVersion::{Lua51, Lua52, Lua53, Lua54};
+use perilune_base::dialect::LuaVersion::{self, Lua51, Lua52, Lua53, Lua54};
 use perilune_base::dialect::table::FloatText;
 use perilune_base::num::Num;
 use perilune_base::num::format::{FLOAT_DIGITS, FloatStyle, Spec, format_float, write_int};
@@ -314,7 +314,12 @@ fn read_formats(vm: &mut Vm, file: UserDataRef, first: usize) -> NativeResult {
 fn read_format(vm: &mut Vm, file: UserDataRef, i: usize) -> Result<HostResult<Value>, Raised> {
     if vm.arg(i).is_number() {
         let count = vm.check_int(i)?;
-        return read_bytes(vm, file, usize::try_from(count).unwrap_or(usize::MAX));
+        return match usize::try_from(count) {
+            Ok(count) => read_bytes(vm, file, count),
+            // The buffer is not asked for before something is read only here.
+            Err(_) if vm.dialect().c_modes => read_bytes(vm, file, usize::MAX),
+            Err(_) => Err(too_much(vm)),
+        };
     }
     if vm.dialect().starred_formats && vm.arg(i).as_str().is_none() {
         return Err(vm.arg_error(i, "invalid option"));
@@ -345,12 +350,24 @@ fn read_format(vm: &mut Vm, file: UserDataRef, i: usize) -> Result<HostResult<Va
     }
 }
 
+/// The error for a negative count, which is more than fits into memory as the reference counts.
+#[cold]
+fn too_much(vm: &mut Vm) -> Raised {
+    match vm.dialect().version {
+        LuaVersion::Lua51 | LuaVersion::Lua54 => vm.memory_error(),
+        LuaVersion::Lua52 => vm.run_error("memory allocation error: block too big"),
+        LuaVersion::Lua53 => vm.error("not enough memory for buffer allocation"),
+        LuaVersion::Lua55 => vm.error("resulting string too large"),
+    }
+}
+
 fn read_line(vm: &mut Vm, file: UserDataRef, keep_end: bool) -> Result<HostResult<Value>, Raised> {
     let mut line = vm.take_buffer();
     let mut granted = NO_RESERVATION;
     let value = loop {
+        let before = line.len();
         match handle::with_stream(vm, file, |stream| read::read_line_part(stream, &mut line, keep_end))? {
-            Ok(LinePart::Inner) => ask_for_more(vm, line.len(), &mut granted)?,
+            Ok(LinePart::Inner) => ask_for_more(vm, line.len() - before, line.len(), &mut granted)?,
             Ok(LinePart::Missing) if line.is_empty() => break Ok(Value::NIL),
             Ok(LinePart::Missing | LinePart::Last) => break Ok(new_string(vm, &line)?),
             Err(error) => break Err(error),
@@ -380,13 +397,12 @@ fn read_up_to(vm: &mut Vm, file: UserDataRef, limit: usize) -> Result<HostResult
         let left = limit - bytes.len();
         match handle::with_stream(vm, file, |stream| stream.read(&mut bytes, left))? {
             Ok(0) => break,
-            Ok(_) => {}
+            Ok(read) => ask_for_more(vm, read, bytes.len(), &mut granted)?,
             Err(error) => {
                 vm.give_buffer(bytes);
                 return Ok(Err(error));
             }
         }
-        ask_for_more(vm, bytes.len(), &mut granted)?;
     }
     let value = new_string(vm, &bytes)?;
     vm.give_buffer(bytes);
@@ -399,11 +415,13 @@ const NO_RESERVATION: usize = 16 << 10;
 /// Bytes that one unit of fuel pays for.
 const BYTES_PER_UNIT: usize = 64;
 
-/// Asks and pays for a buffer of so many bytes, if it has outgrown what was granted. The bytes are not in the heap yet, but
-/// will be, and not all files end: limits must hold while they are read. **(safepoint)**
-fn ask_for_more(vm: &mut Vm, bytes: usize, granted: &mut usize) -> Result<(), Raised> {
+/// Pays for bytes that were added to a buffer, and asks for the buffer if it has outgrown what was granted. The bytes are not in
+/// the heap yet, but will be, and not all files end: limits must hold while they are read. **(safepoint)**
+fn ask_for_more(vm: &mut Vm, added: usize, bytes: usize, granted: &mut usize) -> Result<(), Raised> {
+    if bytes > NO_RESERVATION {
+        vm.charge((added / BYTES_PER_UNIT) as u64)?;
+    }
     while bytes > *granted {
-        vm.charge((*granted / BYTES_PER_UNIT) as u64)?;
         *granted *= 2;
         vm.reserve(*granted)?;
     }

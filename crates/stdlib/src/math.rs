@@ -21,8 +21,8 @@ use crate::row::{Life, Row, alias, intrinsic, plain, row};
 pub const ROWS: &[Row] = &[
     intrinsic("abs", abs, Intrinsic::MathAbs).direct(abs_direct).since(Lua53),
     intrinsic("abs", |vm| map(vm, f64::abs), Intrinsic::MathAbs).until(Lua52),
-    plain("acos", |vm| map(vm, f64::acos)).direct(|_, args, _| map_direct(args, f64::acos)),
-    plain("asin", |vm| map(vm, f64::asin)).direct(|_, args, _| map_direct(args, f64::asin)),
+    plain("acos", |vm| map(vm, acos)).direct(|_, args, _| map_direct(args, acos)),
+    plain("asin", |vm| map(vm, asin)).direct(|_, args, _| map_direct(args, asin)),
     plain("atan", atan).since(Lua53),
     plain("atan", |vm| map(vm, f64::atan)).until(Lua52),
     plain("atan2", atan2).until(Lua52),
@@ -40,7 +40,7 @@ pub const ROWS: &[Row] = &[
     intrinsic("log", log, Intrinsic::MathLog).direct(log_direct).since(Lua53),
     intrinsic("log", log_without_binary, Intrinsic::MathLog).since(Lua52).until(Lua52),
     intrinsic("log", |vm| map(vm, f64::ln), Intrinsic::MathLog).until(Lua51),
-    plain("log10", |vm| map(vm, f64::log10)).until(Lua54).not_in_manual(&[Lua52, Lua53, Lua54]),
+    plain("log10", |vm| map(vm, log10)).until(Lua54).not_in_manual(&[Lua52, Lua53, Lua54]),
     intrinsic("max", max, Intrinsic::MathMax)
         .direct(|_, args, _| extreme_direct(args, |best, value| best < value, |best, value| best < value))
         .since(Lua53),
@@ -106,6 +106,21 @@ fn float_of(value: &Value) -> Option<f64> {
         Tag::Int => Some(value.raw_int() as f64),
         _ => None,
     }
+}
+
+// Outside of their domain, these give the NaN that the shared library of the GNU C library gives for the reference, which shows
+// no sign. That of the same library linked statically has one.
+
+fn acos(x: f64) -> f64 {
+    if x.abs() > 1.0 { f64::NAN } else { x.acos() }
+}
+
+fn asin(x: f64) -> f64 {
+    if x.abs() > 1.0 { f64::NAN } else { x.asin() }
+}
+
+fn log10(x: f64) -> f64 {
+    if x < 0.0 { f64::NAN } else { x.log10() }
 }
 
 fn abs_direct(_: &mut Heap, args: &[Value], _: i32) -> Direct {
@@ -239,7 +254,7 @@ fn log_without_binary(vm: &mut Vm) -> NativeResult {
         x.ln()
     } else {
         match vm.check_float(2)? {
-            10.0 => x.log10(),
+            10.0 => log10(x),
             base => x.ln() / base.ln(),
         }
     };
@@ -253,7 +268,7 @@ fn log(vm: &mut Vm) -> NativeResult {
     } else {
         match vm.check_float(2)? {
             2.0 => x.log2(),
-            10.0 => x.log10(),
+            10.0 => log10(x),
             base => x.ln() / base.ln(),
         }
     };
@@ -432,6 +447,19 @@ mod tests {
         assert_eq!(split_float(5e-324), (0.5, -1073));
         assert_eq!(split_float(f64::MAX), (0.999_999_999_999_999_9, 1024));
         assert_eq!(split_float(f64::INFINITY), (f64::INFINITY, 0));
+    }
+
+    #[test]
+    fn nan_outside_of_a_domain_has_no_sign() {
+        for function in [acos, asin, log10] {
+            for x in [-2.0, f64::NEG_INFINITY] {
+                assert!(function(x).is_nan() && function(x).is_sign_positive(), "{x}");
+            }
+            // The sign of one that was there before remains.
+            assert!(function(-f64::NAN).is_sign_negative());
+        }
+        assert_eq!((acos(1.0), asin(0.0), log10(100.0)), (0.0, 0.0, 2.0));
+        assert_eq!(log10(-0.0), f64::NEG_INFINITY);
     }
 
     #[test]

@@ -16,6 +16,7 @@ use crate::{c_string, name_argument};
 use self::calendar::{Calendar, Fields};
 use self::format::{format_date, format_date_as_c};
 use crate::io::outcome::{process_end, succeeded_or_failed};
+use crate::string::buffer::{make_room, return_buffer};
 
 /// The functions of the library.
 pub const ROWS: &[Row] = &[
@@ -71,44 +72,39 @@ fn date(vm: &mut Vm) -> NativeResult {
         }
         return vm.ret(Value::table(table));
     }
-    if vm.dialect().c_dates {
-        vm.charge(format.len() as u64)?;
-        let mut text = vm.take_buffer();
-        format_date_as_c(&mut text, format, &date, instant);
-        return crate::string::buffer::return_buffer(vm, text);
-    }
+    let as_c = vm.dialect().c_dates;
     let mut text = vm.take_buffer();
-    let mut done = Ok(());
     let mut rest = format;
-    while done.is_ok() && !rest.is_empty() {
-        let (piece, others) = rest.split_at(end_of_piece(rest));
+    while !rest.is_empty() {
+        let (piece, others) = rest.split_at(end_of_piece(rest, as_c));
         // The limits are looked at between pieces of a long format.
         vm.charge(piece.len() as u64)?;
-        done = format_date(&mut text, piece, &date);
-        rest = others;
-    }
-    let result = match done {
-        Ok(()) => {
-            let text = vm.string(&text);
-            vm.ret(text)
-        }
-        Err(wrong) => {
+        make_room(vm, &mut text, piece.len() * MOST_PER_BYTE)?;
+        if as_c {
+            format_date_as_c(&mut text, piece, &date, instant);
+        } else if let Err(wrong) = format_date(&mut text, piece, &date) {
+            // Everything behind it, whatever piece that is in.
+            let wrong = &rest[piece.len() - wrong.len()..];
             let shown = wrong.split(|&b| b == 0).next().unwrap_or_default();
             let message = [b"invalid conversion specifier '%", shown, b"'"].concat();
-            Err(vm.arg_error_bytes(1, &message))
+            vm.give_buffer(text);
+            return Err(vm.arg_error_bytes(1, &message));
         }
-    };
-    vm.give_buffer(text);
-    result
+        rest = others;
+    }
+    return_buffer(vm, text)
 }
 
-/// Where a piece of a format ends that is not too long, between two conversions.
-fn end_of_piece(format: &[u8]) -> usize {
+/// The most bytes that a byte of a format becomes: there are more only for years beyond all that are, and for zones with long names.
+const MOST_PER_BYTE: usize = 16;
+
+/// Where a piece of a format ends that is not too long, between two conversions; those of C alone have no modifiers.
+fn end_of_piece(format: &[u8], as_c: bool) -> usize {
     const LENGTH: usize = 1024;
     let mut at = 0;
     while at < format.len() && at < LENGTH {
         at += match &format[at..] {
-            [b'%', b'E' | b'O', ..] => 3,
+            [b'%', b'E' | b'O', ..] if !as_c => 3,
             [b'%', ..] => 2,
             _ => 1,
         };

@@ -40,6 +40,9 @@ const INVALID: &str = "invalid UTF-8 code";
 /// Bytes that one unit of fuel pays for.
 const BYTES_PER_UNIT: usize = 8;
 
+/// Bytes, or characters, between two looks at the limits.
+const PIECE: usize = 8 << 10;
+
 /// Opens the library.
 pub fn open(vm: &mut Vm) {
     if vm.dialect().utf8 == Utf8::Absent {
@@ -150,16 +153,19 @@ fn len(vm: &mut Vm) -> NativeResult {
         return Err(out_of(vm, 3, "final position out of ", "string"));
     }
     let (mut at, end) = (first as usize - 1, last.max(0) as usize);
-    vm.charge((end.saturating_sub(at) / BYTES_PER_UNIT) as u64)?;
     let mut count = 0;
     while at < end {
-        let Some((_, next)) = decode_for(vm, bytes, at, is_lax) else {
-            vm.push(Value::NIL);
-            vm.push(Value::int(at as i64 + 1));
-            return Ok(2);
-        };
-        at = next;
-        count += 1;
+        let end_of_piece = end.min(at + PIECE);
+        vm.charge(((end_of_piece - at) / BYTES_PER_UNIT) as u64)?;
+        while at < end_of_piece {
+            let Some((_, next)) = decode_for(vm, bytes, at, is_lax) else {
+                vm.push(Value::NIL);
+                vm.push(Value::int(at as i64 + 1));
+                return Ok(2);
+            };
+            at = next;
+            count += 1;
+        }
     }
     vm.ret(Value::int(count))
 }
@@ -225,15 +231,24 @@ fn offset_and_end(vm: &mut Vm) -> NativeResult {
 fn find_offset(vm: &mut Vm) -> Result<Option<(StrRef, usize)>, Raised> {
     let s = vm.check_str(1)?;
     let bytes = s.as_bytes();
-    let count = vm.check_int(2)?;
+    let mut count = vm.check_int(2)?;
     let default = if count >= 0 { 1 } else { bytes.len() as i64 + 1 };
     let from = position(vm.opt_int(3, default)?, bytes.len());
     if from < 1 || from - 1 > bytes.len() as i64 {
         return Err(out_of(vm, 3, "position out of ", "range"));
     }
-    let from = from as usize - 1;
+    let mut from = from as usize - 1;
     if count != 0 && is_continuation(bytes, from) {
         return Err(vm.error("initial position is a continuation byte"));
+    }
+    const STEP: i64 = PIECE as i64;
+    while count.unsigned_abs() > PIECE as u64 {
+        // As many characters on or back; a count forward names the character that it starts from as the first.
+        let step = if count > 0 { STEP + 1 } else { -STEP };
+        let Some(at) = character_at(bytes, from, step) else { return Ok(None) };
+        vm.charge((at.abs_diff(from) / BYTES_PER_UNIT) as u64)?;
+        count -= if count > 0 { STEP } else { -STEP };
+        from = at;
     }
     let found = character_at(bytes, from, count);
     let passed = found.map_or(bytes.len(), |at| at.abs_diff(from));

@@ -426,6 +426,7 @@ const HUNGRY: &[(&str, &str)] = &[
         "load",
         "local t = {} for i = 1, math.huge do t[i] = load('local a = ' .. i .. ' return function() return a end') end",
     ),
+    ("os.date", "for i = 1, math.huge do os.date(('%c'):rep(1e5 * i)) end"),
     ("finalizers", "local t = {} for i = 1, math.huge do t[i] = setmetatable({}, {__gc = function() end}) end"),
     ("weak tables", "local t = {} for i = 1, math.huge do t[i] = setmetatable({i}, {__mode = 'k'}) end"),
 ];

@@ -95,6 +95,11 @@ const PROGRAMS: &[(&str, &str)] = &[
     ("string.pack", "while true do string.unpack('s4', string.pack('s4', ('x'):rep(1e5))) end"),
     ("tonumber", "local s = ('1'):rep(1e6) while true do tonumber(s) end"),
     ("utf8.len", "local s = ('ä'):rep(1e5) while true do utf8.len(s) end"),
+    ("string.format of zeros", "local s = ('\\0'):rep(1e7) while true do local x = ('%q'):format(s) end"),
+    ("string.unpack of a long format", "local f = ('x'):rep(1e7) local s = f while true do string.unpack(f, s) end"),
+    ("string.pack of a long format", "local f = ('x'):rep(1e7) while true do string.pack(f) end"),
+    ("utf8.len of a long text", "local s = ('x'):rep(1e7) while true do utf8.len(s) end"),
+    ("utf8.offset", "local s = ('x'):rep(1e7) while true do utf8.offset(s, 1e7) utf8.offset(s, -1e7) end"),
     ("load", "local s = ('local x = 1 '):rep(100) while true do load(s) end"),
     (
         "next of an empty table",

@@ -264,6 +264,13 @@ fn literal(vm: &mut Vm, out: &mut Vec<u8>, arg: usize) -> Result<(), Raised> {
     }
     let value = vm.arg(arg);
     match value.tag {
+        // What all nils or booleans share may say how they are shown, but not in a way that would have to be read back.
+        Tag::Nil | Tag::False | Tag::True if !vm.metamethod(value, Event::ToString).is_nil() => {
+            let text = vm.to_display(value)?;
+            vm.push(Value::str(text));
+            append(vm, out, text.as_bytes())?;
+            vm.pop();
+        }
         Tag::Nil => out.extend_from_slice(b"nil"),
         Tag::False => out.extend_from_slice(b"false"),
         Tag::True => out.extend_from_slice(b"true"),
@@ -274,16 +281,37 @@ fn literal(vm: &mut Vm, out: &mut Vec<u8>, arg: usize) -> Result<(), Raised> {
         }
         Tag::Float => write_float_literal(out, value.raw_float()),
         _ => match value.as_str() {
-            Some(text) => {
-                buffer::make_room(vm, out, text.len() + 2)?;
-                match quoted {
-                    Quoted::Lines => write_quoted_lines(out, text.as_bytes()),
-                    Quoted::Strings | Quoted::Literals | Quoted::Expressions => write_quoted(out, text.as_bytes()),
-                }
-            }
+            Some(text) => quote(vm, out, text.as_bytes())?,
             None => return Err(vm.arg_error(arg, "value has no literal form")),
         },
     }
+    Ok(())
+}
+
+/// A string between quotation marks. It must be rooted.
+fn quote(vm: &mut Vm, out: &mut Vec<u8>, text: &[u8]) -> Result<(), Raised> {
+    /// Bytes between two looks at the limits.
+    const PIECE: usize = 4 << 10;
+    /// Bytes that one unit of fuel pays for, when there are more.
+    const BYTES_PER_UNIT: usize = 4;
+    /// What a byte becomes at most: a backslash and three digits.
+    const LONGEST: usize = 4;
+    let write = match vm.dialect().quoted {
+        Quoted::Lines => write_quoted_lines,
+        Quoted::Strings | Quoted::Literals | Quoted::Expressions => write_quoted,
+    };
+    out.push(b'"');
+    let mut rest = text;
+    while !rest.is_empty() {
+        let (piece, behind) = rest.split_at(rest.len().min(PIECE));
+        if text.len() > PIECE {
+            vm.charge((piece.len() / BYTES_PER_UNIT) as u64)?;
+        }
+        buffer::make_room(vm, out, LONGEST * piece.len())?;
+        write(out, piece, behind.first().copied());
+        rest = behind;
+    }
+    out.push(b'"');
     Ok(())
 }
 
@@ -300,8 +328,7 @@ fn write_float_literal(out: &mut Vec<u8>, float: f64) {
 }
 
 /// With zeros and carriage returns spelled out, and nothing else.
-fn write_quoted_lines(out: &mut Vec<u8>, text: &[u8]) {
-    out.push(b'"');
+fn write_quoted_lines(out: &mut Vec<u8>, text: &[u8], _behind: Option<u8>) {
     for &byte in text {
         match byte {
             b'"' | b'\\' | b'\n' => out.extend_from_slice(&[b'\\', byte]),
@@ -310,18 +337,18 @@ fn write_quoted_lines(out: &mut Vec<u8>, text: &[u8]) {
             _ => out.push(byte),
         }
     }
-    out.push(b'"');
 }
 
-fn write_quoted(out: &mut Vec<u8>, text: &[u8]) {
-    out.push(b'"');
+/// With control characters as numbers. `behind` follows the text.
+fn write_quoted(out: &mut Vec<u8>, text: &[u8], behind: Option<u8>) {
     for (i, &byte) in text.iter().enumerate() {
         match byte {
             b'"' | b'\\' | b'\n' => out.extend_from_slice(&[b'\\', byte]),
             _ if byte.is_ascii_control() => {
                 out.push(b'\\');
                 // A digit behind it must not be read as part of the number.
-                if text.get(i + 1).is_some_and(u8::is_ascii_digit) {
+                let next = text.get(i + 1).copied().or(behind);
+                if next.is_some_and(|next| next.is_ascii_digit()) {
                     out.extend_from_slice(&[b'0' + byte / 100, b'0' + byte / 10 % 10, b'0' + byte % 10]);
                 } else {
                     write_int(out, i64::from(byte));
@@ -330,7 +357,6 @@ fn write_quoted(out: &mut Vec<u8>, text: &[u8]) {
             _ => out.push(byte),
         }
     }
-    out.push(b'"');
 }
 
 #[cfg(test)]
@@ -345,8 +371,10 @@ mod tests {
 
     #[test]
     fn quoted_strings_escape_what_would_not_be_read_back() {
-        assert_eq!(written(|out| write_quoted(out, b"a\"b\\c\nd")), r#"\"a\\\"b\\\\c\\\nd\""#);
-        assert_eq!(written(|out| write_quoted(out, b"\0\x001\r\x7f9\xff")), r#"\"\\0\\0001\\13\\1279\xff\""#);
+        assert_eq!(written(|out| write_quoted(out, b"a\"b\\c\nd", None)), r#"a\\\"b\\\\c\\\nd"#);
+        assert_eq!(written(|out| write_quoted(out, b"\0\x001\r\x7f9\xff", None)), r#"\\0\\0001\\13\\1279\xff"#);
+        assert_eq!(written(|out| write_quoted(out, b"\0", Some(b'1'))), r"\\000");
+        assert_eq!(written(|out| write_quoted(out, b"\0", Some(b'x'))), r"\\0");
     }
 
     #[test]

@@ -75,6 +75,11 @@ impl<'a> Layout<'a> {
         }
     }
 
+    /// Bytes of the format that are left.
+    pub(super) fn unread(&self) -> usize {
+        self.rest.len()
+    }
+
     /// The next item, to be put behind `total` bytes.
     pub(super) fn next(&mut self, total: usize) -> Result<Option<Item>, Malformed> {
         let Some((kind, size)) = self.option()? else { return Ok(None) };

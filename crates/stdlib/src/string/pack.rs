@@ -14,7 +14,6 @@ const INT_SIZE: usize = size_of::<i64>();
 
 pub(super) fn pack(vm: &mut Vm) -> NativeResult {
     let format = vm.check_str(1)?;
-    charge(vm, format.as_bytes())?;
     let mut layout = Layout::new(format.as_bytes(), max_size(vm), vm.dialect().native_alignment);
     let mut out = vm.take_buffer();
     // The first missing argument is nil, as where the reference has a mark behind the arguments.
@@ -96,7 +95,6 @@ fn pack_argument(vm: &mut Vm, out: &mut Vec<u8>, item: Item, arg: usize) -> Resu
 
 pub(super) fn packsize(vm: &mut Vm) -> NativeResult {
     let format = vm.check_str(1)?;
-    charge(vm, format.as_bytes())?;
     let mut layout = Layout::new(format.as_bytes(), max_size(vm), vm.dialect().native_alignment);
     let mut total = 0;
     while let Some(item) = next_item(vm, &mut layout, total)? {
@@ -113,7 +111,6 @@ pub(super) fn unpack(vm: &mut Vm) -> NativeResult {
     const TOO_SHORT: &str = "data string too short";
     let format = vm.check_str(1)?;
     let s = vm.check_str(2)?;
-    charge(vm, format.as_bytes())?;
     let data = s.as_bytes();
     let from = vm.opt_int(3, 1)?;
     let is_before = from == 0 || from < 0 && from.unsigned_abs() > data.len() as u64;
@@ -162,19 +159,21 @@ pub(super) fn unpack(vm: &mut Vm) -> NativeResult {
     Ok(count + 1)
 }
 
-/// Bytes of a format that are read for a unit of fuel, when they are many.
-const FORMAT_PER_UNIT: usize = 4;
+/// A piece of a format, and what reading it costs.
+const PIECE: usize = 64;
+const UNITS_PER_PIECE: u64 = 16;
 
-/// Charges for a format, before it is read.
-fn charge(vm: &mut Vm, format: &[u8]) -> Result<(), Raised> {
-    vm.charge((format.len() / FORMAT_PER_UNIT / 16 * 16) as u64)
-}
-
+/// Reads an item, and charges for a piece of the format at the end of each.
 fn next_item(vm: &mut Vm, layout: &mut Layout<'_>, total: usize) -> Result<Option<Item>, Raised> {
-    layout.next(total).map_err(|malformed| match malformed {
+    let pieces = layout.unread() / PIECE;
+    let item = layout.next(total).map_err(|malformed| match malformed {
         Malformed::Error(message) => vm.error_bytes(&message),
         Malformed::Argument(message) => vm.arg_error(1, message),
-    })
+    })?;
+    if layout.unread() / PIECE != pieces {
+        vm.charge(UNITS_PER_PIECE)?;
+    }
+    Ok(item)
 }
 
 #[inline]

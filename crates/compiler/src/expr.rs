@@ -12,6 +12,7 @@ impl Compiler<'_> {
     /// The chain of left operands and suffixed objects is followed with a loop, down to its first operand, and built up
     /// again from there.
     pub(crate) fn expr(&mut self, id: ExprId) -> Res<Exp> {
+        self.step()?;
         let bottom = self.spine.len();
         let mut next = id;
         let mut e = loop {
@@ -28,6 +29,7 @@ impl Compiler<'_> {
         while self.spine.len() > bottom
             && let Some(id) = self.spine.pop()
         {
+            self.step()?;
             let node = self.chunk.exprs[id];
             e = match node.kind {
                 ExprKind::Binop { op: Binop::Concat, rhs, line, .. } => self.concat(e, rhs, line)?,

@@ -10,8 +10,18 @@ pub(crate) type Res<T> = Result<T, Box<Failure>>;
 pub(crate) struct Failure {
     pub message: String,
     pub place: Place,
-    /// Whether fewer registers would help: the chunk is then compiled again without record constructors.
-    pub is_register_overflow: bool,
+    pub kind: FailureKind,
+}
+
+/// What follows from an error.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum FailureKind {
+    /// The source is wrong.
+    Meaning,
+    /// Fewer registers would help: the chunk is compiled again without record constructors.
+    Registers,
+    /// Nothing is known about the source: it was given up.
+    Stopped,
 }
 
 /// Where an error is reported.
@@ -30,11 +40,16 @@ pub(crate) enum Place {
 impl Failure {
     /// An error in the meaning of the source.
     pub(crate) fn new(message: String, place: Place) -> Box<Failure> {
-        Box::new(Failure { message, place, is_register_overflow: false })
+        Box::new(Failure { message, place, kind: FailureKind::Meaning })
     }
 
     /// The error that no register is left.
     pub(crate) fn register_overflow(message: String, at: Position) -> Box<Failure> {
-        Box::new(Failure { message, place: Place::Near(at), is_register_overflow: true })
+        Box::new(Failure { message, place: Place::Near(at), kind: FailureKind::Registers })
+    }
+    /// The end of the work on a source that is given up.
+    #[cold]
+    pub(crate) fn stopped(at: Position) -> Box<Failure> {
+        Box::new(Failure { message: "given up".to_owned(), place: Place::After(at), kind: FailureKind::Stopped })
     }
 }

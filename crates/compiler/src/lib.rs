@@ -48,11 +48,23 @@ mod tests;
 use perilune_base::dialect::Dialect;
 use perilune_bytecode::proto::{ENV, Proto};
 use perilune_syntax::ast::{Chunk, ExprId, Name};
-use perilune_syntax::{Broken, SyntaxError};
+use perilune_syntax::{Broken, Stop, SyntaxError};
 
-use crate::failure::{Failure, Place, Res};
+use crate::failure::{Failure, FailureKind, Place, Res};
 use crate::func_state::FuncState;
 use crate::position::{Position, skip_blank};
+
+/// Nodes of the tree between two questions whether to give up: these take less than a millisecond.
+const ASKS_EVERY: u32 = 4096;
+
+/// Why a source was not compiled.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Refused {
+    /// It is wrong.
+    Wrong(SyntaxError),
+    /// Whoever was asked from time to time wanted it given up.
+    Stopped,
+}
 
 /// Compiles a chunk, which was parsed from `source`.
 ///
@@ -62,15 +74,15 @@ use crate::position::{Position, skip_blank};
 ///
 /// What is wrong with the chunk beyond its grammar: unknown labels, assignments to constants, exceeded limits.
 pub fn compile(chunk: &Chunk, source: &[u8], chunk_name: &[u8], dialect: &Dialect) -> Result<Proto, SyntaxError> {
-    try_compile(chunk, source, chunk_name, dialect)
+    try_compile(chunk, source, chunk_name, dialect, &|| false)
         .map_err(|failure| into_syntax_error(&failure, source, chunk_name, dialect))
 }
 
-fn try_compile(chunk: &Chunk, source: &[u8], chunk_name: &[u8], dialect: &Dialect) -> Res<Proto> {
-    let run = |records| Compiler::new(chunk, source, chunk_name, dialect, records).main_function();
+fn try_compile(chunk: &Chunk, source: &[u8], chunk_name: &[u8], dialect: &Dialect, stop: Stop<'_>) -> Res<Proto> {
+    let run = |records| Compiler::new(chunk, source, chunk_name, dialect, records, stop).main_function();
     match run(Records::Allowed) {
         // Record constructors hold all their values in registers at once.
-        Err(failure) if failure.is_register_overflow => run(Records::Forbidden),
+        Err(failure) if failure.kind == FailureKind::Registers => run(Records::Forbidden),
         result => result,
     }
 }
@@ -81,44 +93,67 @@ fn try_compile(chunk: &Chunk, source: &[u8], chunk_name: &[u8], dialect: &Dialec
 ///
 /// What the parser or [`compile`] reports.
 pub fn compile_source(source: &[u8], chunk_name: &[u8], dialect: &Dialect) -> Result<Proto, SyntaxError> {
-    compile_source_at(0, source, chunk_name, dialect)
+    let chunk = perilune_syntax::parse_until_error(source, chunk_name, dialect, 0, &|| false);
+    match chunk {
+        Ok(chunk) => compile(&chunk, source, chunk_name, dialect),
+        Err(broken) => match first_error(&broken, source, chunk_name, dialect, &|| false) {
+            Refused::Wrong(error) => Err(error),
+            Refused::Stopped => Err(broken.error),
+        },
+    }
 }
 
-/// As [`compile_source`], for a source that may nest its constructs less deeply by `depth` levels.
+/// As [`compile_source`], for a source that may nest its constructs less deeply by `depth` levels, and that is given up when
+/// `stop` says so.
 ///
 /// # Errors
-/// As [`compile_source`].
+/// As [`compile_source`], or that it was given up.
 pub fn compile_source_at(
     depth: u32,
     source: &[u8],
     chunk_name: &[u8],
     dialect: &Dialect,
-) -> Result<Proto, SyntaxError> {
-    match perilune_syntax::parse_until_error(source, chunk_name, dialect, depth) {
-        Ok(chunk) => compile(&chunk, source, chunk_name, dialect),
-        Err(broken) => Err(first_error(*broken, source, chunk_name, dialect)),
+    stop: Stop<'_>,
+) -> Result<Proto, Refused> {
+    match perilune_syntax::parse_until_error(source, chunk_name, dialect, depth, stop) {
+        Ok(chunk) => try_compile(&chunk, source, chunk_name, dialect, stop)
+            .map_err(|failure| refused(&failure, source, chunk_name, dialect)),
+        Err(broken) => Err(first_error(&broken, source, chunk_name, dialect, stop)),
     }
 }
 
-/// Whether a source violates the grammar already with these bytes, whatever may follow them.
+/// Whether a source violates the grammar already with these bytes, whatever may follow them; also when `stop` had it given up.
 #[must_use]
-pub fn is_hopeless(beginning: &[u8], dialect: &Dialect) -> bool {
-    match perilune_syntax::parse_until_error(beginning, b"", dialect, 0) {
+pub fn is_hopeless(beginning: &[u8], dialect: &Dialect, stop: Stop<'_>) -> bool {
+    match perilune_syntax::parse_until_error(beginning, b"", dialect, 0, stop) {
         Ok(_) => false,
         // A token that the bytes end with may go on.
-        Err(broken) => !broken.error.is_incomplete() && (broken.end as usize) < beginning.len(),
+        Err(broken) => broken.is_stopped || !broken.error.is_incomplete() && (broken.end as usize) < beginning.len(),
     }
 }
 
 /// The error that the reference, which compiles while it parses, finds first: one in the meaning of what stands before the
 /// syntax error, or that.
 #[cold]
-fn first_error(broken: Broken, source: &[u8], chunk_name: &[u8], dialect: &Dialect) -> SyntaxError {
-    match try_compile(&broken.chunk, source, chunk_name, dialect) {
-        Err(failure) if comes_first(&failure, &broken, source) => {
-            into_syntax_error(&failure, source, chunk_name, dialect)
+fn first_error(broken: &Broken, source: &[u8], chunk_name: &[u8], dialect: &Dialect, stop: Stop<'_>) -> Refused {
+    if broken.is_stopped {
+        return Refused::Stopped;
+    }
+    match try_compile(&broken.chunk, source, chunk_name, dialect, stop) {
+        Err(failure) if failure.kind == FailureKind::Stopped || comes_first(&failure, broken, source) => {
+            refused(&failure, source, chunk_name, dialect)
         }
-        _ => broken.error,
+        _ => Refused::Wrong(broken.error.clone()),
+    }
+}
+
+#[cold]
+fn refused(failure: &Failure, source: &[u8], chunk_name: &[u8], dialect: &Dialect) -> Refused {
+    match failure.kind {
+        FailureKind::Stopped => Refused::Stopped,
+        FailureKind::Meaning | FailureKind::Registers => {
+            Refused::Wrong(into_syntax_error(failure, source, chunk_name, dialect))
+        }
     }
 }
 
@@ -154,6 +189,9 @@ pub(crate) struct Compiler<'a> {
     pub outer: Vec<FuncState<'a>>,
     /// Suffixes and operators whose left operands are being compiled.
     pub spine: Vec<ExprId>,
+    /// Whether to give up, and the nodes until that is asked next.
+    stop: Stop<'a>,
+    asks_in: u32,
 }
 
 impl<'a> Compiler<'a> {
@@ -163,6 +201,7 @@ impl<'a> Compiler<'a> {
         chunk_name: &'a [u8],
         dialect: &'a Dialect,
         records: Records,
+        stop: Stop<'a>,
     ) -> Compiler<'a> {
         let env_name = chunk.names.iter().position(|name| **name == *ENV);
         Compiler {
@@ -175,7 +214,22 @@ impl<'a> Compiler<'a> {
             fs: FuncState::new(chunk, dialect, Position::behind(1, 0)),
             outer: Vec::new(),
             spine: Vec::new(),
+            stop,
+            asks_in: ASKS_EVERY,
         }
+    }
+
+    /// Counts a node, and fails if the source is to be given up.
+    #[inline]
+    pub(crate) fn step(&mut self) -> Res<()> {
+        self.asks_in -= 1;
+        if self.asks_in == 0 { self.ask() } else { Ok(()) }
+    }
+
+    #[cold]
+    fn ask(&mut self) -> Res<()> {
+        self.asks_in = ASKS_EVERY;
+        if (self.stop)() { Err(Failure::stopped(self.fs.at)) } else { Ok(()) }
     }
 
     /// Notes that everything up to `end`, in `line`, has been consumed.

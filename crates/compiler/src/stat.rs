@@ -45,6 +45,7 @@ impl Compiler<'_> {
     }
 
     fn statement(&mut self, stat: &Stat) -> Res<()> {
+        self.step()?;
         let line_before = self.fs.at.line;
         self.fs.at.line = stat.line;
         match stat.kind {

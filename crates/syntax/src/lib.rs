@@ -16,4 +16,4 @@ mod recorded_errors;
 mod token;
 
 pub use error::SyntaxError;
-pub use parser::{Broken, limit_text, parse, parse_until_error};
+pub use parser::{Broken, Stop, limit_text, parse, parse_until_error};

@@ -341,6 +341,27 @@ fn time_ends_an_endless_loop() {
     lab.assert_usable();
 }
 
+/// A source that takes long to compile is given up; nothing of the script runs after that.
+#[test]
+fn time_ends_the_compilation_of_a_large_source() {
+    for loads in [
+        "load(source)",
+        "pcall(load, source)",
+        "load(function() local piece = rest rest = nil return piece end)",
+        "load(source .. ')')",
+    ] {
+        let mut lab = Lab::new();
+        lab.run("source = ('x = {f(1)} '):rep(500000) rest = source").values();
+        let mut limits = Limits::default();
+        limits.time = Some(std::time::Duration::from_millis(40));
+        lab.vm.set_limits(limits);
+        assert_eq!(lab.run(&format!("{loads} done = true")).violation().kind, LimitKind::Time, "{loads}");
+        lab.vm.set_limits(Limits::default());
+        assert_eq!(lab.run("return done").values(), "nil", "{loads}");
+        lab.assert_usable();
+    }
+}
+
 /// That of limits a VM was made with counts from its first unit of work on, however long that takes.
 #[test]
 fn time_is_looked_at_soon() {

@@ -149,6 +149,19 @@ impl Vm {
         }
     }
 
+    /// Makes the next charge look at limits and interrupts, even if it is of no units. As after [`Vm::hurry`], what was spent
+    /// stays what it is.
+    pub(crate) fn look_next(&mut self) {
+        self.limits.state.slice -= self.fuel + 1;
+        self.fuel = -1;
+    }
+
+    /// Whether time is up or someone interrupts, so that a look at the limits would end what runs.
+    pub(crate) fn is_due(&self) -> bool {
+        self.interrupt.as_ref().is_some_and(|flag| flag.load(Ordering::Relaxed))
+            || self.limits.state.deadline.is_some_and(|deadline| self.host.monotonic() >= deadline)
+    }
+
     /// Units charged so far.
     #[inline]
     pub fn fuel_used(&self) -> u64 {

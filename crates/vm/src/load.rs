@@ -4,6 +4,7 @@ mod weight;
 
 use perilune_bytecode::proto::Proto as Plain;
 use perilune_bytecode::{dump, verify};
+use perilune_compiler::Refused;
 use perilune_runtime::heap::OutOfMemory;
 use perilune_runtime::object::{LuaClosure, Proto};
 use perilune_runtime::spare::has_room;
@@ -46,7 +47,8 @@ const BINARY_MARK: u8 = 0x1b;
 impl Vm {
     /// Compiles or undumps a chunk: a function whose first upvalue is `env` (the globals when `None`), or an error message.
     ///
-    /// `name` is the chunk's name with its `=` or `@`. **(safepoint, before the function is made)**
+    /// `name` is the chunk's name with its `=` or `@`. When time is up or someone interrupts, the chunk is given up, and the
+    /// next charge ends the script, even if it is of no units. **(safepoint, before the function is made)**
     pub fn load(&mut self, source: &[u8], name: &[u8], mode: LoadMode, env: Option<Value>) -> Result<Value, Value> {
         let binary = source.first() == Some(&BINARY_MARK);
         let refused = match mode {
@@ -80,10 +82,11 @@ impl Vm {
     }
 
     /// Whether a source cannot be loaded, whatever may follow these bytes: they violate the grammar already, or there is no
-    /// memory to compile them. **(safepoint)**
+    /// memory or time to compile them. **(safepoint)**
     pub fn is_hopeless_source(&mut self, beginning: &[u8]) -> bool {
         !perilune_bytecode::dump::is_binary(beginning)
-            && (!self.has_room_for_source(beginning) || perilune_compiler::is_hopeless(beginning, self.dialect))
+            && (!self.has_room_for_source(beginning)
+                || perilune_compiler::is_hopeless(beginning, self.dialect, &|| self.is_due()))
     }
 
     /// Whether the limit and the system leave memory to compile a source. What the compiler works with lies outside the
@@ -104,13 +107,17 @@ impl Vm {
             return Err(self.string(OutOfMemory.to_string().as_bytes()));
         }
         // Calls by the host and nested constructs have one limit.
-        match perilune_compiler::compile_source_at(self.host_depth, source, name, self.dialect) {
+        match perilune_compiler::compile_source_at(self.host_depth, source, name, self.dialect, &|| self.is_due()) {
             Ok(plain) => {
                 debug_assert!(verify::verify(&plain).is_ok(), "our own code must pass: {:?}", verify::verify(&plain));
                 debug_assert!(self.dialect.integers || verify::verify_floats(&plain).is_ok(), "it has integers");
                 Ok(plain)
             }
-            Err(e) => Err(self.string(&e.message)),
+            Err(Refused::Wrong(error)) => Err(self.string(&error.message)),
+            Err(Refused::Stopped) => {
+                self.look_next();
+                Err(self.string(b"interrupted!"))
+            }
         }
     }
 

@@ -1,8 +1,12 @@
 //! Limits, and sources that come close to them.
 
+use std::cell::Cell;
+
+use perilune_base::dialect::Dialect;
 use perilune_bytecode::verify::verify;
 
 use super::compiled;
+use crate::Refused;
 use crate::tests::errors::error;
 
 /// `piece` repeated, with `#` replaced by the number of the repetition.
@@ -30,6 +34,7 @@ fn left_chains_of_any_length_compile() {
 
 /// In a time that grows with their number; what grows with its square takes minutes.
 #[test]
+#[expect(clippy::disallowed_methods, reason = "there is no VM here whose clock could be asked")]
 fn any_number_of_labels_and_jumps_compiles() {
     const N: usize = 100_000;
     let jumps = repeated(N, "if x then goto a# end ");
@@ -42,6 +47,33 @@ fn any_number_of_labels_and_jumps_compiles() {
         let start = std::time::Instant::now();
         compiled(&source);
         assert!(start.elapsed().as_secs() < 15, "{}...", &source[..30]);
+    }
+}
+
+/// Wherever the question comes: while parsing, while compiling, and while looking for an error in front of a syntax error.
+#[test]
+fn sources_are_given_up_at_any_question() {
+    let statements = "x = {1, 2, 3} ".repeat(10_000);
+    let operands = format!("return {}1", "1 + ".repeat(100_000));
+    let elements = format!("return {{{}}}", "f, ".repeat(100_000));
+    let broken = statements.clone() + ")";
+    for source in [statements, operands, elements, broken] {
+        let asked = Cell::new(0);
+        let compile = |stop_at| {
+            asked.set(0);
+            let stop = || {
+                asked.set(asked.get() + 1);
+                asked.get() >= stop_at
+            };
+            crate::compile_source_at(0, source.as_bytes(), b"=test", Dialect::DEFAULT, &stop)
+        };
+        assert_ne!(compile(u32::MAX), Err(Refused::Stopped));
+        let questions = asked.get();
+        assert!(questions > 10, "{questions} questions");
+        for stop_at in (1..=questions).step_by(5) {
+            assert_eq!(compile(stop_at), Err(Refused::Stopped));
+            assert_eq!(asked.get(), stop_at, "nothing is done after that");
+        }
     }
 }
 

@@ -97,13 +97,24 @@ pub(super) fn dofile(vm: &mut Vm) -> NativeResult {
             vm.push(function);
             vm.return_call(0)
         }
-        Err(message) => Err(vm.throw(message)),
+        Err(message) => {
+            vm.push(message);
+            vm.charge(0)?;
+            let message = vm.pop();
+            Err(vm.throw(message))
+        }
     }
 }
 
 /// Shows a stack overflow of the compiler to the message handler, as the reference does. Other errors of chunks are none of
-/// its business.
+/// its business. A chunk that was given up ends the script here.
 pub(crate) fn with_handler(vm: &mut Vm, loaded: Result<Value, Value>) -> Result<Result<Value, Value>, Raised> {
+    if let Err(message) = loaded {
+        // Looking at the limits may make objects, and the message is nowhere else.
+        vm.push(message);
+        vm.charge(0)?;
+        vm.pop();
+    }
     match loaded {
         Err(message) if message.as_str().is_some_and(|text| text.as_bytes() == TOO_DEEP) => {
             Ok(Err(vm.handled_error(message)?))
@@ -180,10 +191,9 @@ fn read_pieces(vm: &mut Vm, reader: Value) -> Result<Result<Vec<u8>, Value>, Rai
     }
 }
 
-/// Pays for compiling a piece of source.
+/// Pays for compiling a piece of source: a byte takes longer than an instruction.
 fn charge(vm: &mut Vm, source: &[u8]) -> Result<(), Raised> {
-    const BYTES_PER_UNIT: usize = 4;
-    vm.charge((source.len() / BYTES_PER_UNIT) as u64)
+    vm.charge(source.len() as u64)
 }
 
 /// Loads a chunk of a kind that `mode` names; else gives the error message.

@@ -32,8 +32,14 @@ type Result<T> = std::result::Result<T, SyntaxError>;
 ///
 /// The first violation of the grammar.
 pub fn parse(source: &[u8], chunk_name: &[u8], dialect: &Dialect) -> std::result::Result<Chunk, SyntaxError> {
-    parse_until_error(source, chunk_name, dialect, 0).map_err(|broken| broken.error)
+    parse_until_error(source, chunk_name, dialect, 0, &|| false).map_err(|broken| broken.error)
 }
+
+/// Asked from time to time, as the work goes on, whether to give up.
+pub type Stop<'s> = &'s dyn Fn() -> bool;
+
+/// Bytes of source between two questions whether to give up: these take about a millisecond.
+const ASKS_EVERY: u32 = 16 << 10;
 
 /// A source that violates the grammar.
 #[derive(Debug)]
@@ -46,10 +52,13 @@ pub struct Broken {
     pub end: u32,
     /// The complete statements before it, with all blocks that are open there closed.
     pub chunk: Chunk,
+    /// Whether the source violates nothing yet: whoever was asked wanted it given up.
+    pub is_stopped: bool,
 }
 
 /// As [`parse`], but what stands before an error is not lost: the reference compiles while it parses, so that errors in the
-/// meaning of it come before the error itself. `depth` levels of nesting count as used up.
+/// meaning of it come before the error itself. `depth` levels of nesting count as used up. When `stop` says so, the source is
+/// given up.
 ///
 /// # Errors
 ///
@@ -59,9 +68,10 @@ pub fn parse_until_error(
     chunk_name: &[u8],
     dialect: &Dialect,
     depth: u32,
+    stop: Stop<'_>,
 ) -> std::result::Result<Chunk, Box<Broken>> {
     let is_too_long = source.len() > MAX_SOURCE;
-    let mut parser = Parser::new(if is_too_long { &[] } else { source }, chunk_name, dialect);
+    let mut parser = Parser::new(if is_too_long { &[] } else { source }, chunk_name, dialect, stop);
     parser.level = depth;
     if is_too_long {
         parser.fail(SyntaxError::new(chunk_name, dialect, 1, "chunk is too long"));
@@ -119,6 +129,10 @@ struct Parser<'s> {
     /// The first error, with the offset of the token at fault and that up to which was read. From it on, the source counts as ended, and what
     /// is missing as present.
     failure: Option<(SyntaxError, u32, u32)>,
+    /// Whether to give up, the offset at which that is asked next, and the answer.
+    stop: Stop<'s>,
+    asks_at: u32,
+    is_stopped: bool,
 
     exprs: Pool<Expr>,
     expr_lists: Pool<ExprId>,
@@ -136,7 +150,7 @@ struct Parser<'s> {
 }
 
 impl<'s> Parser<'s> {
-    fn new(source: &'s [u8], chunk_name: &'s [u8], dialect: &'s Dialect) -> Self {
+    fn new(source: &'s [u8], chunk_name: &'s [u8], dialect: &'s Dialect, stop: Stop<'s>) -> Self {
         Parser {
             dialect,
             lexer: Lexer::new(source, chunk_name, dialect),
@@ -152,6 +166,9 @@ impl<'s> Parser<'s> {
             loops: 0,
             function_line: 0,
             failure: None,
+            stop,
+            asks_at: ASKS_EVERY,
+            is_stopped: false,
             exprs: Pool::new(),
             expr_lists: Pool::new(),
             stats: Pool::new(),
@@ -190,7 +207,9 @@ impl<'s> Parser<'s> {
         };
         match self.failure {
             None => Ok(chunk),
-            Some((error, offset, end)) => Err(Box::new(Broken { error, offset, end, chunk })),
+            Some((error, offset, end)) => {
+                Err(Box::new(Broken { error, offset, end, chunk, is_stopped: self.is_stopped }))
+            }
         }
     }
 
@@ -210,11 +229,24 @@ impl<'s> Parser<'s> {
         self.last_end = self.start;
     }
 
+    /// Asks whether to give up.
+    #[cold]
+    fn ask(&mut self) {
+        self.asks_at = self.end.saturating_add(ASKS_EVERY);
+        if self.failure.is_none() && (self.stop)() {
+            self.is_stopped = true;
+            self.fail(self.lexer.error_here(b"given up"));
+        }
+    }
+
     /// Consumes the current token.
     #[inline]
     fn advance(&mut self) {
         self.last_line = self.lexer.line();
         self.last_end = self.end;
+        if self.end >= self.asks_at {
+            self.ask();
+        }
         match self.ahead.take() {
             Some(Ahead { token, start, end }) => {
                 self.token = token;

@@ -5,7 +5,7 @@ use std::panic::Location;
 
 use perilune_vm::load::LoadMode;
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, is_memory_error};
 use crate::function::Function;
 use crate::lua::Lua;
 use crate::raw::{Handle, Raw};
@@ -121,6 +121,7 @@ impl<'a> Chunk<'a> {
             expression.extend_from_slice(&self.source);
             return match self.compile(&expression) {
                 Ok(f) => f.call(()),
+                Err(e @ Error::MemoryError) => Err(e),
                 Err(as_expression) => match (as_expression, self.compile(&self.source)) {
                     (_, Ok(f)) => f.call(()),
                     // The beginning of an expression is better than a statement that is none.
@@ -157,6 +158,8 @@ impl<'a> Chunk<'a> {
         };
         match lua.inner.with(|vm| vm.load(source, self.name.as_bytes(), mode, environment)) {
             Ok(f) => Ok(Function(Handle::new(lua, f))),
+            // No message of the compiler is without the name of the chunk.
+            Err(message) if is_memory_error(message) => Err(Error::MemoryError),
             Err(message) => Err(syntax_error(message)),
         }
     }

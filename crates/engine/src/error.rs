@@ -120,6 +120,8 @@ pub enum Error {
     UserDataDestructed,
     /// A userdata is borrowed exclusively: one of its mutable methods is running.
     UserDataBorrowError,
+    /// A userdata is lent by a [`Scope`](crate::Scope): a borrow of it that the host could keep would outlive its value.
+    UserDataLent,
     /// A userdata is borrowed: one of its methods is running, or a guard is held.
     UserDataBorrowMutError,
     /// A metamethod that host types may not have: `__gc` (they have `Drop`) or `__metatable`.
@@ -308,6 +310,9 @@ impl fmt::Display for Error {
             Error::UserDataTypeMismatch => f.write_str("userdata of another type"),
             Error::UserDataDestructed => f.write_str("userdata has been destructed"),
             Error::UserDataBorrowError => f.write_str("userdata is mutably borrowed"),
+            Error::UserDataLent => {
+                f.write_str("userdata is lent for a scope, it can be borrowed by borrow_scoped only")
+            }
             Error::UserDataBorrowMutError => f.write_str("userdata is borrowed"),
             Error::MetaMethodRestricted(name) => write!(f, "metamethod {name} is restricted"),
             Error::ForeignValue => f.write_str("a value of one Lua VM was used in another"),
@@ -329,6 +334,18 @@ impl StdError for Error {
             Error::ExternalError(e) => e.source(),
             _ => None,
         }
+    }
+}
+
+/// Turns an error of another library into [`Error`].
+pub trait ExternalError {
+    /// The error as [`Error::external`].
+    fn into_lua_err(self) -> Error;
+}
+
+impl<E: Into<Box<dyn StdError + Send + Sync>>> ExternalError for E {
+    fn into_lua_err(self) -> Error {
+        Error::external(self)
     }
 }
 
@@ -411,6 +428,11 @@ pub(crate) fn raise(vm: &mut Vm, inner: &Inner, error: Error) -> Raised {
             Err(raised) => raised,
         },
     }
+}
+
+/// Whether a Lua value is the VM's own error for exhausted memory.
+pub(crate) fn is_memory_error(v: Raw) -> bool {
+    v.as_str().is_some_and(|s| s.as_bytes() == NO_MEMORY)
 }
 
 /// The Lua value for an error.
@@ -510,7 +532,7 @@ impl Lua {
             };
         }
         let message = match value.as_str() {
-            Some(s) if s.as_bytes() == NO_MEMORY => return Error::MemoryError,
+            Some(_) if is_memory_error(value) => return Error::MemoryError,
             Some(s) => s.to_string_lossy().into_owned(),
             None => self.error_text(value),
         };

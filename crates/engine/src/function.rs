@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::fmt;
 
+use perilune_base::dialect::table::Environments;
 use perilune_vm::Vm;
 use perilune_vm::native::{Intrinsic, NativeResult};
 
@@ -88,24 +89,27 @@ impl Function {
         self.0.lua().inner.with(|vm| vm.dump(f, strip))
     }
 
-    /// The table of globals that a Lua function sees: its upvalue `_ENV`.
+    /// The table of globals that a Lua function sees: its upvalue `_ENV`, or its environment in Lua 5.1, where all functions
+    /// have one.
     pub fn environment(&self) -> Option<Table> {
         let f = self.0.raw();
         let lua = self.0.lua();
-        let env = lua.inner.with(|vm| environment_index(vm, f).and_then(|n| vm.function_upvalue(f, n)));
-        let (_, env) = env?;
-        env.as_table().map(|t| Table(Handle::new(lua, Raw::table(t))))
+        let env = lua.inner.with(|vm| match vm.dialect().environments {
+            Environments::Functions => Some(vm.environment(f)),
+            Environments::Variable => environment_index(vm, f).and_then(|n| vm.function_upvalue(f, n)).map(|(_, v)| v),
+        });
+        env?.as_table().map(|t| Table(Handle::new(lua, Raw::table(t))))
     }
 
     /// Gives a Lua function another table of globals: whether it has any use of globals. Functions that share the variable
-    /// `_ENV` with it see the new one too.
+    /// `_ENV` with it see the new one too; in Lua 5.1, each function has its own.
     pub fn set_environment(&self, globals: Table) -> Result<bool> {
         let lua = self.0.lua();
         let (f, globals) = (self.0.raw(), globals.0.raw_in(lua)?);
-        Ok(lua.inner.with(|vm| match environment_index(vm, f) {
-            Some(n) => vm.set_function_upvalue(f, n, globals).is_some(),
-            None => false,
-        }))
+        lua.protect(|vm| match (vm.dialect().environments, globals.as_table()) {
+            (Environments::Functions, Some(globals)) => vm.set_environment(f, globals).map(|()| true),
+            _ => Ok(environment_index(vm, f).is_some_and(|n| vm.set_function_upvalue(f, n, globals).is_some())),
+        })
     }
 
     /// A function of Rust as a value on its way to Lua, for places where there is no [`Lua`] to make it with.
@@ -247,7 +251,7 @@ fn run<F: 'static, A: FromLuaMulti, R: IntoLuaMulti>(
         let purpose = Purpose::Arguments { to: closure.name.as_deref(), before: 0 };
         let args = A::from_slots(Slots { lua, first, count, purpose })?;
         let results = call(&closure.function, lua, args)?;
-        results.push_all(&mut Stack { lua })
+        results.push_all(&mut Stack { lua, for_key: false })
     })
 }
 

@@ -21,6 +21,7 @@
 //! | lend scripts what you have borrowed | [`Lua::scope`] |
 //! | give scripts your types | [`UserData`], [`Lua::register_userdata_type`] |
 //! | give scripts modules | [`Lua::register_module`], [`Lua::preload_module`] |
+//! | give scripts a world of your own | [`host`] |
 //! | stop a script from another thread | [`Lua::set_interrupt`] |
 //! | keep values | any handle; [`RegistryKey`] where a handle would be a cycle |
 //! | exchange any serializable value | feature `serde`: `Lua::to_value`, `Lua::from_value` |
@@ -35,6 +36,7 @@ mod chunk;
 mod convert;
 mod error;
 mod function;
+pub mod host;
 mod lua;
 mod modules;
 #[expect(unsafe_code, reason = "the one module that reaches the VM")]
@@ -58,7 +60,7 @@ pub use perilune_vm::limits::{LimitKind, Limits, Violation};
 
 pub use chunk::{AsChunk, Chunk, ChunkMode};
 pub use convert::{Bytes, FromLua, FromLuaMulti, IntoLua, IntoLuaMulti};
-pub use error::{Error, ErrorContext, ExternalResult, Result};
+pub use error::{Error, ErrorContext, ExternalError, ExternalResult, Result};
 pub use function::{Function, FunctionInfo};
 pub use lua::{AppDataRef, AppDataRefMut, Lua, LuaBuilder, SharedMetatable, WeakLua};
 pub use raw::scope::Scope;
@@ -75,8 +77,9 @@ pub use value::{LightUserData, MultiValue, Nil, Value, Variadic};
 /// What most programs need: `use perilune::prelude::*`.
 pub mod prelude {
     pub use crate::{
-        AnyUserData, Error, ErrorContext, ExternalResult, FromLua, FromLuaMulti, Function, IntoLua, IntoLuaMulti, Lua,
-        LuaString, MetaMethod, MultiValue, Table, Thread, UserData, UserDataFields, UserDataMethods, Value, Variadic,
+        AnyUserData, Error, ErrorContext, ExternalError, ExternalResult, FromLua, FromLuaMulti, Function, IntoLua,
+        IntoLuaMulti, Lua, LuaString, MetaMethod, MultiValue, Table, Thread, UserData, UserDataFields, UserDataMethods,
+        Value, Variadic,
     };
 }
 

@@ -427,6 +427,12 @@ impl Lua {
         Table(Handle::new(self, t))
     }
 
+    /// Whether the language tells integers from floats.
+    #[cfg(feature = "serde")]
+    pub(crate) fn has_integers(&self) -> bool {
+        self.inner.int_value(0).as_int().is_some()
+    }
+
     /// A new table.
     pub fn create_table(&self) -> Result<Table> {
         self.create_table_with_capacity(0, 0)
@@ -465,10 +471,7 @@ impl Lua {
     /// A string of any bytes.
     pub fn create_string(&self, bytes: impl AsRef<[u8]>) -> Result<LuaString> {
         let bytes = bytes.as_ref();
-        self.safepoint()?;
-        if bytes.len() > LARGE {
-            self.protect(|vm| vm.reserve(bytes.len()))?;
-        }
+        self.make_room(bytes.len())?;
         let s = self.inner.string(bytes);
         Ok(LuaString(Handle::new(self, s)))
     }
@@ -523,11 +526,14 @@ impl Lua {
 
     /// Converts a value of Rust.
     pub fn pack(&self, value: impl IntoLua) -> Result<Value> {
-        value.into_lua(self)
+        let value = value.into_lua(self)?;
+        value.check_owner(self)?;
+        Ok(value)
     }
 
     /// Converts a value of Lua.
     pub fn unpack<T: FromLua>(&self, value: Value) -> Result<T> {
+        value.check_owner(self)?;
         T::from_lua(value, self)
     }
 
@@ -564,9 +570,6 @@ impl Lua {
         }
     }
 }
-
-/// Strings above this size are checked against the limit of memory before they are made.
-const LARGE: usize = 4 << 10;
 
 /// Metatables of types.
 impl Lua {

@@ -70,6 +70,7 @@ impl Lua {
 
     /// Keeps another value for a key.
     pub fn replace_registry_value(&self, key: &mut RegistryKey, value: impl IntoLua) -> Result<()> {
+        key.raw_in(self)?;
         *key = self.create_registry_value(value)?;
         Ok(())
     }
@@ -87,9 +88,7 @@ impl Lua {
     /// Keeps a value under a name that all host code of this VM shares.
     pub fn set_named_registry_value(&self, name: &str, value: impl IntoLua) -> Result<()> {
         let frame = Frame::new(self);
-        frame.push(name)?;
-        let v = frame.push(value)?;
-        let name = frame.get(0);
+        let (name, v) = frame.push_pair(name, value)?;
         self.protect(|vm| {
             let registry = vm.registry();
             vm.raw_set(registry, name, v)
@@ -99,7 +98,7 @@ impl Lua {
     /// The value under a name; `nil` if there is none.
     pub fn named_registry_value<T: FromLua>(&self, name: &str) -> Result<T> {
         let frame = Frame::new(self);
-        let name = frame.push(name)?;
+        let name = frame.push_key(name)?;
         let raw = self.inner.with(|vm| vm.registry().get(name));
         T::from_slot(Slot { lua: self, raw })
     }

@@ -12,6 +12,8 @@ use crate::{FromLua, IntoLua};
 /// Where values are pushed.
 pub struct Stack<'a> {
     pub(crate) lua: &'a Lua,
+    /// Whether a short string is pushed even where memory is used up: one that only looks something up is soon gone.
+    pub(crate) for_key: bool,
 }
 
 impl Stack<'_> {
@@ -37,8 +39,24 @@ impl Stack<'_> {
     /// Pushes a string.
     #[inline]
     pub(crate) fn push_bytes(&mut self, bytes: &[u8]) -> Result<()> {
+        match self.lua.make_room(bytes.len()) {
+            Err(Error::MemoryError) if self.for_key && bytes.len() <= LARGE => {}
+            made => made?,
+        }
         let v = self.lua.inner.string(bytes);
         self.push(v)
+    }
+}
+
+/// Strings above this size are checked against the limit of memory before they are made.
+const LARGE: usize = 4 << 10;
+
+impl Lua {
+    /// Before a string is made: lets the collector work if it is due, and makes sure that a large one may be made.
+    #[inline]
+    pub(crate) fn make_room(&self, len: usize) -> Result<()> {
+        self.safepoint()?;
+        if len > LARGE { self.protect(|vm| vm.reserve_str(len)) } else { Ok(()) }
     }
 }
 
@@ -157,7 +175,7 @@ impl<'a> Frame<'a> {
 
     #[inline]
     pub(crate) fn stack(&self) -> Stack<'a> {
-        Stack { lua: self.lua }
+        Stack { lua: self.lua, for_key: false }
     }
 
     /// The `n`-th value pushed since, from 0.
@@ -172,6 +190,26 @@ impl<'a> Frame<'a> {
         let at = self.lua.inner.height();
         value.push_onto(&mut self.stack())?;
         Ok(self.lua.inner.slot(at))
+    }
+
+    /// As [`Frame::push`], for what is looked up.
+    #[inline]
+    pub(crate) fn push_key(&self, key: impl IntoLua) -> Result<Raw> {
+        let at = self.lua.inner.height();
+        key.push_onto(&mut Stack { lua: self.lua, for_key: true })?;
+        Ok(self.lua.inner.slot(at))
+    }
+
+    /// Pushes a key and the value to store under it, and gives them. To store nil never fails for lack of memory.
+    #[inline]
+    pub(crate) fn push_pair(&self, key: impl IntoLua, value: impl IntoLua) -> Result<(Raw, Raw)> {
+        let at = self.lua.inner.height();
+        self.push_key(key)?;
+        let value = self.push(value)?;
+        if !value.is_nil() {
+            self.lua.safepoint()?;
+        }
+        Ok((self.lua.inner.slot(at), value))
     }
 
     /// The values pushed since, as results.

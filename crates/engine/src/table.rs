@@ -39,7 +39,7 @@ impl Table {
     pub fn get<V: FromLua>(&self, key: impl IntoLua) -> Result<V> {
         let lua = self.0.lua();
         let frame = Frame::new(lua);
-        let key = frame.push(key)?;
+        let key = frame.push_key(key)?;
         let t = self.0.raw();
         let mut raw = self.table_ref().get(key);
         if raw.is_nil() && self.table_ref().metatable().is_some() {
@@ -51,11 +51,9 @@ impl Table {
     /// Stores a value under a key, through `__newindex`.
     pub fn set(&self, key: impl IntoLua, value: impl IntoLua) -> Result<()> {
         let lua = self.0.lua();
-        lua.safepoint()?;
         let frame = Frame::new(lua);
-        frame.push(key)?;
-        let value = frame.push(value)?;
-        let (t, key) = (self.0.raw(), frame.get(0));
+        let (key, value) = frame.push_pair(key, value)?;
+        let t = self.0.raw();
         lua.protect(|vm| vm.set_index(t, key, value))
     }
 
@@ -125,18 +123,16 @@ impl Table {
     pub fn raw_get<V: FromLua>(&self, key: impl IntoLua) -> Result<V> {
         let lua = self.0.lua();
         let frame = Frame::new(lua);
-        let key = frame.push(key)?;
+        let key = frame.push_key(key)?;
         V::from_slot(Slot { lua, raw: self.table_ref().get(key) })
     }
 
     /// Stores a value under a key.
     pub fn raw_set(&self, key: impl IntoLua, value: impl IntoLua) -> Result<()> {
         let lua = self.0.lua();
-        lua.safepoint()?;
         let frame = Frame::new(lua);
-        frame.push(key)?;
-        let value = frame.push(value)?;
-        let (t, key) = (self.table_ref(), frame.get(0));
+        let (key, value) = frame.push_pair(key, value)?;
+        let t = self.table_ref();
         lua.protect(|vm| vm.raw_set(t, key, value))
     }
 
@@ -290,6 +286,8 @@ impl<K: FromLua, V: FromLua> Iterator for TablePairs<'_, K, V> {
         let (cursor, key, value) = self.table.table_ref().next_at(self.cursor)?;
         self.cursor = cursor;
         let lua = self.table.0.lua();
+        // A table has its indices as integers, also where the language has none.
+        let key = key.as_int().map_or(key, |n| lua.inner.int_value(n));
         let pair = || {
             // The value may have to survive the conversion of its key.
             let frame = Frame::new(lua);

@@ -105,6 +105,11 @@ impl Value {
         }
     }
 
+    /// Refuses a value of another VM.
+    pub(crate) fn check_owner(&self, lua: &Lua) -> Result<()> {
+        self.handle().map_or(Ok(()), |h| h.raw_in(lua).map(drop))
+    }
+
     fn handle(&self) -> Option<&Handle> {
         match self {
             Value::String(LuaString(h))
@@ -189,9 +194,13 @@ impl Value {
         if let Value::Boolean(b) = self { Some(*b) } else { None }
     }
 
-    /// The integer, if it is one.
+    /// The integer, if it is one, or a float that is equal to one: in languages without integers, all numbers are floats.
     pub fn as_integer(&self) -> Option<i64> {
-        if let Value::Integer(i) = self { Some(*i) } else { None }
+        match self {
+            Value::Integer(i) => Some(*i),
+            Value::Number(n) => integer_from(*n),
+            _ => None,
+        }
     }
 
     /// The float, if it is one.
@@ -199,12 +208,12 @@ impl Value {
         if let Value::Number(n) = self { Some(*n) } else { None }
     }
 
-    /// The integer as an `i32`, if it is one and fits.
+    /// As [`Value::as_integer`], as an `i32`, if it fits.
     pub fn as_i32(&self) -> Option<i32> {
         self.as_integer().and_then(|i| i.try_into().ok())
     }
 
-    /// The integer as a `usize`, if it is one and fits.
+    /// As [`Value::as_integer`], as a `usize`, if it fits.
     pub fn as_usize(&self) -> Option<usize> {
         self.as_integer().and_then(|i| i.try_into().ok())
     }
@@ -257,6 +266,13 @@ impl Value {
     pub fn as_error(&self) -> Option<&Error> {
         if let Value::Error(e) = self { Some(e) } else { None }
     }
+}
+
+/// The integer that a float is equal to.
+pub(crate) fn integer_from(n: f64) -> Option<i64> {
+    // The bounds are exact: the first is the least integer, the second the first power of two that is none.
+    const LEAST: f64 = i64::MIN as f64;
+    ((LEAST..-LEAST).contains(&n) && n.fract() == 0.0).then_some(n as i64)
 }
 
 /// Equality without metamethods, as `rawequal` has it: integers and floats compare by value, strings by content, objects

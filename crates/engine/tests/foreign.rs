@@ -83,3 +83,15 @@ fn finalizers_run_at_the_end_and_may_call_rust() -> Result<()> {
     assert!(weak.upgrade().is_none());
     Ok(())
 }
+
+#[test]
+fn values_of_another_vm_are_refused_by_conversions() -> Result<()> {
+    let (lua, other) = (Lua::new(), Lua::new());
+    let table = Value::Table(other.create_table()?);
+    assert!(matches!(lua.pack(&table), Err(Error::ForeignValue)));
+    assert!(matches!(lua.unpack::<Value>(table.clone()), Err(Error::ForeignValue)));
+    let mut key = other.create_registry_value(1)?;
+    assert!(matches!(lua.replace_registry_value(&mut key, 2), Err(Error::MismatchedRegistryKey)));
+    assert_eq!(other.registry_value::<i64>(&key)?, 1);
+    Ok(())
+}

@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::rc::Rc;
 
 use perilune::prelude::*;
-use perilune::{ChunkMode, RegistryKey, Result};
+use perilune::{ChunkMode, LuaVersion, RegistryKey, Result};
 
 #[test]
 fn rust_calls_lua_calls_rust() -> Result<()> {
@@ -180,5 +180,19 @@ fn a_call_of_something_else_is_an_error_that_scripts_catch() -> Result<()> {
         .load("local ok = pcall(call_it, setmetatable({}, {__index = setmetatable({}, {__index = function() error 'no' end})})) return ok, 1")
         .eval()?;
     assert_eq!((ok, after), (false, 1));
+    Ok(())
+}
+
+#[test]
+fn functions_have_environments_in_every_version() -> Result<()> {
+    for version in [LuaVersion::Lua51, LuaVersion::Lua52, LuaVersion::Lua54] {
+        let lua = Lua::builder().version(version).build()?;
+        let f: Function = lua.load("function() return x end").eval()?;
+        assert_eq!(f.environment(), Some(lua.globals()), "{version:?}");
+        let globals = lua.create_table_from([("x", 42)])?;
+        assert!(f.set_environment(globals.clone())?);
+        assert_eq!(f.environment(), Some(globals));
+        assert_eq!(f.call::<i64>(())?, 42);
+    }
     Ok(())
 }

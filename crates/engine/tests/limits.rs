@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use perilune::prelude::*;
-use perilune::{DeterministicHost, Libraries, LimitKind, Limits, NullHost, Result, Violation};
+use perilune::{DeterministicHost, Libraries, LimitKind, Limits, Nil, NullHost, Result, Violation};
 
 #[test]
 fn no_script_catches_a_violation() -> Result<()> {
@@ -163,5 +163,69 @@ fn other_threads_interrupt() -> Result<()> {
         assert!(!flag.load(Ordering::Relaxed));
         assert_eq!(lua.load("1 + 1").eval::<i64>()?, 2);
     }
+    Ok(())
+}
+
+/// Strings that Rust makes are collected, whatever they are made for.
+#[test]
+fn strings_from_rust_are_collected() -> Result<()> {
+    let lua = Lua::builder().limits(Limits::new().with_memory(4 << 20)).build()?;
+    let length: Function = lua.load("function(s) return #s end").eval()?;
+    let object: Table = lua.load("{length = function(_, s) return #s end}").eval()?;
+    for i in 0..10_000 {
+        let text = format!("{i:01000}");
+        assert_eq!(length.call::<f64>(&text)?, 1000.0);
+        assert_eq!(object.call_method::<f64>("length", &text)?, 1000.0);
+        assert!(!object.contains_key(&text)?);
+        assert!(object.raw_get::<Value>(text.as_str())?.is_nil());
+        assert!(lua.named_registry_value::<Value>(&text)?.is_nil());
+        lua.pack(text.as_str())?;
+        drop(lua.create_registry_value(text)?);
+        lua.unpack::<String>(Value::Number(f64::from(i) + 0.5))?;
+    }
+    assert!(lua.used_memory() < 4 << 20);
+    Ok(())
+}
+
+#[test]
+fn strings_from_rust_meet_the_limit() -> Result<()> {
+    let lua = Lua::builder().limits(Limits::new().with_memory(4 << 20)).build()?;
+    let many: Vec<String> = (0..10_000).map(|i| format!("{i:01000}")).collect();
+    assert!(matches!(lua.pack(many.clone()), Err(Error::MemoryError)));
+    assert!(matches!(lua.pack("x".repeat(8 << 20)), Err(Error::MemoryError)));
+    lua.globals().set("many", Function::wrap(move |_, ()| Ok(many.clone())))?;
+    assert!(!lua.load("(pcall(many))").eval::<bool>()?);
+    lua.gc_collect()
+}
+
+#[test]
+fn nil_is_stored_even_when_memory_is_used_up() -> Result<()> {
+    let lua = Lua::new();
+    lua.load("config, other = string.rep('x', 1 << 22), string.rep('y', 1 << 22)").exec()?;
+    lua.set_memory_limit(1 << 20);
+    assert!(matches!(lua.globals().set("more", "text"), Err(Error::MemoryError)));
+    lua.globals().set("config", Nil)?;
+    lua.globals().raw_set("other", Nil)?;
+    lua.unset_named_registry_value("nothing")?;
+    lua.gc_collect()?;
+    lua.globals().set("more", "text")
+}
+
+#[test]
+fn time_is_limited_without_a_world() -> Result<()> {
+    let limits = Limits::new().with_time(Duration::from_millis(20));
+    let lua = Lua::builder().host(Box::new(NullHost::new())).limits(limits).build()?;
+    match lua.load("while true do end").exec() {
+        Err(Error::LimitReached(Violation { kind: LimitKind::Time, .. })) => Ok(()),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_source_for_which_there_is_no_memory_is_no_wrong_source() -> Result<()> {
+    let lua = Lua::builder().limits(Limits::new().with_memory(1 << 20)).build()?;
+    let large = format!("return {{{}}}", "'some text', ".repeat(1 << 20));
+    assert!(matches!(lua.load(&large).exec(), Err(Error::MemoryError)));
+    assert!(matches!(lua.load(&large).eval::<Value>(), Err(Error::MemoryError)));
     Ok(())
 }

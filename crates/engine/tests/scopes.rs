@@ -2,8 +2,8 @@
 
 use std::cell::Cell;
 
-use perilune::Result;
 use perilune::prelude::*;
+use perilune::{Result, UserDataRef};
 
 struct Log(Vec<String>);
 
@@ -80,7 +80,8 @@ fn userdata_are_lent_for_as_long_as_the_scope_lasts() -> Result<()> {
         let lent = scope.create_userdata_ref_mut(&mut log)?;
         lua.globals().set("log", &lent)?;
         lua.load("log:push('one') log:push('two')").exec()?;
-        assert_eq!(lent.borrow::<Log>()?.0.len(), 2);
+        assert_eq!(lent.borrow_scoped::<Log, _>(|log| log.0.len())?, 2);
+        lent.borrow_mut_scoped::<Log, _>(|log| log.0.shrink_to_fit())?;
         assert!(matches!(lent.take::<Log>(), Err(Error::UserDataBorrowMutError)));
         Ok(())
     })?;
@@ -97,4 +98,22 @@ fn userdata_are_lent_for_as_long_as_the_scope_lasts() -> Result<()> {
     lua.globals().set("log", Value::Nil)?;
     drop(lent);
     lua.gc_collect()
+}
+
+#[test]
+fn no_borrow_outlives_its_scope() -> Result<()> {
+    let lua = Lua::new();
+    let log = Log(Vec::new());
+    let keep = lua.create_function(|lua, log: UserDataRef<Log>| {
+        lua.set_app_data(log);
+        Ok(())
+    })?;
+    lua.globals().set("keep", keep)?;
+    let kept = lua.scope(|scope| {
+        let lent = scope.create_userdata_ref(&log)?;
+        assert!(lua.load("keep(...)").call::<()>(&lent).is_err());
+        Ok((lent.borrow::<Log>(), lent.borrow_mut::<Log>()))
+    })?;
+    assert!(matches!(kept, (Err(Error::UserDataLent), Err(Error::UserDataLent))));
+    Ok(())
 }

@@ -97,3 +97,17 @@ fn lua_values_are_serializable() -> Result<()> {
     assert!(serde_json::to_value(lua.load("return print").eval::<Value>()?).is_err());
     Ok(())
 }
+
+#[test]
+fn integers_are_read_in_languages_without_them() -> Result<()> {
+    #[derive(serde::Deserialize, PartialEq, Debug)]
+    struct Order {
+        count: i32,
+        price: f64,
+    }
+    let lua = Lua::builder().version(perilune::LuaVersion::Lua51).build()?;
+    let order = lua.load("{count = 3, price = 2}").eval::<Value>()?;
+    assert_eq!(lua.from_value::<Order>(order)?, Order { count: 3, price: 2.0 });
+    assert!(lua.from_value::<i32>(lua.load("1.5").eval::<Value>()?).is_err());
+    Ok(())
+}

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use perilune::prelude::*;
-use perilune::{Bytes, LightUserData, Nil, Result};
+use perilune::{Bytes, LightUserData, LuaVersion, Nil, Result};
 
 #[test]
 fn numbers_keep_their_kind_and_value() -> Result<()> {
@@ -142,5 +142,29 @@ fn coercions_say_no_without_an_error() -> Result<()> {
     assert_eq!(lua.coerce_number(lua.pack("0x1p4")?)?, Some(16.0));
     assert_eq!(lua.coerce_string(Value::Integer(3))?.unwrap(), "3");
     assert!(lua.coerce_string(Value::Boolean(true))?.is_none());
+    Ok(())
+}
+
+#[test]
+fn numbers_become_integers_only_where_they_are_some() -> Result<()> {
+    for version in [LuaVersion::Lua51, LuaVersion::Lua52, LuaVersion::Lua53, LuaVersion::Lua54] {
+        let lua = Lua::builder().version(version).build()?;
+        for none in ["0/0", "1/0", "-1/0", "2^63", "1e300", "1.5", "'1.5'"] {
+            assert!(lua.load(none).eval::<i64>().is_err(), "{version:?} {none}");
+            assert_eq!(lua.load(none).eval::<Value>()?.as_integer(), None, "{version:?} {none}");
+        }
+        for (text, n) in [("-2^63", i64::MIN), ("2^53", 1 << 53), ("-0.0", 0), ("'10'", 10), ("10", 10)] {
+            assert_eq!(lua.load(text).eval::<i64>()?, n, "{version:?} {text}");
+        }
+        let host = lua.create_function(|_, n: i64| Ok(n))?;
+        assert!(lua.load("return (pcall(..., 1/0))").call::<bool>(host).is_ok_and(|ok| !ok), "{version:?}");
+        assert_eq!(lua.load("10").eval::<Value>()?.as_i32(), Some(10));
+        let t: Table = lua.load("{7, 8}").eval()?;
+        for pair in t.pairs::<Value, Value>() {
+            let (key, value) = pair?;
+            assert_eq!(key.type_name(), value.type_name(), "{version:?}");
+        }
+        assert_eq!(t.pairs::<i64, i64>().collect::<Result<Vec<_>>>()?, [(1, 7), (2, 8)]);
+    }
     Ok(())
 }

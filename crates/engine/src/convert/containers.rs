@@ -54,6 +54,7 @@ pub(crate) fn push_sequence<T: IntoLua>(
     for (i, v) in values.into_iter().enumerate() {
         let frame = Frame::new(lua);
         let v = frame.push(v)?;
+        lua.safepoint()?;
         let t = lua.inner.slot(at);
         lua.protect(|vm| match t.as_table() {
             Some(t) => vm.raw_set_int(t, i as i64 + 1, v),
@@ -77,6 +78,7 @@ pub(crate) fn push_map<K: IntoLua, V: IntoLua>(
         let frame = Frame::new(lua);
         frame.push(k)?;
         let v = frame.push(v)?;
+        lua.safepoint()?;
         let (t, k) = (lua.inner.slot(at), frame.get(0));
         lua.protect(|vm| match t.as_table() {
             Some(t) => vm.raw_set(t, k, v),

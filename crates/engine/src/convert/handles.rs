@@ -133,7 +133,7 @@ impl FromLua for LuaString {
 
     #[inline]
     fn from_slot(slot: Slot<'_>) -> Result<LuaString> {
-        match string_of(&slot) {
+        match string_of(&slot)? {
             Some(s) => Ok(LuaString(Handle::new(slot.lua, s))),
             None => Err(slot.mismatch("string")),
         }

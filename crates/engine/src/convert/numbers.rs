@@ -7,7 +7,7 @@ use crate::error::{Error, Result};
 use crate::lua::Lua;
 use crate::raw::Raw;
 use crate::stack::{Frame, Slot, Stack};
-use crate::value::{LightUserData, Value};
+use crate::value::{LightUserData, Value, integer_from};
 
 impl IntoLua for bool {
     fn into_lua(self, _: &Lua) -> Result<Value> {
@@ -59,7 +59,9 @@ fn integer_of(slot: &Slot<'_>, to: &'static str) -> Result<i64> {
 #[cold]
 #[inline(never)]
 fn integer_of_other(slot: &Slot<'_>, to: &'static str) -> Result<i64> {
-    let (integer, number) = slot.lua.inner.with(|vm| (vm.to_integer(slot.raw), vm.to_number(slot.raw)));
+    // Languages without integers cut fractions off where they need one, and have no answer for what is too large.
+    let number = slot.lua.inner.with(|vm| vm.to_number(slot.raw));
+    let integer = number.and_then(|n| if n.tag == Tag::Int { Some(n.raw_int()) } else { integer_from(n.raw_float()) });
     match (integer, number) {
         (Some(i), _) => Ok(i),
         (None, Some(_)) => {

@@ -14,11 +14,14 @@ use crate::value::Value;
 
 /// The string that a string or number is as text.
 #[inline]
-pub(super) fn string_of(slot: &Slot<'_>) -> Option<Raw> {
+pub(super) fn string_of(slot: &Slot<'_>) -> Result<Option<Raw>> {
     match slot.raw.tag {
-        Tag::Str => Some(slot.raw),
-        Tag::Int | Tag::Float => slot.lua.inner.with(|vm| vm.number_to_str(slot.raw)).map(Raw::str),
-        _ => None,
+        Tag::Str => Ok(Some(slot.raw)),
+        Tag::Int | Tag::Float => {
+            slot.lua.safepoint()?;
+            Ok(slot.lua.inner.with(|vm| vm.number_to_str(slot.raw)).map(Raw::str))
+        }
+        _ => Ok(None),
     }
 }
 
@@ -41,7 +44,7 @@ impl FromLua for String {
     from_lua_by_stack!();
 
     fn from_slot(slot: Slot<'_>) -> Result<String> {
-        let Some(s) = string_of(&slot).and_then(Raw::as_str) else {
+        let Some(s) = string_of(&slot)?.and_then(Raw::as_str) else {
             return Err(slot.mismatch("String"));
         };
         match std::str::from_utf8(s.as_bytes()) {
@@ -106,7 +109,7 @@ impl FromLua for Bytes {
     from_lua_by_stack!();
 
     fn from_slot(slot: Slot<'_>) -> Result<Bytes> {
-        match string_of(&slot).and_then(Raw::as_str) {
+        match string_of(&slot)?.and_then(Raw::as_str) {
             Some(s) => Ok(Bytes(s.as_bytes().to_vec())),
             None => Err(slot.mismatch("Bytes")),
         }

@@ -242,8 +242,13 @@ impl Inner {
     /// Pushes an integer, as the language has it.
     #[inline]
     pub(crate) fn push_int(&self, n: i64) -> Result<()> {
-        let v = self.leaf(|vm| vm.int_value(n));
-        self.push(v)
+        self.push(self.int_value(n))
+    }
+
+    /// An integer, as the language has it.
+    #[inline]
+    pub(crate) fn int_value(&self, n: i64) -> Raw {
+        self.leaf(|vm| vm.int_value(n))
     }
 
     /// Makes a string.

@@ -5,7 +5,9 @@
 //! comes about. Nothing can be using a cell then:
 //!
 //! * a function of the scope that is running lies above [`Lua::scope`] on the host's stack;
-//! * a borrow of a userdata's value that the host still holds makes the end of the scope end the process.
+//! * a borrow of a userdata's value that the host could keep is refused; any other lies above [`Lua::scope`] as well.
+//!
+//! Should something use one all the same, that is a bug, which ends the process.
 
 use std::cell::RefCell;
 use std::marker::PhantomData;
@@ -110,7 +112,7 @@ impl<'scope> Scope<'scope, '_> {
     {
         let body: Box<Body<'scope>> = Box::new(move |lua, slots| {
             let args = A::from_slots(slots)?;
-            function(lua, args)?.push_all(&mut Stack { lua })
+            function(lua, args)?.push_all(&mut Stack { lua, for_key: false })
         });
         // SAFETY: only the lifetime is another. The cell is the only holder of the box, and the guard in `Lua::scope` empties
         // it before `'scope` is over, whether that function returns or a panic goes through it.
@@ -137,14 +139,14 @@ impl<'scope> Scope<'scope, '_> {
 
     /// A userdata that is a borrowed value. Its mutable methods fail with [`Error::UserDataBorrowMutError`].
     ///
-    /// Ending the scope while the host holds a [`UserDataRef`](crate::UserDataRef) of it ends the process.
+    /// There is no [`UserDataRef`](crate::UserDataRef) of it, which the host could keep: [`Error::UserDataLent`]. Use
+    /// [`AnyUserData::borrow_scoped`].
     pub fn create_userdata_ref<T: UserData>(&'scope self, value: &'scope T) -> Result<AnyUserData> {
         self.lend(Loan { value: NonNull::from(value), is_exclusive: false })
     }
 
-    /// A userdata that is a value borrowed exclusively.
-    ///
-    /// Ending the scope while the host holds a [`UserDataRef`](crate::UserDataRef) of it ends the process.
+    /// A userdata that is a value borrowed exclusively. As [`Scope::create_userdata_ref`], it has no
+    /// [`UserDataRef`](crate::UserDataRef).
     ///
     /// ```
     /// use perilune::{Lua, UserData, UserDataMethods};

@@ -7,7 +7,7 @@ use super::{MAX_DEPTH, NULL};
 use crate::error::{Error, Result};
 use crate::lua::Lua;
 use crate::table::Table;
-use crate::value::Value;
+use crate::value::{Value, integer_from};
 
 /// What is in a table.
 pub(super) enum Contents {
@@ -77,7 +77,10 @@ impl<'de> de::Deserializer<'de> for Deserializer<'_> {
             null if *null == NULL => visitor.visit_unit(),
             Value::Boolean(b) => visitor.visit_bool(*b),
             Value::Integer(i) => visitor.visit_i64(*i),
-            Value::Number(n) => visitor.visit_f64(*n),
+            Value::Number(n) => match integer_from(*n) {
+                Some(i) if !self.lua.has_integers() => visitor.visit_i64(i),
+                _ => visitor.visit_f64(*n),
+            },
             Value::String(s) => match s.to_str() {
                 Ok(text) => visitor.visit_str(text),
                 Err(_) => visitor.visit_bytes(s.as_bytes()),

@@ -59,6 +59,7 @@ impl Lua {
     /// # Ok::<(), perilune::Error>(())
     /// ```
     pub fn from_value<T: DeserializeOwned>(&self, value: Value) -> Result<T> {
+        value.check_owner(self)?;
         T::deserialize(de::Deserializer::new(self, value))
     }
 }

@@ -36,7 +36,8 @@ impl AnyUserData {
         self.0.cell::<T>().is_some()
     }
 
-    /// Borrows the value.
+    /// Borrows the value. One that a [`Scope`](crate::Scope) lends is [`Error::UserDataLent`]; see
+    /// [`AnyUserData::borrow_scoped`].
     pub fn borrow<T: 'static>(&self) -> Result<UserDataRef<T>> {
         UserDataRef::new(self.clone())
     }
@@ -46,7 +47,7 @@ impl AnyUserData {
         UserDataRefMut::new(self.clone())
     }
 
-    /// Calls a function with the value.
+    /// Calls a function with the value, be it the userdata's own or lent by a [`Scope`](crate::Scope).
     pub fn borrow_scoped<T: 'static, R>(&self, f: impl FnOnce(&T) -> R) -> Result<R> {
         Ok(f(&*self.cell::<T>()?.borrow()?))
     }
@@ -74,7 +75,7 @@ impl AnyUserData {
     pub fn get<V: FromLua>(&self, key: impl IntoLua) -> Result<V> {
         let lua = self.0.lua();
         let frame = Frame::new(lua);
-        let key = frame.push(key)?;
+        let key = frame.push_key(key)?;
         let u = self.0.raw();
         let raw = lua.protect(|vm| vm.index(u, key))?;
         V::from_slot(Slot { lua, raw })
@@ -84,9 +85,8 @@ impl AnyUserData {
     pub fn set(&self, key: impl IntoLua, value: impl IntoLua) -> Result<()> {
         let lua = self.0.lua();
         let frame = Frame::new(lua);
-        frame.push(key)?;
-        let value = frame.push(value)?;
-        let (u, key) = (self.0.raw(), frame.get(0));
+        let (key, value) = frame.push_pair(key, value)?;
+        let u = self.0.raw();
         lua.protect(|vm| vm.set_index(u, key, value))
     }
 
@@ -142,6 +142,18 @@ pub struct UserDataMetatable(Table);
 
 impl UserDataMetatable {
     /// A field.
+    ///
+    /// ```
+    /// use perilune::{Lua, MetaMethod, UserData, Value};
+    ///
+    /// struct Tank;
+    /// impl UserData for Tank {}
+    ///
+    /// let tank = Lua::new().create_userdata(Tank)?;
+    /// let metatable = tank.metatable().expect("it has one");
+    /// assert_eq!(metatable.get::<Value>(MetaMethod::Add)?, Value::Nil);
+    /// # Ok::<(), perilune::Error>(())
+    /// ```
     pub fn get<V: FromLua>(&self, key: impl AsRef<str>) -> Result<V> {
         self.0.raw_get(restricted(key.as_ref())?)
     }

@@ -45,6 +45,14 @@ impl<T> UserCell<T> {
         UserCell(RefCell::new(Some(Stored::Lent(loan))))
     }
 
+    /// Refuses a value that is lent, for borrows that the host may keep.
+    fn check_owned(&self) -> Result<()> {
+        match self.0.try_borrow().as_deref() {
+            Ok(Some(Stored::Lent(_))) => Err(Error::UserDataLent),
+            _ => Ok(()),
+        }
+    }
+
     pub(super) fn borrow(&self) -> Result<Ref<'_, T>> {
         let value = self.0.try_borrow().map_err(|_| Error::UserDataBorrowError)?;
         Ref::filter_map(value, |v| v.as_ref().map(Stored::get)).map_err(|_| Error::UserDataDestructed)
@@ -80,12 +88,13 @@ impl<T> UserCell<T> {
     }
 }
 
-/// A borrow of a userdata's value. As an argument of a Rust function, it accepts userdata of this type only.
+/// A borrow of a userdata's value. As an argument of a Rust function, it accepts userdata of this type only, and none that
+/// a [`Scope`](crate::Scope) lends; see [`AnyUserData::borrow_scoped`].
 pub struct UserDataRef<T: 'static>(OwnedRef<T, Handle>);
 
 impl<T: 'static> UserDataRef<T> {
     pub(crate) fn new(u: AnyUserData) -> Result<UserDataRef<T>> {
-        match OwnedRef::new::<UserCell<T>, Error>(u.0, |cell| cell.borrow()) {
+        match OwnedRef::new::<UserCell<T>, Error>(u.0, |cell| cell.check_owned().and_then(|()| cell.borrow())) {
             Some(borrow) => borrow.map(UserDataRef),
             None => Err(Error::UserDataTypeMismatch),
         }
@@ -105,7 +114,7 @@ pub struct UserDataRefMut<T: 'static>(OwnedRefMut<T, Handle>);
 
 impl<T: 'static> UserDataRefMut<T> {
     pub(crate) fn new(u: AnyUserData) -> Result<UserDataRefMut<T>> {
-        match OwnedRefMut::new::<UserCell<T>, Error>(u.0, |cell| cell.borrow_mut()) {
+        match OwnedRefMut::new::<UserCell<T>, Error>(u.0, |cell| cell.check_owned().and_then(|()| cell.borrow_mut())) {
             Some(borrow) => borrow.map(UserDataRefMut),
             None => Err(Error::UserDataTypeMismatch),
         }

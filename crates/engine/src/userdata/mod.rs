@@ -95,6 +95,12 @@ metamethods! {
     Type "__name"
 }
 
+impl AsRef<str> for MetaMethod {
+    fn as_ref(&self) -> &str {
+        self.name()
+    }
+}
+
 impl From<MetaMethod> for String {
     fn from(m: MetaMethod) -> String {
         m.name().to_owned()

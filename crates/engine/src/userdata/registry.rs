@@ -342,7 +342,7 @@ fn run_method<T: 'static, F: 'static, R: IntoLuaMulti>(
         };
         let purpose = Purpose::Arguments { to, before: 1 };
         let rest = Slots { lua, first: first + 1, count: count - 1, purpose };
-        call(&closure.function, lua, cell, rest)?.push_all(&mut Stack { lua })
+        call(&closure.function, lua, cell, rest)?.push_all(&mut Stack { lua, for_key: false })
     })
 }
 

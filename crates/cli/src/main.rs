@@ -106,29 +106,41 @@ fn run(program: &str, command: &Command, arguments: &[OsString], profile: Option
     if let Some(profile) = profile {
         session.set_sampler(profile.sampler());
     }
-    let outcome = run_all(&mut session, command, arguments);
+    let outcome = run_all(&mut session, program, command, arguments);
     if let Some(profile) = profile {
         let title = command.script.map_or(program.into(), |script| arguments[script].to_string_lossy());
         let line = profile.write(&title).unwrap_or_else(|error| format!("no profile: {error}"));
         report(&mut session, Some(program), line.as_bytes());
     }
-    let (code, close) = match outcome {
+    let (code, close) = ended(&mut session, program, outcome);
+    match close.then(|| session.close()) {
+        None => session.exit(code, false),
+        Some(Ok(asked)) => session.exit(asked.unwrap_or(code), true),
+        Some(Err(failure)) => {
+            let (code, _) = ended(&mut session, program, Err(failure));
+            session.exit(code, false)
+        }
+    }
+}
+
+/// Says why the program ends, if that is worth saying: the exit code, and whether the VM is to be closed.
+fn ended(session: &mut Session, program: &str, outcome: Result<(), Failure>) -> (i32, bool) {
+    match outcome {
         Ok(()) => (0, true),
         Err(Failure::Error(message)) => {
-            report(&mut session, Some(program), &message);
+            report(session, Some(program), &message);
             (ERROR, true)
         }
         Err(Failure::Silent) => (ERROR, true),
         Err(Failure::Limit(text)) => {
-            report(&mut session, Some(program), &text);
+            report(session, Some(program), &text);
             (LIMIT, false)
         }
         Err(Failure::Exit { code, close }) => (code, close),
-    };
-    session.exit(code, close)
+    }
 }
 
-fn run_all(session: &mut Session, command: &Command, arguments: &[OsString]) -> Result<(), Failure> {
+fn run_all(session: &mut Session, program: &str, command: &Command, arguments: &[OsString]) -> Result<(), Failure> {
     if command.show_version {
         session.write(banner(command.version).as_bytes());
     }
@@ -162,8 +174,15 @@ fn run_all(session: &mut Session, command: &Command, arguments: &[OsString]) -> 
     if let Some(lines) = lines {
         repl::run(session, lines)
     } else if has_nothing_to_do {
-        let chunk = session.load_file(None)?;
-        session.call(chunk, &[]).map(drop)
+        let outcome = session.load_file(None).and_then(|chunk| session.call(chunk, &[]));
+        match outcome {
+            // As in `lua`, which does not look at how a program that nobody has named ends: `-` names it.
+            Err(failure @ (Failure::Error(_) | Failure::Silent)) => {
+                ended(session, program, Err(failure));
+                Ok(())
+            }
+            outcome => outcome.map(drop),
+        }
     } else {
         Ok(())
     }
@@ -207,7 +226,8 @@ fn report(session: &mut Session, program: Option<&str>, message: &[u8]) {
         text.extend_from_slice(program.as_bytes());
         text.extend_from_slice(b": ");
     }
-    text.extend_from_slice(message);
+    // As a text of C, the message ends with its first zero byte.
+    text.extend(message.iter().copied().take_while(|&byte| byte != 0));
     text.push(b'\n');
     session.report(&text);
 }

@@ -276,20 +276,22 @@ impl Session {
         format!("{stats}jit: recording and compiling took {:.1} % of {all:.2} s\n", 100.0 * own / all.max(own))
     }
 
-    /// Ends the program: closes the VM if asked to, and writes all that waits.
-    pub fn exit(mut self, mut code: i32, close: bool) -> ! {
-        if close {
-            // Finalizers close all files. The memory goes with the process.
-            let asked = self.vm.close();
-            for which in [StandardStream::Output, StandardStream::Error] {
-                let _ = self.vm.host().stream(which).flush();
-            }
-            code = asked.unwrap_or(code);
+    /// Closes the VM. Its finalizers may ask for an exit code.
+    pub fn close(&mut self) -> Result<Option<i32>, Failure> {
+        let closed = self.vm.try_close();
+        for which in [StandardStream::Output, StandardStream::Error] {
+            let _ = self.vm.host().stream(which).flush();
         }
+        closed.map_err(|violation| Failure::Limit(violation.to_string().into_bytes()))
+    }
+
+    /// Ends the program, whose VM was closed or is left as it is, and writes all that waits.
+    pub fn exit(mut self, code: i32, is_closed: bool) -> ! {
         if self.stats {
             self.report_stats();
         }
-        if !close {
+        // Finalizers have closed all files, and the memory goes with the process.
+        if !is_closed {
             // Dropped files write their buffers, as `exit` does in C.
             self.vm.abandon();
             drop(self);
@@ -327,7 +329,7 @@ impl Session {
             VmError::Exit { code, close } => Failure::Exit { code, close },
             VmError::Lua { value, .. } if value.is_nil() && self.errors() != CommandErrors::All => Failure::Silent,
             VmError::Lua { value, .. } => match self.text_of(value) {
-                Some(text) if self.is_memory_limited && text.starts_with(b"not enough memory") => Failure::Limit(text),
+                Some(text) if self.is_memory_limited && tells_of_memory(&text) => Failure::Limit(text),
                 Some(text) => Failure::Error(text),
                 None if self.errors() != CommandErrors::All => {
                     Failure::Error(b"(error object is not a string)".to_vec())
@@ -366,6 +368,12 @@ impl Session {
         let globals = self.vm.globals();
         self.vm.set_field(globals, name, value);
     }
+}
+
+/// Whether an error is about exhausted memory, alone or behind a position that coroutines have added.
+fn tells_of_memory(text: &[u8]) -> bool {
+    let first_line = text.split(|&byte| byte == b'\n').next().unwrap_or_default();
+    first_line.ends_with(b"not enough memory")
 }
 
 /// The message handler of [`CommandErrors::DebugTraceback`]: what the global `debug.traceback` makes of strings.

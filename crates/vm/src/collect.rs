@@ -12,6 +12,7 @@ use perilune_runtime::stack::Frame;
 use perilune_runtime::value::Value;
 
 use crate::frame;
+use crate::limits::Violation;
 use crate::meta::{self, Event};
 use crate::names;
 use crate::native::Raised;
@@ -96,6 +97,7 @@ impl Vm {
         self.finalizing &= !self.dialect.finalizers_collect;
         let result = self.run_finalizers();
         self.finalizing = outer;
+        self.give_back_idle_stack();
         result
     }
 
@@ -254,8 +256,13 @@ impl Vm {
     /// Closes the variables that wait for it and calls all finalizers: the end of a VM's life. `Some` is the exit code
     /// that one of them has asked for with `os.exit`.
     pub fn close(&mut self) -> Option<i32> {
+        self.try_close().unwrap_or_default()
+    }
+
+    /// [`Vm::close`]; a limit that ends it early is an error.
+    pub fn try_close(&mut self) -> Result<Option<i32>, Violation> {
         if self.closed {
-            return None;
+            return Ok(None);
         }
         self.closed = true;
         self.abort = None;
@@ -276,14 +283,14 @@ impl Vm {
                     Some(Abort::Exit { code: asked, close }) => {
                         code = Some(asked);
                         if !close {
-                            return code;
+                            return Ok(code);
                         }
                     }
-                    Some(Abort::Limit(_)) => return code,
+                    Some(Abort::Limit(violation)) => return Err(violation),
                 }
             }
         }
-        code
+        Ok(code)
     }
 
     fn close_variables(&mut self) {

@@ -264,6 +264,20 @@ impl Vm {
 /// error.
 const KEPT_SLOTS: usize = MAX_SLOTS / 16;
 
+/// Gives back what a runaway recursion has used of a stack.
+///
+/// # Safety
+/// `th` is the current thread; the caller renews its pointers into the stack and to frames.
+unsafe fn give_back_stack(vm: *mut Vm, th: *mut Thread) {
+    // SAFETY: the caller's duty. Nothing is needed above the frames up to the current one and the values up to `top`.
+    unsafe {
+        if (*th).stack_limit.offset_from_unsigned((*th).stack) > KEPT_SLOTS {
+            (*vm).heap.shrink_frames(th);
+            (*vm).heap.shrink_stack(th);
+        }
+    }
+}
+
 /// Closes the next variables of a failed protected call, then delivers `false` and the error.
 unsafe fn go_on_closing(vm: *mut Vm, f: *mut Frame) -> Step {
     // SAFETY: `f` is the current frame.
@@ -282,11 +296,8 @@ unsafe fn go_on_closing(vm: *mut Vm, f: *mut Frame) -> Step {
         let first = (*f).base;
         *first = error;
         (*th).top = first.add(1);
-        // What a runaway recursion has used is given back, which also makes room for the handling of the next overflow.
-        if (*th).stack_limit.offset_from_unsigned((*th).stack) > KEPT_SLOTS {
-            (*vm).heap.shrink_frames(th);
-            (*vm).heap.shrink_stack(th);
-        }
+        // This also makes room for the handling of the next overflow.
+        give_back_stack(vm, th);
         deliver_outcome(vm, Value::FALSE, (*th).top.sub(1), 1)
     }
 }
@@ -572,11 +583,18 @@ pub(crate) unsafe fn coroutine_failed(vm: *mut Vm) -> Step {
             return deliver_to_resumer(vm, false, &[error]);
         }
         // A wrapped function closes its coroutine and passes the error on, with a position when it is a string.
+        let ran_out = (*vm).is_memory_error();
+        let failed_with = (*co).error;
         let error = match (*vm).close_coroutine(Gc::from_ptr(co)) {
             Ok(Some(e)) => e,
             Ok(None) => Value::NIL,
             Err(_) => return Step::Raise,
         };
+        // Where a wrapped function has something to close, it looks at how its coroutine ended, and leaves such an error alone.
+        if ran_out && (*vm).dialect.closing_values && error.raw_equals(failed_with) {
+            let _ = (*vm).memory_error();
+            return Step::Raise;
+        }
         let _ = match error.as_str() {
             Some(s) => (*vm).error_bytes(s.as_bytes()),
             None => (*vm).throw(error),
@@ -604,18 +622,27 @@ impl Vm {
         let Ok(th) = new_thread(&mut self.heap) else {
             return Err(self.memory_error());
         };
-        // SAFETY: the thread was just made; its stack has room. A new thread inherits the hook of its maker.
+        // SAFETY: the thread was just made; its stack has room. A new thread inherits what its maker's hook waits for, not the
+        // function: the debug library knows that by the thread.
         unsafe {
             *(*th).top = f;
             (*th).top = (*th).top.add(1);
             let maker = self.thread;
-            (*th).hook = (*maker).hook;
             (*th).hook_mask = (*maker).hook_mask;
             (*th).hook_count = (*maker).hook_count;
             (*th).hook_left = (*th).hook_count;
             self.hooked_threads += u32::from((*maker).hook_mask != 0);
             self.inherit_globals(Gc::from_ptr(th))?;
             Ok(Gc::from_ptr(th))
+        }
+    }
+
+    /// Gives back what a runaway recursion has used of the current thread's stack, if no function runs on it. One that does
+    /// may have made room for more than its frame.
+    pub(crate) fn give_back_idle_stack(&mut self) {
+        if self.frame_depth() == 0 {
+            // SAFETY: hosts keep no pointers into the stack over calls.
+            unsafe { give_back_stack(self, self.thread) };
         }
     }
 

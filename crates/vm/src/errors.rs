@@ -199,7 +199,10 @@ pub(crate) fn no_close_method(vm: &mut Vm, slot: *mut Value) -> Raised {
 /// The `__close` handler of a variable was removed while it waited.
 #[cold]
 pub(crate) fn close_method_gone(vm: &mut Vm) -> Raised {
-    vm.run_error("attempt to call a nil value (metamethod 'close')")
+    // While an error closes the variables of a call, its Lua code is gone, and nothing names the handler.
+    // SAFETY: the current frame is alive.
+    let is_lua = unsafe { (*(*vm.thread).frame).kind == crate::frame::LUA };
+    vm.run_error(&format!("attempt to call a nil value{}", if is_lua { " (metamethod 'close')" } else { "" }))
 }
 
 /// `bad argument #i to 'f' (message)`.
@@ -261,6 +264,9 @@ pub(crate) fn argument_type(vm: &mut Vm, i: usize, expected: &str) -> Raised {
     argument(vm, i, &text)
 }
 
+/// The error for exhausted memory.
+const NO_MEMORY: &[u8] = b"not enough memory";
+
 impl Vm {
     /// Raises an error with the current position in front when Lua code is running, as `luaG_runerror`.
     #[cold]
@@ -310,7 +316,12 @@ impl Vm {
     /// Raises the error for exhausted memory.
     #[cold]
     pub fn memory_error(&mut self) -> Raised {
-        self.raise_unhandled(b"not enough memory")
+        self.raise_unhandled(NO_MEMORY)
+    }
+
+    /// Whether the error on its way is the one for exhausted memory, not one of a script with its text.
+    pub(crate) fn is_memory_error(&self) -> bool {
+        self.unhandled && self.error.as_str().is_some_and(|text| text.as_bytes() == NO_MEMORY)
     }
 
     #[cold]

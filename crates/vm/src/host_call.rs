@@ -92,6 +92,7 @@ impl Vm {
             self.traceback(running, None, 0)
         });
         self.drop_failed(depth, height);
+        self.give_back_idle_stack();
         match self.take_error(false) {
             VmError::Lua { value, .. } => VmError::Lua { value, traceback: trace },
             stopped => stopped,

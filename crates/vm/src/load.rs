@@ -10,6 +10,7 @@ use perilune_runtime::object::{LuaClosure, Proto};
 use perilune_runtime::spare::has_room;
 use perilune_runtime::value::Value;
 
+use crate::names::shown;
 use crate::vm::Vm;
 
 /// Which forms of a chunk are accepted.
@@ -123,9 +124,8 @@ impl Vm {
 
     fn undump(&mut self, source: &[u8], name: &[u8]) -> Result<Plain, Value> {
         let (version, words, integers) = (self.dialect.version, self.dialect.binary_text, self.dialect.integers);
-        let chunk = perilune_base::chunkid::chunkid_of_syntax(name, self.dialect);
         let mut failed = |reason: String| {
-            let mut text = chunk.clone();
+            let mut text = binary_name(name).to_vec();
             text.extend_from_slice(b": ");
             text.extend_from_slice(reason.as_bytes());
             self.string(&text)
@@ -147,6 +147,15 @@ impl Vm {
         // SAFETY: a live closure's prototype and its children are alive.
         let whole = unsafe { assemble((*f.as_ptr()).proto, Value::NIL) };
         Some(dump::dump(&whole, self.dialect.version, strip))
+    }
+}
+
+/// The name of a binary chunk in messages about it. Nothing is put around it, but its bytes are no name.
+fn binary_name(name: &[u8]) -> &[u8] {
+    match name.split_first() {
+        Some((b'@' | b'=', rest)) => shown(rest),
+        Some((&BINARY_MARK, _)) => b"binary string",
+        _ => shown(name),
     }
 }
 

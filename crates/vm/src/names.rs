@@ -340,7 +340,10 @@ pub(crate) unsafe fn operand_name(dialect: &Dialect, f: *mut Frame, v: Value) ->
         let mut registers: [Option<u8>; 2] = [None, None];
         match op.format() {
             Format::AUpCache | Format::UpCCache => {
-                return Some(("upvalue", upvalue_name(p, i.b() as usize).to_vec()));
+                let closure = pointer::<LuaClosure>(*(*f).func);
+                let upvalue = *LuaClosure::upvals(closure).add(i.b() as usize);
+                // Else the value is what a metatable of the upvalue's has led to.
+                return same(*(*upvalue).slot).then(|| ("upvalue", upvalue_name(p, i.b() as usize).to_vec()));
             }
             Format::ABCache | Format::ABK | Format::ABImm | Format::AB => registers[0] = Some(i.b()),
             Format::ACCache | Format::ACImm | Format::Call => registers[0] = Some(i.a()),

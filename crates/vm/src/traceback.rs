@@ -147,7 +147,8 @@ impl Vm {
     pub fn traceback(&mut self, thread: ThreadRef, message: Option<&[u8]>, from: usize) -> Vec<u8> {
         let mut out = Vec::new();
         if let Some(m) = message {
-            out.extend_from_slice(m);
+            // Only where the library of Lua itself joins the texts do they go past a zero byte.
+            out.extend_from_slice(if self.dialect.tracebacks == Tracebacks::Lines { m } else { names::shown(m) });
             out.push(b'\n');
         }
         out.extend_from_slice(b"stack traceback:");

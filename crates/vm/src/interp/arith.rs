@@ -91,6 +91,10 @@ fn coerced(vm: &mut Vm, event: Event, x: Value, y: Value) -> Option<Value> {
 
 /// What prevents a raw operation: a handler to call, or an error.
 pub(crate) fn handler(vm: &mut Vm, event: Event, x: Value, y: Value) -> Result<Value, Raised> {
+    // Of two numbers, only a division of integers by zero comes here, and bitwise operators, which do look for a handler.
+    if x.is_number() && y.is_number() && matches!(event, Event::Mod | Event::IDiv) {
+        return Err(crate::errors::arithmetic(vm, event, x, y));
+    }
     let h = meta::metamethod(vm, x, event);
     if !h.is_nil() {
         return Ok(h);

@@ -208,7 +208,7 @@ impl Jit {
             return Err(Abort::Memory);
         }
         inner.stats.compiled_instructions += instructions as u64;
-        inner.budget.compiles(super::work(instructions, effort));
+        inner.budget.compiles(super::bookkeeping::work(instructions, effort));
         Ok(())
     }
 
@@ -424,7 +424,8 @@ impl Grown {
 
     /// The exits that cost as much as making its code does.
     fn cost(&self, waits_per_inst: u32, effort: Effort) -> u64 {
-        super::work(self.tree.insts.len(), effort) * u64::from(waits_per_inst) / super::WORK_OF_FULL
+        super::bookkeeping::work(self.tree.insts.len(), effort) * u64::from(waits_per_inst)
+            / super::bookkeeping::WORK_OF_FULL
     }
 
     /// Whether enough of them have come together, which is the sooner the sooner an exit is hot.

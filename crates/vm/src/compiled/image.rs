@@ -152,7 +152,7 @@ pub unsafe fn make_tables(vm: *mut Vm, base: *mut Value, tables: &[TableImage]) 
 /// has called another in its place.
 ///
 /// # Safety
-/// The current frame is the code's root frame; the slots hold what they must; [`make_room`] has made room.
+/// The current frame is the code's root frame; the slots hold what they must; [`make_room`](super::make_room) has made room.
 #[inline]
 pub unsafe fn push_frames(vm: *mut Vm, images: &[FrameImage], pc: u32, top: Option<u32>) {
     // SAFETY: the current frame is the code's root frame, and has room for `images` above it: the caller's duty, by `make_room`. Then the

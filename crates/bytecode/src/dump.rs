@@ -116,6 +116,13 @@ pub fn is_binary(chunk: &[u8]) -> bool {
     chunk.first() == SIGNATURE.first()
 }
 
+/// Whether a binary chunk that begins with these bytes is no dump made under this version, whatever follows.
+#[must_use]
+pub fn is_foreign(beginning: &[u8], version: LuaVersion) -> bool {
+    let expected = [SIGNATURE, &header(version), FORMAT, &[version.as_u8()]].concat();
+    beginning.len() >= expected.len() && !beginning.starts_with(&expected)
+}
+
 /// Writes a function as a binary chunk; with `strip`, without its debug information.
 #[must_use]
 pub fn dump(proto: &Proto, version: LuaVersion, strip: bool) -> Vec<u8> {

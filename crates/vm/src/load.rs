@@ -82,12 +82,14 @@ impl Vm {
         }
     }
 
-    /// Whether a source cannot be loaded, whatever may follow these bytes: they violate the grammar already, or there is no
-    /// memory or time to compile them. **(safepoint)**
+    /// Whether a source cannot be loaded, whatever may follow these bytes: they violate the grammar already, begin a binary chunk that
+    /// was made elsewhere, or there is no memory or time to compile them. **(safepoint)**
     pub fn is_hopeless_source(&mut self, beginning: &[u8]) -> bool {
-        !perilune_bytecode::dump::is_binary(beginning)
-            && (!self.has_room_for_source(beginning)
-                || perilune_compiler::is_hopeless(beginning, self.dialect, &|| self.is_due()))
+        if dump::is_binary(beginning) {
+            return dump::is_foreign(beginning, self.dialect.version);
+        }
+        !self.has_room_for_source(beginning)
+            || perilune_compiler::is_hopeless(beginning, self.dialect, &|| self.is_due())
     }
 
     /// Whether the limit and the system leave memory to compile a source. What the compiler works with lies outside the

@@ -3,15 +3,14 @@
 //! A line is first tried as an expression (`return line`), then as statements, to which lines are added for as long as the
 //! only thing wrong with them is that they end.
 
+use perilune_vm::load::is_incomplete;
+
 use crate::lines::{Line, Lines};
 use crate::report;
 use crate::session::{Chunk, Failure, Session};
 
 /// The name of the chunks that are typed.
 const NAME: &[u8] = b"=stdin";
-
-/// What the message of an error that more input can mend ends with.
-const END_OF_FILE: [&[u8]; 2] = [b"<eof>", b"'<eof>'"];
 
 /// Reads and runs lines until the input ends. Gives back what ends the program early.
 pub fn run(session: &mut Session, mut lines: Lines) -> Result<(), Failure> {
@@ -73,7 +72,7 @@ fn complete(session: &mut Session, lines: &mut Lines, line: Vec<u8>) -> Option<R
     loop {
         let loaded = session.load(&source, NAME);
         match &loaded {
-            Err(Failure::Error(message)) if END_OF_FILE.iter().any(|end| message.ends_with(end)) => {
+            Err(Failure::Error(message)) if is_incomplete(message) => {
                 match prompt(session, lines, "_PROMPT2", b">> ") {
                     Line::Text(line) => {
                         source.push(b'\n');

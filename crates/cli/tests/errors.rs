@@ -1,15 +1,13 @@
 //! How the command shows the errors that end a script.
 #![expect(clippy::disallowed_methods, reason = "the command is run as its users do")]
 
-use std::io::Write;
-use std::process::{Command, Stdio};
+mod common;
+
+use common::run;
 
 /// What a script of a version leaves on the standard error.
 fn error_of(version: &str, script: &str) -> String {
-    let output = Command::new(env!("CARGO_BIN_EXE_perilune"))
-        .args(["--lua-version", version, "-e", script])
-        .output()
-        .expect("the command runs");
+    let output = run(&["--lua-version", version, "-e", script], "");
     String::from_utf8(output.stderr).expect("the message is text")
 }
 
@@ -25,16 +23,7 @@ fn tracebacks_of_5_1_are_made_by_the_debug_library_of_the_globals() {
 
 /// How the command ends, and what it leaves on the standard error.
 fn end_of(options: &[&str], input: &str) -> (i32, String) {
-    let mut child = Command::new(env!("CARGO_BIN_EXE_perilune"))
-        .args(options)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("the command runs");
-    // The input is closed once it was written.
-    child.stdin.take().expect("it is a pipe").write_all(input.as_bytes()).expect("the command reads");
-    let output = child.wait_with_output().expect("the command ends");
+    let output = run(options, input);
     (output.status.code().expect("no signal ends it"), String::from_utf8(output.stderr).expect("the message is text"))
 }
 

@@ -1,21 +1,9 @@
 //! What the command does with what is typed, and what scripts see of the command line.
 #![expect(clippy::disallowed_methods, reason = "the command is run as its users do")]
 
-use std::io::Write;
-use std::process::{Command, Output, Stdio};
+mod common;
 
-/// Runs the command with an input.
-fn run(arguments: &[&str], input: &str) -> Output {
-    let mut child = Command::new(env!("CARGO_BIN_EXE_perilune"))
-        .args(arguments)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("the command runs");
-    child.stdin.take().expect("it has an input").write_all(input.as_bytes()).expect("it reads");
-    child.wait_with_output().expect("it ends")
-}
+use common::run;
 
 /// What it prints.
 fn printed(arguments: &[&str], input: &str) -> String {

@@ -93,14 +93,10 @@ fn try_compile(chunk: &Chunk, source: &[u8], chunk_name: &[u8], dialect: &Dialec
 ///
 /// What the parser or [`compile`] reports.
 pub fn compile_source(source: &[u8], chunk_name: &[u8], dialect: &Dialect) -> Result<Proto, SyntaxError> {
-    let chunk = perilune_syntax::parse_until_error(source, chunk_name, dialect, 0, &|| false);
-    match chunk {
-        Ok(chunk) => compile(&chunk, source, chunk_name, dialect),
-        Err(broken) => match first_error(&broken, source, chunk_name, dialect, &|| false) {
-            Refused::Wrong(error) => Err(error),
-            Refused::Stopped => Err(broken.error),
-        },
-    }
+    compile_source_at(0, source, chunk_name, dialect, &|| false).map_err(|refused| match refused {
+        Refused::Wrong(error) => error,
+        Refused::Stopped => SyntaxError { message: b"nobody has asked for this".to_vec() },
+    })
 }
 
 /// As [`compile_source`], for a source that may nest its constructs less deeply by `depth` levels, and that is given up when

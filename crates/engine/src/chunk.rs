@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::panic::Location;
 
-use perilune_vm::load::LoadMode;
+use perilune_vm::load::{LoadMode, is_incomplete};
 
 use crate::error::{Error, Result, is_memory_error};
 use crate::function::Function;
@@ -170,6 +170,6 @@ const BINARY_MARK: u8 = 0x1b;
 
 fn syntax_error(message: Raw) -> Error {
     let message = message.as_str().map(|s| s.to_string_lossy().into_owned()).unwrap_or_default();
-    let incomplete_input = message.ends_with("<eof>");
+    let incomplete_input = is_incomplete(message.as_bytes());
     Error::SyntaxError { message, incomplete_input }
 }

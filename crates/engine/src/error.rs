@@ -451,15 +451,11 @@ pub(crate) fn wrap(vm: &mut Vm, inner: &Inner, error: Error) -> Result<Raw, Rais
             Raw::table(t)
         }
     };
-    // What errors hold lies outside of the VM's memory. The userdata is as large, so that the limit and the collector know
-    // of it, and forget it with the userdata.
+    // What errors hold lies outside of the VM's memory, but counts with the userdata.
+    let held = error.size();
     vm.safepoint()?;
-    let ballast = error.size().div_ceil(size_of::<Raw>());
-    let Ok(ballast) = u32::try_from(ballast) else {
-        return Err(vm.memory_error());
-    };
-    vm.reserve(ballast as usize * size_of::<Raw>())?;
-    let Ok(u) = vm.heap_mut().new_userdata(Box::new(WrappedError(error)), ballast) else {
+    vm.reserve(held)?;
+    let Ok(u) = vm.heap_mut().new_userdata(Box::new(WrappedError(error)), 0, held) else {
         return Err(vm.memory_error());
     };
     let u = Raw::userdata(u);

@@ -3,8 +3,8 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use perilune::Result;
 use perilune::prelude::*;
+use perilune::{LuaVersion, Result};
 
 #[derive(Debug)]
 struct Custom(i32);
@@ -75,6 +75,11 @@ fn contexts_are_put_in_front() -> Result<()> {
 
 #[test]
 fn syntax_errors_tell_incomplete_input() {
+    for version in LuaVersion::ALL {
+        let lua = Lua::builder().version(version).build().unwrap();
+        let error = lua.load("for i = 1, 2 do").exec().unwrap_err();
+        assert!(matches!(error, Error::SyntaxError { incomplete_input: true, .. }), "{version}: {error}");
+    }
     let lua = Lua::new();
     for (code, incomplete) in
         [("x = ", true), ("if x then", true), ("x = = 1", false), ("x = 'abc", true), ("end", false)]

@@ -318,6 +318,15 @@ pub struct UserData {
     pub data: Option<Box<dyn Any>>,
     /// The user values, `word` of them; null when there are none.
     pub user_values: *mut Value,
+    /// Bytes that the host's value refers to, as far as whoever made it has counted them.
+    pub held: usize,
+}
+
+impl UserData {
+    /// Bytes of the host's value and of what it refers to; none if it was taken.
+    pub(crate) fn host_bytes(&self) -> usize {
+        self.data.as_deref().map_or(0, |data| size_of_val(data) + self.held)
+    }
 }
 
 /// What a coroutine is doing.

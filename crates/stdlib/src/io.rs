@@ -10,8 +10,8 @@ mod scan;
 
 use std::io::SeekFrom;
 
-use perilune_base::dialect::LuaVersion::{self, Lua51, Lua52, Lua53, Lua54};
-use perilune_base::dialect::table::FloatText;
+use perilune_base::dialect::LuaVersion::{Lua51, Lua52, Lua53, Lua54};
+use perilune_base::dialect::table::{FloatText, ReadTooMuch};
 use perilune_base::num::Num;
 use perilune_base::num::format::{FLOAT_DIGITS, FloatStyle, Spec, format_float, write_int};
 use perilune_runtime::object::UserDataRef;
@@ -353,11 +353,11 @@ fn read_format(vm: &mut Vm, file: UserDataRef, i: usize) -> Result<HostResult<Va
 /// The error for a negative count, which is more than fits into memory as the reference counts.
 #[cold]
 fn too_much(vm: &mut Vm) -> Raised {
-    match vm.dialect().version {
-        LuaVersion::Lua51 | LuaVersion::Lua54 => vm.memory_error(),
-        LuaVersion::Lua52 => vm.run_error("memory allocation error: block too big"),
-        LuaVersion::Lua53 => vm.error("not enough memory for buffer allocation"),
-        LuaVersion::Lua55 => vm.error("resulting string too large"),
+    match vm.dialect().read_too_much {
+        ReadTooMuch::Memory => vm.memory_error(),
+        ReadTooMuch::Block => vm.run_error("memory allocation error: block too big"),
+        ReadTooMuch::Buffer => vm.error("not enough memory for buffer allocation"),
+        ReadTooMuch::Result => vm.error("resulting string too large"),
     }
 }
 

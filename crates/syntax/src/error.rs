@@ -70,9 +70,15 @@ impl SyntaxError {
     /// to ask for another line.
     #[must_use]
     pub fn is_incomplete(&self) -> bool {
-        // 5.1 quotes all tokens.
-        self.message.ends_with(b"<eof>") || self.message.ends_with(b"'<eof>'")
+        is_incomplete(&self.message)
     }
+}
+
+/// [`SyntaxError::is_incomplete`] of an error of which only the message is left, as `load` gives it.
+#[must_use]
+pub fn is_incomplete(message: &[u8]) -> bool {
+    // 5.1 quotes all tokens.
+    message.ends_with(b"<eof>") || message.ends_with(b"'<eof>'")
 }
 
 impl fmt::Display for SyntaxError {

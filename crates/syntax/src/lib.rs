@@ -15,5 +15,5 @@ mod parser;
 mod recorded_errors;
 mod token;
 
-pub use error::SyntaxError;
+pub use error::{SyntaxError, is_incomplete};
 pub use parser::{Broken, Stop, limit_text, parse, parse_until_error};

@@ -590,8 +590,7 @@ pub(crate) unsafe fn coroutine_failed(vm: *mut Vm) -> Step {
             Ok(None) => Value::NIL,
             Err(_) => return Step::Raise,
         };
-        // Where a wrapped function has something to close, it looks at how its coroutine ended, and leaves such an error alone.
-        if ran_out && (*vm).dialect.closing_values && error.raw_equals(failed_with) {
+        if ran_out && (*vm).dialect.bare_memory_errors && error.raw_equals(failed_with) {
             let _ = (*vm).memory_error();
             return Step::Raise;
         }
@@ -641,7 +640,8 @@ impl Vm {
     /// may have made room for more than its frame.
     pub(crate) fn give_back_idle_stack(&mut self) {
         if self.frame_depth() == 0 {
-            // SAFETY: hosts keep no pointers into the stack over calls.
+            // SAFETY: it is the current thread. No frame has pointers into its stack, and hosts, native functions among them, know values
+            // there by their numbers.
             unsafe { give_back_stack(self, self.thread) };
         }
     }

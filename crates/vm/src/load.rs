@@ -10,6 +10,8 @@ use perilune_runtime::object::{LuaClosure, Proto};
 use perilune_runtime::spare::has_room;
 use perilune_runtime::value::Value;
 
+pub use perilune_syntax::is_incomplete;
+
 use crate::names::shown;
 use crate::vm::Vm;
 

@@ -443,7 +443,7 @@ impl Vm {
         metatable: Option<TableRef>,
         user_values: u16,
     ) -> Result<UserDataRef, Raised> {
-        let Ok(u) = self.heap.new_userdata(data, u32::from(user_values)) else {
+        let Ok(u) = self.heap.new_userdata(data, u32::from(user_values), 0) else {
             return Err(self.memory_error());
         };
         if let Some(m) = metatable {

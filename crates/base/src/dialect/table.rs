@@ -168,6 +168,19 @@ pub enum ResumeText {
     NonSuspended,
 }
 
+/// The error of reading more from a file than fits into memory.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ReadTooMuch {
+    /// That of exhausted memory.
+    Memory,
+    /// `memory allocation error: block too big`, without a position
+    Block,
+    /// `not enough memory for buffer allocation`
+    Buffer,
+    /// `resulting string too large`
+    Result,
+}
+
 /// How errors of binary chunks are worded.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum BinaryText {
@@ -425,6 +438,8 @@ dialects! {
     /// `xpcall` takes functions only for its message handler; else an error that meets something else is one in error
     /// handling.
     checked_handlers, "coroutines": bool = [false, false, true, true, true];
+    /// A wrapped coroutine that runs out of memory says so without a position.
+    bare_memory_errors, "coroutines": bool = [false, false, false, true, true];
     /// `xpcall` passes further arguments on.
     xpcall_arguments, "coroutines": bool = [false, true, true, true, true];
     /// What the error of resuming a coroutine that neither is suspended nor has ended calls it.
@@ -608,6 +623,16 @@ dialects! {
     c_modes, "library": bool = [true, false, false, false, false];
     /// `os.exit` takes a number alone, and does not close the state.
     exit_by_number, "library": bool = [true, false, false, false, false];
+    /// `table.remove` compares positions as numbers without sign: behind a negative length, all positive ones are inside.
+    unsigned_removal, "library": bool = [false, false, false, true, true];
+    /// The error of reading more than fits into memory.
+    read_too_much, "errors": ReadTooMuch = [
+        ReadTooMuch::Memory,
+        ReadTooMuch::Block,
+        ReadTooMuch::Buffer,
+        ReadTooMuch::Memory,
+        ReadTooMuch::Result,
+    ];
     /// The mode of `io.popen` is left to C.
     c_pipe_modes, "library": bool = [true, true, false, false, false];
     /// A file that can be opened but not read is an error that says why; else it says only that.

@@ -72,12 +72,17 @@ fn wrapping_limit(start: i64, limit: Num, step: i64) -> (i64, i64) {
         Num::Int(limit) => return (start, limit),
         Num::Float(limit) => limit,
     };
-    let rounded = if step < 0 { float_to_int_ceil(float) } else { float_to_int_floor(float) };
-    match rounded {
+    match rounded(float, step) {
         Some(limit) => (start, limit),
         None if float > 0.0 => (if step < 0 { 0 } else { start }, i64::MAX),
         None => (if step >= 0 { 0 } else { start }, i64::MIN),
     }
+}
+
+/// The last integer before a limit, if there is one.
+#[inline]
+fn rounded(limit: f64, step: i64) -> Option<i64> {
+    if step < 0 { float_to_int_ceil(limit) } else { float_to_int_floor(limit) }
 }
 
 /// The limit of an integer loop as an integer; `None` if no integer satisfies it.
@@ -87,8 +92,7 @@ fn clip_limit(limit: Num, step: i64) -> Option<i64> {
         Num::Int(limit) => return Some(limit),
         Num::Float(limit) => limit,
     };
-    let rounded = if step < 0 { float_to_int_ceil(float) } else { float_to_int_floor(float) };
-    match rounded {
+    match rounded(float, step) {
         Some(limit) => Some(limit),
         None if float > 0.0 => (step > 0).then_some(i64::MAX),
         // Not a number takes this way too, as in the reference: a loop down to it is not bounded.

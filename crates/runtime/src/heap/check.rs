@@ -226,8 +226,7 @@ unsafe fn owned_bytes(h: *mut GcHeader) -> usize {
             Kind::Table => trace::buffer_bytes(h.cast()),
             Kind::UserData => {
                 let u: *mut UserData = h.cast();
-                let data = (*u).data.as_deref().map_or(0, size_of_val);
-                data + raw_bytes((*h).word as usize * size_of::<Value>())
+                (*u).host_bytes() + raw_bytes((*h).word as usize * size_of::<Value>())
             }
             Kind::Thread => {
                 let th: *mut Thread = h.cast();

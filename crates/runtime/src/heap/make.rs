@@ -111,10 +111,10 @@ impl Heap {
         }
     }
 
-    /// A full userdata with `n` user values. The size of `data` itself is counted, what it refers to is not.
-    pub fn new_userdata(&mut self, data: Box<dyn Any>, n: u32) -> Result<UserDataRef, OutOfMemory> {
+    /// A full userdata with `n` user values. The size of `data` itself is counted, and `held` bytes for what it refers to, which the
+    /// heap knows nothing of.
+    pub fn new_userdata(&mut self, data: Box<dyn Any>, n: u32, held: usize) -> Result<UserDataRef, OutOfMemory> {
         let user_values: *mut Value = self.try_alloc_raw(n as usize * size_of::<Value>())?.cast();
-        self.add_bytes(size_of_val(&*data) as isize);
         let p: *mut UserData = self.alloc_cell(size_of::<UserData>()).cast();
         let header = self.header(Kind::UserData, n);
         // SAFETY: the cell is new and has room for the struct, the buffer for `n` values.
@@ -122,7 +122,8 @@ impl Heap {
             for i in 0..n as usize {
                 user_values.add(i).write(Value::NIL);
             }
-            p.write(UserData { header, meta: ptr::null_mut(), data: Some(data), user_values });
+            p.write(UserData { header, meta: ptr::null_mut(), data: Some(data), user_values, held });
+            self.add_bytes((*p).host_bytes() as isize);
             Ok(UserDataRef::from_ptr(p))
         }
     }
@@ -131,10 +132,9 @@ impl Heap {
     pub fn take_userdata(&mut self, u: UserDataRef) -> Option<Box<dyn Any>> {
         // SAFETY: a reference in the mutator's hands is to a live userdata, and no reference to its field exists: those
         // that `downcast_ref` and `downcast_mut` hand out borrow the heap, and who calls `peek` sees to it.
-        let data = unsafe { (*u.as_ptr()).data.take() };
-        if let Some(data) = &data {
-            self.add_bytes(-(size_of_val(&**data) as isize));
+        unsafe {
+            self.add_bytes(-((*u.as_ptr()).host_bytes() as isize));
+            (*u.as_ptr()).data.take()
         }
-        data
     }
 }

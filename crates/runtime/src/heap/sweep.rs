@@ -169,10 +169,8 @@ impl Heap {
                 Kind::LuaFn | Kind::NativeFn | Kind::UpVal => {}
                 Kind::UserData => {
                     let u: *mut UserData = h.cast();
-                    if let Some(data) = (*u).data.take() {
-                        self.add_bytes(-(size_of_val(&*data) as isize));
-                        self.graveyard.push(data);
-                    }
+                    self.add_bytes(-((*u).host_bytes() as isize));
+                    self.graveyard.extend((*u).data.take());
                     self.free_raw((*u).user_values.cast(), (*h).word as usize * size_of::<Value>());
                 }
                 Kind::Thread => {

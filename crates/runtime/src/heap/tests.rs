@@ -197,7 +197,7 @@ fn everything_is_given_back() {
         put(&mut heap, t, Value::str(key), Value::table(t));
         let long = heap.new_str(&vec![b'l'; i as usize]);
         put(&mut heap, t, Value::str(long), Value::float(0.5));
-        let data = heap.new_userdata(Box::new([0u64; 9]), 3).expect("there is memory");
+        let data = heap.new_userdata(Box::new([0u64; 9]), 3, 1000).expect("there is memory");
         put(&mut heap, t, Value::userdata(data), Value::TRUE);
         let thread = heap.new_thread(INITIAL_SLOTS).expect("there is memory");
         put(&mut heap, t, Value::thread(thread), Value::TRUE);
@@ -229,7 +229,7 @@ fn userdata_are_dropped_with_their_object_or_the_heap() {
     let drops = Rc::new(Cell::new(0));
     let new = |heap: &mut Heap| -> UserDataRef {
         let data: Box<dyn Any> = Box::new(Counts(drops.clone()));
-        heap.new_userdata(data, 0).expect("there is memory")
+        heap.new_userdata(data, 0, 0).expect("there is memory")
     };
     let mut heap = heap();
     new(&mut heap);

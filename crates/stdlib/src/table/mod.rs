@@ -14,7 +14,7 @@ mod access;
 mod bygone;
 mod sort;
 
-use perilune_base::dialect::LuaVersion::{self, Lua51, Lua52, Lua53, Lua55};
+use perilune_base::dialect::LuaVersion::{Lua51, Lua52, Lua53, Lua55};
 use perilune_base::num::format::write_int;
 use perilune_runtime::heap::Heap;
 use perilune_runtime::object::{Direct, TableRef};
@@ -153,10 +153,10 @@ fn remove(vm: &mut Vm) -> NativeResult {
     let object = check(vm, 1, Needs::READ_WRITE_LENGTH)?;
     let size = length(vm, object)?;
     let position = position(vm, 2, Some(size))?;
-    let is_inside = match vm.dialect().version {
-        LuaVersion::Lua51 | LuaVersion::Lua52 | LuaVersion::Lua53 => is_position(vm, position, size.wrapping_add(1)),
-        // Behind a negative length, which a `__len` may give, all positive positions are inside, as the reference counts.
-        LuaVersion::Lua54 | LuaVersion::Lua55 => (position as u64).wrapping_sub(1) <= size as u64,
+    let is_inside = if vm.dialect().unsigned_removal {
+        (position as u64).wrapping_sub(1) <= size as u64
+    } else {
+        is_position(vm, position, size.wrapping_add(1))
     };
     if position != size && !is_inside {
         return Err(vm.arg_error(vm.dialect().remove_complaint, "position out of bounds"));

@@ -59,7 +59,7 @@ impl World {
     fn create(&mut self) -> Value {
         let heap = &mut self.heap;
         let v = match self.random.below(8) {
-            0 => Value::userdata(heap.new_userdata(Box::new(1u64), SLOTS as u32).expect("there is memory")),
+            0 => Value::userdata(heap.new_userdata(Box::new(1u64), SLOTS as u32, 24).expect("there is memory")),
             1 => {
                 let th = heap.new_thread(INITIAL_SLOTS).expect("there is memory");
                 // SAFETY: the thread is new.

@@ -24,7 +24,10 @@
 //! | `field` | fields of tables: shapes, metatables |
 //! | `element` | elements of tables, constructors |
 //! | `upvalue` | upvalues and closures |
-//! | `call` | calls and returns |
+//! | `call` | calls of functions that are followed, and calls out of the tree |
+//! | `returns` | returns and tail calls |
+//! | `handlers` | metamethods |
+//! | `varargs` | variable arguments |
 //! | `function` | calls of compiled functions, and trees that are such |
 //! | `native` | library functions |
 //! | `bits` | those of the library of bit operations |
@@ -40,13 +43,16 @@ mod compare;
 mod element;
 mod field;
 mod function;
+mod handlers;
 mod headers;
 mod loops;
 mod native;
 mod number;
+mod returns;
 mod state;
 mod unroll;
 mod upvalue;
+mod varargs;
 
 use std::rc::Rc;
 

@@ -152,6 +152,15 @@ fn constant_ints(cases: &mut Vec<Case>) {
             cases.push(case(name, &over_arrays(&line, "int", "%10", pairs.len(), ""), operands(&pairs)));
         }
     }
+    // What cannot be negative is divided in fewer steps. The second operand is as good a place for it as any.
+    for op in [Op::IDiv, Op::Mod] {
+        for n in [3, 7, 1000, i64::MAX] {
+            let line = format!("%10 = {} %9 {n} int", op.mnemonic());
+            let text = over_arrays(&line, "int", "%10", pairs.len(), "");
+            let text = text.replace("%9 = ldpack %6 %3 int", &format!("%9 = and %8 {} int", i64::MAX));
+            cases.push(case(format!("{} of no negative by {n}", op.mnemonic()), &text, operands(&pairs)));
+        }
+    }
 }
 
 fn floats(cases: &mut Vec<Case>) {

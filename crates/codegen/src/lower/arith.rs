@@ -20,8 +20,8 @@ impl Lowering<'_, '_> {
             (Op::Sub, Some(n)) => self.b.iadd_imm(a, n.wrapping_neg()),
             (Op::Shl, Some(n)) => self.shift_constant(a, n),
             (Op::Shr, Some(n)) => self.shift_constant(a, n.wrapping_neg()),
-            (Op::IDiv, Some(n)) => self.idiv_constant(a, n),
-            (Op::Mod, Some(n)) => self.mod_constant(a, n),
+            (Op::IDiv, Some(n)) => self.idiv_constant(inst.a(), n),
+            (Op::Mod, Some(n)) => self.mod_constant(inst.a(), n),
             _ => {
                 let b = self.value(inst.b());
                 self.binary(inst.op, a, b)
@@ -161,53 +161,51 @@ impl Lowering<'_, '_> {
         self.b.select(both, up, rest)
     }
 
-    fn idiv_constant(&mut self, a: Value, n: i64) -> Value {
-        if n > 0 && n.count_ones() == 1 {
-            return self.b.sshr_imm(a, i64::from(n.trailing_zeros()));
+    fn idiv_constant(&mut self, a: Ref, n: i64) -> Value {
+        if n > 1 && !is_power_of_two(n) {
+            return self.floor_divide(a, n as u64);
         }
-        if n > 1 {
-            let shifted = self.floor_divide(a, n as u64);
-            return shifted;
+        let a = self.value(a);
+        if is_power_of_two(n) {
+            return self.b.sshr_imm(a, i64::from(n.trailing_zeros()));
         }
         let b = self.int(n);
         self.idiv(a, b)
     }
 
-    fn mod_constant(&mut self, a: Value, n: i64) -> Value {
-        if n > 0 && n.count_ones() == 1 {
+    fn mod_constant(&mut self, a: Ref, n: i64) -> Value {
+        let dividend = self.value(a);
+        if is_power_of_two(n) {
             let mask = self.int(n - 1);
-            return self.b.band(a, mask);
+            return self.b.band(dividend, mask);
         }
         if n > 1 {
             let quotient = self.floor_divide(a, n as u64);
             let divisor = self.int(n);
             let back = self.b.imul(quotient, divisor);
-            return self.b.isub(a, back);
+            return self.b.isub(dividend, back);
         }
         let b = self.int(n);
-        self.modulo(a, b)
+        self.modulo(dividend, b)
     }
 
-    /// `a // d` for a constant `d > 1` that is no power of two, by multiplication (Warren, Hacker's Delight, 10-1): the
-    /// high half of `a * m`, shifted, is the quotient that truncates once the sign of `a` is added. It is one above the
-    /// quotient that Lua wants when `a` is negative and the division is not exact, which multiplying back shows.
-    fn floor_divide(&mut self, a: Value, d: u64) -> Value {
+    /// `a // d` for a constant `d > 1` that is no power of two, by multiplication: the high half of `a * m`, shifted, is the
+    /// quotient of an `a` that is not negative. Of others it is the complement of what the complement of `a` comes to, which
+    /// rounds down.
+    fn floor_divide(&mut self, a: Ref, d: u64) -> Value {
         let (magic, shift) = magic(d);
-        let m = self.int(magic);
-        let mut q = self.b.smulhi(a, m);
-        if magic < 0 {
-            q = self.b.iadd(q, a);
+        let is_positive = self.tree.is_never_negative(a);
+        let a = self.value(a);
+        let m = self.int(magic as i64);
+        if is_positive {
+            let high = self.b.umulhi(a, m);
+            return self.b.ushr_imm(high, i64::from(shift));
         }
-        if shift > 0 {
-            q = self.b.sshr_imm(q, i64::from(shift));
-        }
-        let sign = self.b.ushr_imm(a, 63);
-        let truncated = self.b.iadd(q, sign);
-        let divisor = self.int(d as i64);
-        let back = self.b.imul(truncated, divisor);
-        let above = self.b.icmp(IntCC::SignedGreaterThan, back, a);
-        let above = self.b.uextend(types::I64, above);
-        self.b.isub(truncated, above)
+        let sign = self.b.sshr_imm(a, 63);
+        let size = self.b.bxor(a, sign);
+        let high = self.b.umulhi(size, m);
+        let quotient = self.b.ushr_imm(high, i64::from(shift));
+        self.b.bxor(quotient, sign)
     }
 
     /// The float as an integer, which it must be exactly.
@@ -226,32 +224,20 @@ impl Lowering<'_, '_> {
     }
 }
 
-/// The multiplier and shift of a signed division by `d > 1` (Warren, Hacker's Delight, figure 10-1).
-fn magic(d: u64) -> (i64, u32) {
-    const TWO63: u64 = 1 << 63;
-    let anc = TWO63 - 1 - TWO63 % d;
-    let mut p = 63;
-    let (mut q1, mut r1) = (TWO63 / anc, TWO63 % anc);
-    let (mut q2, mut r2) = (TWO63 / d, TWO63 % d);
-    loop {
-        p += 1;
-        q1 = q1.wrapping_mul(2);
-        r1 = r1.wrapping_mul(2);
-        if r1 >= anc {
-            q1 = q1.wrapping_add(1);
-            r1 -= anc;
-        }
-        q2 = q2.wrapping_mul(2);
-        r2 = r2.wrapping_mul(2);
-        if r2 >= d {
-            q2 = q2.wrapping_add(1);
-            r2 -= d;
-        }
-        let delta = d - r2;
-        if !(q1 < delta || q1 == delta && r1 == 0) {
-            return (q2.wrapping_add(1) as i64, p - 64);
-        }
-    }
+fn is_power_of_two(n: i64) -> bool {
+    n > 0 && n.count_ones() == 1
+}
+
+/// The multiplier `m` and the shift of the high half by which 63-bit numbers are divided by `d`, no power of two.
+///
+/// With `2^l` the power of two above `d`, `m` is the integer above `2^(63 + l) / d`. It has 64 bits, for `2^(l - 1) < d`, and
+/// `m * d` is above `2^(63 + l)` by at most `d < 2^l`: so the quotients of numbers below `2^63` are exact (Granlund and
+/// Montgomery, Division by Invariant Integers using Multiplication, theorem 4.2).
+fn magic(d: u64) -> (u64, u32) {
+    let log = u64::BITS - d.leading_zeros();
+    let m = (1_u128 << (63 + log)) / u128::from(d) + 1;
+    debug_assert!(m <= u128::from(u64::MAX), "{d} is no power of two");
+    (m as u64, log - 1)
 }
 
 #[cfg(test)]
@@ -261,14 +247,9 @@ mod tests {
     /// The same steps as the machine's, on the host.
     fn floor_divide(a: i64, d: u64) -> i64 {
         let (m, shift) = magic(d);
-        let mut q = ((i128::from(a) * i128::from(m)) >> 64) as i64;
-        if m < 0 {
-            q = q.wrapping_add(a);
-        }
-        q >>= shift;
-        let truncated = q + (a as u64 >> 63) as i64;
-        let back = truncated.wrapping_mul(d as i64);
-        truncated - i64::from(back > a)
+        let sign = a >> 63;
+        let high = (u128::from((a ^ sign) as u64) * u128::from(m)) >> 64;
+        ((high >> shift) as i64) ^ sign
     }
 
     #[test]
@@ -277,7 +258,11 @@ mod tests {
         for d in
             [3u64, 5, 6, 7, 9, 10, 11, 12, 25, 100, 641, 1000, 65_537, 1_000_000_007, (1 << 62) + 1, i64::MAX as u64]
         {
-            for a in numbers.into_iter().chain((-300..300).map(|n: i64| n.wrapping_mul(0x1234_5678_9abc))) {
+            // Multiples and their neighbours are where a quotient changes.
+            let steps = (-300..300).map(|n: i64| n.wrapping_mul(0x1234_5678_9abc) / d as i64);
+            let edges = steps.flat_map(|n| (-1..=1).map(move |more| n.wrapping_mul(d as i64).wrapping_add(more)));
+            let largest = i64::MAX - i64::MAX % d as i64;
+            for a in numbers.into_iter().chain(edges).chain([largest, largest - 1, -largest, -largest - 1]) {
                 let expected = perilune_base::num::arith::int_idiv(a, d as i64);
                 assert_eq!(Some(floor_divide(a, d)), expected, "{a} // {d}");
             }

@@ -205,7 +205,7 @@ impl Builder {
     unary!(ineg Ineg, bnot Bnot, fneg Fneg, fabs Fabs, sqrt Sqrt, floor Floor, ceil Ceil);
     convert!(uextend Uextend, ireduce Ireduce, bitcast Bitcast);
     convert!(fcvt_from_sint FcvtFromSint, fcvt_to_sint_sat FcvtToSintSat);
-    binary!(iadd Iadd, isub Isub, imul Imul, sdiv Sdiv, srem Srem, smulhi Smulhi, smax Smax, smin Smin);
+    binary!(iadd Iadd, isub Isub, imul Imul, sdiv Sdiv, srem Srem, umulhi Umulhi, smax Smax, smin Smin);
     binary!(band Band, bor Bor, bxor Bxor, ishl Ishl, ushr Ushr, sshr Sshr);
     binary!(fadd Fadd, fsub Fsub, fmul Fmul, fdiv Fdiv);
     binary_with_constant!(iadd_imm iadd, imul_imm imul, band_imm band, ishl_imm ishl, ushr_imm ushr, sshr_imm sshr);

@@ -16,6 +16,9 @@
 //! others, and of the variables of numeric loops, which the interpreter has narrowed itself ([`Op::SmallToF`]). The check is one for all elements near a place, `t[i - 1]`, `t[i]` and `t[i + 1]`, and then their numbers differ in
 //! a constant alone, which other optimizations see.
 //!
+//! So is the floor of such an integer divided by a constant, `floor(i / 2)`, which the languages without `//` write for it:
+//! a division of integers.
+//!
 //! The operand may be no integer although the sum is rounded to one, as that of `1e-20` and `1.0`: then its conversion
 //! leaves, which is slow and not wrong.
 
@@ -36,8 +39,49 @@ impl Builder {
             Op::SmallToF => inst.a(),
             Op::IToF if self.is_exact(inst.a()) => inst.a(),
             Op::FAdd | Op::FSub => self.sum_to_int(a, snap).unwrap_or_else(|| self.convert(a, snap)),
+            Op::FFloor | Op::FCeil => self.quotient_to_int(a, snap).unwrap_or_else(|| self.convert(a, snap)),
             _ => self.convert(a, snap),
         }
+    }
+
+    /// A rounded quotient as an integer, if it is that of an integer, which is checked to be small, and a constant.
+    ///
+    /// The quotient of small `n` and `c` that is no integer differs from each integer by `1 / c` or more, and rounding it to a
+    /// float moves it by `|n / c| / 2^53` at most, which is half of that. So the float lies between the same two integers.
+    /// A product with `1 / c` is exact, if `c` is a power of two.
+    fn quotient_to_int(&mut self, rounded: Ref, snap: SnapId) -> Option<Ref> {
+        let rounding = *self.tree.inst(rounded);
+        let inst = *self.tree.inst(rounding.a());
+        let (dividend, divisor) = match inst.op {
+            Op::FDiv => (inst.a(), self.constant_int(inst.b())?),
+            Op::FMul => match (self.power_of_two_below(inst.a()), self.power_of_two_below(inst.b())) {
+                (None, Some(divisor)) => (inst.a(), divisor),
+                (Some(divisor), None) => (inst.b(), divisor),
+                _ => return None,
+            },
+            _ => return None,
+        };
+        let dividend = *self.tree.inst(dividend);
+        if divisor < 1 || !matches!(dividend.op, Op::IToF | Op::SmallToF) {
+            return None;
+        }
+        let mut n = dividend.a();
+        if dividend.op != Op::SmallToF {
+            self.ensure_small(n, snap).ok()?;
+        }
+        if rounding.op == Op::FCeil {
+            let more = self.int(divisor - 1);
+            n = self.value(Op::Add, &[n, more]);
+        }
+        let divisor = self.int(divisor);
+        Some(self.value(Op::IDiv, &[n, divisor]))
+    }
+
+    /// `c` of a constant `1 / c` that is a power of two, if it is small.
+    fn power_of_two_below(&self, r: Ref) -> Option<i64> {
+        let inverse = self.tree.const_float(r)?.recip();
+        let int = float_to_int(inverse).filter(|int| (1..=SMALL).contains(int))?;
+        (int.count_ones() == 1).then_some(int)
     }
 
     /// A sum of a float and a constant as an integer, if that is one.
@@ -85,6 +129,8 @@ impl Builder {
             Op::LoadByte => true,
             Op::Load if matches!(inst.field(), Some(Field::Len | Field::StrLen)) => true,
             Op::And if constant(inst.b()).is_some_and(|n| (0..=SMALL).contains(&n)) => true,
+            Op::Mod if constant(inst.b()).is_some_and(|n| (1..=SMALL).contains(&n)) => true,
+            Op::IDiv if constant(inst.b()).is_some_and(|n| n >= 1) => self.is_small(inst.a()),
             _ if self.small.contains(&int) => true,
             _ => {
                 let (moved, limit) = self.moved(int);
@@ -153,6 +199,49 @@ mod tests {
         assert_eq!(b.float_to_int(float, snap), i);
         assert_eq!(b.float_to_int(below, snap), b.value(Op::Add, &[i, minus]));
         assert_eq!((count(&b, Op::FToI), count(&b, Op::Below)), (0, 0));
+    }
+
+    /// The float rounded, as an integer.
+    fn rounded(b: &mut Builder, op: Op, float: Ref, snap: SnapId) -> Ref {
+        let float = b.value(op, &[float]);
+        b.float_to_int(float, snap)
+    }
+
+    #[test]
+    fn floors_of_quotients_are_divisions_of_integers() {
+        let (mut b, _, t, snap) = begun();
+        let len = b.load(Field::Len, t);
+        let float = b.value(Op::IToF, &[len]);
+        let (ten, quarter) = (b.float(10.0), b.float(0.25));
+        let (tenth, fourth) = (b.value(Op::FDiv, &[float, ten]), b.value(Op::FMul, &[quarter, float]));
+        let (ten, four, nine) = (b.int(10), b.int(4), b.int(9));
+        assert_eq!(rounded(&mut b, Op::FFloor, tenth, snap), b.value(Op::IDiv, &[len, ten]));
+        assert_eq!(rounded(&mut b, Op::FFloor, fourth, snap), b.value(Op::IDiv, &[len, four]));
+        let above = b.value(Op::Add, &[len, nine]);
+        assert_eq!(rounded(&mut b, Op::FCeil, tenth, snap), b.value(Op::IDiv, &[above, ten]));
+        assert_eq!((count(&b, Op::FToI), count(&b, Op::Below)), (0, 0), "a length is small");
+    }
+
+    #[test]
+    fn other_quotients_are_converted() {
+        let (mut b, x, t, snap) = begun();
+        let len = b.load(Field::Len, t);
+        let float = b.value(Op::IToF, &[len]);
+        let mut quotients = Vec::new();
+        for divisor in [0.0, -2.0, 2.5, 9007199254740992.0, f64::NAN] {
+            let divisor = b.float(divisor);
+            quotients.push(b.value(Op::FDiv, &[float, divisor]));
+        }
+        for factor in [0.1, -0.5, 2.0, 0.0] {
+            let factor = b.float(factor);
+            quotients.push(b.value(Op::FMul, &[float, factor]));
+        }
+        let two = b.float(2.0);
+        quotients.extend([b.value(Op::FDiv, &[x, two]), b.value(Op::FDiv, &[two, float])]);
+        for quotient in &quotients {
+            rounded(&mut b, Op::FFloor, *quotient, snap);
+        }
+        assert_eq!((count(&b, Op::FToI), count(&b, Op::IDiv)), (quotients.len(), 0));
     }
 
     #[test]

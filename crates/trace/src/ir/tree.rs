@@ -528,6 +528,23 @@ impl Tree {
         (inst.op == Op::KInt).then_some(inst.imm as i64)
     }
 
+    /// Whether an integer is known not to be negative, by the operation that it comes from.
+    #[must_use]
+    pub fn is_never_negative(&self, r: Ref) -> bool {
+        let inst = self.inst(r);
+        let constant = |r: Ref| if r.is_some() { self.const_int(r) } else { None };
+        match inst.op {
+            Op::KInt => inst.imm as i64 >= 0,
+            Op::LoadByte => true,
+            Op::Load => matches!(inst.field(), Some(Field::Len | Field::StrLen)),
+            Op::And => constant(inst.b()).is_some_and(|mask| mask >= 0),
+            Op::Mod => constant(inst.b()).is_some_and(|divisor| divisor > 0),
+            Op::Shr => constant(inst.b()).is_some_and(|n| n > 0),
+            Op::IDiv => constant(inst.b()).is_some_and(|divisor| divisor > 0) && self.is_never_negative(inst.a()),
+            _ => false,
+        }
+    }
+
     /// The constant float behind a reference.
     #[must_use]
     pub fn const_float(&self, r: Ref) -> Option<f64> {

@@ -57,10 +57,10 @@ impl Emitter<'_> {
                 put!(self, idivq_m, Fixed(RAX), Fixed(RDX), divisor, TrapCode(std::num::NonZeroU8::MIN));
                 self.give(result, if opcode == Opcode::Sdiv { RAX } else { RDX });
             }
-            Opcode::Smulhi => {
+            Opcode::Umulhi => {
                 self.take(RAX, a);
                 let factor = self.gpr_or_memory(b, RDX);
-                put!(self, imulq_m, Fixed(RAX), Fixed(RDX), factor);
+                put!(self, mulq_m, Fixed(RAX), Fixed(RDX), factor);
                 self.give(result, RDX);
             }
             Opcode::Smax | Opcode::Smin => {

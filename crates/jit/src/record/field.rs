@@ -44,11 +44,19 @@ impl Recorder {
         let seen = view.reg(i.b().into());
         let key = view.cache_key(self.frame().proto, i.d() as usize);
         let name = key.as_str().ok_or(Abort::Types)?;
-        let found = self.find_field(view, object, seen, name)?;
-        let Found::Value(function) = found else { return Err(Abort::Metamethod) };
-        self.set(i.a() + 1, object);
-        self.set(i.a(), function);
-        Ok(())
+        match self.find_field(view, object, seen, name)? {
+            Found::Value(function) => {
+                self.set(i.a() + 1, object);
+                self.set(i.a(), function);
+                Ok(())
+            }
+            Found::Handler(function, handler, holder) => {
+                // Where the instruction begins anew, it writes this again.
+                self.set(i.a() + 1, object);
+                let key = self.constant_of(key)?;
+                self.call_handler(view, function, handler, &[holder, key], 1)
+            }
+        }
     }
 
     /// Register `target` becomes `object[key]`, or the call of a handler begins.

@@ -209,7 +209,7 @@ impl Recorder {
             Tag::Float if seen.1.raw_float().is_nan() => Err(Abort::Error),
             tag => {
                 if let Some(handler) = self.new_index(view, object, table, key, seen.1)? {
-                    return self.call_new_index(view, handler, object, key, value);
+                    return self.call_new_index(view, handler, object, (key, seen.1), value);
                 }
                 let helper = if tag == Tag::Str { Helper::SetDynamic } else { Helper::SetRaw };
                 self.store_with_helper(helper, &[object, key, value]);
@@ -232,15 +232,30 @@ impl Recorder {
         Ok((self.ty(present) == Ty::Nil).then_some(handler))
     }
 
-    /// A store that a handler does: its call begins.
+    /// A store that `__newindex` redirects: the call of a function begins, or a table takes it. `key` is what the trace and what
+    /// the VM has.
     pub(super) fn call_new_index(
         &mut self,
         view: &View<'_>,
         handler: (Ref, Value),
         object: Ref,
-        key: Ref,
+        key: (Ref, Value),
         value: Ref,
     ) -> Result<(), Abort> {
+        let (key, seen) = key;
+        if handler.1.tag == Tag::Table {
+            if self.redirections == MAX_CHAIN || self.ty(value) == Ty::Num && seen.tag != Tag::Str {
+                return Err(Abort::Metamethod);
+            }
+            self.redirections += 1;
+            let stored = if seen.tag == Tag::Str && self.builder.tree().is_const(key) {
+                self.write_field(view, handler.0, handler.1, seen, value)
+            } else {
+                self.write(view, handler.0, key, value, (handler.1, seen))
+            };
+            self.redirections -= 1;
+            return stored;
+        }
         let key = if self.ty(key) == Ty::Int { self.number_of(view, key) } else { key };
         self.call_handler(view, handler.0, handler.1, &[object, key, value], 0)
     }
@@ -276,7 +291,7 @@ impl Recorder {
             }
         }
         if let Some(handler) = self.new_index(view, object, table, key, Value::int(seen))? {
-            return self.call_new_index(view, handler, object, key, value);
+            return self.call_new_index(view, handler, object, (key, Value::int(seen)), value);
         }
         if index == table.len() && ty != Ty::Nil {
             if table.has_room() && admits(table.kind(), ty) {

@@ -16,7 +16,7 @@ use crate::abort::Abort;
 use crate::seen::Load;
 use crate::view::{Property, TableView, View};
 
-/// Longest chain of `__index` tables that is followed.
+/// Longest chain of `__index` or `__newindex` tables that is followed.
 pub(super) const MAX_CHAIN: usize = 8;
 
 /// What reading a field comes to.
@@ -246,7 +246,14 @@ impl Recorder {
     }
 
     /// `object[key] = value` for a constant string key.
-    fn write_field(&mut self, view: &View<'_>, object: Ref, seen: Value, key: Value, value: Ref) -> Result<(), Abort> {
+    pub(super) fn write_field(
+        &mut self,
+        view: &View<'_>,
+        object: Ref,
+        seen: Value,
+        key: Value,
+        value: Ref,
+    ) -> Result<(), Abort> {
         let table = view.table(seen).ok_or(Abort::Metamethod)?;
         let name = key.as_str().ok_or(Abort::Types)?;
         if table.is_dictionary() {
@@ -267,17 +274,17 @@ impl Recorder {
                 let slots = self.load(Field::Slots, object);
                 self.builder.load_prop(slots, n, table.shape(), Ty::Nil, snap)?;
                 let handler = self.handler(view, object, table, Event::NewIndex)?;
-                let key = self.constant_of(key)?;
+                let name = self.constant_of(key)?;
                 if let Some(handler) = handler {
-                    return self.call_new_index(view, handler, object, key, value);
+                    return self.call_new_index(view, handler, object, (name, key), value);
                 }
-                self.store_with_helper(Helper::SetStr, &[object, key, value]);
+                self.store_with_helper(Helper::SetStr, &[object, name, value]);
                 Ok(())
             }
             Property::Absent => {
                 if let Some(handler) = self.handler(view, object, table, Event::NewIndex)? {
-                    let key = self.constant_of(key)?;
-                    return self.call_new_index(view, handler, object, key, value);
+                    let name = self.constant_of(key)?;
+                    return self.call_new_index(view, handler, object, (name, key), value);
                 }
                 if self.ty(value) == Ty::Nil {
                     return Ok(());
@@ -330,7 +337,7 @@ impl Recorder {
         let seen = key;
         let key = self.constant_of(key)?;
         if let Some(handler) = self.new_index(view, object, table, key, seen)? {
-            return self.call_new_index(view, handler, object, key, value);
+            return self.call_new_index(view, handler, object, (key, seen), value);
         }
         self.store_with_helper(Helper::SetStr, &[object, key, value]);
         Ok(())

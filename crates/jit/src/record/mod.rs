@@ -189,6 +189,8 @@ pub struct Recorder {
     allocated: bool,
     /// The result of a metamethod, for the instruction that called it.
     finishing: Option<Ref>,
+    /// How many `__newindex` tables the store that is being recorded has gone through.
+    redirections: usize,
     /// The header that an alternative is recorded for.
     alternative_of: Option<HeaderId>,
     /// Why the state where the recording starts cannot be taken over.

@@ -136,6 +136,7 @@ impl Recorder {
             has_left_one_of_many: false,
             allocated: false,
             finishing: None,
+            redirections: 0,
             pending: None,
             in_tail: false,
             refused: None,

@@ -167,6 +167,7 @@ impl Recorder {
             | Intrinsic::BitTest => Ok(self.bits(intrinsic, &args.refs, &args.seen)?.map(|word| vec![word])),
             Intrinsic::Select => self.select(view, args),
             Intrinsic::RawGet if args.len() == 2 => self.raw_get(view, args),
+            Intrinsic::RawSet if args.len() == 3 => self.raw_set(view, args),
             Intrinsic::RawLen if args.len() == 1 => self.raw_len(args),
             Intrinsic::RawEqual if args.len() == 2 => self.raw_equal(args),
             Intrinsic::Ipairs if args.len() == 1 => {

@@ -1,13 +1,14 @@
 //! Tables: raw access, metatables, and both ends of lists, by the way that indexing takes.
 
 use perilune_runtime::object::may_have_holes;
-use perilune_runtime::value::Value;
+use perilune_runtime::value::{Tag, Value};
 use perilune_trace::ir::{Field, Helper, Op as Ir, Ref, Ty};
 use perilune_vm::meta::Event;
 
 use super::{Args, Replaced};
 use crate::abort::Abort;
 use crate::record::Recorder;
+use crate::record::loops::int_of;
 use crate::view::{TableView, View};
 
 /// Values that `table.unpack` is followed for.
@@ -17,6 +18,27 @@ impl Recorder {
     pub(super) fn raw_get(&mut self, view: &View<'_>, args: &Args) -> Replaced {
         let Some(table) = view.table(args.seen[0]) else { return Ok(None) };
         Ok(Some(vec![self.element(view, args.refs[0], table, args.refs[1], args.seen[1])?]))
+    }
+
+    /// `rawset(t, k, v)`: a store as in a table without handlers.
+    pub(super) fn raw_set(&mut self, view: &View<'_>, args: &Args) -> Replaced {
+        let Some(table) = view.table(args.seen[0]) else { return Ok(None) };
+        let (object, key, value) = (args.refs[0], args.refs[1], args.refs[2]);
+        match (int_of(args.seen[1]), args.seen[1].tag) {
+            (Some(n), _) => {
+                let key = self.int_of(key)?;
+                if table.meta().is_none() {
+                    self.write_int(view, object, table, key, value, n)?;
+                } else {
+                    self.store_with_helper(Helper::SetInt, &[object, key, value]);
+                }
+            }
+            (None, Tag::Nil) => return Err(Abort::Error),
+            (None, Tag::Float) if args.seen[1].raw_float().is_nan() => return Err(Abort::Error),
+            (None, Tag::Str) => self.store_with_helper(Helper::SetDynamic, &[object, key, value]),
+            (None, _) => self.store_with_helper(Helper::SetRaw, &[object, key, value]),
+        }
+        Ok(Some(vec![object]))
     }
 
     pub(super) fn raw_len(&mut self, args: &Args) -> Replaced {

@@ -103,13 +103,26 @@ impl Recorder {
 
     pub(super) fn arith_immediate(&mut self, view: &View<'_>, op: Op, i: Instr) -> Result<(), Abort> {
         let x = self.get_number(view, i.b())?;
+        let seen = view.reg(i.b().into());
+        if op == Op::AddI && !is_number(self.ty(x)) {
+            return self.immediate_metamethod(view, i, (x, seen));
+        }
         let constant = Value::int(i64::from(i.d()));
         let y = self.constant_of(constant)?;
-        if !is_number(self.ty(x)) {
-            // The source's operands may have been others: `x - 1` is `x + -1` here.
-            return Err(Abort::Types);
+        self.arith(view, op, i.a(), (x, y), (seen, constant))
+    }
+
+    /// `AddI` of no number: the operands are those of the source, which had `x + n`, `x - n` or `n + x`.
+    fn immediate_metamethod(&mut self, view: &View<'_>, i: Instr, x: (Ref, Value)) -> Result<(), Abort> {
+        let (x, seen) = x;
+        let n = i64::from(i.d());
+        let constant = Value::int(if i.c() == 1 { -n } else { n });
+        let y = self.constant_of(constant)?;
+        match i.c() {
+            0 => self.binary_metamethod(view, Event::Add, (x, y), (seen, constant)),
+            1 => self.binary_metamethod(view, Event::Sub, (x, y), (seen, constant)),
+            _ => self.binary_metamethod(view, Event::Add, (y, x), (constant, seen)),
         }
-        self.arith(view, op, i.a(), (x, y), (view.reg(i.b().into()), constant))
     }
 
     fn arith(

@@ -104,7 +104,11 @@ impl Recorder {
                 }
                 for (r, v) in [(x, seen.0), (y, seen.1)] {
                     if tx == Ty::UserData {
-                        return Err(Abort::Metamethod);
+                        let (meta, meta_view) = self.userdata_metatable(view, r, v)?;
+                        if self.own_field(meta, meta_view, view.event_name(Event::Eq))?.is_some() {
+                            return Err(Abort::Metamethod);
+                        }
+                        continue;
                     }
                     if let Some((function, handler)) = self.metamethod(view, r, v, Event::Eq)? {
                         self.call_handler(view, function, handler, &[x, y], 1)?;

@@ -94,15 +94,25 @@ impl Recorder {
 
     /// What a userdata's metatable has in its `__index`, a table: methods of files, and of what hosts hand out.
     fn find_userdata_method(&mut self, view: &View<'_>, object: Ref, seen: Value, key: StrRef) -> Result<Found, Abort> {
-        let meta = view.userdata_metatable(seen).ok_or(Abort::Metamethod)?;
-        let loaded = self.load(Field::UserMeta, object);
-        let expected = self.builder.pointer(meta.address());
-        self.guard(Ir::Eq, &[loaded, expected])?;
-        let meta_ref = self.constant_of(meta.value())?;
+        let (meta_ref, meta) = self.userdata_metatable(view, object, seen)?;
         let index = self.own_field(meta_ref, meta, view.event_name(Event::Index))?;
         let Some((index, seen)) = index else { return Err(Abort::Metamethod) };
         let table = view.table(seen).ok_or(Abort::Metamethod)?;
         self.find_in_table(view, index, table, key)
+    }
+
+    /// A userdata's metatable, relied on.
+    pub(super) fn userdata_metatable(
+        &mut self,
+        view: &View<'_>,
+        object: Ref,
+        seen: Value,
+    ) -> Result<(Ref, TableView), Abort> {
+        let meta = view.userdata_metatable(seen).ok_or(Abort::Metamethod)?;
+        let loaded = self.load(Field::UserMeta, object);
+        let expected = self.builder.pointer(meta.address());
+        self.guard(Ir::Eq, &[loaded, expected])?;
+        Ok((self.constant_of(meta.value())?, meta))
     }
 
     fn find_in_table(

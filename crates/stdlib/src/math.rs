@@ -53,7 +53,7 @@ pub const ROWS: &[Row] = &[
     intrinsic("modf", modf_of_floats, Intrinsic::MathModf).until(Lua52),
     plain("pow", pow).direct(pow_direct).until(Lua54).not_in_manual(&[Lua53, Lua54]),
     plain("rad", |vm| map(vm, |x| x * (PI / 180.0))),
-    intrinsic("random", random::random, Intrinsic::MathRandom).since(Lua54),
+    intrinsic("random", random::random, Intrinsic::MathRandom).direct(random::random_direct).since(Lua54),
     row("randomseed", random::randomseed).since(Lua54),
     intrinsic("sin", |vm| map(vm, f64::sin), Intrinsic::MathSin).direct(|_, args, _| map_direct(args, f64::sin)),
     plain("sinh", |vm| map(vm, f64::sinh)).until(Lua54).not_in_manual(&[Lua53, Lua54]),

@@ -98,8 +98,6 @@ pub struct Vm {
     pub(crate) free_pins: Vec<u32>,
     /// Buffers for library functions, so that common operations allocate nothing.
     buffers: Vec<Vec<u8>>,
-    /// State of `math.random`.
-    rng: [u64; 4],
     /// Whether `warn` prints.
     pub(crate) warnings: WarnState,
     /// Whether a finalizer is running, so that they do not nest.
@@ -202,7 +200,6 @@ impl Vm {
             pins: Vec::new(),
             free_pins: Vec::new(),
             buffers: Vec::new(),
-            rng: [0; 4],
             warnings: WarnState::Off,
             finalizing: false,
             closed: false,
@@ -264,7 +261,7 @@ impl Vm {
 
     /// The state of `math.random`: xoshiro256**.
     pub fn rng_state(&mut self) -> &mut [u64; 4] {
-        &mut self.rng
+        &mut self.heap.random
     }
 
     /// A buffer for the duration of a library function; give it back with [`Vm::give_buffer`].

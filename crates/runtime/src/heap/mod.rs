@@ -123,6 +123,8 @@ pub struct Heap {
     counted_shapes: usize,
     /// Bytes that were added with [`Heap::account`].
     external: usize,
+    /// The state of the random numbers that scripts draw. It is here for direct forms, which reach nothing else.
+    pub random: [u64; 4],
     pause: u32,
     stepmul: u32,
     /// Log2 of the bytes between two steps.
@@ -220,6 +222,7 @@ impl Heap {
             estimate: 0,
             counted_shapes: 0,
             external: 0,
+            random: [0; 4],
             pause: pace::DEFAULT_PAUSE,
             stepmul: pace::DEFAULT_STEPMUL,
             stepsize: pace::DEFAULT_STEPSIZE,

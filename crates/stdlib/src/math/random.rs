@@ -1,7 +1,9 @@
 //! `math.random`: the generator xoshiro256**, with the seeding and the projections of the reference, so that equal seeds
 //! give equal sequences.
 
-use perilune_runtime::value::Value;
+use perilune_runtime::heap::Heap;
+use perilune_runtime::object::Direct;
+use perilune_runtime::value::{Tag, Value};
 use perilune_vm::native::{NativeResult, Raised};
 use perilune_vm::vm::Vm;
 
@@ -75,6 +77,22 @@ pub(super) fn random(vm: &mut Vm) -> NativeResult {
             vm.ret(Value::int(low.wrapping_add(distance as i64)))
         }
     }
+}
+
+/// `random` of no arguments, or of integers that are an interval. What fails is left to the function, before a number is drawn.
+pub(super) fn random_direct(heap: &mut Heap, args: &[Value], _: i32) -> Direct {
+    let state = &mut heap.random;
+    let (low, high) = match args {
+        [] => return Direct::One(Value::float(to_float(next(state)))),
+        [high] if high.tag == Tag::Int && high.raw_int() > 0 => (1, high.raw_int()),
+        [low, high] if low.tag == Tag::Int && high.tag == Tag::Int && low.raw_int() <= high.raw_int() => {
+            (low.raw_int(), high.raw_int())
+        }
+        _ => return Direct::Unknown,
+    };
+    let random = next(state);
+    let distance = project(random, (high as u64).wrapping_sub(low as u64), state);
+    Direct::One(Value::int(low.wrapping_add(distance as i64)))
 }
 
 fn wanted(vm: &mut Vm) -> Result<Wanted, Raised> {

@@ -110,35 +110,52 @@ impl<'a> Chunk<'a> {
     }
 
     /// Runs it.
+    ///
+    /// # Errors
+    /// [`Error::SyntaxError`], or what else [`Chunk::into_function`] gives, if it cannot be compiled; then what the
+    /// code ends with, as in [`Function::call`].
     pub fn exec(self) -> Result<()> {
         self.call(())
     }
 
     /// Evaluates it as an expression, or, if it is none, runs it for what it returns.
+    ///
+    /// # Errors
+    /// [`Error::SyntaxError`], or what else [`Chunk::into_function`] gives, if it cannot be compiled; then as
+    /// [`Function::call`].
     pub fn eval<R: FromLuaMulti>(self) -> Result<R> {
         if self.is_text() {
             let mut expression = b"return ".to_vec();
             expression.extend_from_slice(&self.source);
             return match self.compile(&expression) {
                 Ok(f) => f.call(()),
-                Err(e @ Error::MemoryError) => Err(e),
-                Err(as_expression) => match (as_expression, self.compile(&self.source)) {
+                Err(as_expression @ Error::SyntaxError { .. }) => match (as_expression, self.compile(&self.source)) {
                     (_, Ok(f)) => f.call(()),
                     // The beginning of an expression is better than a statement that is none.
                     (e @ Error::SyntaxError { incomplete_input: true, .. }, Err(_)) => Err(e),
                     (_, Err(e)) => Err(e),
                 },
+                Err(e) => Err(e),
             };
         }
         self.call(())
     }
 
     /// Runs it with arguments, which it has as `...`.
+    ///
+    /// # Errors
+    /// [`Error::SyntaxError`], or what else [`Chunk::into_function`] gives, if it cannot be compiled; then as
+    /// [`Function::call`].
     pub fn call<R: FromLuaMulti>(self, args: impl IntoLuaMulti) -> Result<R> {
         self.into_function()?.call(args)
     }
 
     /// Compiles it.
+    ///
+    /// # Errors
+    /// [`Error::SyntaxError`] if it is no Lua program or of a form that is not accepted, or if time is up or an
+    /// interrupt comes meanwhile. [`Error::ForeignValue`] if its environment is of another VM. [`Error::MemoryError`]
+    /// at the limit of memory; if the collector runs, what [`Lua::gc_collect`] gives.
     pub fn into_function(self) -> Result<Function> {
         self.compile(&self.source)
     }

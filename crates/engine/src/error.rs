@@ -48,7 +48,8 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Error {
-    /// A chunk is not a Lua program.
+    /// A chunk is not a Lua program, or of a form that is not accepted. Time that is up while it is compiled, and an
+    /// interrupt then, end the compilation as such an error, too.
     SyntaxError {
         /// What the compiler says.
         message: String,
@@ -85,7 +86,7 @@ pub enum Error {
         /// The error.
         cause: Arc<Error>,
     },
-    /// A value of Rust has no counterpart in Lua: a large `u64` as a key of a type that must be exact, for example.
+    /// A value of Rust has no counterpart in Lua: an integer beyond 64 bits with a sign, for example.
     ToLuaConversionError {
         /// The type in Rust.
         from: &'static str,
@@ -116,19 +117,20 @@ pub enum Error {
     },
     /// A userdata holds a value of another type.
     UserDataTypeMismatch,
-    /// A userdata's value was taken out.
+    /// A userdata's value was taken out, or was lent for a scope that has ended.
     UserDataDestructed,
     /// A userdata is borrowed exclusively: one of its mutable methods is running.
     UserDataBorrowError,
     /// A userdata is lent by a [`Scope`](crate::Scope): a borrow of it that the host could keep would outlive its value.
     UserDataLent,
-    /// A userdata is borrowed: one of its methods is running, or a guard is held.
+    /// A userdata is borrowed: one of its methods is running, or a guard is held. Or it is lent, and may not be changed,
+    /// or not be taken out.
     UserDataBorrowMutError,
-    /// A metamethod that host types may not have: `__gc` (they have `Drop`) or `__metatable`.
+    /// A metamethod that host types may not have, nor ask for: `__gc` (they have `Drop`), `__metatable` or `__mode`.
     MetaMethodRestricted(String),
     /// A value of one VM was used in another.
     ForeignValue,
-    /// The coroutine is dead, or it is running.
+    /// The coroutine is dead, or it is running, or waits for one that it has resumed.
     CoroutineUnresumable,
     /// A function of a [`Scope`](crate::Scope) was called after the scope had ended.
     CallbackDestructed,
@@ -363,6 +365,9 @@ impl<E: Into<Box<dyn StdError + Send + Sync>>> ExternalError for E {
 /// ```
 pub trait ExternalResult<T> {
     /// The result with its error as [`Error::external`].
+    ///
+    /// # Errors
+    /// [`Error::ExternalError`] if the result is an error; an [`Error`] in it comes back as it is.
     fn into_lua_err(self) -> Result<T>;
 }
 

@@ -34,6 +34,12 @@ impl Function {
     ///
     /// An error that no script catches comes back with a traceback. Code called this way cannot yield to a coroutine
     /// outside of it.
+    ///
+    /// # Errors
+    /// What the code ends with: [`Error::RuntimeError`], [`Error::CallbackError`], [`Error::MemoryError`],
+    /// [`Error::LimitReached`] or [`Error::Exit`]. [`Error::ToLuaConversionError`], or what else
+    /// [`IntoLuaMulti::into_lua_multi`] gives, if an argument cannot be converted; [`Error::FromLuaConversionError`],
+    /// or what else [`FromLuaMulti::from_lua_multi`] gives, if a result cannot.
     pub fn call<R: FromLuaMulti>(&self, args: impl IntoLuaMulti) -> Result<R> {
         let lua = self.0.lua();
         let frame = Frame::new(lua);
@@ -44,6 +50,11 @@ impl Function {
     }
 
     /// A function that calls this one with these arguments in front of its own.
+    ///
+    /// # Errors
+    /// [`Error::ToLuaConversionError`], or what else [`IntoLuaMulti::into_lua_multi`] gives, if an argument cannot be
+    /// converted. [`Error::MemoryError`] at the limit of memory; if the collector runs, what [`Lua::gc_collect`]
+    /// gives.
     ///
     /// ```
     /// use perilune::{Function, Lua};
@@ -103,6 +114,10 @@ impl Function {
 
     /// Gives a Lua function another table of globals: whether it has any use of globals. Functions that share the variable
     /// `_ENV` with it see the new one too; in Lua 5.1, each function has its own.
+    ///
+    /// # Errors
+    /// [`Error::ForeignValue`] if the table is of another VM; [`Error::MemoryError`] at the limit of memory, for a
+    /// function of Rust in Lua 5.1.
     pub fn set_environment(&self, globals: Table) -> Result<bool> {
         let lua = self.0.lua();
         let (f, globals) = (self.0.raw(), globals.0.raw_in(lua)?);

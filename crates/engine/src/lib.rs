@@ -30,6 +30,7 @@
 //! Values are handles: they keep alive what they refer to, have no lifetime, and cost a few nanoseconds to clone and drop.
 //! Nothing here can make a VM misbehave: there is no `unsafe`, values of another VM are refused, borrow conflicts are
 //! errors, and panics of host functions never pass through the interpreter.
+#![warn(clippy::missing_errors_doc)]
 #![deny(unsafe_code)]
 
 mod chunk;

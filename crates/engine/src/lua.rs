@@ -201,6 +201,9 @@ impl LuaBuilder {
     }
 
     /// Builds it.
+    ///
+    /// # Errors
+    /// It never fails: there is a VM for all options.
     pub fn build(self) -> Result<Lua> {
         Ok(self.open())
     }
@@ -346,6 +349,10 @@ impl Lua {
     }
 
     /// A full collection, with the finalizers of what was found. What a finalizer makes unreachable goes with the next one.
+    ///
+    /// # Errors
+    /// What a finalizer ends with: [`Error::LimitReached`] or [`Error::Exit`]; before Lua 5.4 also
+    /// [`Error::RuntimeError`], [`Error::CallbackError`] or [`Error::MemoryError`], where later versions warn.
     pub fn gc_collect(&self) -> Result<()> {
         self.inner.flush_dropped();
         self.protect(|vm| vm.collect())?;
@@ -354,11 +361,17 @@ impl Lua {
     }
 
     /// A step of the collector: whether it ended a cycle.
+    ///
+    /// # Errors
+    /// As [`Lua::gc_collect`]: [`Error::LimitReached`], for example, if a finalizer spends too much.
     pub fn gc_step(&self) -> Result<bool> {
         self.gc_step_kbytes(0)
     }
 
     /// As much work of the collector as so many KiB of allocation would cause: whether it ended a cycle.
+    ///
+    /// # Errors
+    /// As [`Lua::gc_collect`]: [`Error::LimitReached`], for example, if a finalizer spends too much.
     pub fn gc_step_kbytes(&self, kbytes: usize) -> Result<bool> {
         self.inner.flush_dropped();
         self.protect(|vm| vm.collect_step(kbytes))
@@ -434,11 +447,17 @@ impl Lua {
     }
 
     /// A new table.
+    ///
+    /// # Errors
+    /// [`Error::MemoryError`] at the limit of memory; if the collector runs, what [`Lua::gc_collect`] gives.
     pub fn create_table(&self) -> Result<Table> {
         self.create_table_with_capacity(0, 0)
     }
 
     /// A new table with room for so many elements of a sequence and so many other fields.
+    ///
+    /// # Errors
+    /// [`Error::MemoryError`] at the limit of memory; if the collector runs, what [`Lua::gc_collect`] gives.
     pub fn create_table_with_capacity(&self, elements: usize, fields: usize) -> Result<Table> {
         self.safepoint()?;
         let t = self.inner.with(|vm| Raw::table(vm.table(elements, fields)));
@@ -446,6 +465,11 @@ impl Lua {
     }
 
     /// A new table with these fields.
+    ///
+    /// # Errors
+    /// [`Error::ToLuaConversionError`], or what else [`IntoLua::into_lua`] gives, if a key or a value cannot be
+    /// converted; [`Error::RuntimeError`] if a key is `nil` or NaN. [`Error::MemoryError`] at the limit of memory; if
+    /// the collector runs, what [`Lua::gc_collect`] gives.
     ///
     /// ```
     /// # let lua = perilune::Lua::new();
@@ -461,6 +485,10 @@ impl Lua {
     }
 
     /// A new table with these elements, from 1 on.
+    ///
+    /// # Errors
+    /// [`Error::ToLuaConversionError`], or what else [`IntoLua::into_lua`] gives, if an element cannot be converted.
+    /// [`Error::MemoryError`] at the limit of memory; if the collector runs, what [`Lua::gc_collect`] gives.
     pub fn create_sequence_from<T: IntoLua>(&self, elements: impl IntoIterator<Item = T>) -> Result<Table> {
         let elements = elements.into_iter();
         let frame = Frame::new(self);
@@ -469,6 +497,9 @@ impl Lua {
     }
 
     /// A string of any bytes.
+    ///
+    /// # Errors
+    /// [`Error::MemoryError`] at the limit of memory; if the collector runs, what [`Lua::gc_collect`] gives.
     pub fn create_string(&self, bytes: impl AsRef<[u8]>) -> Result<LuaString> {
         let bytes = bytes.as_ref();
         self.make_room(bytes.len())?;
@@ -480,6 +511,9 @@ impl Lua {
     ///
     /// Arguments and results are whatever implements [`FromLuaMulti`] and [`IntoLuaMulti`], so tuples for several ones.
     /// Errors become Lua errors, which scripts can catch.
+    ///
+    /// # Errors
+    /// [`Error::MemoryError`] at the limit of memory; if the collector runs, what [`Lua::gc_collect`] gives.
     ///
     /// ```
     /// use perilune::Lua;
@@ -501,6 +535,9 @@ impl Lua {
 
     /// As [`Lua::create_function`], for a function that changes what it has captured. Calling it while it runs is
     /// [`Error::RecursiveMutCallback`].
+    ///
+    /// # Errors
+    /// [`Error::MemoryError`] at the limit of memory; if the collector runs, what [`Lua::gc_collect`] gives.
     pub fn create_function_mut<F, A, R>(&self, function: F) -> Result<Function>
     where
         F: FnMut(&Lua, A) -> Result<R> + 'static,
@@ -511,6 +548,11 @@ impl Lua {
     }
 
     /// A coroutine that will run a function.
+    ///
+    /// # Errors
+    /// [`Error::ForeignValue`] if the function is of another VM; [`Error::LimitReached`] if there may be no more
+    /// coroutines. [`Error::MemoryError`] at the limit of memory; if the collector runs, what [`Lua::gc_collect`]
+    /// gives.
     pub fn create_thread(&self, function: Function) -> Result<Thread> {
         self.safepoint()?;
         let f = function.0.raw_in(self)?;
@@ -525,6 +567,10 @@ impl Lua {
     }
 
     /// Converts a value of Rust.
+    ///
+    /// # Errors
+    /// [`Error::ToLuaConversionError`], or what else [`IntoLua::into_lua`] gives, if it cannot be converted;
+    /// [`Error::ForeignValue`] if what comes out is of another VM.
     pub fn pack(&self, value: impl IntoLua) -> Result<Value> {
         let value = value.into_lua(self)?;
         value.check_owner(self)?;
@@ -532,32 +578,57 @@ impl Lua {
     }
 
     /// Converts a value of Lua.
+    ///
+    /// # Errors
+    /// [`Error::ForeignValue`] if the value is of another VM. [`Error::FromLuaConversionError`], or what else
+    /// [`FromLua::from_lua`] gives, if it cannot be converted.
     pub fn unpack<T: FromLua>(&self, value: Value) -> Result<T> {
         value.check_owner(self)?;
         T::from_lua(value, self)
     }
 
     /// Converts a list of values of Rust.
+    ///
+    /// # Errors
+    /// [`Error::ToLuaConversionError`], or what else [`IntoLuaMulti::into_lua_multi`] gives, if one cannot be
+    /// converted. [`Error::ForeignValue`] if one is of another VM.
     pub fn pack_multi(&self, values: impl IntoLuaMulti) -> Result<MultiValue> {
-        values.into_lua_multi(self)
+        let values = values.into_lua_multi(self)?;
+        values.iter().try_for_each(|value| value.check_owner(self))?;
+        Ok(values)
     }
 
     /// Converts a list of values of Lua.
+    ///
+    /// # Errors
+    /// [`Error::ForeignValue`] if a value is of another VM. [`Error::FromLuaConversionError`], or what else
+    /// [`FromLuaMulti::from_lua_multi`] gives, if one cannot be converted.
     pub fn unpack_multi<T: FromLuaMulti>(&self, values: MultiValue) -> Result<T> {
+        values.iter().try_for_each(|value| value.check_owner(self))?;
         T::from_lua_multi(values, self)
     }
 
     /// The string that a value is, or that a number is as text.
+    ///
+    /// # Errors
+    /// [`Error::ForeignValue`] if the value is of another VM. [`Error::MemoryError`] at the limit of memory; if the
+    /// collector runs, what [`Lua::gc_collect`] gives.
     pub fn coerce_string(&self, value: Value) -> Result<Option<LuaString>> {
         self.coerce(value)
     }
 
     /// The integer that a value is, equals, or spells.
+    ///
+    /// # Errors
+    /// [`Error::ForeignValue`] if the value is of another VM.
     pub fn coerce_integer(&self, value: Value) -> Result<Option<i64>> {
         self.coerce(value)
     }
 
     /// The number that a value is or spells.
+    ///
+    /// # Errors
+    /// [`Error::ForeignValue`] if the value is of another VM.
     pub fn coerce_number(&self, value: Value) -> Result<Option<f64>> {
         self.coerce(value)
     }
@@ -593,6 +664,9 @@ impl Lua {
     }
 
     /// Sets or removes the metatable shared by all values of a type.
+    ///
+    /// # Errors
+    /// [`Error::ForeignValue`] if the metatable is of another VM.
     pub fn set_type_metatable<T: SharedMetatable>(&self, metatable: Option<Table>) -> Result<()> {
         let metatable = metatable.map(|t| t.0.raw_in(self)).transpose()?.and_then(Raw::as_table);
         self.inner.with(|vm| vm.set_type_metatable(T::probe().tag, metatable));

@@ -15,6 +15,11 @@ use crate::value::Value;
 impl Lua {
     /// Makes a value what `require(name)` returns.
     ///
+    /// # Errors
+    /// [`Error::ToLuaConversionError`](crate::Error::ToLuaConversionError), or what else [`IntoLua::into_lua`] gives,
+    /// if the value cannot be converted. [`Error::MemoryError`](crate::Error::MemoryError) at the limit of memory; if
+    /// the collector runs, what [`Lua::gc_collect`] gives.
+    ///
     /// ```
     /// let lua = perilune::Lua::new();
     /// lua.register_module("moon", lua.create_table_from([("gravity", 1.62)])?)?;
@@ -35,11 +40,20 @@ impl Lua {
     /// assert_eq!(lua.load("require('moon').hello()").eval::<String>()?, "Hello from moon");
     /// # Ok::<(), perilune::Error>(())
     /// ```
+    ///
+    /// # Errors
+    /// [`Error::ForeignValue`](crate::Error::ForeignValue) if the function is of another VM.
+    /// [`Error::MemoryError`](crate::Error::MemoryError) at the limit of memory; if the collector runs, what
+    /// [`Lua::gc_collect`] gives.
     pub fn preload_module(&self, name: &str, loader: Function) -> Result<()> {
         self.set_module(package::preload, name, loader)
     }
 
     /// Lets the next `require(name)` look for the module again.
+    ///
+    /// # Errors
+    /// [`Error::MemoryError`](crate::Error::MemoryError) at the limit of memory; if the collector runs, what
+    /// [`Lua::gc_collect`] gives.
     pub fn unload_module(&self, name: &str) -> Result<()> {
         self.set_module(package::loaded, name, Value::Nil)
     }

@@ -57,6 +57,9 @@ impl fmt::Debug for RegistryKey {
 /// The registry.
 impl Lua {
     /// Keeps a value, for the key that is returned.
+    ///
+    /// # Errors
+    /// [`Error::ToLuaConversionError`], or what else [`IntoLua::into_lua`] gives, if it cannot be converted.
     pub fn create_registry_value(&self, value: impl IntoLua) -> Result<RegistryKey> {
         let frame = Frame::new(self);
         let v = frame.push(value)?;
@@ -64,11 +67,19 @@ impl Lua {
     }
 
     /// The value that was kept.
+    ///
+    /// # Errors
+    /// [`Error::MismatchedRegistryKey`] if the key is of another VM. [`Error::FromLuaConversionError`], or what else
+    /// [`FromLua::from_lua`] gives, if the value cannot be converted.
     pub fn registry_value<T: FromLua>(&self, key: &RegistryKey) -> Result<T> {
         T::from_slot(Slot { lua: self, raw: key.raw_in(self)? })
     }
 
     /// Keeps another value for a key.
+    ///
+    /// # Errors
+    /// [`Error::MismatchedRegistryKey`] if the key is of another VM. [`Error::ToLuaConversionError`], or what else
+    /// [`IntoLua::into_lua`] gives, if the value cannot be converted; the key keeps what it has.
     pub fn replace_registry_value(&self, key: &mut RegistryKey, value: impl IntoLua) -> Result<()> {
         key.raw_in(self)?;
         *key = self.create_registry_value(value)?;
@@ -76,6 +87,9 @@ impl Lua {
     }
 
     /// Gives a value up. Dropping the key does the same.
+    ///
+    /// # Errors
+    /// [`Error::MismatchedRegistryKey`] if the key is of another VM; it is dropped all the same.
     pub fn remove_registry_value(&self, key: RegistryKey) -> Result<()> {
         if self.owns_registry_value(&key) { Ok(()) } else { Err(Error::MismatchedRegistryKey) }
     }
@@ -86,6 +100,10 @@ impl Lua {
     }
 
     /// Keeps a value under a name that all host code of this VM shares.
+    ///
+    /// # Errors
+    /// [`Error::ToLuaConversionError`], or what else [`IntoLua::into_lua`] gives, if the value cannot be converted.
+    /// [`Error::MemoryError`] at the limit of memory; if the collector runs, what [`Lua::gc_collect`] gives.
     pub fn set_named_registry_value(&self, name: &str, value: impl IntoLua) -> Result<()> {
         let frame = Frame::new(self);
         let (name, v) = frame.push_pair(name, value)?;
@@ -96,6 +114,11 @@ impl Lua {
     }
 
     /// The value under a name; `nil` if there is none.
+    ///
+    /// # Errors
+    /// [`Error::FromLuaConversionError`], or what else [`FromLua::from_lua`] gives, if the value cannot be converted.
+    /// [`Error::MemoryError`] for a long name at the limit of memory; if the collector runs, what [`Lua::gc_collect`]
+    /// gives.
     pub fn named_registry_value<T: FromLua>(&self, name: &str) -> Result<T> {
         let frame = Frame::new(self);
         let name = frame.push_key(name)?;
@@ -104,6 +127,10 @@ impl Lua {
     }
 
     /// Gives up the value under a name.
+    ///
+    /// # Errors
+    /// [`Error::MemoryError`] for a long name at the limit of memory; if the collector runs, what [`Lua::gc_collect`]
+    /// gives.
     pub fn unset_named_registry_value(&self, name: &str) -> Result<()> {
         self.set_named_registry_value(name, Value::Nil)
     }

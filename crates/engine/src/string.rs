@@ -25,6 +25,9 @@ impl LuaString {
     }
 
     /// The text, if it is UTF-8.
+    ///
+    /// # Errors
+    /// [`Error::FromLuaConversionError`] if it is not UTF-8.
     pub fn to_str(&self) -> Result<&str> {
         std::str::from_utf8(self.as_bytes()).map_err(|e| Error::from_lua("string", "&str", Some(e.to_string())))
     }
@@ -63,6 +66,30 @@ impl PartialEq<str> for LuaString {
 impl PartialEq<&str> for LuaString {
     fn eq(&self, other: &&str) -> bool {
         self.as_bytes() == other.as_bytes()
+    }
+}
+
+impl PartialEq<String> for LuaString {
+    fn eq(&self, other: &String) -> bool {
+        self == other.as_str()
+    }
+}
+
+impl PartialEq<LuaString> for str {
+    fn eq(&self, other: &LuaString) -> bool {
+        other == self
+    }
+}
+
+impl PartialEq<LuaString> for &str {
+    fn eq(&self, other: &LuaString) -> bool {
+        other == *self
+    }
+}
+
+impl PartialEq<LuaString> for String {
+    fn eq(&self, other: &LuaString) -> bool {
+        other == self.as_str()
     }
 }
 

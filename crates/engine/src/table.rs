@@ -36,6 +36,11 @@ pub struct Table(pub(crate) Handle);
 /// Access with metamethods.
 impl Table {
     /// The value of a key, through `__index`.
+    ///
+    /// # Errors
+    /// [`Error::ToLuaConversionError`], or what else [`IntoLua::into_lua`] gives, if the key cannot be converted. What
+    /// `__index` ends with, as in [`Function::call`]. [`Error::FromLuaConversionError`], or what else
+    /// [`FromLua::from_lua`] gives, if the value cannot be converted.
     pub fn get<V: FromLua>(&self, key: impl IntoLua) -> Result<V> {
         let lua = self.0.lua();
         let frame = Frame::new(lua);
@@ -49,6 +54,12 @@ impl Table {
     }
 
     /// Stores a value under a key, through `__newindex`.
+    ///
+    /// # Errors
+    /// [`Error::ToLuaConversionError`], or what else [`IntoLua::into_lua`] gives, if the key or the value cannot be
+    /// converted; [`Error::RuntimeError`] if the key is `nil` or NaN. What `__newindex` ends with, as in
+    /// [`Function::call`]. [`Error::MemoryError`] at the limit of memory; if the collector runs, what
+    /// [`Lua::gc_collect`](crate::Lua::gc_collect) gives.
     pub fn set(&self, key: impl IntoLua, value: impl IntoLua) -> Result<()> {
         let lua = self.0.lua();
         let frame = Frame::new(lua);
@@ -58,11 +69,18 @@ impl Table {
     }
 
     /// Whether there is a value under a key, through `__index`.
+    ///
+    /// # Errors
+    /// [`Error::ToLuaConversionError`], or what else [`IntoLua::into_lua`] gives, if the key cannot be converted. What
+    /// `__index` ends with, as in [`Function::call`].
     pub fn contains_key(&self, key: impl IntoLua) -> Result<bool> {
         Ok(!self.get::<Value>(key)?.is_nil())
     }
 
     /// The length, through `__len`.
+    ///
+    /// # Errors
+    /// What `__len` ends with, as in [`Function::call`]; [`Error::RuntimeError`] if it gives no integer.
     pub fn len(&self) -> Result<i64> {
         let t = self.0.raw();
         self.0.lua().protect(|vm| vm.len_int(t))
@@ -74,12 +92,22 @@ impl Table {
     }
 
     /// Appends a value to the sequence, through `__len` and `__newindex`.
+    ///
+    /// # Errors
+    /// [`Error::ToLuaConversionError`], or what else [`IntoLua::into_lua`] gives, if the value cannot be converted.
+    /// What a metamethod ends with, as in [`Function::call`]. [`Error::MemoryError`] at the limit of memory; if the
+    /// collector runs, what [`Lua::gc_collect`](crate::Lua::gc_collect) gives.
     pub fn push(&self, value: impl IntoLua) -> Result<()> {
         let next = self.len()?.wrapping_add(1);
         self.set(next, value)
     }
 
-    /// Takes the last value off the sequence, through `__len`, `__index` and `__newindex`. `nil` if there is none.
+    /// Takes the last value off the sequence, through `__len`, `__index` and `__newindex`: what key 0 has if it is empty,
+    /// `nil` as a rule.
+    ///
+    /// # Errors
+    /// What a metamethod ends with, as in [`Function::call`]. [`Error::FromLuaConversionError`], or what else
+    /// [`FromLua::from_lua`] gives, if the value cannot be converted; it is off the sequence all the same.
     pub fn pop<V: FromLua>(&self) -> Result<V> {
         let last = self.len()?;
         let value: Value = self.get(last)?;
@@ -87,7 +115,12 @@ impl Table {
         V::from_lua(value, self.0.lua())
     }
 
-    /// Calls the function under a key, as a script does with `table.name(...)`.
+    /// Calls the function under a key, as a script does with `table.name(...)`. It must be a function; objects with `__call`
+    /// are called by [`Table::call_method`].
+    ///
+    /// # Errors
+    /// [`Error::FromLuaConversionError`] if what is under the key is no function; else as [`Table::get`] and
+    /// [`Function::call`].
     ///
     /// ```
     /// use perilune::{Lua, Table};
@@ -103,12 +136,19 @@ impl Table {
     }
 
     /// Calls a method, as a script does with `table:name(...)`.
+    ///
+    /// # Errors
+    /// [`Error::RuntimeError`] if what is under the name cannot be called; else as [`Table::get`] and
+    /// [`Function::call`].
     pub fn call_method<R: FromLuaMulti>(&self, name: &str, args: impl IntoLuaMulti) -> Result<R> {
         let method: Value = self.get(name)?;
         function::call_method(self.0.lua(), &method, self.0.raw(), args)
     }
 
     /// Equality as `==` has it in Lua, with `__eq`. (The `PartialEq` of Rust is identity.)
+    ///
+    /// # Errors
+    /// [`Error::ForeignValue`] if the other table is of another VM. What `__eq` ends with, as in [`Function::call`].
     pub fn equals(&self, other: &Table) -> Result<bool> {
         let lua = self.0.lua();
         let (a, b) = (self.0.raw(), other.0.raw_in(lua)?);
@@ -119,6 +159,10 @@ impl Table {
 /// Access without metamethods.
 impl Table {
     /// The value of a key.
+    ///
+    /// # Errors
+    /// [`Error::ToLuaConversionError`], or what else [`IntoLua::into_lua`] gives, if the key cannot be converted.
+    /// [`Error::FromLuaConversionError`], or what else [`FromLua::from_lua`] gives, if the value cannot be converted.
     #[inline]
     pub fn raw_get<V: FromLua>(&self, key: impl IntoLua) -> Result<V> {
         let lua = self.0.lua();
@@ -128,6 +172,11 @@ impl Table {
     }
 
     /// Stores a value under a key.
+    ///
+    /// # Errors
+    /// [`Error::ToLuaConversionError`], or what else [`IntoLua::into_lua`] gives, if the key or the value cannot be
+    /// converted; [`Error::RuntimeError`] if the key is `nil` or NaN. [`Error::MemoryError`] at the limit of memory;
+    /// if the collector runs, what [`Lua::gc_collect`](crate::Lua::gc_collect) gives.
     pub fn raw_set(&self, key: impl IntoLua, value: impl IntoLua) -> Result<()> {
         let lua = self.0.lua();
         let frame = Frame::new(lua);
@@ -142,11 +191,20 @@ impl Table {
     }
 
     /// Appends a value to the sequence.
+    ///
+    /// # Errors
+    /// [`Error::ToLuaConversionError`], or what else [`IntoLua::into_lua`] gives, if the value cannot be converted.
+    /// [`Error::MemoryError`] at the limit of memory; if the collector runs, what
+    /// [`Lua::gc_collect`](crate::Lua::gc_collect) gives.
     pub fn raw_push(&self, value: impl IntoLua) -> Result<()> {
         self.raw_set(self.raw_len() as i64 + 1, value)
     }
 
-    /// Takes the last value off the sequence. `nil` if there is none.
+    /// Takes the last value off the sequence: what key 0 has if it is empty, `nil` as a rule.
+    ///
+    /// # Errors
+    /// [`Error::FromLuaConversionError`], or what else [`FromLua::from_lua`] gives, if the value cannot be converted;
+    /// it is off the sequence all the same.
     pub fn raw_pop<V: FromLua>(&self) -> Result<V> {
         let last = self.raw_len() as i64;
         let value: Value = self.raw_get(last)?;
@@ -155,26 +213,36 @@ impl Table {
     }
 
     /// Inserts a value into the sequence, moving those from there on up. The position is from 1 to one past the length.
+    ///
+    /// # Errors
+    /// [`Error::RuntimeError`] if the position is out of bounds. [`Error::ToLuaConversionError`], or what else
+    /// [`IntoLua::into_lua`] gives, if the value cannot be converted. [`Error::MemoryError`] at the limit of memory;
+    /// if the collector runs, what [`Lua::gc_collect`](crate::Lua::gc_collect) gives.
     pub fn raw_insert(&self, position: i64, value: impl IntoLua) -> Result<()> {
-        let length = self.raw_len() as i64;
-        if position < 1 || position > length + 1 {
-            return Err(Error::runtime("position out of bounds"));
-        }
-        if position == length + 1 {
-            return self.raw_push(value);
-        }
         let lua = self.0.lua();
         lua.safepoint()?;
         let frame = Frame::new(lua);
         let value = frame.push(value)?;
+        // Finalizers, and the conversion of the value, may have changed the table.
+        let length = self.raw_len() as i64;
+        if position < 1 || position > length + 1 {
+            return Err(Error::runtime("position out of bounds"));
+        }
         let t = self.table_ref();
         lua.protect(|vm| {
+            if position == length + 1 {
+                return vm.raw_set(t, Raw::int(position), value);
+            }
             let stored = t.array_insert(vm.heap_mut(), position as u32, value);
             stored.map_err(|e| vm.set_error(e))
         })
     }
 
     /// Removes a value from the sequence, moving those above down, and gives it.
+    ///
+    /// # Errors
+    /// [`Error::RuntimeError`] if the position is out of bounds. [`Error::FromLuaConversionError`], or what else
+    /// [`FromLua::from_lua`] gives, if the value cannot be converted; it is removed all the same.
     pub fn raw_remove<V: FromLua>(&self, position: i64) -> Result<V> {
         let length = self.raw_len() as i64;
         if position < 1 || position > length {
@@ -186,6 +254,9 @@ impl Table {
     }
 
     /// Removes everything; the metatable stays.
+    ///
+    /// # Errors
+    /// It never fails: removing takes no memory.
     pub fn clear(&self) -> Result<()> {
         let t = self.table_ref();
         self.0.lua().protect(|vm| {
@@ -208,6 +279,9 @@ impl Table {
     }
 
     /// Sets or removes the metatable.
+    ///
+    /// # Errors
+    /// [`Error::ForeignValue`] if the metatable is of another VM.
     pub fn set_metatable(&self, metatable: Option<Table>) -> Result<()> {
         let lua = self.0.lua();
         let meta = metatable.map(|m| m.0.raw_in(lua)).transpose()?.and_then(Raw::as_table);
@@ -250,6 +324,10 @@ impl Table {
     }
 
     /// Calls a function with each field.
+    ///
+    /// # Errors
+    /// What the function fails with. [`Error::FromLuaConversionError`], or what else [`FromLua::from_lua`] gives, if a
+    /// key or a value cannot be converted.
     pub fn for_each<K: FromLua, V: FromLua>(&self, mut f: impl FnMut(K, V) -> Result<()>) -> Result<()> {
         for pair in self.pairs() {
             let (k, v) = pair?;

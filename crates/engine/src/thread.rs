@@ -45,6 +45,10 @@ pub struct Thread(pub(crate) Handle);
 impl Thread {
     /// Goes on with it: what it yields or returns comes back. The arguments are those of its function the first time, the
     /// results of `yield` later.
+    ///
+    /// # Errors
+    /// [`Error::CoroutineUnresumable`] if it has ended, is running, or has resumed another one. Else as
+    /// [`Function::call`](crate::Function::call): what its code ends with, and what the conversions give.
     pub fn resume<R: FromLuaMulti>(&self, args: impl IntoLuaMulti) -> Result<R> {
         let lua = self.0.lua();
         if self.status() != ThreadStatus::Resumable {
@@ -84,6 +88,11 @@ impl Thread {
 
     /// Ends it, wherever it is, closing its variables. The error with which it had failed, or that closing made, comes
     /// back. A running one cannot be closed.
+    ///
+    /// # Errors
+    /// [`Error::RuntimeError`] if it is running or has resumed another one. What it had failed with, or what closing
+    /// its variables ends with: [`Error::RuntimeError`], [`Error::CallbackError`], [`Error::MemoryError`],
+    /// [`Error::LimitReached`] or [`Error::Exit`].
     pub fn close(&self) -> Result<()> {
         let lua = self.0.lua();
         if matches!(self.status(), ThreadStatus::Running | ThreadStatus::Normal) {

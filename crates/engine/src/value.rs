@@ -144,6 +144,10 @@ impl Value {
     }
 
     /// Equality as `==` has it in Lua, with `__eq`. (The `PartialEq` of Rust is that of `rawequal`.)
+    ///
+    /// # Errors
+    /// [`Error::ForeignValue`] if both are strings or objects, of different VMs. What `__eq` ends with, as in
+    /// [`Function::call`].
     pub fn equals(&self, other: &Value) -> Result<bool> {
         match (self.handle(), other.handle()) {
             (Some(a), Some(b)) => {
@@ -154,7 +158,12 @@ impl Value {
         }
     }
 
-    /// The text that `tostring` gives, with `__tostring`.
+    /// The text that `tostring` gives, with `__tostring` of tables and userdata. A float belongs to no VM: it is written as by
+    /// the default version.
+    ///
+    /// # Errors
+    /// What `__tostring` ends with, as in [`Function::call`]; [`Error::RuntimeError`] if it gives no string.
+    /// [`Error::FromLuaConversionError`] if the value is a string that is not UTF-8.
     pub fn to_string(&self) -> Result<String> {
         match self {
             Value::Nil => Ok("nil".to_owned()),
@@ -187,6 +196,56 @@ impl Value {
     /// Is it anything but `nil` and `false`?
     pub fn is_truthy(&self) -> bool {
         !matches!(self, Value::Nil | Value::Boolean(false))
+    }
+
+    /// Is it a boolean?
+    pub fn is_boolean(&self) -> bool {
+        matches!(self, Value::Boolean(_))
+    }
+
+    /// Is it an integer? In languages without integers nothing is: [`Value::as_integer`] asks for the number.
+    pub fn is_integer(&self) -> bool {
+        matches!(self, Value::Integer(_))
+    }
+
+    /// Is it a float? [`Value::as_f64`] gives numbers of both kinds.
+    pub fn is_number(&self) -> bool {
+        matches!(self, Value::Number(_))
+    }
+
+    /// Is it a string?
+    pub fn is_string(&self) -> bool {
+        matches!(self, Value::String(_))
+    }
+
+    /// Is it a table?
+    pub fn is_table(&self) -> bool {
+        matches!(self, Value::Table(_))
+    }
+
+    /// Is it a function, of Lua or of Rust?
+    pub fn is_function(&self) -> bool {
+        matches!(self, Value::Function(_))
+    }
+
+    /// Is it a coroutine?
+    pub fn is_thread(&self) -> bool {
+        matches!(self, Value::Thread(_))
+    }
+
+    /// Is it a full userdata?
+    pub fn is_userdata(&self) -> bool {
+        matches!(self, Value::UserData(_))
+    }
+
+    /// Is it a light userdata?
+    pub fn is_light_userdata(&self) -> bool {
+        matches!(self, Value::LightUserData(_))
+    }
+
+    /// Is it an error of Rust that went through Lua?
+    pub fn is_error(&self) -> bool {
+        matches!(self, Value::Error(_))
     }
 
     /// The boolean, if it is one.
@@ -352,6 +411,10 @@ impl MultiValue {
     }
 
     /// Converts them to what is asked for.
+    ///
+    /// # Errors
+    /// [`Error::FromLuaConversionError`], or what else
+    /// [`FromLuaMulti::from_lua_multi`](crate::FromLuaMulti::from_lua_multi) gives, if one cannot be converted.
     pub fn to<T: crate::FromLuaMulti>(self, lua: &Lua) -> Result<T> {
         T::from_lua_multi(self, lua)
     }

@@ -22,6 +22,8 @@ fn foreign_values_are_refused_everywhere() -> Result<()> {
     foreign(b.create_registry_value(&function).map(drop));
     foreign(b.set_type_metatable::<bool>(Some(table.clone())));
     foreign(b.pack(&table).map(drop));
+    foreign(b.pack_multi((1, &table)).map(drop));
+    foreign(b.unpack_multi::<MultiValue>(a.pack_multi((1, &table))?).map(drop));
     foreign(b.load("return 1").into_function()?.bind(&table).map(drop));
     let leak = b.create_function(move |_, ()| Ok(table.clone()))?;
     let error = leak.call::<Value>(()).unwrap_err();

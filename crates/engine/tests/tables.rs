@@ -145,3 +145,25 @@ fn functions_in_tables_are_called_by_key() -> Result<()> {
     assert!(matches!(t.call_function::<()>("n", ()), Err(Error::FromLuaConversionError { .. })));
     Ok(())
 }
+
+/// Empties a list while it becomes a value of Lua.
+struct Emptying(Table);
+
+impl IntoLua for Emptying {
+    fn into_lua(self, _: &Lua) -> Result<Value> {
+        self.0.clear()?;
+        Ok(Value::Integer(9))
+    }
+}
+
+#[test]
+fn a_list_that_shrinks_while_a_value_is_converted_keeps_its_bounds() -> Result<()> {
+    let lua = Lua::new();
+    let list = lua.create_sequence_from([1, 2, 3])?;
+    let error = list.raw_insert(2, Emptying(list.clone())).unwrap_err();
+    assert_eq!(error.to_string(), "position out of bounds");
+    list.raw_insert(1, Emptying(list.clone()))?;
+    list.raw_insert(1, 8)?;
+    assert_eq!(list.sequence_values::<i64>().collect::<Result<Vec<_>>>()?, [8, 9]);
+    Ok(())
+}

@@ -55,6 +55,16 @@ fn strings_are_bytes() -> Result<()> {
 }
 
 #[test]
+fn strings_compare_with_those_of_rust() -> Result<()> {
+    let lua = Lua::new();
+    let text = lua.create_string("moon")?;
+    let (same, other) = (String::from("moon"), String::from("sun"));
+    assert!(text == "moon" && text == same && text == *b"moon".as_slice() && text != *other.as_str());
+    assert!("moon" == text && same == text && other != text && *other.as_str() != text);
+    Ok(())
+}
+
+#[test]
 fn containers_become_tables() -> Result<()> {
     let lua = Lua::new();
     let globals = lua.globals();
@@ -101,6 +111,21 @@ fn values_tell_what_they_are() -> Result<()> {
     let all: MultiValue = lua.load("nil, true, 1, 1.5, 's', {}, print, coroutine.create(print)").eval()?;
     let names: Vec<_> = all.iter().map(Value::type_name).collect();
     assert_eq!(names, ["nil", "boolean", "integer", "number", "string", "table", "function", "thread"]);
+    let kinds: [fn(&Value) -> bool; 8] = [
+        Value::is_nil,
+        Value::is_boolean,
+        Value::is_integer,
+        Value::is_number,
+        Value::is_string,
+        Value::is_table,
+        Value::is_function,
+        Value::is_thread,
+    ];
+    for (n, value) in all.iter().enumerate() {
+        let told: Vec<usize> = (0..kinds.len()).filter(|kind| kinds[*kind](value)).collect();
+        assert_eq!(told, [n], "{}", value.type_name());
+    }
+    assert!(lua.pack(LightUserData(7))?.is_light_userdata() && lua.pack(Error::runtime("no"))?.is_error());
     assert_eq!(all[2].as_f64(), Some(1.0));
     assert_eq!(all[4].as_str(), Some("s"));
     assert!(all[5].as_table().is_some() && all[6].as_function().is_some() && all[7].as_thread().is_some());

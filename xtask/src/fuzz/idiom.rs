@@ -24,7 +24,7 @@ use perilune_base::dialect::LuaVersion;
 use super::program::{Context, Kind, Program, Variable};
 
 /// The idioms by subject. Their order decides which one a seed means.
-const SUBJECTS: [&str; 16] = [
+const SUBJECTS: [&str; 17] = [
     include_str!("idioms/arrays.txt"),
     include_str!("idioms/objects.txt"),
     include_str!("idioms/functions.txt"),
@@ -41,6 +41,7 @@ const SUBJECTS: [&str; 16] = [
     include_str!("idioms/kinds.txt"),
     include_str!("idioms/calls.txt"),
     include_str!("idioms/versions.txt"),
+    include_str!("idioms/handlers.txt"),
 ];
 
 /// An idiom, as its text says.

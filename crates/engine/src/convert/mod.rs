@@ -46,9 +46,20 @@ pub use self::strings::Bytes;
 /// ```
 pub trait IntoLua: Sized {
     /// The value.
+    ///
+    /// # Errors
+    /// [`Error::ToLuaConversionError`](crate::Error::ToLuaConversionError) if an integer is out of range;
+    /// [`Error::ForeignValue`](crate::Error::ForeignValue) if a handle is of another VM,
+    /// [`Error::MismatchedRegistryKey`](crate::Error::MismatchedRegistryKey) if a registry key is;
+    /// [`Error::RuntimeError`](crate::Error::RuntimeError) if a key of a map is `nil` or NaN, or the stack is full.
+    /// [`Error::MemoryError`](crate::Error::MemoryError) at the limit of memory; if the collector runs, what
+    /// [`Lua::gc_collect`] gives. For a userdata, see [`Lua::create_userdata`]. Types of a host may give anything.
     fn into_lua(self, lua: &Lua) -> Result<Value>;
 
     /// Pushes the value.
+    ///
+    /// # Errors
+    /// As [`IntoLua::into_lua`].
     #[doc(hidden)]
     #[inline]
     fn push_onto(self, stack: &mut Stack<'_>) -> Result<()> {
@@ -77,9 +88,19 @@ pub trait IntoLua: Sized {
 /// ```
 pub trait FromLua: Sized {
     /// Converts the value.
+    ///
+    /// # Errors
+    /// [`Error::FromLuaConversionError`](crate::Error::FromLuaConversionError) if the value is not what is asked for,
+    /// is out of range, or is a string that is not UTF-8; [`Error::ForeignValue`](crate::Error::ForeignValue) if it is
+    /// of another VM; [`Error::MemoryError`](crate::Error::MemoryError) if a number must become a string at the limit
+    /// of memory. For a borrow, see [`AnyUserData::borrow`](crate::AnyUserData::borrow), for an error
+    /// [`Value::to_string`]. Types of a host may give anything.
     fn from_lua(value: Value, lua: &Lua) -> Result<Self>;
 
     /// Converts a value from the stack.
+    ///
+    /// # Errors
+    /// As [`FromLua::from_lua`].
     #[doc(hidden)]
     #[inline]
     fn from_slot(slot: Slot<'_>) -> Result<Self> {
@@ -91,9 +112,15 @@ pub trait FromLua: Sized {
 /// [`MultiValue`], [`Variadic`](crate::Variadic), `()`, and a `Result` whose error is to be a second result behind `nil`.
 pub trait IntoLuaMulti: Sized {
     /// The values.
+    ///
+    /// # Errors
+    /// As [`IntoLua::into_lua`], for the first value that cannot be converted.
     fn into_lua_multi(self, lua: &Lua) -> Result<MultiValue>;
 
     /// Pushes the values, and says how many there are.
+    ///
+    /// # Errors
+    /// As [`IntoLuaMulti::into_lua_multi`].
     #[doc(hidden)]
     #[inline]
     fn push_all(self, stack: &mut Stack<'_>) -> Result<u32> {
@@ -108,9 +135,16 @@ pub trait FromLuaMulti: Sized {
     const WANTED: i32 = -1;
 
     /// Converts the values.
+    ///
+    /// # Errors
+    /// As [`FromLua::from_lua`], for the first value that cannot be converted.
     fn from_lua_multi(values: MultiValue, lua: &Lua) -> Result<Self>;
 
     /// Converts values from the stack.
+    ///
+    /// # Errors
+    /// As [`FromLuaMulti::from_lua_multi`]; in [`Error::BadArgument`](crate::Error::BadArgument) if the values are
+    /// arguments.
     #[doc(hidden)]
     #[inline]
     fn from_slots(slots: Slots<'_>) -> Result<Self> {

@@ -77,6 +77,9 @@ impl Lua {
     /// Runs a function with a [`Scope`], whose functions and userdata may borrow from the caller. When it ends, they stay
     /// in Lua as what they are, but calling or using them is an error.
     ///
+    /// # Errors
+    /// What the function fails with.
+    ///
     /// ```
     /// use perilune::{Error, Function, Lua};
     ///
@@ -104,6 +107,10 @@ impl Lua {
 
 impl<'scope> Scope<'scope, '_> {
     /// As [`Lua::create_function`].
+    ///
+    /// # Errors
+    /// As [`Lua::create_function`]: [`Error::MemoryError`] at the limit of memory; if the collector runs, what
+    /// [`Lua::gc_collect`] gives.
     pub fn create_function<F, A, R>(&'scope self, function: F) -> Result<Function>
     where
         F: Fn(&Lua, A) -> Result<R> + 'scope,
@@ -124,6 +131,10 @@ impl<'scope> Scope<'scope, '_> {
     }
 
     /// As [`Lua::create_function_mut`].
+    ///
+    /// # Errors
+    /// As [`Lua::create_function_mut`]: [`Error::MemoryError`] at the limit of memory; if the collector runs, what
+    /// [`Lua::gc_collect`] gives.
     pub fn create_function_mut<F, A, R>(&'scope self, function: F) -> Result<Function>
     where
         F: FnMut(&Lua, A) -> Result<R> + 'scope,
@@ -141,12 +152,20 @@ impl<'scope> Scope<'scope, '_> {
     ///
     /// There is no [`UserDataRef`](crate::UserDataRef) of it, which the host could keep: [`Error::UserDataLent`]. Use
     /// [`AnyUserData::borrow_scoped`].
+    ///
+    /// # Errors
+    /// As [`Lua::create_userdata`]: [`Error::MetaMethodRestricted`] if the type has a metamethod that it may not have,
+    /// for example, or [`Error::MemoryError`] at the limit of memory.
     pub fn create_userdata_ref<T: UserData>(&'scope self, value: &'scope T) -> Result<AnyUserData> {
         self.lend(Loan { value: NonNull::from(value), is_exclusive: false })
     }
 
     /// A userdata that is a value borrowed exclusively. As [`Scope::create_userdata_ref`], it has no
     /// [`UserDataRef`](crate::UserDataRef).
+    ///
+    /// # Errors
+    /// As [`Lua::create_userdata`]: [`Error::MetaMethodRestricted`] if the type has a metamethod that it may not have,
+    /// for example, or [`Error::MemoryError`] at the limit of memory.
     ///
     /// ```
     /// use perilune::{Lua, UserData, UserDataMethods};

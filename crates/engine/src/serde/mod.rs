@@ -31,6 +31,11 @@ const MAX_DEPTH: usize = 128;
 impl Lua {
     /// A Lua value made of a serializable one.
     ///
+    /// # Errors
+    /// [`Error::ToLuaConversionError`] if the value is nested too deeply, an integer is out of range, or serializing
+    /// it fails by itself; [`Error::RuntimeError`] if the key of a map is `nil` or NaN. [`Error::MemoryError`] at the
+    /// limit of memory; if the collector runs, what [`Lua::gc_collect`] gives.
+    ///
     /// ```
     /// use perilune::Lua;
     /// use std::collections::BTreeMap;
@@ -46,6 +51,10 @@ impl Lua {
     }
 
     /// A value made of a Lua one.
+    ///
+    /// # Errors
+    /// [`Error::ForeignValue`] if the value is of another VM; [`Error::FromLuaConversionError`] if it is not what `T`
+    /// asks for, is nested too deeply, or has something in it that is no data, such as a function.
     ///
     /// ```
     /// use perilune::Lua;

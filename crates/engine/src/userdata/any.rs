@@ -38,31 +38,57 @@ impl AnyUserData {
 
     /// Borrows the value. One that a [`Scope`](crate::Scope) lends is [`Error::UserDataLent`]; see
     /// [`AnyUserData::borrow_scoped`].
+    ///
+    /// # Errors
+    /// [`Error::UserDataTypeMismatch`] if the value is no `T`, [`Error::UserDataDestructed`] if it was taken out or
+    /// its scope has ended, [`Error::UserDataBorrowError`] if it is borrowed exclusively, [`Error::UserDataLent`] if a
+    /// scope lends it.
     pub fn borrow<T: 'static>(&self) -> Result<UserDataRef<T>> {
         UserDataRef::new(self.clone())
     }
 
     /// Borrows the value exclusively.
+    ///
+    /// # Errors
+    /// [`Error::UserDataTypeMismatch`] if the value is no `T`, [`Error::UserDataDestructed`] if it was taken out or
+    /// its scope has ended, [`Error::UserDataBorrowMutError`] if it is borrowed, [`Error::UserDataLent`] if a scope
+    /// lends it.
     pub fn borrow_mut<T: 'static>(&self) -> Result<UserDataRefMut<T>> {
         UserDataRefMut::new(self.clone())
     }
 
     /// Calls a function with the value, be it the userdata's own or lent by a [`Scope`](crate::Scope).
+    ///
+    /// # Errors
+    /// [`Error::UserDataTypeMismatch`] if the value is no `T`, [`Error::UserDataDestructed`] if it was taken out or
+    /// its scope has ended, [`Error::UserDataBorrowError`] if it is borrowed exclusively.
     pub fn borrow_scoped<T: 'static, R>(&self, f: impl FnOnce(&T) -> R) -> Result<R> {
         Ok(f(&*self.cell::<T>()?.borrow()?))
     }
 
     /// Calls a function with the value, which it may change.
+    ///
+    /// # Errors
+    /// [`Error::UserDataTypeMismatch`] if the value is no `T`, [`Error::UserDataDestructed`] if it was taken out or
+    /// its scope has ended, [`Error::UserDataBorrowMutError`] if it is borrowed or a scope lends it to be read only.
     pub fn borrow_mut_scoped<T: 'static, R>(&self, f: impl FnOnce(&mut T) -> R) -> Result<R> {
         Ok(f(&mut *self.cell::<T>()?.borrow_mut()?))
     }
 
     /// Takes the value out. Scripts that use the userdata later get [`Error::UserDataDestructed`].
+    ///
+    /// # Errors
+    /// [`Error::UserDataTypeMismatch`] if the value is no `T`, [`Error::UserDataDestructed`] if it was taken out or
+    /// its scope has ended, [`Error::UserDataBorrowMutError`] if it is borrowed or a scope lends it.
     pub fn take<T: 'static>(&self) -> Result<T> {
         self.cell::<T>()?.take()
     }
 
-    /// Drops the value, of whatever type: `T` as in [`AnyUserData::take`].
+    /// Drops the value, which is a `T`.
+    ///
+    /// # Errors
+    /// [`Error::UserDataTypeMismatch`] if the value is no `T`, [`Error::UserDataDestructed`] if it was taken out or
+    /// its scope has ended, [`Error::UserDataBorrowMutError`] if it is borrowed or a scope lends it.
     pub fn destroy<T: 'static>(&self) -> Result<()> {
         self.take::<T>().map(drop)
     }
@@ -72,6 +98,11 @@ impl AnyUserData {
     }
 
     /// What a script gets for `userdata[key]`.
+    ///
+    /// # Errors
+    /// [`Error::ToLuaConversionError`], or what else [`IntoLua::into_lua`] gives, if the key cannot be converted. What
+    /// `__index` ends with, as in [`Function::call`](crate::Function::call); [`Error::RuntimeError`] if there is none.
+    /// [`Error::FromLuaConversionError`], or what else [`FromLua::from_lua`] gives, if the value cannot be converted.
     pub fn get<V: FromLua>(&self, key: impl IntoLua) -> Result<V> {
         let lua = self.0.lua();
         let frame = Frame::new(lua);
@@ -82,6 +113,12 @@ impl AnyUserData {
     }
 
     /// What a script does with `userdata[key] = value`.
+    ///
+    /// # Errors
+    /// [`Error::ToLuaConversionError`], or what else [`IntoLua::into_lua`] gives, if the key or the value cannot be
+    /// converted. What `__newindex` ends with, as in [`Function::call`](crate::Function::call);
+    /// [`Error::RuntimeError`] if there is none, or no such field. [`Error::MemoryError`] at the limit of memory; if
+    /// the collector runs, what [`Lua::gc_collect`](crate::Lua::gc_collect) gives.
     pub fn set(&self, key: impl IntoLua, value: impl IntoLua) -> Result<()> {
         let lua = self.0.lua();
         let frame = Frame::new(lua);
@@ -91,12 +128,20 @@ impl AnyUserData {
     }
 
     /// Calls a method, as a script does with `userdata:name(...)`.
+    ///
+    /// # Errors
+    /// [`Error::RuntimeError`] if what is under the name cannot be called; else as [`AnyUserData::get`] and
+    /// [`Function::call`](crate::Function::call).
     pub fn call_method<R: FromLuaMulti>(&self, name: &str, args: impl IntoLuaMulti) -> Result<R> {
         let method: Value = self.get(name)?;
         function::call_method(self.0.lua(), &method, self.0.raw(), args)
     }
 
     /// The `n`-th user value, from 1; see [`Lua::create_userdata_with_user_values`](crate::Lua::create_userdata_with_user_values).
+    ///
+    /// # Errors
+    /// [`Error::FromLuaConversionError`], or what else [`FromLua::from_lua`] gives, if it cannot be converted. One
+    /// that does not exist is `nil`.
     pub fn nth_user_value<V: FromLua>(&self, n: usize) -> Result<V> {
         let lua = self.0.lua();
         let u = self.0.raw().as_userdata().ok_or(Error::UserDataTypeMismatch)?;
@@ -105,6 +150,10 @@ impl AnyUserData {
     }
 
     /// Sets the `n`-th user value, from 1.
+    ///
+    /// # Errors
+    /// [`Error::RuntimeError`] if the userdata has no such user value. [`Error::ToLuaConversionError`], or what else
+    /// [`IntoLua::into_lua`] gives, if the value cannot be converted.
     pub fn set_nth_user_value(&self, n: usize, value: impl IntoLua) -> Result<()> {
         let lua = self.0.lua();
         let frame = Frame::new(lua);
@@ -143,6 +192,10 @@ pub struct UserDataMetatable(Table);
 impl UserDataMetatable {
     /// A field.
     ///
+    /// # Errors
+    /// [`Error::MetaMethodRestricted`] for `__gc`, `__metatable` and `__mode`. [`Error::FromLuaConversionError`], or
+    /// what else [`FromLua::from_lua`] gives, if the value cannot be converted.
+    ///
     /// ```
     /// use perilune::{Lua, MetaMethod, UserData, Value};
     ///
@@ -159,11 +212,19 @@ impl UserDataMetatable {
     }
 
     /// Sets a field.
+    ///
+    /// # Errors
+    /// [`Error::MetaMethodRestricted`] for `__gc`, `__metatable` and `__mode`. [`Error::ToLuaConversionError`], or
+    /// what else [`IntoLua::into_lua`] gives, if the value cannot be converted. [`Error::MemoryError`] at the limit of
+    /// memory; if the collector runs, what [`Lua::gc_collect`](crate::Lua::gc_collect) gives.
     pub fn set(&self, key: impl AsRef<str>, value: impl IntoLua) -> Result<()> {
         self.0.raw_set(restricted(key.as_ref())?, value)
     }
 
     /// Whether there is a field.
+    ///
+    /// # Errors
+    /// [`Error::MetaMethodRestricted`] for `__gc`, `__metatable` and `__mode`.
     pub fn contains(&self, key: impl AsRef<str>) -> Result<bool> {
         Ok(!self.get::<Value>(key)?.is_nil())
     }

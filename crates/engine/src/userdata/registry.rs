@@ -21,12 +21,22 @@ use crate::{FromLua, FromLuaMulti, IntoLua, IntoLuaMulti};
 /// Userdata.
 impl Lua {
     /// A userdata with a value.
+    ///
+    /// # Errors
+    /// For the first value of a type, [`Error::MetaMethodRestricted`] if it has a metamethod that it may not have, and
+    /// what [`IntoLua::into_lua`] gives for a constant. [`Error::MemoryError`] at the limit of memory; if the
+    /// collector runs, what [`Lua::gc_collect`] gives.
     pub fn create_userdata<T: UserData>(&self, value: T) -> Result<AnyUserData> {
         let u = self.new_userdata(value)?;
         Ok(AnyUserData(Handle::new(self, u)))
     }
 
     /// A userdata with a value and room for so many user values: Lua values that belong to it.
+    ///
+    /// # Errors
+    /// For the first value of a type, [`Error::MetaMethodRestricted`] if it has a metamethod that it may not have, and
+    /// what [`IntoLua::into_lua`] gives for a constant. [`Error::MemoryError`] at the limit of memory; if the
+    /// collector runs, what [`Lua::gc_collect`] gives.
     pub fn create_userdata_with_user_values<T: UserData>(&self, value: T, count: u16) -> Result<AnyUserData> {
         let metatable = self.metatable_of_type::<T>()?;
         let u = self.place_userdata(value, metatable, count)?;
@@ -35,6 +45,9 @@ impl Lua {
 
     /// A userdata with a value of a type that need not be [`UserData`]: scripts can do with it what
     /// [`Lua::register_userdata_type`] has said, or nothing.
+    ///
+    /// # Errors
+    /// [`Error::MemoryError`] at the limit of memory; if the collector runs, what [`Lua::gc_collect`] gives.
     pub fn create_any_userdata<T: 'static>(&self, value: T) -> Result<AnyUserData> {
         let metatable = match self.known_metatable::<T>() {
             Some(metatable) => metatable,
@@ -45,6 +58,11 @@ impl Lua {
     }
 
     /// A table of the functions, methods and constants of a type, for scripts that have no value of it yet.
+    ///
+    /// # Errors
+    /// [`Error::MetaMethodRestricted`] if the type has a metamethod that it may not have, and what
+    /// [`IntoLua::into_lua`] gives for a constant. [`Error::MemoryError`] at the limit of memory; if the collector
+    /// runs, what [`Lua::gc_collect`] gives.
     ///
     /// ```
     /// use perilune::{Lua, UserData, UserDataMethods};
@@ -71,6 +89,11 @@ impl Lua {
     }
 
     /// Says what scripts can do with values of a type of another crate.
+    ///
+    /// # Errors
+    /// [`Error::MetaMethodRestricted`] if the type gets a metamethod that it may not have, and what
+    /// [`IntoLua::into_lua`] gives for a constant. [`Error::MemoryError`] at the limit of memory; if the collector
+    /// runs, what [`Lua::gc_collect`] gives.
     ///
     /// ```
     /// use std::time::Duration;

@@ -39,18 +39,22 @@ impl Builder {
             Op::SmallToF => inst.a(),
             Op::IToF if self.is_exact(inst.a()) => inst.a(),
             Op::FAdd | Op::FSub => self.sum_to_int(a, snap).unwrap_or_else(|| self.convert(a, snap)),
-            Op::FFloor | Op::FCeil => self.quotient_to_int(a, snap).unwrap_or_else(|| self.convert(a, snap)),
+            Op::FFloor | Op::FCeil => self.quotient_to_int(a, None, snap).unwrap_or_else(|| self.convert(a, snap)),
             _ => self.convert(a, snap),
         }
     }
 
-    /// A rounded quotient as an integer, if it is that of an integer, which is checked to be small, and a constant.
+    /// A rounded quotient as an integer, if it is that of a small integer and a constant. If the quotient that was `seen` says
+    /// that the integer was small, that is checked; else it must be known.
     ///
     /// The quotient of small `n` and `c` that is no integer differs from each integer by `1 / c` or more, and rounding it to a
     /// float moves it by `|n / c| / 2^53` at most, which is half of that. So the float lies between the same two integers.
     /// A product with `1 / c` is exact, if `c` is a power of two.
-    fn quotient_to_int(&mut self, rounded: Ref, snap: SnapId) -> Option<Ref> {
+    pub fn quotient_to_int(&mut self, rounded: Ref, seen: Option<f64>, snap: SnapId) -> Option<Ref> {
         let rounding = *self.tree.inst(rounded);
+        if !matches!(rounding.op, Op::FFloor | Op::FCeil) {
+            return None;
+        }
         let inst = *self.tree.inst(rounding.a());
         let (dividend, divisor) = match inst.op {
             Op::FDiv => (inst.a(), self.constant_int(inst.b())?),
@@ -66,7 +70,9 @@ impl Builder {
             return None;
         }
         let mut n = dividend.a();
-        if dividend.op != Op::SmallToF {
+        if dividend.op != Op::SmallToF && !self.is_small(n) {
+            // Rounding has moved the quotient by less than 1.
+            seen.filter(|seen| (seen.abs() + 1.0) * divisor as f64 <= SMALL as f64)?;
             self.ensure_small(n, snap).ok()?;
         }
         if rounding.op == Op::FCeil {
@@ -220,6 +226,22 @@ mod tests {
         let above = b.value(Op::Add, &[len, nine]);
         assert_eq!(rounded(&mut b, Op::FCeil, tenth, snap), b.value(Op::IDiv, &[above, ten]));
         assert_eq!((count(&b, Op::FToI), count(&b, Op::Below)), (0, 0), "a length is small");
+    }
+
+    #[test]
+    fn dividends_that_were_large_are_not_checked_to_be_small() {
+        let mut b = Builder::default();
+        let header = b.begin_at_header(1, Vec::new(), vec![1], &[(1, Ty::Int)]);
+        let (n, snap) = (b.input(1).expect("an input"), b.tree().header(header).snap);
+        let (float, three) = (b.value(Op::IToF, &[n]), b.float(3.0));
+        let quotient = b.value(Op::FDiv, &[float, three]);
+        let rounded = b.value(Op::FFloor, &[quotient]);
+        for seen in [None, Some(1e18), Some(f64::NEG_INFINITY), Some(f64::NAN)] {
+            assert_eq!(b.quotient_to_int(rounded, seen, snap), None);
+        }
+        let three = b.int(3);
+        let divided = b.quotient_to_int(rounded, Some(-7.0), snap);
+        assert_eq!((divided, count(&b, Op::Below)), (Some(b.value(Op::IDiv, &[n, three])), 1));
     }
 
     #[test]

@@ -34,7 +34,8 @@ impl Recorder {
                     return Ok(None);
                 }
                 let snap = self.snap();
-                Ok(Some(vec![self.builder.float_to_int(float, snap)]))
+                let quotient = self.builder.quotient_to_int(float, Some(seen), snap);
+                Ok(Some(vec![quotient.unwrap_or_else(|| self.builder.float_to_int(float, snap))]))
             }
             _ => Ok(None),
         }

@@ -100,7 +100,7 @@ const MOST: usize = 3;
 
 /// CPU time of a program on each engine, beyond which no rounds are added: all programs on three engines stay below
 /// twelve minutes.
-const SHARE: Duration = Duration::from_millis(2300);
+const SHARE: Duration = Duration::from_millis(1900);
 
 /// Runs every program on every engine `runs` times, and more often where the runs disagree.
 pub fn hold(programs: &[Program], contestants: &[Contestant], runs: usize, limit: Duration) -> Vec<Measured> {

@@ -162,15 +162,15 @@ impl Lowering<'_, '_> {
     }
 
     fn idiv_constant(&mut self, a: Ref, n: i64) -> Value {
-        if n > 1 && !is_power_of_two(n) {
+        let dividend = self.value(a);
+        if is_power_of_two(n) {
+            return self.b.sshr_imm(dividend, i64::from(n.trailing_zeros()));
+        }
+        if n > 1 {
             return self.floor_divide(a, n as u64);
         }
-        let a = self.value(a);
-        if is_power_of_two(n) {
-            return self.b.sshr_imm(a, i64::from(n.trailing_zeros()));
-        }
         let b = self.int(n);
-        self.idiv(a, b)
+        self.idiv(dividend, b)
     }
 
     fn mod_constant(&mut self, a: Ref, n: i64) -> Value {
@@ -194,10 +194,10 @@ impl Lowering<'_, '_> {
     /// rounds down.
     fn floor_divide(&mut self, a: Ref, d: u64) -> Value {
         let (magic, shift) = magic(d);
-        let is_positive = self.tree.is_never_negative(a);
+        let is_unsigned = self.tree.is_never_negative(a);
         let a = self.value(a);
         let m = self.int(magic as i64);
-        if is_positive {
+        if is_unsigned {
             let high = self.b.umulhi(a, m);
             return self.b.ushr_imm(high, i64::from(shift));
         }
@@ -225,7 +225,7 @@ impl Lowering<'_, '_> {
 }
 
 fn is_power_of_two(n: i64) -> bool {
-    n > 0 && n.count_ones() == 1
+    n > 0 && n.cast_unsigned().is_power_of_two()
 }
 
 /// The multiplier `m` and the shift of the high half by which 63-bit numbers are divided by `d`, no power of two.

@@ -51,6 +51,11 @@ fn project(mut random: u64, limit: u64, state: &mut State) -> u64 {
     }
 }
 
+/// The integer of an interval that a random number stands for; more are drawn where it stands for none.
+fn between(low: i64, high: i64, random: u64, state: &mut State) -> i64 {
+    low.wrapping_add(project(random, high.wrapping_sub(low) as u64, state) as i64)
+}
+
 /// What a call of `random` with arguments asks for.
 #[derive(Clone, Copy)]
 enum Wanted {
@@ -73,8 +78,8 @@ pub(super) fn random(vm: &mut Vm) -> NativeResult {
     match wanted? {
         Wanted::Bits => vm.ret(Value::int(random as i64)),
         Wanted::Between(low, high) => {
-            let distance = project(random, (high as u64).wrapping_sub(low as u64), vm.rng_state());
-            vm.ret(Value::int(low.wrapping_add(distance as i64)))
+            let int = between(low, high, random, vm.rng_state());
+            vm.ret(Value::int(int))
         }
     }
 }
@@ -91,8 +96,7 @@ pub(super) fn random_direct(heap: &mut Heap, args: &[Value], _: i32) -> Direct {
         _ => return Direct::Unknown,
     };
     let random = next(state);
-    let distance = project(random, (high as u64).wrapping_sub(low as u64), state);
-    Direct::One(Value::int(low.wrapping_add(distance as i64)))
+    Direct::One(Value::int(between(low, high, random, state)))
 }
 
 fn wanted(vm: &mut Vm) -> Result<Wanted, Raised> {
